@@ -1,0 +1,18 @@
+"""Options that several verbs share, so that they read and behave the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of labelled images.", metavar="DIR", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any recipe setting, e.g. train.batch_size=16. Repeatable.", metavar="KEY=VALUE"),
+]

@@ -1,0 +1,448 @@
+"""The recipe: every choice of a run, checked before slow work. Unknown keys and wrong types are refused."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from edgekit.errors import InputError
+from edgekit.registry import BACKBONES, SCHEMES, get_backbone
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, strictly typed, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Split(Section):
+    """How images are shared out where the folder has no such split."""
+
+    val: Fraction = 0.2
+    """Part of the training images kept for validation."""
+    test: Fraction = 0.2
+    """Part of all images kept for the test."""
+    seed: int = 0
+
+
+class Data(Section):
+    """The images. Either ``path`` (a folder) or ``name`` (an embedded dataset)."""
+
+    path: str | None = None
+    name: Literal["digits"] | None = None
+    image_size: Annotated[int, Field(ge=32, le=2048)] = 224
+    """Height and width in pixels that the network sees."""
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How other shapes become square: stretched, centre-cropped, or padded with black."""
+    on_corrupt: Literal["stop", "skip"] = "stop"
+    split: Split = Split()
+    limit_per_class: Annotated[int, Field(ge=1)] | None = None
+    """At most this many training and this many validation images per class (seeded choice); the test split stays."""
+
+
+class Head(Section):
+    """What stands on the backbone: average pooling, Dense(units, ReLU), BatchNorm, Dropout, Dense(classes, softmax)."""
+
+    units: Annotated[int, Field(ge=0)] = 256
+    """0: no hidden layer."""
+    batchnorm: bool = True
+    dropout: Fraction = 0.5
+
+
+class Model(Section):
+    """The network."""
+
+    backbone: str = "mobilenetv2"
+    alpha: float = 1.0
+    """Width multiplier (MobileNetV2)."""
+    weights: str = "imagenet"
+    """``imagenet`` (downloaded by Keras), ``none``, or the path of a Keras weights file of the backbone (no top)."""
+    head: Head = Head()
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, value: str) -> str:
+        if value not in BACKBONES:
+            raise ValueError(_unknown("backbone", value, list(BACKBONES)))
+        return value
+
+    @model_validator(mode="after")
+    def _alpha_fits(self) -> Model:
+        alphas = get_backbone(self.backbone).alphas
+        if not alphas and self.alpha != 1.0:
+            raise ValueError(f"alpha {self.alpha} was given, but the width of {self.backbone} cannot be chosen")
+        if alphas and not 0.1 <= self.alpha <= 2.0:
+            raise ValueError(f"alpha must be between 0.1 and 2.0, not {self.alpha}")
+        if alphas and self.weights == "imagenet" and self.alpha not in alphas:
+            raise ValueError(
+                f"no ImageNet weights exist for alpha {self.alpha}; choose among {', '.join(map(str, alphas))}, "
+                "or weights: none"
+            )
+        return self
+
+
+class Augment(Section):
+    """Random changes of the training images. All 0 or ``none``: no augmentation."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Degrees, uniform in [-rotation, rotation]."""
+    zoom: Fraction = 0.0
+    """Scale factor uniform in [1 - zoom, 1 + zoom]."""
+    shift: Fraction = 0.0
+    """Uniform in [-shift, shift] of the image's side, both axes."""
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    brightness: Fraction = 0.0
+    """Offset uniform in [-brightness, brightness] of the full range (255)."""
+    contrast: Fraction = 0.0
+    """Factor about mid-grey, uniform in [1 - contrast, 1 + contrast]."""
+
+    @property
+    def active(self) -> bool:
+        return self.flip != "none" or any((self.rotation, self.zoom, self.shift, self.brightness, self.contrast))
+
+
+class Stage(Section):
+    """One stage of training."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    dropout: Fraction | None = None
+    """Dropout of the head in this stage; ``null``: as in ``model.head``."""
+
+
+class FineTuning(Stage):
+    """The second stage of ``fine-tuning``: the last layers of the backbone are opened."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    last_layers: Annotated[int, Field(ge=1)] | None = 30
+    """How many of the backbone's last layers are trained (layers as Keras counts them)."""
+    from_layer: str | None = None
+    """Instead of ``last_layers``: the name of the first backbone layer to train."""
+    train_batchnorm: bool = False
+    """Pretrained BatchNorm layers stay in inference mode unless this is true."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> FineTuning:
+        if self.from_layer is not None and self.last_layers is not None and "last_layers" in self.model_fields_set:
+            raise ValueError("give last_layers or from_layer, not both")
+        if self.from_layer is None and self.last_layers is None:
+            raise ValueError("say which layers to open: last_layers or from_layer")
+        return self
+
+
+class FromScratch(Stage):
+    """The single stage of ``from-scratch``: every layer is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 30
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    batchnorm_momentum: Fraction = 0.9
+    """Keras's ImageNet models use 0.99 to 0.999, which needs thousands of steps before inference mode is right."""
+
+
+class EarlyStopping(Section):
+    """Stop a stage when the monitored value has not improved; the best weights are restored in any case."""
+
+    enabled: bool = True
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    patience: Annotated[int, Field(ge=1)] = 5
+
+
+class ReduceLR(Section):
+    """Lower the learning rate when the validation loss has not improved."""
+
+    enabled: bool = True
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Annotated[int, Field(ge=1)] = 2
+    min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    strategy: Strategy = "fine-tuning"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """``gpu``: an error where none is found."""
+    augment: Augment = Augment()
+    feature_extraction: Stage = Stage()
+    fine_tuning: FineTuning = FineTuning()
+    from_scratch: FromScratch = FromScratch()
+    early_stopping: EarlyStopping = EarlyStopping()
+    reduce_lr: ReduceLR = ReduceLR()
+
+
+class Calibration(Section):
+    """Images that show the int8 converters the range of values; always from the training split."""
+
+    images: Annotated[int, Field(ge=1)] = 200
+    seed: int = 0
+
+
+class Export(Section):
+    """Which files are made of the trained network."""
+
+    files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
+    calibration: Calibration = Calibration()
+    parity_images: Annotated[int, Field(ge=1)] = 100
+    """Validation images on which every file is compared with the Keras model."""
+
+    @field_validator("files")
+    @classmethod
+    def _known_schemes(cls, value: list[str]) -> list[str]:
+        for key in value:
+            if key not in SCHEMES:
+                raise ValueError(_unknown("export", key, list(SCHEMES)))
+        return list(dict.fromkeys(value))
+
+
+class Bench(Section):
+    """How the files are measured."""
+
+    protocol: Literal["quick", "standard", "full"] = "standard"
+    threads: list[Annotated[int, Field(ge=0)]] = [1, 0]
+    """Thread counts to measure with; 0 is all cores."""
+    images: Annotated[int, Field(ge=1)] | None = None
+    """At most this many test images for accuracy (seeded, stratified choice); ``null``: all."""
+
+
+class Compare(Section):
+    """The cells of a study: the product of these lists. An empty list: the value given elsewhere in the recipe."""
+
+    backbones: list[str] = []
+    strategies: list[Strategy] = []
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = []
+    overrides: dict[str, dict[str, Any]] = {}
+    """Settings of one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. Named in the report."""
+
+    @field_validator("backbones")
+    @classmethod
+    def _known_backbones(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in BACKBONES:
+                raise ValueError(_unknown("backbone", name, list(BACKBONES)))
+        return value
+
+
+class Reported(Section):
+    """A published figure that stands beside the measured ones, marked as reported."""
+
+    backbone: str
+    strategy: Strategy
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    n_samples: Annotated[int, Field(ge=1)]
+    source: str
+    val_accuracy: float | None = None
+    train_seconds: float | None = None
+    size_mb: float | None = None
+
+
+class Recipe(Section):
+    """A whole recipe; every section has defaults, only the images must be named."""
+
+    schema_version: Literal[1] = 1
+    name: str = "recipe"
+    description: str = ""
+    data: Data = Data()
+    model: Model = Model()
+    train: Train = Train()
+    export: Export = Export()
+    bench: Bench = Bench()
+    compare: Compare = Compare()
+    reported: list[Reported] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        backbone = get_backbone(self.model.backbone)
+        if self.data.image_size < backbone.min_image_size:
+            raise ValueError(
+                f"data.image_size {self.data.image_size} is below the {backbone.min_image_size} that {backbone.title} needs"
+            )
+        if self.data.path is not None and self.data.name is not None:
+            raise ValueError("data.path and data.name exclude each other: give one")
+        if self.train.strategy == "from-scratch" and self.model.weights != "none":
+            raise ValueError("train.strategy from-scratch needs model.weights: none")
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """The recipe as plain JSON-ready values, every default written out."""
+        return self.model_dump(mode="json")
+
+
+def load_recipe(source: str | Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe file, or a shipped one by its name, and apply dotted ``settings`` on top.
+
+    ``settings`` maps keys such as ``train.batch_size`` to values. Raises :class:`InputError` that names the key,
+    the line and the valid choices.
+    """
+    text, origin = _read(source)
+    document, lines = parse_yaml(text, origin)
+    for key, value in (settings or {}).items():
+        assign(document, key, value)
+    return validate(document, origin, lines)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``train.batch_size=16`` as key and YAML value."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set takes key=value, not {text!r}", hint="for example --set train.batch_size=16")
+    try:
+        return key.strip(), yaml.load(value, _Loader)  # noqa: S506 - a SafeLoader subclass
+    except yaml.YAMLError as error:
+        raise InputError(f"the value of --set {key} is not YAML: {error}") from None
+
+
+def assign(document: dict[str, Any], key: str, value: Any) -> None:
+    """Set the dotted ``key`` in a nested dictionary, making sections on the way."""
+    *sections, last = key.split(".")
+    for name in sections:
+        inner = document.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"{key}: {name} holds a value, not a section")
+        document = inner
+    document[last] = value
+
+
+def validate(document: dict[str, Any], origin: str, lines: Mapping[tuple[str, ...], int] | None = None) -> Recipe:
+    """Turn a plain document into a :class:`Recipe`, all errors collected into one :class:`InputError`."""
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        problems = [_explain(e, lines or {}) for e in error.errors()]
+        noun = "problem" if len(problems) == 1 else "problems"
+        raise InputError(
+            f"the recipe has {len(problems)} {noun}:\n" + "\n".join(f"  - {p}" for p in problems), where=origin
+        ) from None
+
+
+def shipped_recipes() -> dict[str, str]:
+    """Name and text of every recipe in the package."""
+    folder = resources.files("edgekit") / "recipes"
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def parse_yaml(text: str, origin: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """The document and the line of every key; duplicate keys are refused."""
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            document = loader.construct_document(node) if node is not None else {}
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"{origin}:{mark.line + 1}" if mark is not None else origin
+        problem = getattr(error, "problem", None) or str(error)
+        raise InputError(f"this is not valid YAML: {problem}", where=line) from None
+    if not isinstance(document, dict):
+        raise InputError("a recipe is a mapping of sections (data, model, train, ...)", where=origin)
+    return document, _key_lines(node)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses duplicate keys and reads 3e-4 as a number (YAML 1.2)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return dict(super().construct_mapping(node, deep))
+
+
+def _construct_scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    text = str(loader.construct_scalar(node))
+    try:
+        return float(text) if node.style is None and "e" in text.lower() else text
+    except ValueError:
+        return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _construct_scalar)
+
+
+def _key_lines(node: Any, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+    lines: dict[tuple[str, ...], int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*prefix, str(key.value))
+            lines[path] = key.start_mark.line + 1
+            lines |= _key_lines(value, path)
+    return lines
+
+
+def _read(source: str | Path | None) -> tuple[str, str]:
+    if source is None:
+        return "", "command line"
+    path = Path(source)
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except UnicodeDecodeError:
+            raise InputError("a recipe is a text file in UTF-8", where=str(path)) from None
+    recipes = shipped_recipes()
+    if str(source) in recipes:
+        return recipes[str(source)], f"{source} (shipped recipe)"
+    raise InputError(
+        f"there is no recipe file or shipped recipe called {str(source)!r}",
+        hint=f"give the path of a YAML file, or one of: {', '.join(recipes)}",
+    )
+
+
+def _unknown(kind: str, value: str, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(value, choices, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ""
+    return f"no {kind} is called {value!r}{guess} (choices: {', '.join(choices)})"
+
+
+def _explain(error: Any, lines: Mapping[tuple[str, ...], int]) -> str:
+    location = tuple(str(part) for part in error["loc"])
+    key = ".".join(location)
+    line = next((lines[location[:n]] for n in range(len(location), 0, -1) if location[:n] in lines), None)
+    at = f"line {line}, {key}" if line is not None else key
+    if error["type"] == "extra_forbidden":
+        choices = _keys_of(location[:-1])
+        close = difflib.get_close_matches(location[-1], choices, n=1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        return f"{at}: unknown key; {guess}Keys here: {', '.join(choices)}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if error["type"] == "value_error":
+        return f"{at}: {message}" if at else message
+    return f"{at}: {message}, not {error['input']!r}"
+
+
+def _keys_of(location: tuple[str, ...]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for name in location:
+        field = section.model_fields.get(name)
+        if field is None:
+            continue  # an index of a list
+        candidates = [field.annotation, *get_args(field.annotation)]
+        inner = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if inner is None:
+            return []
+        section = inner
+    return list(section.model_fields)

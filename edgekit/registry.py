@@ -1,0 +1,145 @@
+"""The tables a newcomer extends: backbones, export schemes, runtimes. Pure data, nothing heavy imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One ImageNet architecture of ``keras.applications``.
+
+    ``scaling`` is what its ImageNet weights expect of RGB pixels in 0-255: ``"symmetric"`` is [-1, 1],
+    ``"caffe"`` is BGR minus the ImageNet mean. ``imagenet_top1`` is the figure of Keras's own table (percent),
+    ``parameters`` counts the network without its top.
+    """
+
+    name: str
+    title: str
+    keras_class: str
+    scaling: str
+    parameters: int
+    imagenet_top1: float
+    min_image_size: int = 32
+    default_image_size: int = 224
+    alphas: tuple[float, ...] = ()
+    """Width multipliers that ImageNet weights exist for; empty: the width cannot be chosen."""
+    kernel_initializer: str | None = None
+    """What ``weights: none`` draws kernels from, where the architecture's own choice does not train."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One kind of exported file: a format and a numeric scheme."""
+
+    format: str
+    name: str
+    extension: str
+    calibrated: bool
+    summary: str
+
+    @property
+    def key(self) -> str:
+        """Folder name below ``exports/``: ``tflite-int8``."""
+        return f"{self.format}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A program library that runs exported files on a device, in order of preference within its format."""
+
+    name: str
+    format: str
+    module: str
+    distribution: str
+    summary: str
+
+
+BACKBONES: dict[str, Backbone] = {
+    b.name: b
+    for b in (
+        Backbone(
+            name="vgg16",
+            title="VGG16",
+            keras_class="VGG16",
+            scaling="caffe",
+            parameters=14_714_688,
+            imagenet_top1=71.3,
+            kernel_initializer="he_uniform",
+        ),
+        Backbone(
+            name="resnet50v2",
+            title="ResNet50V2",
+            keras_class="ResNet50V2",
+            scaling="symmetric",
+            parameters=23_564_800,
+            imagenet_top1=76.0,
+        ),
+        Backbone(
+            name="mobilenetv2",
+            title="MobileNetV2",
+            keras_class="MobileNetV2",
+            scaling="symmetric",
+            parameters=2_257_984,
+            imagenet_top1=71.3,
+            alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+        ),
+        Backbone(
+            name="resnet50",
+            title="ResNet50",
+            keras_class="ResNet50",
+            scaling="caffe",
+            parameters=23_587_712,
+            imagenet_top1=74.9,
+        ),
+    )
+}
+
+STRATEGIES: dict[str, str] = {
+    "feature-extraction": "backbone frozen, only the head is trained",
+    "fine-tuning": "feature extraction first, then the last layers of the backbone are opened",
+    "from-scratch": "every layer trained from random weights (the default with --weights none)",
+}
+
+SCHEMES: dict[str, Scheme] = {
+    s.key: s
+    for s in (
+        Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
+        Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights, half the size; computed in fp32 on most CPUs"),
+        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
+        Scheme("tflite", "int8", ".tflite", True, "8-bit weights (per channel) and activations, uint8 input"),
+        Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
+        Scheme("onnx", "int8", ".onnx", True, "static QDQ, 8-bit weights (per channel) and uint8 activations"),
+    )
+}
+
+FORMATS: tuple[str, ...] = ("tflite", "onnx")
+
+RUNTIMES: dict[str, Runtime] = {
+    r.name: r
+    for r in (
+        Runtime("litert", "tflite", "ai_edge_litert.interpreter", "ai-edge-litert", "Google's current TFLite runtime"),
+        Runtime("tflite-runtime", "tflite", "tflite_runtime.interpreter", "tflite-runtime", "the older TFLite runtime"),
+        Runtime("onnxruntime", "onnx", "onnxruntime", "onnxruntime", "ONNX Runtime, CPU execution provider"),
+    )
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """The table entry called ``name``; :class:`InputError` with the choices where there is none."""
+    try:
+        return BACKBONES[name]
+    except KeyError:
+        raise InputError(
+            f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}"
+        ) from None
+
+
+def get_scheme(key: str) -> Scheme:
+    """The scheme called ``format-name`` (``tflite-int8``); :class:`InputError` with the choices otherwise."""
+    try:
+        return SCHEMES[key]
+    except KeyError:
+        raise InputError(f"no export is called {key!r}", hint=f"choose among: {', '.join(SCHEMES)}") from None
