@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -176,6 +176,8 @@ class Train(Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """``gpu``: an error where none is found."""
+    start_from: str | None = None
+    """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
     feature_extraction: Stage = Stage()
     fine_tuning: FineTuning = FineTuning()
@@ -272,6 +274,8 @@ class Recipe(Section):
             )
         if self.data.path is not None and self.data.name is not None:
             raise ValueError("data.path and data.name exclude each other: give one")
+        if self.train.start_from is not None and self.train.strategy != "fine-tuning":
+            raise ValueError("train.start_from belongs to train.strategy fine-tuning")
         if self.train.strategy == "from-scratch" and self.model.weights != "none":
             raise ValueError("train.strategy from-scratch needs model.weights: none")
         return self
@@ -328,9 +332,20 @@ def validate(document: dict[str, Any], origin: str, lines: Mapping[tuple[str, ..
         ) from None
 
 
+def differences(a: Any, b: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys in which two recipe documents differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in a.keys() | b.keys():
+            yield from differences(a.get(key), b.get(key), f"{prefix}.{key}" if prefix else key)
+    elif a != b:
+        yield prefix
+
+
 def shipped_recipes() -> dict[str, str]:
     """Name and text of every recipe in the package."""
     folder = resources.files("edgekit") / "recipes"
+    if not folder.is_dir():  # a source checkout: the wheel carries the top-level folder inside the package
+        folder = Path(__file__).parent.parent / "recipes"
     return {
         entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
         for entry in sorted(folder.iterdir(), key=lambda e: e.name)

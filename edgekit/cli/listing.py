@@ -1,0 +1,103 @@
+"""``edgekit list``: the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+from edgekit.registry import BACKBONES, RUNTIMES, SCHEMES, get_backbone
+
+EPILOG = """Examples:\n
+  edgekit list backbones\n
+  edgekit list backbones --layers mobilenetv2\n
+"""
+
+Rows = tuple[list[str], list[dict[str, Any]], tuple[int, ...]]
+
+
+class Table(str, Enum):
+    """What can be listed."""
+
+    backbones = "backbones"
+    recipes = "recipes"
+    formats = "formats"
+    runtimes = "runtimes"
+
+
+def list_tables(
+    what: Annotated[Table, typer.Argument(help="Which table.", show_default=False)],
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", help="With backbones: the layer names of this one, as fine-tuning counts them."),
+    ] = None,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what edgekit knows: backbones, shipped recipes, export formats, device runtimes."""
+    out = Output(json_mode=json_mode, quiet=quiet)
+    headers, entries, right = _layers(layers) if layers is not None else _TABLES[what]()
+    cells = [[str(value) for value in entry.values()] for entry in entries]
+    out.result({"schema_version": 1, what.value if layers is None else "layers": entries}, table(headers, cells, right=right))
+
+
+def _backbones() -> Rows:
+    entries = [
+        {
+            "name": b.name,
+            "parameters": f"{b.parameters:,}",
+            "imagenet_top1": b.imagenet_top1,
+            "min_image_size": b.min_image_size,
+            "alphas": " ".join(map(str, b.alphas)) or "-",
+        }
+        for b in BACKBONES.values()
+    ]
+    return ["name", "parameters", "ImageNet top-1 %", "min side", "alpha"], entries, (1, 2, 3)
+
+
+def _layers(name: str) -> Rows:
+    backbone = get_backbone(name)
+    from edgekit.recipe import Model
+    from edgekit.train.backend import prepare_backend
+
+    prepare_backend("cpu")
+    from edgekit.train.network import layer_names
+
+    names = layer_names(Model(backbone=backbone.name, weights="none"))
+    entries: list[dict[str, Any]] = [
+        {"number": number, "last": len(names) - number + 1, "name": layer} for number, layer in enumerate(names, 1)
+    ]
+    return ["layer", "last_layers to open from here", "name (from_layer)"], entries, (0, 1)
+
+
+def _recipes() -> Rows:
+    from edgekit.recipe import load_recipe, shipped_recipes
+
+    entries = [{"name": name, "description": load_recipe(name).description} for name in shipped_recipes()]
+    return ["name", "what it does"], entries, ()
+
+
+def _formats() -> Rows:
+    entries = [
+        {"export": s.key, "calibrated": "yes" if s.calibrated else "no", "summary": s.summary} for s in SCHEMES.values()
+    ]
+    return ["export", "calibrated", "what it is"], entries, ()
+
+
+def _runtimes() -> Rows:
+    entries = [
+        {"name": r.name, "format": r.format, "package": r.distribution, "summary": r.summary} for r in RUNTIMES.values()
+    ]
+    return ["runtime", "runs", "package", "what it is"], entries, ()
+
+
+_TABLES: dict[Table, Callable[[], Rows]] = {
+    Table.backbones: _backbones,
+    Table.recipes: _recipes,
+    Table.formats: _formats,
+    Table.runtimes: _runtimes,
+}

@@ -1,0 +1,136 @@
+"""Which framework trains and on which processor; must be settled before Keras is imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from edgekit.errors import InputError
+from edgekit.quiet import quiet_native_output
+
+FRAMEWORKS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+"""Keras backends and the module each needs, in order of preference."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The settled choice. ``accelerator`` is the GPU's name, ``None`` on a CPU."""
+
+    name: str
+    accelerator: str | None
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.accelerator is None
+
+
+def prepare_backend(device: str) -> Backend:
+    """Choose the Keras backend (``KERAS_BACKEND``, or the first framework installed) and the processor.
+
+    ``device`` is ``auto``, ``cpu`` or ``gpu``. Raises :class:`InputError` where Keras or every framework is missing,
+    and where a GPU is asked for and none is found.
+    """
+    name = _choose_framework()
+    os.environ["KERAS_BACKEND"] = name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if device == "cpu" and name == "jax":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    with quiet_native_output():
+        accelerator = _ACCELERATOR[name](device)
+        importlib.import_module("keras")
+    if device == "gpu" and accelerator is None:
+        raise InputError(
+            f"a GPU was asked for, but {name} finds none on this machine",
+            where="train.device: gpu",
+            hint="edgekit doctor shows what is missing; --set train.device=cpu trains on the CPU",
+        )
+    return Backend(name, accelerator)
+
+
+def environment(backend: Backend) -> dict[str, Any]:
+    """What a number of this run depends on: machine, interpreter, library versions."""
+    from edgekit.device.probe import cpu_name
+
+    packages = ("edgekit", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "backend": backend.name,
+        "gpu": backend.accelerator,
+        "versions": {name: version for name in packages if (version := _version(name)) is not None},
+    }
+
+
+def _choose_framework() -> str:
+    if importlib.util.find_spec("keras") is None:
+        raise InputError(
+            "Keras is not installed, so nothing can be trained here", hint='pip install "edgekit[cpu]"'
+        )
+    if "keras" in sys.modules:
+        return str(sys.modules["keras"].backend.backend())
+    wanted = os.environ.get("KERAS_BACKEND")
+    if wanted is not None:
+        if wanted not in FRAMEWORKS:
+            raise InputError(
+                f"KERAS_BACKEND={wanted} is not a backend that can train", hint=f"one of: {', '.join(FRAMEWORKS)}"
+            )
+        if importlib.util.find_spec(FRAMEWORKS[wanted]) is None:
+            raise InputError(
+                f"KERAS_BACKEND={wanted} is set, but {wanted} is not installed", hint=f"pip install {wanted}"
+            )
+        return wanted
+    for name, module in FRAMEWORKS.items():
+        if importlib.util.find_spec(module) is not None:
+            return name
+    raise InputError(
+        "no framework to train with is installed (TensorFlow, JAX or PyTorch)", hint='pip install "edgekit[cpu]"'
+    )
+
+
+def _tensorflow_accelerator(device: str) -> str | None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        return None
+    if not gpus:
+        return None
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
+
+
+def _jax_accelerator(device: str) -> str | None:
+    import jax
+
+    if device == "cpu":
+        return None
+    first = jax.devices()[0]
+    return None if first.platform == "cpu" else str(first.device_kind)
+
+
+def _torch_accelerator(device: str) -> str | None:
+    import torch
+
+    if device == "cpu" or not torch.cuda.is_available():
+        return None
+    return str(torch.cuda.get_device_name(0))
+
+
+_ACCELERATOR = {"tensorflow": _tensorflow_accelerator, "jax": _jax_accelerator, "torch": _torch_accelerator}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+

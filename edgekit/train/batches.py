@@ -1,0 +1,93 @@
+"""Batches for ``fit`` and plain batched prediction over the decoded images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.progress import SILENT, Progress
+from edgekit.train.augment import Draws, apply_on_cpu
+
+Array = NDArray[Any]
+
+_ORDER_STREAM = 1 << 32
+"""Keeps the draws of the order apart from those of the augmentation, which use the same seed."""
+
+
+def epoch_order(n_images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order of the training images in one epoch; the same for every backbone."""
+    return np.random.Generator(np.random.Philox(key=[seed + _ORDER_STREAM, epoch])).permutation(n_images)
+
+
+class Batches(keras.utils.PyDataset):
+    """One epoch of the training split.
+
+    ``inputs`` is (M, ...) images or features, possibly memory-mapped, of which ``rows`` (N,) are the training
+    images; ``targets`` (N, classes) and ``weights`` (N,) follow ``rows``. With ``draws`` images are augmented: here
+    when ``on_cpu``, otherwise the draws are handed to the training step.
+    """
+
+    def __init__(
+        self,
+        inputs: Array,
+        rows: NDArray[np.int64],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        order: NDArray[np.int64],
+        batch_size: int,
+        draws: Draws | None,
+        on_cpu: bool,
+    ) -> None:
+        super().__init__(workers=2 if draws is not None else 1)
+        self._inputs, self._rows, self._targets, self._weights = inputs, rows, targets, weights
+        self._order, self._batch_size = order, batch_size
+        self._draws, self._on_cpu = draws, on_cpu
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Array, Array]:
+        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        x: Any = self._inputs[self._rows[chosen]]
+        if self._draws is not None:
+            draws = self._draws[chosen]
+            x = apply_on_cpu(x, draws) if self._on_cpu else (x, draws.warp, draws.tone)
+        return x, self._targets[chosen], self._weights[chosen]
+
+
+def predict(
+    model: keras.Model,
+    inputs: Array,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int = 64,
+    progress: Progress = SILENT,
+    description: str = "predict",
+    store: Callable[[tuple[int, ...]], Array] | None = None,
+) -> Array:
+    """``model``'s outputs (N, ...) for ``inputs[rows]``, float32.
+
+    The last batch is padded, so that the model is traced for one shape only. ``store`` gives the array for the
+    outputs from its shape (for example a memory map); by default one in memory.
+    """
+    outputs: Array | None = None
+    batch_size = min(batch_size, len(rows))
+    with progress.bar(description, len(rows)) as bar:
+        for start in range(0, len(rows), batch_size):
+            chosen = rows[start : start + batch_size]
+            batch = inputs[chosen]
+            if len(chosen) < batch_size:
+                batch = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(chosen), axis=0)])
+            values = np.asarray(model.predict_on_batch(batch))[: len(chosen)]
+            if outputs is None:
+                shape = (len(rows), *values.shape[1:])
+                outputs = np.empty(shape, np.float32) if store is None else store(shape)
+            outputs[start : start + len(chosen)] = values
+            bar.advance(len(chosen))
+    assert outputs is not None, "rows is never empty: a split without images is refused when the data is opened"
+    return outputs

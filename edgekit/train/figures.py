@@ -1,0 +1,70 @@
+"""Figures of one run as PNG files: curves over the epochs, confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.artifacts import atomic_path
+
+
+def curves_figure(history: Sequence[dict[str, str]], path: Path) -> None:
+    """Loss and accuracy of training and validation over all epochs; a line where a stage begins."""
+    figure, (loss, accuracy) = _subplots(1, 2, (9.0, 3.6))
+    epochs = np.arange(1, len(history) + 1)
+    for axis, name in ((loss, "loss"), (accuracy, "accuracy")):
+        axis.plot(epochs, [float(row[name]) for row in history], label="training", color="#0072B2")
+        axis.plot(epochs, [float(row[f"val_{name}"]) for row in history], label="validation", color="#D55E00")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(name)
+        axis.grid(alpha=0.3)
+        for position in range(1, len(history)):
+            if history[position]["stage"] != history[position - 1]["stage"]:
+                axis.axvline(position + 0.5, color="0.4", linestyle=":", linewidth=1)
+                axis.annotate(
+                    history[position]["stage"],
+                    (position + 0.5, 1),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(3, -10),
+                    textcoords="offset points",
+                    fontsize=8,
+                )
+    loss.legend(frameon=False)
+    _save(figure, path)
+
+
+def confusion_figure(metrics: dict[str, Any], path: Path) -> None:
+    """Confusion matrix of the test split: counts, coloured by the share of the true class."""
+    counts = np.array(metrics["confusion"])
+    names = [row["label"] for row in metrics["per_class"]]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(3.2, 0.55 * len(names) + 1.8)
+    figure, axis = _subplots(1, 1, (side + 0.6, side))
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    if len(names) <= 30:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    axis.set_title(f"test split, n = {metrics['n_samples']}, accuracy {metrics['accuracy']:.3f}", fontsize=10)
+    _save(figure, path)
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float]) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns)
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130)

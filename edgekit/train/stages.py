@@ -1,0 +1,224 @@
+"""The strategies: which stages they run, and on what (stored features, images, augmented images)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifacts import atomic_path
+from edgekit.data.dataset import Dataset
+from edgekit.progress import Progress
+from edgekit.recipe import FineTuning, FromScratch, Recipe, Stage
+from edgekit.train import network as net
+from edgekit.train.augment import draw, training_model
+from edgekit.train.backend import Backend
+from edgekit.train.batches import Batches, epoch_order, predict
+from edgekit.train.checkpoint import StageCheckpoint, StageState
+from edgekit.train.loop import StageJob, run_stage
+from edgekit.train.start import take_over
+
+Pixels = NDArray[np.uint8]
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every stage of a run shares: the network, the images, and where checkpoints go."""
+
+    recipe: Recipe
+    network: keras.Model
+    dataset: Dataset
+    pixels: Pixels
+    backend: Backend
+    checkpoints: Path
+    on_history: Callable[[str, list[dict[str, Any]]], None]
+
+    @property
+    def train_rows(self) -> NDArray[np.int64]:
+        return self.dataset.indices("train")
+
+    @property
+    def val_rows(self) -> NDArray[np.int64]:
+        return self.dataset.indices("val")
+
+
+def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]:
+    """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
+
+    The backbone is computed once for images that do not change: the validation split always, the training split
+    where nothing is augmented.
+    """
+    recipe, network = material.recipe, material.network
+    stage = recipe.train.feature_extraction
+    net.freeze_backbone(network)
+    _set_dropout(material, stage)
+    record = _finished(material, "feature-extraction", stage, progress) or _taken_over(material, progress)
+    if record is not None:
+        return record
+    head, extractor = net.head_model(network), net.feature_model(network)
+    val = _features(material, extractor, "val", progress)
+    everything = np.arange(len(val))
+    if recipe.train.augment.active:
+        return _run(material, "feature-extraction", stage, lambda: predict(head, val, everything), progress)
+    train = _features(material, extractor, "train", progress)
+    return _run(
+        material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=(head, train)
+    )
+
+
+def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:
+    """Train the head and the backbone's last layers; returns the stage's record."""
+    stage = material.recipe.train.fine_tuning
+    assert isinstance(stage, FineTuning)
+    opened = net.open_last_layers(material.network, stage)
+    _set_dropout(material, stage)
+    offset = material.recipe.train.feature_extraction.epochs
+    record = _finished(material, "fine-tuning", stage, progress) or _run(
+        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset
+    )
+    return {**record, "opened_layers": opened}
+
+
+def from_scratch(material: Material, progress: Progress) -> dict[str, Any]:
+    """Train every layer from random weights; returns the stage's record."""
+    stage = material.recipe.train.from_scratch
+    assert isinstance(stage, FromScratch)
+    net.open_all_layers(material.network, stage.batchnorm_momentum)
+    _set_dropout(material, stage)
+    return _finished(material, "from-scratch", stage, progress) or _run(
+        material, "from-scratch", stage, lambda: _predict_val(material), progress
+    )
+
+
+STRATEGY_STAGES: dict[str, tuple[Callable[[Material, Progress], dict[str, Any]], ...]] = {
+    "feature-extraction": (feature_extraction,),
+    "fine-tuning": (feature_extraction, fine_tuning),
+    "from-scratch": (from_scratch,),
+}
+
+
+def _set_dropout(material: Material, stage: Stage) -> None:
+    head = material.recipe.model.head
+    net.set_dropout(material.network, head.dropout if stage.dropout is None else stage.dropout)
+
+
+def _predict_val(material: Material) -> Values:
+    return predict(material.network, material.pixels, material.val_rows)
+
+
+def _checkpoint(material: Material, name: str) -> StageCheckpoint:
+    return StageCheckpoint(material.checkpoints / f"{name}.npz")
+
+
+def _finished(material: Material, name: str, stage: Stage, progress: Progress) -> dict[str, Any] | None:
+    """The record of a stage that an earlier run of this folder finished, its weights put in place."""
+    state = _checkpoint(material, name).finish(material.network)
+    if state is None:
+        return None
+    material.on_history(name, state.history)
+    progress.info(f"{name}: done before, {state.epochs_run} epochs")
+    return _record(material, name, stage, state)
+
+
+def _taken_over(material: Material, progress: Progress) -> dict[str, Any] | None:
+    """The record of the feature extraction that ``train.start_from`` names, its weights put in place."""
+    if material.recipe.train.start_from is None:
+        return None
+    record, history = take_over(material.recipe, material.dataset, material.network)
+    material.on_history("feature-extraction", history)
+    progress.info(f"feature-extraction: taken over from {material.recipe.train.start_from}")
+    return record
+
+
+def _run(
+    material: Material,
+    name: str,
+    stage: Stage,
+    predict_val: Callable[[], Values],
+    progress: Progress,
+    *,
+    first_epoch: int = 0,
+    stored: tuple[keras.Model, Values] | None = None,
+) -> dict[str, Any]:
+    train, dataset = material.recipe.train, material.dataset
+    labels = dataset.labels[material.train_rows]
+    augmented = stored is None and train.augment.active
+    if stored is not None:
+        model, inputs = stored
+        rows = np.arange(len(inputs))
+    else:
+        on_step = augmented and not material.backend.on_cpu
+        model = training_model(material.network) if on_step else material.network
+        inputs, rows = material.pixels, material.train_rows
+    targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
+    weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
+    val_labels = dataset.labels[material.val_rows]
+
+    def batches(epoch: int) -> Batches:
+        draws = draw(train.augment, len(rows), material.recipe.data.image_size, train.seed, epoch) if augmented else None
+        order = epoch_order(len(rows), train.seed, epoch)
+        return Batches(inputs, rows, targets, weights, order, train.batch_size, draws, material.backend.on_cpu)
+
+    job = StageJob(
+        name=name,
+        network=material.network,
+        model=model,
+        stage=stage,
+        train=train,
+        batches=batches,
+        n_images=len(rows),
+        validate=lambda: (val_labels, predict_val()),
+        checkpoint=_checkpoint(material, name),
+        on_history=material.on_history,
+        first_epoch=first_epoch,
+    )
+    return _record(material, name, stage, run_stage(job, progress))
+
+
+def _record(material: Material, name: str, stage: Stage, state: StageState) -> dict[str, Any]:
+    trainable = [layer for layer in material.network.layers if layer.trainable and layer.trainable_variables]
+    return {
+        "name": name,
+        "epochs": stage.epochs,
+        "epochs_run": state.epochs_run,
+        "best_epoch": state.best_epoch + 1,
+        "stopped_early": state.stopped_early,
+        "seconds": state.seconds,
+        "images_per_second": state.images / state.seconds if state.seconds else None,
+        "trainable_parameters": sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
+        "trainable_layers": len(trainable),
+    }
+
+
+def _sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool) -> NDArray[np.float32]:
+    """1 for every image, or n / (classes * images of its class), which also averages to 1."""
+    if not balanced:
+        return np.ones(len(labels), np.float32)
+    per_class = np.bincount(labels, minlength=n_classes)
+    return (len(labels) / (n_classes * per_class))[labels].astype(np.float32)
+
+
+def _features(material: Material, extractor: keras.Model, split: str, progress: Progress) -> Values:
+    """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run."""
+    file = material.checkpoints / f"features-{split}.npy"
+    if not file.is_file():
+        with atomic_path(file) as temporary:
+            stored: list[np.memmap[Any, Any]] = []
+
+            def store(shape: tuple[int, ...]) -> Values:
+                stored.append(np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape))
+                return stored[-1]
+
+            rows = material.dataset.indices(split)
+            predict(
+                extractor, material.pixels, rows, progress=progress, description=f"features of {split}", store=store
+            )
+            stored[-1].flush()
+    features: Values = np.load(file, mmap_mode="r")
+    return features
