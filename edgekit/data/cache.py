@@ -1,0 +1,127 @@
+"""The cache directory: where it is, one writer at a time, its size, and emptying it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgekit.errors import EdgekitError
+from edgekit.progress import SILENT, Progress
+
+PARTIAL = ".partial"
+"""Suffix of a folder that is being written; only the holder of the lock makes or removes one."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PARTS = ("decoded", "datasets", "hashes", "corrupt.json")
+
+
+def cache_dir() -> Path:
+    """``$EDGEKIT_CACHE``, or the user's cache directory of this system."""
+    chosen = os.environ.get("EDGEKIT_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("edgekit"))
+
+
+def cache_size() -> int:
+    """Bytes that the cache takes on the disk."""
+    return sum(_size(cache_dir() / part) for part in _PARTS)
+
+
+def clear_cache() -> int:
+    """Remove everything edgekit put into its cache; the bytes that were freed.
+
+    Nothing is lost but time: images are decoded again when they are needed. A run that is using a decoded file
+    keeps it until it ends.
+    """
+    freed = 0
+    if not cache_dir().is_dir():
+        return freed
+    with cache_lock():
+        for part in (cache_dir() / name for name in _PARTS):
+            freed += _size(part)
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)
+    return freed
+
+
+@contextmanager
+def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
+    """Only one process writes the cache at a time; the lock goes with the process, however it ends."""
+    folder = cache_dir()
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.info("waiting for another edgekit that is writing the cache")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill that takes the name ``folder`` when the block ends without an error, else it is removed.
+
+    To be used under :func:`cache_lock`: whatever a killed process left unfinished beside it is removed first.
+    """
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for stale in folder.parent.glob(f"*{PARTIAL}"):
+            shutil.rmtree(stale)
+        partial = folder.with_name(folder.name + PARTIAL)
+        partial.mkdir()
+        try:
+            yield partial
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Say which directory is full or not writable, and how to choose another."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space, or put the cache elsewhere: EDGEKIT_CACHE=/another/folder"
+        if error.errno in _FULL:
+            raise EdgekitError("the disk is full", where=str(path), hint=hint) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            problem = f"the cache cannot be used: {(error.strerror or str(error)).lower()}"
+            raise EdgekitError(problem, where=str(error.filename or path), hint=hint) from error
+        raise
+
+
+def need_space(folder: Path, size_bytes: int) -> None:
+    """Raise :class:`EdgekitError` unless the disk that holds ``folder`` has ``size_bytes`` free."""
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    free_bytes = shutil.disk_usage(existing).free
+    if free_bytes < size_bytes:
+        raise EdgekitError(
+            f"the decoded images need {size_bytes / 1e6:,.1f} MB and the disk has {free_bytes / 1e6:,.1f} MB free",
+            where=str(folder),
+            hint="choose a smaller image size, free some space, or put the cache elsewhere: "
+            "EDGEKIT_CACHE=/another/folder",
+        )
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(p.lstat().st_size for p in path.rglob("*") if p.is_file())
+    return path.lstat().st_size if path.exists() else 0

@@ -1,0 +1,62 @@
+"""Sharing images out between splits: stratified by class, seeded, and decided by the content of each image.
+
+Every image gets a rank from a hash of (seed, purpose, its own content), so the outcome depends neither on file names
+nor on the platform's random numbers, and images with the same bytes have the same rank: they are never put on
+both sides of a split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import InputError
+
+Labels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+def stratified(
+    labels: Labels, contents: Sequence[str], classes: Sequence[str], fraction: float, seed: int, purpose: str
+) -> Mask:
+    """Choose ``fraction`` (0..1) of every class: a mask (N,), true for the chosen images.
+
+    ``contents`` are N content hashes. Of a class with n images ``round(fraction * n)`` are chosen, at least 1 and at
+    most n - 1; copies of one image move that number to the nearest that keeps them together. Raises
+    :class:`InputError` for a class with fewer than two different images.
+    """
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranks = [_rank(contents[i], seed, purpose) for i in members.tolist()]
+        order = sorted(range(len(members)), key=ranks.__getitem__)
+        cuts = [k for k in range(1, len(order)) if ranks[order[k]] != ranks[order[k - 1]]]
+        if not cuts:
+            raise InputError(
+                f"class {classes[label]!r} has too few different images to take some of them for {purpose}",
+                hint=f"add images to it, or give the {purpose} images a folder of their own",
+            )
+        wanted = int(np.floor(fraction * len(order) + 0.5))
+        cut = min(cuts, key=lambda k: (abs(k - wanted), k))
+        chosen[members[order[:cut]]] = True
+    return chosen
+
+
+def at_most(labels: Labels, contents: Sequence[str], per_class: int, seed: int) -> Mask:
+    """Choose up to ``per_class`` images of every class: a mask (N,).
+
+    What a smaller limit chooses is a part of what a larger one chooses.
+    """
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranked = sorted(members.tolist(), key=lambda i: (_rank(contents[i], seed, "limit"), i))
+        chosen[ranked[:per_class]] = True
+    return chosen
+
+
+def _rank(content: str, seed: int, purpose: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{purpose}/{content}".encode()).digest()

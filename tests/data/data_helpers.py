@@ -1,0 +1,57 @@
+"""What several tests of this folder use: a progress object that keeps what it is told, and small images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgekit.progress import Progress
+
+SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[3] / "shared"))
+
+
+class Watcher(Progress):
+    """Keeps what a stage reports: the steps of every bar, information and warnings."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, int] = {}
+        self.infos: list[str] = []
+        self.warnings: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.infos.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[_Counter]:
+        self.steps[description] = 0
+        yield _Counter(self, description)
+
+    def advanced(self, description: str) -> None:
+        """For subclasses that do something in the middle of the work."""
+
+
+class _Counter:
+    def __init__(self, watcher: Watcher, description: str) -> None:
+        self._watcher = watcher
+        self._description = description
+
+    def advance(self, steps: int = 1) -> None:
+        self._watcher.steps[self._description] += steps
+        self._watcher.advanced(self._description)
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def image(seed: int, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Image.Image:
+    """A smooth image, different for every seed."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).convert(mode)
