@@ -24,6 +24,8 @@ class Backbone:
     imagenet_top1: float
     min_image_size: int = 32
     default_image_size: int = 224
+    weights_file: str = ""
+    """Pattern of the file name under which Keras keeps the ImageNet weights without top."""
     alphas: tuple[float, ...] = ()
     """Width multipliers that ImageNet weights exist for; empty: the width cannot be chosen."""
     kernel_initializer: str | None = None
@@ -64,6 +66,7 @@ BACKBONES: dict[str, Backbone] = {
             name="vgg16",
             title="VGG16",
             keras_class="VGG16",
+            weights_file="vgg16_*_notop.h5",
             scaling="caffe",
             parameters=14_714_688,
             imagenet_top1=71.3,
@@ -73,6 +76,7 @@ BACKBONES: dict[str, Backbone] = {
             name="resnet50v2",
             title="ResNet50V2",
             keras_class="ResNet50V2",
+            weights_file="resnet50v2_*_notop.h5",
             scaling="symmetric",
             parameters=23_564_800,
             imagenet_top1=76.0,
@@ -81,6 +85,7 @@ BACKBONES: dict[str, Backbone] = {
             name="mobilenetv2",
             title="MobileNetV2",
             keras_class="MobileNetV2",
+            weights_file="mobilenet_v2_*_no_top.h5",
             scaling="symmetric",
             parameters=2_257_984,
             imagenet_top1=71.3,
@@ -90,6 +95,7 @@ BACKBONES: dict[str, Backbone] = {
             name="resnet50",
             title="ResNet50",
             keras_class="ResNet50",
+            weights_file="resnet50_*_notop.h5",
             scaling="caffe",
             parameters=23_587_712,
             imagenet_top1=74.9,

@@ -10,10 +10,6 @@ import typer
 from edgekit.cli.options import DataOption, JsonOption, QuietOption
 from edgekit.cli.output import Output
 
-EPILOG = """Example:\n
-  edgekit evaluate runs/mri\n
-"""
-
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
@@ -25,6 +21,8 @@ def evaluate(
 
     Accuracy with its interval, precision, recall and F1 per class, confusion matrix, log loss, calibration error;
     predictions.npz and the figures are written anew. --data says where the images are now, if they have moved.
+
+    Example: edgekit evaluate runs/mri
     """
     from edgekit.artifacts import RunFolder
     from edgekit.cli.train import summary

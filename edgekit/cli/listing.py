@@ -12,11 +12,6 @@ from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 from edgekit.registry import BACKBONES, RUNTIMES, SCHEMES, get_backbone
 
-EPILOG = """Examples:\n
-  edgekit list backbones\n
-  edgekit list backbones --layers mobilenetv2\n
-"""
-
 Rows = tuple[list[str], list[dict[str, Any]], tuple[int, ...]]
 
 
@@ -38,7 +33,10 @@ def list_tables(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show what edgekit knows: backbones, shipped recipes, export formats, device runtimes."""
+    """Show what edgekit knows: backbones, shipped recipes, export formats, device runtimes.
+
+    Example: edgekit list backbones --layers mobilenetv2
+    """
     out = Output(json_mode=json_mode, quiet=quiet)
     headers, entries, right = _layers(layers) if layers is not None else _TABLES[what]()
     cells = [[str(value) for value in entry.values()] for entry in entries]

@@ -12,12 +12,6 @@ from edgekit.cli.output import Output
 from edgekit.errors import InputError
 from edgekit.registry import BACKBONES, STRATEGIES
 
-EPILOG = """Examples:\n
-  edgekit train --data photos --backbone mobilenetv2\n
-  edgekit train brain-tumor-mri --data mri --strategy fine-tuning --run runs/mri\n
-  edgekit train --run runs/mri --resume\n
-"""
-
 
 def train(
     recipe: Annotated[
@@ -62,6 +56,12 @@ def train(
     DIR holds one folder of images per class, or train/val/test folders with such folders inside; what is missing of
     validation and test is split off (stratified). Without a recipe: ImageNet weights, the head is trained first, then
     the backbone's last 30 layers. The result is a run folder with the model, its test accuracy and its figures.
+
+    \b
+    Examples:
+      edgekit train --data photos --backbone mobilenetv2
+      edgekit train brain-tumor-mri --data mri --run runs/mri
+      edgekit train --run runs/mri --resume
     """
     from edgekit.artifacts import RunFolder
     from edgekit.recipe import load_recipe, validate

@@ -5,4 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-VERBS: tuple[tuple[str, Callable[..., Any]], ...] = ()
+from edgekit.cli import compare, doctor, evaluate, init, listing, quickstart, train
+
+VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("quickstart", quickstart.quickstart),
+    ("init", init.init),
+    ("train", train.train),
+    ("evaluate", evaluate.evaluate),
+    ("compare", compare.compare),
+    ("doctor", doctor.doctor),
+    ("list", listing.list_tables),
+)

@@ -1,0 +1,53 @@
+"""``edgekit compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
+from edgekit.cli.output import Output
+
+
+def compare(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one.", show_default=False)],
+    data: DataOption = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Study folder  (default: studies/<recipe name>)", metavar="DIR")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Machine to measure on.", metavar="NAME")] = "local",
+    settings: SetOption = None,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train, export and measure every backbone, strategy and seed of a recipe, and report.
+
+    The same command goes on with a study that was interrupted. A cell that fails does not stop the others.
+
+    Example: edgekit compare brain-tumor-mri --data mri
+    """
+    out = Output(json_mode=json_mode, quiet=quiet)
+    run_and_report(recipe, data, out_folder, target, settings or [], out)
+
+
+def run_and_report(
+    source: str, data: Path | None, folder: Path | None, target: str, settings: list[str], out: Output
+) -> None:
+    """Run the study and print its report's table."""
+    from edgekit.compare.stage import run_study
+    from edgekit.recipe import load_recipe, parse_setting
+
+    changes: dict[str, Any] = {} if data is None else {"data.path": str(data), "data.name": None}
+    resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))
+    folder = folder or Path("studies") / resolved.name
+    document = run_study(resolved, folder, target=target, quiet=out.quiet, progress=out)
+    failed = [cell for cell in document["cells"] if cell["status"] == "failed"]
+    for cell in failed:
+        out.warn(f"{cell['run']} failed: {cell['error']}")
+    from edgekit.cli.report import show_report
+
+    show_report(folder, out)
+    if failed:
+        raise typer.Exit(1)

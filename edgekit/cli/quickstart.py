@@ -1,0 +1,31 @@
+"""``edgekit quickstart``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output
+
+
+def quickstart(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the result.", metavar="DIR")] = Path(
+        "quickstart"
+    ),
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The whole way on a small real dataset, offline, in a few minutes on a laptop.
+
+    Trains VGG16, ResNet50V2 and MobileNetV2 from scratch on scikit-learn's handwritten digits, exports each to TFLite
+    and ONNX in fp32 and int8, measures the twelve files on this machine and writes a report.
+
+    Example: edgekit quickstart --out /tmp/digits
+    """
+    from edgekit.cli.compare import run_and_report
+
+    out = Output(json_mode=json_mode, quiet=quiet)
+    run_and_report("quickstart", None, out_folder, "local", [], out)

@@ -1,0 +1,116 @@
+"""The study folder and its cells: which runs a recipe asks for, and how far each has come."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from itertools import product
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe, assign, differences, validate
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study. ``run`` is its folder, relative to the study; ``recipe`` is complete."""
+
+    run: str
+    backbone: str
+    strategy: str
+    seed: int
+    recipe: dict[str, Any]
+    status: str = "waiting"
+    """``waiting``, ``trained``, ``exported`` or ``failed``."""
+    error: str | None = None
+
+
+def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
+    """Every combination of the recipe's backbones, strategies and seeds, feature extraction before fine-tuning.
+
+    Fine-tuning begins at the feature extraction of the same backbone and seed where the study has one. Raises
+    :class:`InputError` where a combination is impossible.
+    """
+    compare = recipe.compare
+    backbones = compare.backbones or [recipe.model.backbone]
+    strategies = sorted(compare.strategies or [recipe.train.strategy], key=lambda s: s != "feature-extraction")
+    seeds = compare.seeds or [recipe.train.seed]
+    unknown = sorted(set(compare.overrides) - set(backbones))
+    if unknown:
+        raise InputError(
+            f"compare.overrides names {', '.join(unknown)}, not among the backbones of this study",
+            where=recipe.name,
+            hint=f"the study's backbones: {', '.join(backbones)}",
+        )
+    cells = []
+    for seed, backbone, strategy in product(seeds, backbones, strategies):
+        name = f"{backbone}-{strategy}-s{seed}"
+        document = recipe.document()
+        document["compare"] = {}
+        for key, value in compare.overrides.get(backbone, {}).items():
+            assign(document, key, value)
+        assign(document, "model.backbone", backbone)
+        assign(document, "train.strategy", strategy)
+        assign(document, "train.seed", seed)
+        if strategy == "fine-tuning" and "feature-extraction" in strategies:
+            start = study.absolute() / "runs" / f"{backbone}-feature-extraction-s{seed}"
+            assign(document, "train.start_from", str(start))
+        complete = validate(document, f"{recipe.name}, cell {name}").document()
+        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete))
+    return cells
+
+
+class Study:
+    """A folder with ``study.json`` and the runs it names; every change is on disk before the next step."""
+
+    def __init__(self, path: Path, recipe: Recipe, cells: list[Cell], created: str) -> None:
+        self.path, self.recipe, self.cells, self._created = path, recipe, cells, created
+        self._lock = Lock()
+
+    @property
+    def file(self) -> Path:
+        return self.path / "study.json"
+
+    @classmethod
+    def open(cls, path: Path, recipe: Recipe) -> Study:
+        """A new study in ``path``, or the one that is there, if it came from the same recipe."""
+        cells = plan_cells(recipe, path)
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        if (path / "study.json").is_file():
+            before = read_json(path / "study.json")
+            changed = sorted(differences(before["recipe"], recipe.document()))
+            if changed:
+                raise InputError(
+                    f"this study was started with another recipe; different: {', '.join(changed)}",
+                    where=str(path),
+                    hint="choose another --out folder",
+                )
+            created = before["created"]
+            errors = {c["run"]: c for c in before["cells"]}
+            cells = [replace(c, status=errors[c.run]["status"], error=errors[c.run]["error"]) for c in cells]
+        elif path.is_dir() and any(path.iterdir()):
+            raise InputError("this folder is not empty and holds no study", where=str(path), hint="choose another --out")
+        study = cls(path, recipe, cells, created)
+        study.save()
+        return study
+
+    def folder(self, cell: Cell) -> RunFolder:
+        return RunFolder(self.path / cell.run)
+
+    def update(self, cell: Cell, status: str, error: str | None = None) -> None:
+        """Note how far a cell has come."""
+        with self._lock:
+            position = next(i for i, c in enumerate(self.cells) if c.run == cell.run)
+            self.cells[position] = replace(self.cells[position], status=status, error=error)
+            self.save()
+
+    def save(self) -> None:
+        write_json(self.file, self.document())
+
+    def document(self) -> dict[str, Any]:
+        """``study.json``: the recipe and the cells without their own copies of it."""
+        cells = [{k: v for k, v in asdict(c).items() if k != "recipe"} for c in self.cells]
+        return {"name": self.recipe.name, "created": self._created, "recipe": self.recipe.document(), "cells": cells}
