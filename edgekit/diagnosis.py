@@ -75,7 +75,7 @@ def _package(name: str, module: str) -> dict[str, Any]:
 
 def _runtime(name: str) -> dict[str, Any]:
     runtime = RUNTIMES[name]
-    remedy = 'pip install "edgekit[bench]"' if name != "tflite-runtime" else "not needed beside litert"
+    remedy = 'pip install "edgekit[bench]"' if name != "tflite-runtime" else ""
     return _check(name, _installed(runtime.module), remedy)
 
 
@@ -93,7 +93,7 @@ def _installed(module: str) -> str | None:
 
 
 def _gpu() -> dict[str, Any]:
-    remedy = 'a GPU trains faster: pip install "edgekit[gpu]" on a machine with one'
+    remedy = 'pip install "edgekit[gpu]", where there is an NVIDIA GPU'
     command = shutil.which("nvidia-smi")
     if command is None:
         return _check("GPU", None, remedy)

@@ -23,18 +23,21 @@ def doctor(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
 
 
 def _text(document: dict[str, Any]) -> str:
-    rows = [
-        ["ok" if check["ok"] else "missing", check["name"], check["found"] or "", "" if check["ok"] else check["remedy"]]
-        for check in document["checks"]
+    checks, machine = document["checks"], document["machine"]
+    rows = [["yes" if check["ok"] else "no", check["name"], check["found"] or "-"] for check in checks]
+    lines = [
+        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}",
+        f"{document['free_disk_bytes'] / 1e9:.0f} GB of disk free; "
+        f"{document['cache']['size_bytes'] / 1e6:.0f} MB of decoded images kept in",
+        f"  {document['cache']['path']} (safe to remove)",
+        "",
+        table(["", "what", "found"], rows),
+        "",
+        "this machine can",
+        *(f"  {'yes' if able else 'no ':<4}{name}" for name, able in document["can"].items()),
     ]
-    machine = document["machine"]
-    abilities = [f"{'yes' if able else 'no ':<4}{name}" for name, able in document["can"].items()]
-    return "\n".join(
-        [
-            f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}",
-            "",
-            table(["", "what", "found", "to add it"], rows),
-            "",
-            *abilities,
-        ]
-    )
+    missing = [check for check in checks if not check["ok"] and check["remedy"]]
+    if missing:
+        width = max(len(check["name"]) for check in missing)
+        lines += ["", "to add what is missing", *(f"  {c['name']:<{width}}  {c['remedy']}" for c in missing)]
+    return "\n".join(lines)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import compare, doctor, evaluate, init, listing, quickstart, train
+from edgekit.cli import bench, compare, doctor, evaluate, init, listing, predict, quickstart, train
 
 VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("quickstart", quickstart.quickstart),
     ("init", init.init),
     ("train", train.train),
     ("evaluate", evaluate.evaluate),
+    ("bench", bench.bench),
     ("compare", compare.compare),
+    ("predict", predict.predict),
     ("doctor", doctor.doctor),
     ("list", listing.list_tables),
 )
