@@ -117,5 +117,3 @@ def _weights(name: str) -> dict[str, Any]:
     files = sorted((home / "models").glob(BACKBONES[name].weights_file))
     found = files[0].name if files else None
     return _check(f"weights {name}", found, "Keras downloads them at the first training")
-
-

@@ -26,7 +26,7 @@ class Progress:
         """Something the person should act on or know when reading the result."""
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Bar]:
+    def bar(self, description: str, total: int) -> Iterator[Bar]:  # noqa: ARG002 - for those who show it
         """A task of ``total`` steps for the length of the ``with`` block."""
         yield _SilentBar()
 

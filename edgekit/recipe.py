@@ -21,7 +21,7 @@ Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]
 class Section(BaseModel):
     """A part of a recipe: immutable, strictly typed, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Split(Section):
@@ -119,6 +119,14 @@ class Stage(Section):
     """Dropout of the head in this stage; ``null``: as in ``model.head``."""
 
 
+class FeatureExtraction(Stage):
+    """The stage that trains the head on the frozen backbone."""
+
+    views: Annotated[int, Field(ge=1)] | None = None
+    """With augmentation: how many augmented copies of the training images go through the frozen backbone, once each;
+    the epochs take them in turn. ``null``: every epoch is augmented anew and goes through the backbone again."""
+
+
 class FineTuning(Stage):
     """The second stage of ``fine-tuning``: the last layers of the backbone are opened."""
 
@@ -126,14 +134,21 @@ class FineTuning(Stage):
     last_layers: Annotated[int, Field(ge=1)] | None = 30
     """How many of the backbone's last layers are trained (layers as Keras counts them)."""
     from_layer: str | None = None
-    """Instead of ``last_layers``: the name of the first backbone layer to train."""
+    """Instead of ``last_layers`` (then ``null``): the name of the first backbone layer to train."""
     train_batchnorm: bool = False
     """Pretrained BatchNorm layers stay in inference mode unless this is true."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_default_beside_from_layer(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("from_layer") is not None:
+            return {"last_layers": None, **values}
+        return values
+
     @model_validator(mode="after")
     def _one_way(self) -> FineTuning:
-        if self.from_layer is not None and self.last_layers is not None and "last_layers" in self.model_fields_set:
-            raise ValueError("give last_layers or from_layer, not both")
+        if self.from_layer is not None and self.last_layers is not None:
+            raise ValueError("give last_layers or from_layer, not both (null takes one away)")
         if self.from_layer is None and self.last_layers is None:
             raise ValueError("say which layers to open: last_layers or from_layer")
         return self
@@ -179,7 +194,7 @@ class Train(Section):
     start_from: str | None = None
     """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
-    feature_extraction: Stage = Stage()
+    feature_extraction: FeatureExtraction = FeatureExtraction()
     fine_tuning: FineTuning = FineTuning()
     from_scratch: FromScratch = FromScratch()
     early_stopping: EarlyStopping = EarlyStopping()
@@ -214,7 +229,7 @@ class Bench(Section):
     """How the files are measured."""
 
     protocol: Literal["quick", "standard", "full"] = "standard"
-    threads: list[Annotated[int, Field(ge=0)]] = [1, 0]
+    threads: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [1, 0]
     """Thread counts to measure with; 0 is all cores."""
     images: Annotated[int, Field(ge=1)] | None = None
     """At most this many test images for accuracy (seeded, stratified choice); ``null``: all."""
@@ -270,7 +285,8 @@ class Recipe(Section):
         backbone = get_backbone(self.model.backbone)
         if self.data.image_size < backbone.min_image_size:
             raise ValueError(
-                f"data.image_size {self.data.image_size} is below the {backbone.min_image_size} that {backbone.title} needs"
+                f"data.image_size {self.data.image_size} is below the {backbone.min_image_size} "
+                f"that {backbone.title} needs"
             )
         if self.data.path is not None and self.data.name is not None:
             raise ValueError("data.path and data.name exclude each other: give one")
@@ -378,7 +394,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", key_node.start_mark

@@ -113,7 +113,7 @@ SCHEMES: dict[str, Scheme] = {
     s.key: s
     for s in (
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
-        Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights, half the size; computed in fp32 on most CPUs"),
+        Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights, half the size; most CPUs compute in fp32"),
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
         Scheme("tflite", "int8", ".tflite", True, "8-bit weights (per channel) and activations, uint8 input"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
@@ -138,9 +138,7 @@ def get_backbone(name: str) -> Backbone:
     try:
         return BACKBONES[name]
     except KeyError:
-        raise InputError(
-            f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}"
-        ) from None
+        raise InputError(f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}") from None
 
 
 def get_scheme(key: str) -> Scheme:

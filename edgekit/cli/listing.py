@@ -40,7 +40,9 @@ def list_tables(
     out = Output(json_mode=json_mode, quiet=quiet)
     headers, entries, right = _layers(layers) if layers is not None else _TABLES[what]()
     cells = [[str(value) for value in entry.values()] for entry in entries]
-    out.result({"schema_version": 1, what.value if layers is None else "layers": entries}, table(headers, cells, right=right))
+    out.result(
+        {"schema_version": 1, what.value if layers is None else "layers": entries}, table(headers, cells, right=right)
+    )
 
 
 def _backbones() -> Rows:

@@ -30,13 +30,13 @@ def run_study(
     if target != "local":
         raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
     study = Study.open(out, recipe)
-    exports: list[tuple[Cell, Future[None]]] = []
+    exports: list[Future[None]] = []
     with ThreadPoolExecutor(max_workers=1) as exporter:
         for number, cell in enumerate(study.cells, 1):
             progress.info(f"\n[{number}/{len(study.cells)}] {cell.backbone}, {cell.strategy}, seed {cell.seed}")
             if _train(study, cell, quiet, progress):
-                exports.append((cell, exporter.submit(_export, study, cell, progress)))
-        for cell, export in exports:
+                exports.append(exporter.submit(_export, study, cell, progress))
+        for export in exports:
             export.result()
     exported = [cell for cell in study.cells if cell.status == "exported"]
     if not exported:

@@ -92,7 +92,7 @@ class Study:
             errors = {c["run"]: c for c in before["cells"]}
             cells = [replace(c, status=errors[c.run]["status"], error=errors[c.run]["error"]) for c in cells]
         elif path.is_dir() and any(path.iterdir()):
-            raise InputError("this folder is not empty and holds no study", where=str(path), hint="choose another --out")
+            raise InputError("this folder holds other things, no study", where=str(path), hint="choose another --out")
         study = cls(path, recipe, cells, created)
         study.save()
         return study

@@ -75,7 +75,7 @@ def apply_on_cpu(images: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
     return result
 
 
-class ApplyDraws(keras.layers.Layer):
+class ApplyDraws(keras.layers.Layer):  # type: ignore[misc]
     """The same changes inside the training step, for an accelerator.
 
     Call with ``[images, warp, tone]`` of shapes (N, H, W, 3), (N, 6), (N, 2); gives float32 images in 0-255.

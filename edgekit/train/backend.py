@@ -71,9 +71,7 @@ def environment(backend: Backend) -> dict[str, Any]:
 
 def _choose_framework() -> str:
     if importlib.util.find_spec("keras") is None:
-        raise InputError(
-            "Keras is not installed, so nothing can be trained here", hint='pip install "edgekit[cpu]"'
-        )
+        raise InputError("Keras is not installed, so nothing can be trained here", hint='pip install "edgekit[cpu]"')
     if "keras" in sys.modules:
         return str(sys.modules["keras"].backend.backend())
     wanted = os.environ.get("KERAS_BACKEND")
@@ -132,5 +130,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-

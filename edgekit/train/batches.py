@@ -24,7 +24,7 @@ def epoch_order(n_images: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.Generator(np.random.Philox(key=[seed + _ORDER_STREAM, epoch])).permutation(n_images)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """One epoch of the training split.
 
     ``inputs`` is (M, ...) images or features, possibly memory-mapped, of which ``rows`` (N,) are the training
@@ -65,15 +65,17 @@ def predict(
     inputs: Array,
     rows: NDArray[np.int64],
     *,
-    batch_size: int = 64,
+    batch_size: int = 32,
+    draws: Draws | None = None,
     progress: Progress = SILENT,
     description: str = "predict",
     store: Callable[[tuple[int, ...]], Array] | None = None,
 ) -> Array:
     """``model``'s outputs (N, ...) for ``inputs[rows]``, float32.
 
-    The last batch is padded, so that the model is traced for one shape only. ``store`` gives the array for the
-    outputs from its shape (for example a memory map); by default one in memory.
+    With ``draws`` (N,) the images are augmented first. The last batch is padded, so that the model is traced for one
+    shape only. ``store`` gives the array for the outputs from its shape (for example a memory map); by default one in
+    memory.
     """
     outputs: Array | None = None
     batch_size = min(batch_size, len(rows))
@@ -81,6 +83,8 @@ def predict(
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
             batch = inputs[chosen]
+            if draws is not None:
+                batch = apply_on_cpu(batch, draws[np.arange(start, start + len(chosen))])
             if len(chosen) < batch_size:
                 batch = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(chosen), axis=0)])
             values = np.asarray(model.predict_on_batch(batch))[: len(chosen)]

@@ -58,7 +58,8 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
         job.checkpoint.load(job.model.optimizer)
     write_variables(live, values)
     stopping, reducing = _policies(job, state)
-    for epoch in range(state.epochs_run, job.stage.epochs):
+    last = state.epochs_run if state.stopped_early else job.stage.epochs  # a run may end right after it stopped early
+    for epoch in range(state.epochs_run, last):
         row = _epoch(job, epoch, progress)
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise EdgekitError(
@@ -94,8 +95,12 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
 
 
 def _compile(job: StageJob) -> None:
+    optimizer = keras.optimizers.Adam(job.stage.learning_rate)
+    if job.train.precision == "mixed_float16":
+        # Keras itself adds this to models built under the policy, not to the head or the model that augments.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     job.model.compile(
-        optimizer=keras.optimizers.Adam(job.stage.learning_rate),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=job.train.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
@@ -152,7 +157,7 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
     }
 
 
-class _Show(keras.callbacks.Callback):
+class _Show(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, bar: Bar, n_images: int, batch_size: int) -> None:
         super().__init__()
         self._bar, self._n_images, self._batch_size = bar, n_images, batch_size

@@ -108,10 +108,14 @@ def open_all_layers(network: keras.Model, batchnorm_momentum: float) -> None:
 
 
 def set_dropout(network: keras.Model, rate: float) -> None:
-    """Change the head's dropout; takes effect when the network is compiled next."""
+    """Change the head's dropout and begin its draws anew; takes effect when the network is compiled next.
+
+    So a stage draws the same whether the stage before it ran just now, in an interrupted process or in another run.
+    """
     for layer in head_layers(network):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = rate
+            layer.seed_generator.state.assign([layer.seed, 0])
 
 
 def layer_names(model: Model) -> list[str]:
@@ -151,7 +155,7 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
     if weights == "imagenet":
         try:
             return build(include_top=False, weights="imagenet", input_shape=shape)
-        except Exception as error:  # noqa: BLE001 - Keras raises plain Exception where a download fails
+        except Exception as error:
             raise EdgekitError(
                 f"the ImageNet weights of {entry.title} could not be downloaded: {_short(error)}",
                 where="model.weights: imagenet",

@@ -19,6 +19,7 @@ from edgekit.recipe import Recipe, differences
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.start import check_start
 
+
 def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Progress = SILENT) -> dict[str, Any]:
     """Train ``recipe`` into ``run`` and return its ``run.json``.
 
@@ -42,9 +43,9 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     data_seconds = time.perf_counter() - started
     network = _network(recipe, len(dataset.classes))
     document = _describe(document, recipe, run, dataset, network, backend)
+    write_json(run.run_json, document)  # first: what follows makes a run folder only together with it
     write_dataset_csv(run.dataset, dataset.rows())
     write_text(run.labels, "\n".join(dataset.classes) + "\n")
-    write_json(run.run_json, document)
     stages = _run_stages(recipe, run, network, dataset, pixels, backend, progress)
     train_seconds = sum(stage["seconds"] for stage in stages)
     _save_network(recipe, run, network, len(dataset.classes))
@@ -66,7 +67,9 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
 
 def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
     """A folder below ``runs`` that is named after the recipe and does not exist yet."""
-    data = recipe.name if recipe.name != "recipe" else Path(recipe.data.path or recipe.data.name or "run").resolve().name
+    data = (
+        recipe.name if recipe.name != "recipe" else Path(recipe.data.path or recipe.data.name or "run").resolve().name
+    )
     name = f"{data}-{recipe.model.backbone}-{recipe.train.strategy}-s{recipe.train.seed}"
     number = 1
     while (runs / (name if number == 1 else f"{name}-{number}")).exists():
@@ -123,9 +126,7 @@ def _network(recipe: Recipe, n_classes: int) -> Any:
 
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        return build_network(
-            recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed
-        )
+        return build_network(recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed)
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -48,11 +48,19 @@ class Material:
         return self.dataset.indices("val")
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Features (N, channels) that the head is trained on; ``views`` are used in turn, one an epoch."""
+
+    head: keras.Model
+    views: list[Values]
+
+
 def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]:
     """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
 
     The backbone is computed once for images that do not change: the validation split always, the training split
-    where nothing is augmented.
+    where nothing is augmented. With ``views`` it is computed once for each augmented copy of the training split.
     """
     recipe, network = material.recipe, material.network
     stage = recipe.train.feature_extraction
@@ -63,13 +71,14 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
         return record
     head, extractor = net.head_model(network), net.feature_model(network)
     val = _features(material, extractor, "val", progress)
+    stored = None
+    if not recipe.train.augment.active:
+        stored = Stored(head, [_features(material, extractor, "train", progress)])
+    elif stage.views is not None:
+        views = range(min(stage.views, stage.epochs))
+        stored = Stored(head, [_features(material, extractor, "train", progress, view) for view in views])
     everything = np.arange(len(val))
-    if recipe.train.augment.active:
-        return _run(material, "feature-extraction", stage, lambda: predict(head, val, everything), progress)
-    train = _features(material, extractor, "train", progress)
-    return _run(
-        material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=(head, train)
-    )
+    return _run(material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=stored)
 
 
 def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:
@@ -144,26 +153,28 @@ def _run(
     progress: Progress,
     *,
     first_epoch: int = 0,
-    stored: tuple[keras.Model, Values] | None = None,
+    stored: Stored | None = None,
 ) -> dict[str, Any]:
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
     augmented = stored is None and train.augment.active
     if stored is not None:
-        model, inputs = stored
-        rows = np.arange(len(inputs))
+        model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
     else:
         on_step = augmented and not material.backend.on_cpu
         model = training_model(material.network) if on_step else material.network
-        inputs, rows = material.pixels, material.train_rows
+        inputs, rows = [material.pixels], material.train_rows
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
 
     def batches(epoch: int) -> Batches:
-        draws = draw(train.augment, len(rows), material.recipe.data.image_size, train.seed, epoch) if augmented else None
+        draws = (
+            draw(train.augment, len(rows), material.recipe.data.image_size, train.seed, epoch) if augmented else None
+        )
         order = epoch_order(len(rows), train.seed, epoch)
-        return Batches(inputs, rows, targets, weights, order, train.batch_size, draws, material.backend.on_cpu)
+        images = inputs[epoch % len(inputs)]
+        return Batches(images, rows, targets, weights, order, train.batch_size, draws, material.backend.on_cpu)
 
     job = StageJob(
         name=name,
@@ -204,10 +215,21 @@ def _sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool
     return (len(labels) / (n_classes * per_class))[labels].astype(np.float32)
 
 
-def _features(material: Material, extractor: keras.Model, split: str, progress: Progress) -> Values:
-    """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run."""
-    file = material.checkpoints / f"features-{split}.npy"
+def _features(
+    material: Material, extractor: keras.Model, split: str, progress: Progress, view: int | None = None
+) -> Values:
+    """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run.
+
+    ``view`` numbers an augmented copy of the split, with the draws that the epoch of this number would have.
+    """
+    name = split if view is None else f"{split}-view{view}"
+    file = material.checkpoints / f"features-{name}.npy"
     if not file.is_file():
+        rows = material.dataset.indices(split)
+        recipe = material.recipe
+        draws = None
+        if view is not None:
+            draws = draw(recipe.train.augment, len(rows), recipe.data.image_size, recipe.train.seed, view)
         with atomic_path(file) as temporary:
             stored: list[np.memmap[Any, Any]] = []
 
@@ -215,9 +237,14 @@ def _features(material: Material, extractor: keras.Model, split: str, progress: 
                 stored.append(np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape))
                 return stored[-1]
 
-            rows = material.dataset.indices(split)
             predict(
-                extractor, material.pixels, rows, progress=progress, description=f"features of {split}", store=store
+                extractor,
+                material.pixels,
+                rows,
+                draws=draws,
+                progress=progress,
+                description=f"features of {name}",
+                store=store,
             )
             stored[-1].flush()
     features: Values = np.load(file, mmap_mode="r")
