@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import bench, compare, doctor, evaluate, init, listing, predict, quickstart, train
+from edgekit.cli import bench, compare, doctor, evaluate, init, listing, predict, quickstart, report, train
 
 VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("quickstart", quickstart.quickstart),
@@ -14,6 +14,7 @@ VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("evaluate", evaluate.evaluate),
     ("bench", bench.bench),
     ("compare", compare.compare),
+    ("report", report.report),
     ("predict", predict.predict),
     ("doctor", doctor.doctor),
     ("list", listing.list_tables),

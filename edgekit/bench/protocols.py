@@ -1,0 +1,49 @@
+"""How long is measured: the named protocols of MEASUREMENT, as numbers that are stored with every result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekit.errors import InputError
+
+
+@dataclass(frozen=True)
+class BenchProtocol:
+    """``repeats`` fresh processes of ``rounds`` rounds; in each round every model has one block.
+
+    A block has at least ``block_runs`` runs and ``block_ns`` of invoke time, so the whole has at least
+    ``repeats * rounds`` times both. The warm-up is made in every process.
+    """
+
+    name: str
+    repeats: int
+    rounds: int
+    block_runs: int
+    block_ns: int
+    warmup_runs: int
+    warmup_ns: int
+    cooldown_ns: int = 0
+    """Pause before every block."""
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PROTOCOLS: dict[str, BenchProtocol] = {
+    p.name: p
+    for p in (
+        BenchProtocol("quick", 1, 16, 4, 125_000_000, 10, 500_000_000),
+        BenchProtocol("standard", 5, 8, 7, 250_000_000, 10, 1_000_000_000),
+        BenchProtocol("full", 5, 8, 26, 1_500_000_000, 10, 1_000_000_000, cooldown_ns=1_000_000_000),
+    )
+}
+"""``quick``: 64 runs and 2 s; ``standard``: 280 runs and 10 s; ``full``: 1040 runs and 60 s, per model."""
+
+
+def get_protocol(name: str) -> BenchProtocol:
+    """The protocol called ``name``; :class:`InputError` with the choices otherwise."""
+    try:
+        return PROTOCOLS[name]
+    except KeyError:
+        raise InputError(f"no protocol is called {name!r}", hint=f"choose one of: {', '.join(PROTOCOLS)}") from None

@@ -1,0 +1,176 @@
+"""`edgekit bench`: every file measured alike in one session, results beside the runs they belong to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifacts import RunFolder, atomic_path, write_json
+from edgekit.bench.candidates import Candidate, ForeignOptions, collect
+from edgekit.bench.evaluation import ImageSet, image_sets
+from edgekit.bench.inspection import inspected, with_runtime
+from edgekit.bench.measure import LatencySession, Predictions, measure_accuracy, measure_latency, measure_memory
+from edgekit.bench.protocols import BenchProtocol, get_protocol
+from edgekit.errors import InputError
+from edgekit.progress import SILENT, Progress
+from edgekit.results import BenchResult
+from edgekit.targets.local import get_target
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What a person chose; None: as in the recipe of the runs, or the default."""
+
+    target: str = "local"
+    protocol: str | None = None
+    threads: tuple[int, ...] | None = None
+    data: Path | None = None
+    images: int | None = None
+    runtime: str | None = None
+    seed: int = 0
+    foreign: ForeignOptions = field(default_factory=ForeignOptions)
+
+
+def bench(paths: Sequence[Path], options: BenchOptions, progress: Progress = SILENT) -> list[BenchResult]:
+    """Measure every file that ``paths`` stand for, interleaved, and write one document each.
+
+    Everything that can be refused is refused before the first measurement. A file whose output is not finite has
+    a document with ``status: failed``. Raises :class:`InputError` and :class:`TargetError`.
+    """
+    target = get_target(options.target)
+    candidates = collect(paths, options.foreign, progress)
+    protocol, threads = _settings(candidates, options)
+    candidates, cores = inspected(target, with_runtime(candidates, options.runtime), scored=options.data is not None)
+    sets = image_sets(candidates, options.data, _limit(candidates, options), progress)
+    threads = list(dict.fromkeys(count or cores for count in threads))
+    sessions = [measure_latency(target, candidates, sets, protocol, n, options.seed, progress) for n in threads]
+    memory = measure_memory(target, candidates, threads[0], progress)
+    predictions, failed = measure_accuracy(target, candidates, sets, progress)
+    session = _Session(target.name, protocol, sessions, memory, predictions, failed)
+    return [session.write(candidate, sets.get(candidate.id)) for candidate in candidates]
+
+
+def _settings(candidates: Sequence[Candidate], options: BenchOptions) -> tuple[BenchProtocol, list[int]]:
+    """Protocol and thread counts: the options', else those that the recipes of all runs agree on."""
+    recipes = [candidate.run["recipe"].get("bench", {}) for candidate in candidates if candidate.run is not None]
+    protocols = {recipe["protocol"] for recipe in recipes if "protocol" in recipe}
+    threads = {tuple(recipe["threads"]) for recipe in recipes if "threads" in recipe}
+    for name, chosen, found in (("protocol", options.protocol, protocols), ("threads", options.threads, threads)):
+        if chosen is None and len(found) > 1:
+            raise InputError(
+                f"the recipes of these runs ask for different values of bench.{name}", hint=f"give one: --{name}"
+            )
+    counts = options.threads or next(iter(threads), (1, 0))
+    if any(count < 0 for count in counts):
+        raise InputError("a number of threads is 1 or more, or 0 for all cores")
+    return get_protocol(options.protocol or next(iter(protocols), "standard")), list(counts)
+
+
+def _limit(candidates: Sequence[Candidate], options: BenchOptions) -> int | None:
+    if options.images is not None:
+        return options.images
+    limits = [c.run["recipe"].get("bench", {}).get("images") for c in candidates if c.run is not None]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+class _Session:
+    """Everything measured at one time, and the documents it becomes."""
+
+    def __init__(
+        self,
+        target: str,
+        protocol: BenchProtocol,
+        sessions: list[LatencySession],
+        memory: dict[str, dict[str, Any]],
+        predictions: dict[str, Predictions],
+        failed: dict[str, str],
+    ) -> None:
+        self._target = target
+        self._protocol = protocol
+        self._sessions = sessions
+        self._memory = memory
+        self._predictions = predictions
+        self._failed = {**failed, **{key: reason for s in sessions for key, reason in s.failed.items()}}
+        self._id = uuid.uuid4().hex
+        self._created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    def write(self, candidate: Candidate, images: ImageSet | None) -> BenchResult:
+        """Write the document of ``candidate`` and its predictions; what was there before is replaced."""
+        path = candidate.document_path(self._target)
+        document = self._document(candidate)
+        if candidate.id in self._predictions and images is not None:
+            document["accuracy"] = self._accuracy(candidate, images, path)
+        write_json(path, document)
+        return BenchResult.read(path)
+
+    def _document(self, candidate: Candidate) -> dict[str, Any]:
+        run = candidate.run or {}
+        before, after = self._sessions[0].before, self._sessions[-1].after
+        problem = self._failed.get(candidate.id)
+        return {
+            "status": "ok" if problem is None else "failed",
+            "problems": [] if problem is None else [problem],
+            **{name: run.get(name) for name in ("run_id", "backbone", "alpha", "strategy", "seed")},
+            "format": candidate.format,
+            "scheme": candidate.scheme,
+            "key": candidate.key,
+            "id": candidate.id,
+            "model": str(candidate.path),
+            "size_bytes": candidate.size_bytes,
+            "gzip_bytes": candidate.gzip_bytes,
+            "sha256": candidate.sha256,
+            "target": self._target,
+            "emulated": before["emulated"] is not None,
+            "session_id": self._id,
+            "created": self._created,
+            "runtime": next((s.runtimes[candidate.id] for s in self._sessions if candidate.id in s.runtimes), None),
+            "protocol": self._protocol.document(),
+            "latency": [s.entries[candidate.id] for s in self._sessions if candidate.id in s.entries],
+            "memory": self._memory.get(candidate.id),
+            "accuracy": None,
+            "control": [session.control for session in self._sessions if session.control is not None],
+            "environment": {"before": _plain(before), "after": _plain(after)},
+            "warnings": [],
+        }
+
+    def _accuracy(self, candidate: Candidate, images: ImageSet, path: Path) -> dict[str, Any]:
+        answer = self._predictions[candidate.id]
+        name = f"{candidate.key}-predictions.npz"
+        with atomic_path(path.parent / name) as temporary:
+            np.savez_compressed(
+                temporary, labels=images.labels, probabilities=answer.probabilities, files=np.array(images.files)
+            )
+        guesses = answer.probabilities.argmax(axis=1)
+        return {
+            "accuracy": float((guesses == images.labels).mean()),
+            "n_samples": len(images.labels),
+            "n_correct": int((guesses == images.labels).sum()),
+            "split": "test",
+            "decoder": answer.decoder,
+            "activation": answer.activation,
+            "agreement_with_keras": None if candidate.run is None else _agreement(candidate, images, guesses),
+            "predictions": name,
+        }
+
+
+def _agreement(candidate: Candidate, images: ImageSet, guesses: NDArray[np.int64]) -> float | None:
+    """Share of images with the same top class as the Keras model's own predictions; None where there are none."""
+    path = RunFolder(candidate.folder).predictions
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        keras = dict(zip(stored["files"].tolist(), stored["probabilities"].argmax(axis=1).tolist()))
+    same = [keras[file] == guess for file, guess in zip(images.files, guesses.tolist()) if file in keras]
+    return sum(same) / len(same) if same else None
+
+
+def _plain(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in {"event", "when"}}

@@ -1,0 +1,211 @@
+"""`edgekit bench`: latency, memory, size and accuracy of files, measured alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+from edgekit.errors import InputError
+
+if TYPE_CHECKING:
+    from edgekit.results import BenchResult
+
+NAME_WIDTH = 29
+
+
+def bench(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders, or .tflite/.onnx files (also foreign ones).", metavar="RUN_OR_MODEL"),
+    ],
+    target: Annotated[str, typer.Option("--target", help="Machine to measure on.")] = "local",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            help="quick (2 s a file), standard (10 s) or full (60 s). Default: the recipe's, else standard.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[
+        str | None,
+        typer.Option(
+            "--threads",
+            help="Thread counts; 0 is all cores. Default: the recipe's, else 1,0.",
+            metavar="1,4",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Where the run's images are now; for a foreign file: a folder of classes to score it on.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=0, help="Score on at most N test images; 0: no accuracy.", show_default=False),
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Foreign file: its class names, one a line.", metavar="FILE", show_default=False),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            "--scaling",
+            help="Foreign file: none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
+            show_default=False,
+        ),
+    ] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option("--resize", help="Foreign file: stretch, crop or pad.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Foreign file: results go to DIR/bench/TARGET. Default: beside it.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Measure every file in one session: interleaved latency, peak memory, size, accuracy on the test images.
+
+    All files given are measured in turns, in short blocks in a random order, so that they can be compared; one of
+    them is measured twice, and differences no larger than between the two are reported as none.
+
+    Example: edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
+    """
+    from edgekit.bench.candidates import ForeignOptions
+    from edgekit.bench.session import BenchOptions
+    from edgekit.bench.session import bench as measure
+    from edgekit.results import bench_document
+
+    output = Output(json_mode=json_mode, quiet=quiet)
+    options = BenchOptions(
+        target=target,
+        protocol=protocol,
+        threads=None if threads is None else parse_threads(threads),
+        data=data,
+        images=images,
+        runtime=runtime,
+        foreign=ForeignOptions(labels, scaling, resize, out),
+    )
+    results = measure(paths, options, output)
+    document = bench_document(results)
+    output.result(document, "" if json_mode else describe(results, document))
+    for result in results:
+        if not result.ok:
+            output.warn(f"{result.id} failed: {'; '.join(result.document['problems'])}")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def parse_threads(text: str) -> tuple[int, ...]:
+    """``1,4`` as numbers; :class:`InputError` otherwise."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--threads takes numbers such as 1,4, not {text!r}") from None
+
+
+def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
+    """The tables for people, at most 80 columns."""
+    names = short_names(results)
+    counts = sorted({row["threads"] for row in document["results"] if row["threads"] is not None})
+    parts = [_files_table(results, names), *(_latency_table(n, document, names) for n in counts)]
+    reasons = sorted({reason for row in document["results"] for reason in row["unstable"]})
+    if reasons:
+        parts.append("unstable (marked !; cannot win a comparison):\n" + "\n".join(f"  {reason}" for reason in reasons))
+    parts.append("results: " + "\n         ".join(sorted({str(result.path.parent) for result in results})))
+    return "\n\n".join(parts)
+
+
+def short_names(results: Sequence[BenchResult]) -> dict[str, str]:
+    """A name for each file by its id: the backbone, what else differs between the runs, and the export."""
+    runs = [result.document for result in results if result.document["run_id"] is not None]
+    differing = [key for key in ("strategy", "seed") if len({run[key] for run in runs}) > 1]
+    names = {}
+    for result in results:
+        document = result.document
+        if document["run_id"] is None:
+            name = result.id
+        else:
+            name = " ".join([document["backbone"], *(str(document[key]) for key in differing), document["key"]])
+        names[result.id] = name
+    duplicates = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return {key: _fit(key if name in duplicates else name) for key, name in names.items()}
+
+
+def _fit(name: str) -> str:
+    """Long names lose their middle: both ends tell files apart."""
+    if len(name) <= NAME_WIDTH:
+        return name
+    tail = (NAME_WIDTH - 2) // 2
+    return f"{name[: NAME_WIDTH - 2 - tail]}..{name[-tail:]}"
+
+
+def _files_table(results: Sequence[BenchResult], names: dict[str, str]) -> str:
+    rows = []
+    for result in results:
+        row = result.rows()[0]
+        interval = result.accuracy_ci95
+        accuracy = "-" if interval is None else f"{row['accuracy']:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"
+        size, packed, memory = (_megabytes(row[k]) for k in ("size_bytes", "gzip_bytes", "peak_rss_bytes"))
+        rows.append([names[result.id], accuracy, size, packed, memory])
+    return table(["file", "accuracy [95%]", "MB", "gzip MB", "RSS MB"], rows, right=(1, 2, 3, 4))
+
+
+def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]) -> str:
+    against = {c["model"]: c for c in document["comparisons"] if c["threads"] == threads}
+    measured = [row for row in document["results"] if row["threads"] == threads]
+    rows = []
+    for row in measured:
+        comparison = against.get(row["id"])
+        ratio = "1" if comparison is None else _ratio(comparison)
+        times = [_milliseconds(row[f"latency_ms_p{p}"]) for p in (50, 90, 99)]
+        rows.append([names[row["id"]], *times, ratio])
+    headers = ["file", "p50 ms", "p90 ms", "p99 ms", "x fastest [95%]"]
+    if any(row["unstable"] for row in measured):
+        headers.append("!")
+        rows = [[*cells, "!" if row["unstable"] else ""] for cells, row in zip(rows, measured)]
+    text = table(headers, rows, right=(1, 2, 3, 4))
+    control = document["noise_floor"].get(str(threads))
+    note = ""
+    if control is not None:
+        low, high = control["floor"]
+        name = names[control["model"]]
+        note = f"\nA/A control {name}: [{low:.3f}, {high:.3f}] is no difference (=)"
+    return f"{threads} thread{'s' * (threads > 1)}\n{text}{note}"
+
+
+def _ratio(comparison: dict[str, Any]) -> str:
+    low, high = comparison["ratio_ci95"]
+    same = "= " if comparison["verdict"] == "no difference measured" else ""
+    return f"{same}{comparison['ratio']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def _megabytes(value: int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value / 1e6:.1f}" if value >= 100_000 else f"{value / 1e6:.3f}"

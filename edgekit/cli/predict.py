@@ -1,0 +1,70 @@
+"""`edgekit predict`: top classes of images with an exported file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a foreign one).", metavar="MODEL")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
+    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
+    runtime: Annotated[
+        str | None,
+        typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Foreign file: its class names, one a line.", metavar="FILE", show_default=False),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            "--scaling",
+            help="Foreign file: none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
+            show_default=False,
+        ),
+    ] = None,
+    resize: Annotated[
+        str | None,
+        typer.Option("--resize", help="Foreign file: stretch, crop or pad.", show_default=False),
+    ] = None,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say what images show, with an exported file and the device's own decoder, on this machine.
+
+    Example: edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
+    """
+    from edgekit.artifacts import SCHEMA_VERSION
+    from edgekit.bench.candidates import ForeignOptions
+    from edgekit.bench.predict import predict as classify
+
+    output = Output(json_mode=json_mode, quiet=quiet)
+    predictions = classify(
+        model, images, foreign=ForeignOptions(labels, scaling, resize), runtime=runtime, progress=output
+    )
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "model": str(model),
+        "predictions": [
+            {
+                "image": str(prediction.image),
+                "label": prediction.classes[0][0],
+                "probability": prediction.classes[0][1],
+                "top": [{"label": label, "probability": value} for label, value in prediction.classes[:top]],
+            }
+            for prediction in predictions
+        ],
+    }
+    rows = [
+        [prediction.image.name, "  ".join(f"{label} {value:.1%}" for label, value in prediction.classes[:top])]
+        for prediction in predictions
+    ]
+    output.result(document, table(["image", "classes"], rows))

@@ -1,0 +1,312 @@
+"""The bench on real runtimes: a run folder and foreign files, from the command line to the documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from modelfiles import LABELS, colour_pixels
+from PIL import Image
+
+from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json
+from edgekit.bench.candidates import ForeignOptions, gzip_size
+from edgekit.bench.evaluation import choose
+from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
+from edgekit.bench.session import BenchOptions, bench
+from edgekit.cli.app import main
+from edgekit.cli.bench import describe
+from edgekit.errors import InputError, TargetError
+from edgekit.results import BenchResult, bench_document, comparisons, run_results
+
+TINY = BenchProtocol("tiny", 2, 4, 4, 100_000, 10, 1_000_000)
+ROW_KEYS = {
+    "run_id", "backbone", "strategy", "seed", "accuracy", "n_samples", "accuracy_ci95", "format", "scheme",
+    "size_bytes", "gzip_bytes", "sha256", "latency_ns", "latency_ms_p50", "latency_ms_p90", "latency_ms_p95",
+    "latency_ms_p99", "peak_rss_bytes", "target", "runtime", "threads", "protocol", "unstable",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(PROTOCOLS, "tiny", TINY)
+
+
+@pytest.fixture
+def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
+    """A finished run as training and export leave it, its test images in ``colours``."""
+    return make_run(tmp_path / "run", {"onnx-fp32": onnx_models / "uint8.onnx",
+                                       "tflite-int8": tflite_models / "quantized.tflite"}, colours)  # fmt: skip
+
+
+def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "mobilenetv2-s0") -> RunFolder:
+    run = RunFolder(folder)
+    files = sorted(path.relative_to(images).as_posix() for path in images.glob("*/*.png"))
+    splits = ["train" if file.endswith("/0.png") else "test" for file in files]
+    rows = [DatasetRow(f, f.split("/")[0], s, sha256_file(images / f)) for f, s in zip(files, splits)]
+    write_dataset_csv(run.dataset, rows)
+    test = [row for row in rows if row.split == "test"]
+    truth = np.array([LABELS.index(row.label) for row in test])
+    keras = np.eye(3, dtype=np.float32)[truth]
+    keras[0] = np.roll(keras[0], 1)  # the Keras model is wrong on one image
+    np.savez(run.predictions, labels=truth, probabilities=keras, files=np.array([row.path for row in test]))
+    dataset = {"name": "colours", "root": str(images), "classes": list(LABELS)}
+    recipe = {"bench": {"protocol": "tiny", "threads": [1], "images": None}}
+    write_json(run.run_json, {"status": "done", "run_id": name, "backbone": "mobilenetv2", "alpha": 1.0,
+                              "strategy": "fine-tuning", "seed": 0, "dataset": dataset, "recipe": recipe})  # fmt: skip
+    for key, source in models.items():
+        export = run.export(key)
+        export.path.mkdir(parents=True)
+        file = export.path / f"model{source.suffix}"
+        shutil.copy(source, file)
+        form, scheme = key.split("-")
+        write_json(export.export_json, {"status": "ok", "format": form, "scheme": scheme, "file": file.name,
+                                        "sha256": sha256_file(file), "labels": list(LABELS),
+                                        "resize": "stretch"})  # fmt: skip
+    return run
+
+
+def command(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
+def test_a_run_is_measured(run, capsys):
+    assert command("bench", run.path, "--threads", "1,2", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema_version"] == 1
+    assert [(row["format"], row["scheme"], row["threads"]) for row in document["results"]] == [
+        ("onnx", "fp32", 1), ("onnx", "fp32", 2), ("tflite", "int8", 1), ("tflite", "int8", 2),
+    ]  # fmt: skip
+    for row in document["results"]:
+        assert set(row) >= ROW_KEYS
+        assert (row["accuracy"], row["n_samples"]) == (1.0, 15)
+        assert row["accuracy_ci95"] == pytest.approx([0.796, 1], abs=1e-3)
+        assert row["agreement_with_keras"] == pytest.approx(14 / 15)
+        assert len(row["latency_ns"]) >= 32
+        assert row["latency_ms_p50"] == pytest.approx(np.median(row["latency_ns"]) / 1e6)
+        assert row["peak_rss_bytes"] == row["baseline_rss_bytes"] + row["model_rss_bytes"]
+        assert row["protocol"] == "tiny"
+    assert set(document["noise_floor"]) == {"1", "2"}
+    assert len(document["comparisons"]) == 2
+
+
+def test_what_is_stored(run):
+    results = bench([run.path], BenchOptions())
+    again = run_results(run, "local")
+    assert [result.document for result in again] == [result.document for result in results]
+    stored = BenchResult.read(run.bench_json("local", "tflite-int8"))
+    document = stored.document
+    assert document["size_bytes"] == run.export("tflite-int8").model().stat().st_size
+    assert document["protocol"] == TINY.document()
+    assert document["runtime"]["name"] == "litert"
+    assert document["runtime"]["delegate"] == "XNNPACK"
+    assert document["emulated"] is False
+    latency = document["latency"][0]
+    assert [len(block) >= 4 for block in latency["rounds"]] == [True] * 8, "two repeats of four rounds"
+    assert len(latency["later_starts"]) == 1
+    assert len(latency["preprocess_ns"]) == 2 * 15
+    control = document["control"][0]
+    assert len(control["rounds_a"]) == len(control["rounds_b"]) == 8
+    assert document["environment"]["before"]["cores"] >= 1
+    assert "load_average" in document["environment"]["after"]
+    with np.load(stored.predictions_path()) as predictions:
+        assert predictions["probabilities"].shape == (15, 3)
+        assert predictions["files"][0] == "blue/1.png"
+        assert (predictions["probabilities"].argmax(axis=1) == predictions["labels"]).all()
+    assert not list(run.path.rglob(".*")), "no temporary file is left"
+
+
+def test_the_tables_fit_80_columns(run, onnx_models, tmp_path):
+    foreign = tmp_path / "somebody-elses-rather-long-file-name-v2.onnx"
+    shutil.copy(onnx_models / "uint8.onnx", foreign)
+    results = bench([run.path, foreign], BenchOptions(threads=(1, 2)))
+    text = describe(results, bench_document(results))
+    table_lines = [line for line in text.splitlines() if not line.lstrip().startswith(("results:", "/"))]
+    assert max(len(line) for line in table_lines) <= 80
+    assert "mobilenetv2 tflite-int8" in text
+    assert "100.0% [79.6%, 100.0%]" in text
+    assert "A/A control" in text
+
+
+def test_foreign_files(tmp_path, onnx_models, tflite_models, colours, capsys):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(LABELS) + "\n")
+    paths = [tflite_models / "float.tflite", tflite_models / "int8.tflite"]
+    options = ["--labels", labels, "--scaling", "symmetric", "--data", colours, "--out", tmp_path / "out"]
+    code = command("bench", *paths, *options, "--protocol", "tiny", "--threads", 1, "--json")
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert code == 0
+    assert [(row["accuracy"], row["n_samples"], row["run_id"], row["scheme"]) for row in rows] == [
+        (1.0, 18, None, "foreign"), (1.0, 18, None, "foreign"),
+    ]  # fmt: skip
+    assert (tmp_path / "out/bench/local/float-tflite.json").is_file()
+    assert (
+        command("bench", onnx_models / "labelled.onnx", "--data", colours, "--out", tmp_path, "--protocol", "tiny") == 0
+    )
+    assert "100.0%" in capsys.readouterr().out
+
+
+def test_all_cores_are_measured_once(run):
+    cores = len(os.sched_getaffinity(0))
+    [result] = bench([run.export("onnx-fp32").model()], BenchOptions(threads=(0, cores), images=0))
+    assert [latency.threads for latency in result.latency] == [cores]
+    assert result.document["accuracy"] is None
+
+
+def test_a_file_of_a_run_belongs_to_it(run):
+    [result] = bench([run.export("onnx-fp32").model()], BenchOptions())
+    assert result.document["run_id"] == "mobilenetv2-s0"
+    assert result.path == run.bench_json("local", "onnx-fp32")
+
+
+def test_two_runs_are_one_session(run, tmp_path, tflite_models, colours):
+    other = make_run(tmp_path / "other", {"tflite-fp32": tflite_models / "uint8.tflite"}, colours, "vgg16-s0")
+    results = bench([run.path, other.path, run.export("tflite-int8").model()], BenchOptions(images=6))
+    assert [result.id for result in results] == [
+        "mobilenetv2-s0/onnx-fp32", "mobilenetv2-s0/tflite-int8", "vgg16-s0/tflite-fp32",
+    ]  # fmt: skip
+    assert len({result.document["session_id"] for result in results}) == 1
+    assert {result.document["accuracy"]["n_samples"] for result in results} == {6}
+    found = comparisons(results)
+    assert len(found) == 2
+    assert len({comparison["against"] for comparison in found}) == 1
+
+
+def test_nan_is_reported_not_replaced(tmp_path, onnx_models, colours, capsys):
+    run = make_run(
+        tmp_path / "run", {"onnx-int8": onnx_models / "nan.onnx", "onnx-fp32": onnx_models / "uint8.onnx"}, colours
+    )
+    assert command("bench", run.path) == 1
+    assert "not finite" in capsys.readouterr().err
+    failed, good = run_results(run)[1], run_results(run)[0]
+    assert (failed.ok, failed.latency, failed.document["accuracy"]) == (False, (), None)
+    assert "nan" in failed.document["problems"][0]
+    assert good.ok
+
+
+def test_bad_model_files_end_with_2_and_leave_nothing(run, tmp_path, capsys):
+    for name, content in (("m.tflite", b"\x1c\0\0\0TFL3" + b"\xff" * 300), ("m.onnx", b"text"), ("m.txt", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert command("bench", run.path, path) == 2
+        captured = capsys.readouterr()
+        assert name in captured.err
+        assert "Traceback" not in captured.err
+    assert not (run.path / "bench").exists()
+
+
+def refused(match: str, paths: list[Path], **options: object) -> None:
+    with pytest.raises(InputError) as error:
+        bench(paths, BenchOptions(**options))
+    assert match in str(error.value)
+
+
+def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colours):
+    model = tmp_path / "m.onnx"
+    shutil.copy(onnx_models / "nchw.onnx", model)
+    refused("no such file", [tmp_path / "absent"])
+    refused("not a run folder", [tmp_path])
+    refused("no protocol", [run.path], protocol="fast")
+    refused("threads", [run.path], threads=(-1,))
+    refused("no runtime is called", [run.path], runtime="openvino")
+    refused("there is none", [model], runtime="litert", data=colours)
+    refused("--labels FILE", [model], data=colours, foreign=ForeignOptions(scaling="unit"))
+    labels = tmp_path / "labels.txt"
+    labels.write_text("blue\ngreen\nred\n")
+    refused("--scaling", [model], data=colours, foreign=ForeignOptions(labels=labels))
+    refused("is not a scaling", [model], foreign=ForeignOptions(scaling="symmetrical"))
+    refused("way to resize", [model], foreign=ForeignOptions(resize="squash"))
+    refused("did not make", [run.path], foreign=ForeignOptions(scaling="unit"))
+    labels.write_text("blue\ngreen\n")
+    refused("2 labels do not fit 3 outputs", [model], foreign=ForeignOptions(labels=labels, scaling="unit"))
+    labels.write_text("blue\ngreen\nyellow\n")
+    refused("'red'", [model], data=colours, foreign=ForeignOptions(labels=labels, scaling="unit"))
+    with pytest.raises(TargetError, match="only 'local'"):
+        bench([run.path], BenchOptions(target="pi4"))
+
+
+def test_a_run_that_does_not_fit_its_files_is_refused(run, tmp_path, colours):
+    refused("--data", [run.path], data=tmp_path / "moved")
+    write_json(run.run_json, {**run.read(), "status": "running"})
+    refused("not finished", [run.path])
+    write_json(run.run_json, {**run.read(), "status": "done"})
+    with run.export("onnx-fp32").model().open("ab") as stream:
+        stream.write(b"x")
+    refused("SHA-256", [run.path])
+    shutil.rmtree(run.exports)
+    refused("edgekit export", [run.path])
+
+
+def test_a_document_of_a_newer_edgekit_is_refused(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"schema_version": 99}')
+    with pytest.raises(InputError, match="newer"):
+        BenchResult.read(path)
+    write_json(path, {"latency": []})
+    with pytest.raises(InputError, match="not a bench result"):
+        BenchResult.read(path)
+
+
+def test_fewer_images_keep_the_proportions():
+    labels = np.repeat(np.array([0, 1, 2], np.int32), (60, 30, 10))
+    chosen = choose(labels, 20)
+    assert np.bincount(labels[chosen]).tolist() == [12, 6, 2]
+    assert (chosen == choose(labels, 20)).all()
+    assert len(choose(labels, 7)) == 7
+    assert choose(labels, None).tolist() == list(range(100))
+
+
+def test_gzip_size_is_that_of_gzip(tmp_path):
+    import gzip
+
+    path = tmp_path / "x"
+    path.write_bytes(np.random.default_rng(0).integers(0, 4, 100_000, np.uint8).tobytes())
+    assert gzip_size(path) == len(gzip.compress(path.read_bytes(), 6))
+
+
+def test_protocols_are_those_of_the_documentation():
+    def totals(protocol: BenchProtocol) -> tuple[int, float]:
+        blocks = protocol.repeats * protocol.rounds
+        return blocks * protocol.block_runs, blocks * protocol.block_ns / 1e9
+
+    for name, runs, seconds, repeats in (("quick", 64, 2, 1), ("standard", 256, 10, 5), ("full", 1024, 60, 5)):
+        assert totals(PROTOCOLS[name])[0] >= runs
+        assert totals(PROTOCOLS[name])[1] >= seconds
+        assert PROTOCOLS[name].repeats >= repeats
+        assert PROTOCOLS[name].warmup_runs >= 10
+    assert PROTOCOLS["full"].cooldown_ns > 0
+    assert replace(TINY, name="x").document()["name"] == "x"
+
+
+def test_predict(run, tmp_path, capsys):
+    picture = tmp_path / "photo.png"
+    Image.fromarray(colour_pixels("green")).save(picture)
+    model = run.export("tflite-int8").model()
+    assert command("predict", model, picture, "--json") == 0
+    [prediction] = json.loads(capsys.readouterr().out)["predictions"]
+    assert prediction["label"] == "green"
+    assert prediction["top"][0]["label"] == "green"
+    assert prediction["probability"] > 0.5
+    assert command("predict", model, picture) == 0
+    assert "green" in capsys.readouterr().out
+    picture.write_bytes(b"none")
+    assert command("predict", model, picture) == 2
+    assert "photo.png" in capsys.readouterr().err
+    assert command("predict", model, tmp_path / "absent.png") == 2
+
+
+def test_predict_with_a_foreign_file(tmp_path, onnx_models, capsys):
+    picture = tmp_path / "photo.png"
+    Image.fromarray(colour_pixels("red")).save(picture)
+    assert command("predict", onnx_models / "nchw.onnx", picture) == 2
+    assert "--scaling" in capsys.readouterr().err
+    assert command("predict", onnx_models / "nchw.onnx", picture, "--scaling", "unit", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == "2", "classes without names have numbers"
+    assert command("predict", onnx_models / "nan.onnx", picture) == 1
+    assert "not finite" in capsys.readouterr().err
