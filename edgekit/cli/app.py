@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from edgekit.errors import EdgekitError
 
 CommandLineError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """Base of Typer's usage errors; looked up by name because Typer may or may not carry its own Click."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or a request to terminate, as shells have it."""
 
 app = typer.Typer(
     name="edgekit",
@@ -57,13 +61,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     debug = os.environ.get("EDGEKIT_DEBUG") == "1"
     out = Output(json_mode="--json" in arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        if debug:
-            raise
-        out.stderr.print("interrupted", style="yellow")
-        sys.exit(130)
+        code = INTERRUPTED
     except CommandLineError as error:
         out.usage_error(error)
         sys.exit(2)
@@ -81,7 +83,14 @@ def main(argv: list[str] | None = None) -> None:
         failure = _unforeseen(error)
         out.error(failure)
         sys.exit(failure.exit_code)
+    if code == INTERRUPTED:  # also what Typer makes of an interrupt by itself
+        out.stderr.print("interrupted", style="yellow")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    """A polite request to end is treated like Ctrl-C: the verb says how to go on."""
+    raise KeyboardInterrupt
 
 
 def _unforeseen(error: Exception) -> EdgekitError:

@@ -39,10 +39,14 @@ def list_tables(
     """
     out = Output(json_mode=json_mode, quiet=quiet)
     headers, entries, right = _layers(layers) if layers is not None else _TABLES[what]()
-    cells = [[str(value) for value in entry.values()] for entry in entries]
+    cells = [[_text(value) for value in entry.values()] for entry in entries]
     out.result(
         {"schema_version": 1, what.value if layers is None else "layers": entries}, table(headers, cells, right=right)
     )
+
+
+def _text(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _backbones() -> Rows:
@@ -82,10 +86,8 @@ def _recipes() -> Rows:
 
 
 def _formats() -> Rows:
-    entries = [
-        {"export": s.key, "calibrated": "yes" if s.calibrated else "no", "summary": s.summary} for s in SCHEMES.values()
-    ]
-    return ["export", "calibrated", "what it is"], entries, ()
+    entries = [{"export": s.key, "calibrated": s.calibrated, "summary": s.summary} for s in SCHEMES.values()]
+    return ["export", "calibr.", "what it is"], entries, ()
 
 
 def _runtimes() -> Rows:

@@ -163,10 +163,6 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
                 "or give a local file: --weights PATH, or train from random weights: --weights none",
             ) from error
     path = Path(weights).expanduser()
-    if not path.is_file():
-        raise InputError(
-            "the weights file does not exist", where=str(path), hint="give a path, or one of: imagenet, none"
-        )
     built = build(include_top=False, weights=None, input_shape=shape)
     try:
         built.load_weights(path)

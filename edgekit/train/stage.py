@@ -31,12 +31,13 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     if document.get("status") == "done":
         progress.info(f"{run.path} is already trained")
         return document
-    backend = prepare_backend(recipe.train.device)
-    _check_precision(recipe, backend)
+    _check_weights_file(recipe)
     if recipe.train.start_from is not None:
         check_start(recipe)
     dataset = open_dataset(recipe.data, progress=progress)
     _same_images(document, dataset, run)
+    backend = prepare_backend(recipe.train.device)
+    _check_precision(recipe, backend)
     dataset, pixels = decode_dataset(
         dataset, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
     )
@@ -97,6 +98,14 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> dict[str, Any]:
             hint=f"go on as it was started: edgekit train --run {run.path} --resume",
         )
     return document
+
+
+def _check_weights_file(recipe: Recipe) -> None:
+    weights = recipe.model.weights
+    if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+        raise InputError(
+            "the weights file does not exist", where=weights, hint="give a path, or one of: imagenet, none"
+        )
 
 
 def _check_precision(recipe: Recipe, backend: Backend) -> None:

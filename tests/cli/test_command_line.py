@@ -1,0 +1,154 @@
+"""What a person meets first: help, version, exit codes, one clear error."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from edgekit.cli.app import main
+from edgekit.cli.verbs import VERBS
+
+README = Path(__file__).parents[2] / "README.md"
+VERB_NAMES = [name for name, _ in VERBS]
+HEAVY = ("numpy", "pydantic", "tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "PIL", "onnx")
+
+
+@pytest.fixture(autouse=True)
+def narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("EDGEKIT_DEBUG", raising=False)
+
+
+def edgekit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process: the same entry point, without a new interpreter for every case."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    return subprocess.CompletedProcess(arguments, end.value.code, out.getvalue(), err.getvalue())
+
+
+def test_version_of_the_installed_command() -> None:
+    answer = subprocess.run([sys.executable, "-m", "edgekit", "--version"], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0
+    assert re.fullmatch(r"edgekit \d+\.\d+\.\d+\n", answer.stdout)
+
+
+def test_help_names_every_verb_and_fits_80_columns() -> None:
+    answer = edgekit("--help")
+    assert answer.returncode == 0
+    for name in VERB_NAMES:
+        assert re.search(rf"^  {name} ", answer.stdout, re.MULTILINE)
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from edgekit.cli.app import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in sys.argv[1:]], file=sys.stderr)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=False)
+    assert answer.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", VERB_NAMES)
+def test_every_verb_has_help_with_an_example_and_the_common_options(name: str) -> None:
+    answer = edgekit(name, "--help")
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(rf"Examples?:\s+edgekit {name}", answer.stdout)
+    for option in ("--json", "--quiet", "--help"):
+        assert option in answer.stdout
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", VERB_NAMES)
+def test_every_verb_is_in_the_readme(name: str) -> None:
+    assert f"edgekit {name}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly"], "No such command"),
+        (["train", "--fast"], "No such option"),
+        (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
+        (["train"], "no images are named"),
+        (["train", "no-such-recipe"], "no-such-recipe"),
+        (["train", "--data", "no/such/folder"], "no/such/folder"),
+        (["train", "--data", ".", "--backbone", "mobilenetv3"], "did you mean 'mobilenetv2'"),
+        (["train", "--data", ".", "--set", "train.epoch=3"], "unknown key"),
+        (["train", "--data", ".", "--set", "train.batch_size=many"], "train.batch_size"),
+        (["train", "--data", ".", "--set", "train.batch_size"], "key=value"),
+        (["train", "--data", ".", "--image-size", "16"], "32"),
+        (["train", "--resume"], "--run"),
+        (["train", "--data", ".", "--strategy", "from-scratch"], "weights: none"),
+        (["evaluate", "no/such/run"], "no/such/run"),
+        (["export", "no/such/run"], "no/such/run"),
+        (["bench", "no/such/run"], "no/such/run"),
+        (["report", "no/such/run"], "no/such/run"),
+        (["predict", "no/such/model.tflite", __file__], "model.tflite"),
+        (["init", "no/such/folder"], "no/such/folder"),
+        (["list", "colours"], "colours"),
+        (["list", "backbones", "--layers", "alexnet"], "alexnet"),
+    ],
+)
+def test_wrong_use_is_one_clear_error_with_code_2(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = edgekit(*arguments)
+    assert answer.returncode == 2, answer.stderr
+    assert said in " ".join(answer.stderr.split())
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_are_json_too(tmp_path: Path) -> None:
+    answer = edgekit("evaluate", str(tmp_path / "run"), "--json")
+    error = json.loads(answer.stdout)["error"]
+    assert error["exit_code"] == answer.returncode == 2
+    assert str(tmp_path / "run") in error["where"]
+
+
+def test_a_bug_is_one_line_and_a_traceback_only_for_debugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"schema_version": 1, "status": "done"}')
+    plain = edgekit("evaluate", str(tmp_path / "run"))
+    assert plain.returncode == 1
+    assert "Traceback" not in plain.stderr
+    assert "EDGEKIT_DEBUG=1" in plain.stderr
+    monkeypatch.setenv("EDGEKIT_DEBUG", "1")
+    with pytest.raises(KeyError):
+        main(["evaluate", str(tmp_path / "run")])
+
+
+def test_a_run_of_a_newer_edgekit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema_version": 99}')
+    answer = edgekit("evaluate", str(tmp_path))
+    assert answer.returncode == 2
+    assert "newer edgekit" in answer.stderr
+    assert "upgrade" in answer.stderr
+
+
+@pytest.mark.parametrize("what", ["backbones", "recipes", "formats", "runtimes"])
+def test_lists_fit_80_columns_and_are_json(what: str) -> None:
+    text = edgekit("list", what).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert json.loads(edgekit("list", what, "--json").stdout)[what]
+
+
+def test_doctor_says_what_this_machine_can_do() -> None:
+    text = edgekit("doctor").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    document = json.loads(edgekit("doctor", "--json").stdout)
+    assert document["can"]["train"] is True
+    assert {"keras", "litert", "onnxruntime"} <= {check["name"] for check in document["checks"]}

@@ -1,0 +1,78 @@
+"""Which cells a study has, and that its folder can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgekit.compare.study import Study, plan_cells
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe, validate
+
+
+def recipe(**compare: object) -> Recipe:
+    return validate({"name": "s", "data": {"name": "digits"}, "compare": compare}, "test")
+
+
+def test_every_combination_and_feature_extraction_first(tmp_path: Path) -> None:
+    cells = plan_cells(
+        recipe(backbones=["vgg16", "mobilenetv2"], strategies=["fine-tuning", "feature-extraction"], seeds=[0, 1]),
+        tmp_path,
+    )
+    assert len(cells) == 8
+    assert len({cell.run for cell in cells}) == 8
+    position = {(c.backbone, c.strategy, c.seed): i for i, c in enumerate(cells)}
+    for (backbone, _, seed), place in position.items():
+        assert position[backbone, "feature-extraction", seed] <= place
+    tuned = cells[position["vgg16", "fine-tuning", 1]]
+    assert tuned.recipe["train"]["start_from"].endswith("runs/vgg16-feature-extraction-s1")
+    assert tuned.recipe["model"]["backbone"] == "vgg16"
+    assert tuned.recipe["train"]["seed"] == 1
+
+
+def test_without_lists_the_recipe_is_the_only_cell(tmp_path: Path) -> None:
+    (cell,) = plan_cells(recipe(), tmp_path)
+    assert (cell.backbone, cell.strategy, cell.seed) == ("mobilenetv2", "fine-tuning", 0)
+    assert cell.recipe["train"]["start_from"] is None
+
+
+def test_overrides_reach_only_their_backbone(tmp_path: Path) -> None:
+    cells = plan_cells(
+        recipe(backbones=["vgg16", "resnet50v2"], overrides={"vgg16": {"train.batch_size": 8}}), tmp_path
+    )
+    assert [cell.recipe["train"]["batch_size"] for cell in cells] == [8, 32]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [({"vgg19": {"train.seed": 1}}, "vgg19"), ({"vgg16": {"train.batchsize": 1}}, "did you mean 'batch_size'")],
+)
+def test_wrong_overrides_are_refused_before_anything_is_written(
+    overrides: dict[str, dict[str, int]], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        Study.open(tmp_path / "study", recipe(backbones=["vgg16"], overrides=overrides))
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_remembers_its_cells(tmp_path: Path) -> None:
+    study = Study.open(tmp_path, recipe(backbones=["vgg16", "mobilenetv2"]))
+    study.update(study.cells[1], "failed", "out of memory")
+    again = Study.open(tmp_path, recipe(backbones=["vgg16", "mobilenetv2"]))
+    assert [(c.status, c.error) for c in again.cells] == [("waiting", None), ("failed", "out of memory")]
+    assert "recipe" not in json.loads(study.file.read_text())["cells"][0]
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    Study.open(tmp_path, recipe(seeds=[0]))
+    with pytest.raises(InputError, match=r"compare\.seeds"):
+        Study.open(tmp_path, recipe(seeds=[0, 1]))
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(InputError):
+        Study.open(tmp_path, recipe())
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
