@@ -38,10 +38,10 @@ class Output(Progress):
 
     def info(self, text: str) -> None:
         if not self.quiet:
-            self.stderr.print(text, markup=False)
+            self.stderr.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self.stderr.print(f"warning: {text}", style="yellow", markup=False)
+        self.stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Bar]:

@@ -1,0 +1,114 @@
+"""``edgekit report``: what a run or a study found, as one page and one document."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+
+WIDTH = 79
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a run or of a study.", metavar="RUN_OR_STUDY", show_default=False)
+    ],
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare every candidate of a run or a study: report.html and report.json.
+
+    Says which file is most accurate, fastest and smallest, which are on the Pareto front of accuracy and latency,
+    and what the numbers do not prove. The page is one file that opens without a network. What is not there yet
+    (no exports, no bench) is left out and named.
+
+    Example: edgekit report runs/digits-mobilenetv2
+    """
+    show_report(folder, Output(json_mode=json_mode, quiet=quiet))
+
+
+def show_report(folder: Path, out: Output) -> None:
+    """Make the report of ``folder`` and print its table, also at the end of a study."""
+    from edgekit.report.stage import build_report
+
+    document = build_report(folder, progress=out)
+    out.result(document, _text(document))
+
+
+def _text(document: dict[str, Any]) -> str:
+    parts = [_table(document)] if document["candidates"] else []
+    parts.append("\n".join(_wrapped(finding["question"], _answer(finding)) for finding in document["verdict"]))
+    if document["warnings"]:
+        parts.append(f"{len(document['warnings'])} warning(s), in the report")
+    return "\n\n".join([*parts, f"report: {document['report_html']}"])
+
+
+def _table(document: dict[str, Any]) -> str:
+    """One line per candidate, 79 columns; latency with the fewest threads that were measured."""
+    candidates = document["candidates"]
+    threads = min((entry["threads"] for c in candidates for entry in c["latency"]), default=1)
+    short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
+    rows = [
+        [
+            str(c["number"]),
+            _clipped(c["backbone"], 12),
+            short.get(c["strategy"], _clipped(c["strategy"], 10)),
+            str(c["seed"]),
+            f"{c['format']}-{c['scheme']}",
+            _percent(c["accuracy"]),
+            _interval(c["accuracy_ci95"]),
+            _milliseconds(c, threads),
+            "-" if c["size_bytes"] is None else f"{c['size_bytes'] / 1e6:.2f}",
+            _marks(c),
+        ]
+        for c in candidates
+    ]
+    headers = ["#", "backbone", "strategy", "s", "file", "acc %", "95%", f"ms({threads})", "MB", "mark"]
+    return table(headers, rows, right=(0, 3, 5, 7, 8)) + (
+        f"\n95%: interval of the accuracy; ms({threads}): p50 with {threads} thread{'s' * (threads != 1)}; "
+        "s: seed\n* on the Pareto front  f failed  u unstable  e emulated  o float operators"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return "-" if bounds is None else f"{100 * bounds[0]:.0f}-{100 * bounds[1]:.0f}"
+
+
+def _milliseconds(candidate: dict[str, Any], threads: int) -> str:
+    found = [entry["latency_ms_p50"] for entry in candidate["latency"] if entry["threads"] == threads]
+    if not found or found[0] is None:
+        return "-"
+    return f"{found[0]:.2f}" if found[0] < 100 else f"{found[0]:.0f}"
+
+
+def _marks(candidate: dict[str, Any]) -> str:
+    letters = {"failed": "f", "unstable": "u", "emulated": "e", "float operators": "o"}
+    return "*" * bool(candidate["on_pareto_front"]) + "".join(letters[mark] for mark in candidate["marks"])
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}."
+
+
+def _answer(finding: dict[str, Any]) -> str:
+    """A list with figures of its own (the front) stands in the table above: its numbers are enough."""
+    if any(winner["figure"] for winner in finding["winners"]):
+        return ", ".join(f"#{winner['number']}" for winner in finding["winners"])
+    names = [f"#{winner['number']} " * bool(winner["number"]) + winner["title"] for winner in finding["winners"]]
+    parts = ("; ".join(names), finding["figure"], finding["remark"])
+    return ". ".join(part[0].upper() + part[1:] for part in parts if part)
+
+
+def _wrapped(label: str, text: str) -> str:
+    return textwrap.fill(
+        f"{label}: {text}", width=WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )

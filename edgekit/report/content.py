@@ -1,0 +1,227 @@
+"""Everything one report says, in one place: the HTML shows it, report.json stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.report.groups import Group, front, grouped
+from edgekit.report.notes import limits, missing, warnings
+from edgekit.report.reading import RunData, Source
+from edgekit.report.rows import Candidate, Timing, candidates, model_title, run_score
+from edgekit.report.verdict import Finding, findings, thread_counts
+from edgekit.results import noise_floors
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A published figure named in a recipe; never measured by edgekit."""
+
+    model: str
+    strategy: str
+    accuracy: float
+    n_samples: int
+    ci95: tuple[float, float]
+    source: str
+    val_accuracy: float | None
+    train_seconds: float | None
+    size_bytes: float | None
+    """Of whatever file the source means."""
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        return self.model, self.strategy
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of a report."""
+
+    source: Source
+    created: str
+    edgekit_version: str
+    candidates: list[Candidate]
+    groups: list[Group]
+    findings: list[Finding]
+    limits: list[str]
+    warnings: list[tuple[str, list[str]]]
+    missing: list[tuple[str, str]]
+    reported: list[Reported]
+
+    @property
+    def runs(self) -> list[RunData]:
+        return self.source.runs
+
+    @property
+    def targets(self) -> list[str]:
+        return list(dict.fromkeys(c.target for c in self.candidates if c.target is not None))
+
+    @property
+    def threads(self) -> list[int]:
+        return thread_counts(self.groups)
+
+    @property
+    def several_seeds(self) -> bool:
+        return any(len(group.members) > 1 for group in self.groups)
+
+    def of_target(self, target: str | None) -> list[Group]:
+        return [group for group in self.groups if group.first.target == target]
+
+    def front(self, target: str | None, threads: int) -> list[Group]:
+        return front(self.of_target(target), threads)
+
+    def on_front(self, candidate: Candidate) -> bool:
+        """Whether its group is on the front of its target with the fewest threads."""
+        threads = thread_counts(self.of_target(candidate.target))
+        return bool(threads) and any(candidate in g.members for g in self.front(candidate.target, threads[0]))
+
+    def document(self) -> dict[str, Any]:
+        """What goes into ``report.json`` (beside ``schema_version``)."""
+        results = [c.result for c in self.candidates if c.result is not None]
+        return {
+            "kind": "run" if self.source.study is None else "study",
+            "name": self.source.name,
+            "created": self.created,
+            "edgekit_version": self.edgekit_version,
+            "verdict": [
+                {
+                    "question": finding.question,
+                    "winners": [asdict(winner) for winner in finding.winners],
+                    "figure": finding.figure,
+                    "remark": finding.remark,
+                }
+                for finding in self.findings
+            ],
+            "limits": self.limits,
+            "runs": [_run_document(run) for run in self.runs],
+            "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
+            "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
+            "noise_floor": [
+                {"session_id": session, "threads": threads, "model": model, **ratio.document()}
+                | {"floor": [floor.low, floor.high]}
+                for (session, threads), (model, ratio, floor) in noise_floors(results).items()
+            ],
+            "warnings": [{"text": text, "about": about} for text, about in self.warnings],
+            "missing": [{"text": text, "command": command} for text, command in self.missing],
+        }
+
+
+def compose(source: Source, created: str, edgekit_version: str) -> Report:
+    """Everything the folder's documents say."""
+    rows = candidates(source.runs)
+    groups = grouped(rows)
+    return Report(
+        source=source,
+        created=created,
+        edgekit_version=edgekit_version,
+        candidates=rows,
+        groups=groups,
+        findings=findings(source.runs, groups),
+        limits=limits(source, groups),
+        warnings=warnings(source, rows),
+        missing=missing(source, rows),
+        reported=_reported(source.runs),
+    )
+
+
+def _reported(runs: Sequence[RunData]) -> list[Reported]:
+    """The published figures of the recipes, each once, of the backbones and strategies that were trained."""
+    from edgekit.stats import wilson_interval
+
+    trained = {(run.document["backbone"], run.document["strategy"]) for run in runs}
+    found: dict[tuple[Any, ...], Reported] = {}
+    for run in runs:
+        for entry in run.document.get("recipe", {}).get("reported", []):
+            if (entry["backbone"], entry["strategy"]) in trained:
+                n = int(entry["n_samples"])
+                row = Reported(
+                    model=model_title(entry),
+                    strategy=entry["strategy"],
+                    accuracy=entry["accuracy"],
+                    n_samples=n,
+                    ci95=wilson_interval(round(entry["accuracy"] * n), n),
+                    source=str(entry["source"]),
+                    val_accuracy=entry.get("val_accuracy"),
+                    train_seconds=entry.get("train_seconds"),
+                    size_bytes=None if entry.get("size_mb") is None else entry["size_mb"] * 1e6,
+                )
+                found.setdefault((row.model, row.strategy, row.source), row)
+    return list(found.values())
+
+
+def _run_document(run: RunData) -> dict[str, Any]:
+    score = run_score(run)
+    test = (run.document.get("metrics") or {}).get("test") or {}
+    return {
+        **{name: run.document[name] for name in ("run_id", "backbone", "strategy", "seed", "status")},
+        "run_dir": run.place,
+        "accuracy": score and score.accuracy,
+        "n_samples": score and score.n_samples,
+        "accuracy_ci95": score and list(score.ci95),
+        **{name: test.get(name) for name in ("macro_f1", "log_loss", "ece")},
+        "parameters": (run.document.get("model") or {}).get("parameters"),
+        "keras_size_bytes": (run.document.get("model") or {}).get("keras_size_bytes"),
+        "train_seconds": (run.document.get("timing") or {}).get("train_seconds"),
+    }
+
+
+def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, Any]:
+    result = candidate.result
+    score, memory = candidate.score, candidate.memory
+    return {
+        "number": candidate.number,
+        "run_id": candidate.run.document["run_id"],
+        "backbone": candidate.backbone,
+        "strategy": candidate.strategy,
+        "seed": candidate.seed,
+        "format": candidate.export.get("format"),
+        "scheme": candidate.export.get("scheme"),
+        "status": candidate.status,
+        "problems": list(candidate.problems),
+        "marks": candidate.marks(),
+        "on_pareto_front": on_front,
+        "accuracy": score and score.accuracy,
+        "n_samples": score and score.n_samples,
+        "accuracy_ci95": score and list(score.ci95),
+        "accuracy_drop": candidate.drop,
+        "agreement_with_keras": candidate.agreement,
+        "size_bytes": candidate.size_bytes,
+        "gzip_bytes": candidate.gzip_bytes,
+        "sha256": candidate.export.get("sha256"),
+        "target": candidate.target,
+        "emulated": candidate.emulated,
+        "runtime": candidate.runtime.get("name"),
+        "protocol": result and result.document["protocol"]["name"],
+        "session_id": result and result.document["session_id"],
+        **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
+        "latency": [_timing_document(timing) for timing in candidate.timings],
+        "result": result and str(Path(result.path)),
+    }
+
+
+def _timing_document(timing: Timing) -> dict[str, Any]:
+    return {
+        "threads": timing.threads,
+        "n_runs": timing.n_runs,
+        **{f"latency_ms_p{p}": getattr(timing, f"p{p}") for p in (50, 90, 95, 99)},
+        "load_ms": timing.load,
+        "first_ms": timing.first,
+        "preprocess_ms_p50": timing.preprocess,
+        "postprocess_ms_p50": timing.postprocess,
+        "unstable": list(timing.unstable),
+    }
+
+
+def _group_document(group: Group) -> dict[str, Any]:
+    return {
+        "number": group.number,
+        "title": group.title,
+        "target": group.first.target,
+        "seeds": [member.seed for member in group.members],
+        "accuracy_mean": group.accuracy,
+        "accuracy_sd": group.deviation,
+        "accuracy_ci95": group.interval and list(group.interval),
+        "latency_ms_p50": {str(timing.threads): group.p50(timing.threads) for timing in group.first.timings},
+    }

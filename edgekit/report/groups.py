@@ -1,0 +1,119 @@
+"""What is compared: a kind of file, over all seeds it was trained with. With one seed it is one file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, median, stdev
+
+from edgekit.report.pareto import mcnemar_exact, pareto_front
+from edgekit.report.rows import Candidate
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files of the same model, strategy, format, scheme and target that differ in their seed only."""
+
+    number: int
+    title: str
+    members: tuple[Candidate, ...]
+
+    @property
+    def first(self) -> Candidate:
+        return self.members[0]
+
+    @property
+    def failed(self) -> bool:
+        return any(member.failed for member in self.members)
+
+    @property
+    def accuracies(self) -> list[float]:
+        return [member.score.accuracy for member in self.members if member.score is not None]
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean over seeds; None unless every member was scored and none failed."""
+        if self.failed or len(self.accuracies) < len(self.members):
+            return None
+        return mean(self.accuracies)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds."""
+        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95% interval: Wilson's over the test images for one seed, Student's t over seeds for several."""
+        if self.accuracy is None:
+            return None
+        if self.deviation is None:
+            assert self.first.score is not None
+            return self.first.score.ci95
+        from scipy.stats import t
+
+        n = len(self.accuracies)
+        half = float(t.ppf(0.975, n - 1)) * self.deviation / math.sqrt(n)
+        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+
+    def p50(self, threads: int) -> float | None:
+        """Median over members of the p50 in milliseconds; None unless every member has one."""
+        values = [timing.p50 for member in self.members if (timing := member.timing(threads)) is not None]
+        known = [value for value in values if value is not None]
+        return median(known) if len(known) == len(self.members) else None
+
+    def real_p50(self, threads: int) -> float | None:
+        """The p50 if it was measured on the real machine and nothing failed; it may be unstable."""
+        return None if self.failed or self.first.emulated else self.p50(threads)
+
+    def stable(self, threads: int) -> bool:
+        """Whether the machine was quiet in every measurement with so many threads."""
+        return not any((timing := member.timing(threads)) is not None and timing.unstable for member in self.members)
+
+    def comparable_p50(self, threads: int) -> float | None:
+        """The p50 if it may win a comparison: real and stable."""
+        return self.real_p50(threads) if self.stable(threads) else None
+
+
+def grouped(candidates: Sequence[Candidate]) -> list[Group]:
+    """Candidates that differ in their seed only, together; numbered as the candidates where there is one seed."""
+    found: dict[tuple[str, str | None], list[Candidate]] = {}
+    for candidate in candidates:
+        found.setdefault((candidate.title, candidate.target), []).append(candidate)
+    several_targets = len({target for _, target in found}) > 1
+    return [
+        Group(number, f"{title} on {target or 'no target'}" if several_targets else title, tuple(members))
+        for number, ((title, target), members) in enumerate(found.items(), 1)
+    ]
+
+
+def front(groups: Sequence[Group], threads: int) -> list[Group]:
+    """The groups on the Pareto front of accuracy and p50, fastest first. All must be of one target."""
+    placed = [
+        (p50, group.accuracy, group)
+        for group in groups
+        if (p50 := group.comparable_p50(threads)) is not None and group.accuracy is not None
+    ]
+    chosen = pareto_front([(p50, accuracy) for p50, accuracy, _ in placed])
+    return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]
+
+
+def indistinguishable(a: Group, b: Group) -> bool | None:
+    """Whether the test images do not tell the accuracy of two groups apart; None where that cannot be said.
+
+    One seed each: exact McNemar test at 5% on the images that both were scored on, which must be the same.
+    Several seeds: the interval of one holds the mean of the other.
+    """
+    if a.interval is None or b.interval is None or a.accuracy is None or b.accuracy is None:
+        return None
+    if len(a.members) > 1 or len(b.members) > 1:
+        return a.interval[0] <= b.accuracy <= a.interval[1] or b.interval[0] <= a.accuracy <= b.interval[1]
+    right_a, right_b = a.first.answers, b.first.answers
+    if right_a.keys() != right_b.keys():
+        return None
+    only_a = sum(right_a[file] and not right_b[file] for file in right_a)
+    only_b = sum(right_b[file] and not right_a[file] for file in right_a)
+    return mcnemar_exact(only_a, only_b) >= ALPHA

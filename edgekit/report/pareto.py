@@ -1,0 +1,32 @@
+"""Which candidates nobody beats in both cost and value, and whether two of them differ on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> set[int]:
+    """Indices of the ``(cost, value)`` points that no other point beats.
+
+    A point is beaten by one that costs no more and is worth no less, and is better in at least one of the two.
+    Equal points stay together. Reading the points by rising cost, a point stays if its value exceeds all before.
+    """
+    front: set[int] = set()
+    best = float("-inf")
+    at_best: tuple[float, float] | None = None
+    for cost, negative, index in sorted((cost, -value, i) for i, (cost, value) in enumerate(points)):
+        if -negative > best or (cost, -negative) == at_best:
+            best, at_best = -negative, (cost, -negative)
+            front.add(index)
+    return front
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided p of the exact McNemar test: ``only_a`` images that only A got right, ``only_b`` that only B did.
+
+    Q. McNemar, Psychometrika 12 (1947), in its exact (binomial) form. 1.0 where the two never differ.
+    """
+    from scipy.stats import binomtest
+
+    discordant = only_a + only_b
+    return float(binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0

@@ -1,0 +1,34 @@
+"""The report stage: a run or study folder in, report.html and report.json out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgekit import __version__
+from edgekit.artifacts import write_json, write_text
+from edgekit.progress import SILENT, Progress
+from edgekit.report.content import compose
+from edgekit.report.html import render
+from edgekit.report.reading import read_source
+
+
+def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
+    """Write ``report/report.html`` and ``report/report.json`` below ``path`` and return the latter's document.
+
+    ``report_html`` and ``report_json`` in it are their paths. Both are made before either is written. What is not
+    there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where ``path`` is neither a
+    run nor a study, or holds documents that cannot be read.
+    """
+    path = Path(path).expanduser()
+    source = read_source(path)
+    report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__)
+    page = render(report)
+    html, json = path / "report" / "report.html", path / "report" / "report.json"
+    document = {**report.document(), "report_html": str(html), "report_json": str(json)}
+    write_text(html, page)
+    write_json(json, document)
+    for text, command in report.missing:
+        progress.info(f"{text} To do: {command}" if command else text)
+    return document

@@ -1,0 +1,69 @@
+"""`edgekit report` as a person types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from report_factory import FILES, write_bench, write_run, write_study
+
+from edgekit.cli.app import main
+
+
+def run_cli(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_table_fits_80_columns(tmp_path, capsys):
+    cells = []
+    for backbone, strategy in (("resnet50v2", "feature-extraction"), ("mobilenetv2", "fine-tuning")):
+        run = write_run(
+            tmp_path / "runs" / f"a-long-name-of-a-run-{backbone}-{strategy}-s12",
+            backbone=backbone,
+            strategy=strategy,
+            seed=12,
+            scale=9.4,
+            files=tuple(FILES),
+        )
+        for key in FILES:
+            write_bench(
+                run, key, factor=100, unstable=("the clock fell from 2.10 to 1.50 GHz",), emulated=key[0] == "o"
+            )
+        cells.append((run, "exported"))
+    assert run_cli(str(write_study(tmp_path, cells))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: lines.index("")]
+    assert len(table) == 2 + 8 + 2
+    assert max(map(len, table)) <= 80
+    assert all(len(line) <= 80 for line in lines if not line.startswith("report: "))
+    assert any(line.endswith("  eu") for line in table)
+
+
+def test_it_prints_the_path_of_the_page(study, capsys):
+    assert run_cli(str(study)) == 0
+    out = capsys.readouterr().out
+    assert out.rstrip().endswith(f"report: {study / 'report' / 'report.html'}")
+    assert "Most accurate: #3 ResNet50V2" in out
+
+
+def test_json_is_the_document_and_nothing_else(study, capsys):
+    assert run_cli(str(study), "--json", "--quiet") == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert len(document["candidates"]) == 4
+    assert captured.err == ""
+
+
+def test_missing_pieces_are_told_on_stderr_unless_quiet(tmp_path, capsys):
+    run = write_run(tmp_path / "run")
+    assert run_cli(str(run.path)) == 0
+    assert "edgekit bench" in capsys.readouterr().err
+    assert run_cli(str(run.path), "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_wrong_folder_is_wrong_usage(tmp_path, capsys):
+    assert run_cli(str(tmp_path)) == 2
+    assert "neither a run folder" in capsys.readouterr().err

@@ -1,0 +1,237 @@
+"""report.html and report.json: what they hold, that nothing is loaded from outside, that data is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_factory import CLASSES, two_run_study, write_bench, write_run, write_study
+
+from edgekit.errors import InputError
+from edgekit.progress import Progress
+from edgekit.report.stage import build_report
+
+EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 * 7 }} & $x$", "d" * 60)
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[str, Page]:
+    """The page of the two-run study, for tests that only look at it."""
+    return page_of(two_run_study(tmp_path_factory.mktemp("built") / "brain"))
+
+
+def page_of(folder: Path) -> tuple[str, Page]:
+    build_report(folder)
+    text = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_both_files_are_written_and_nothing_else(study):
+    document = build_report(study)
+    assert sorted(p.name for p in (study / "report").iterdir()) == ["report.html", "report.json"]
+    assert json.loads((study / "report" / "report.json").read_text()) == {"schema_version": 1, **document}
+    assert document["report_html"] == str(study / "report" / "report.html")
+
+
+def test_stable_keys(study):
+    document = build_report(study)
+    assert document["kind"] == "study"
+    keys = {"run_id", "backbone", "strategy", "seed", "accuracy", "n_samples", "accuracy_ci95", "format", "scheme"}
+    keys |= {"size_bytes", "gzip_bytes", "sha256", "peak_rss_bytes", "target", "runtime", "protocol"}
+    for candidate in document["candidates"]:
+        assert keys <= candidate.keys()
+        assert {"threads", "latency_ms_p50", "latency_ms_p99", "unstable"} <= candidate["latency"][0].keys()
+    assert [c["on_pareto_front"] for c in document["candidates"]] == [True] * 4
+    assert {entry["threads"] for entry in document["noise_floor"]} == {1, 4}
+    assert len(document["runs"]) == 2
+
+
+def test_nothing_comes_from_outside(built):
+    text, page = built
+    assert not re.search(r"https?:", text)
+    assert not re.search(r"@import|@font-face|url\((?!#)", text)
+    for tag, attributes in page.tags:
+        assert tag not in {"base", "iframe", "object", "embed", "form"}
+        assert not attributes.get("src")
+        for name in ("href", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith("#") or value == "data:,"
+
+
+def test_what_came_from_data_is_escaped(tmp_path):
+    run = write_run(tmp_path / "run", classes=EVIL)
+    document = json.loads(run.run_json.read_text())
+    document["warnings"] = ["<script>alert(3)</script>"]
+    document["dataset"]["name"] = "<b>images</b>"
+    document["recipe"]["description"] = "</pre><script>alert(4)</script>"
+    run.run_json.write_text(json.dumps(document))
+    write_bench(run, "tflite-fp32", unstable=("<script>alert(5)</script>",))
+    text, page = page_of(run.path)
+    assert len(page.all("script")) == 1
+    assert page.all("img") == []
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    for name in EVIL:
+        assert name in page.text
+    assert "alert(4)" in page.text
+    assert "49 & $x$" not in page.text
+    assert text.count("<script>") == 1
+
+
+def test_script_runs_only_by_its_hash(built):
+    text, page = built
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv"))
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_ids_are_unique_and_every_reference_has_one(built):
+    text, page = built
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    references = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    assert references <= set(ids)
+
+
+def test_the_same_folder_gives_the_same_page(study):
+    def stable(text: str) -> str:
+        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", "TIME", text)
+
+    assert stable(page_of(study)[0]) == stable(page_of(study)[0])
+
+
+def test_figures_hold_text_and_the_pages_colours(built):
+    text, _ = built
+    figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(figures) == 2 * 2 + 2 * 2  # two thread counts in two widths; loss and accuracy of two runs
+    for figure in figures:
+        assert "<text" in figure
+        assert "var(--ink)" in figure
+        assert 'role="img"' in figure
+        assert re.findall(r"#[0-9a-f]{6}\b", figure) == []
+    assert "<title>2: MobileNetV2, feature-extraction, tflite-int8" in text
+
+
+def test_page_tells_the_whole_story(built):
+    _, page = built
+    for part in (
+        "What these numbers do not prove",
+        "Most accurate",
+        "Pareto front",
+        "Confusion matrix",
+        "Precision",
+        *CLASSES,
+        "Example CPU 9000",
+        "litert 2.3.0 XNNPACK",
+        "edgekit compare recipe.yaml",
+    ):
+        assert part in page.text
+    table = page.text[page.text.index("Drop, points") : page.text.index("Click a heading")]
+    assert "p90 8.01" in table
+    assert "p99" not in table  # 64 runs do not carry it
+
+
+def test_a_run_tells_the_commands_that_made_it(tmp_path):
+    run = write_run(tmp_path / "my run")
+    for key in ("tflite-fp32", "tflite-int8"):
+        write_bench(run, key)
+    _, page = page_of(run.path)
+    assert f"edgekit train recipe.yaml --run '{run.path}'" in page.text
+    assert f"edgekit bench '{run.path}' --target local --protocol quick --threads 1,4" in page.text
+    assert "backbone: mobilenetv2" in page.text
+
+
+def test_no_bench_yet_is_said(tmp_path):
+    run = write_run(tmp_path / "run")
+    heard: list[str] = []
+
+    class Listener(Progress):
+        def info(self, text: str) -> None:
+            heard.append(text)
+
+    document = build_report(run.path, progress=Listener())
+    assert [entry["command"] for entry in document["missing"]] == [f"edgekit bench {run.path}"]
+    assert f"edgekit bench {run.path}" in heard[0]
+    text = (run.path / "report" / "report.html").read_text()
+    assert "No latency has been measured yet." in text
+    assert "Of the Keras models; no exported file has been scored on the test split yet." in text
+
+
+def test_no_exports_yet_is_said(tmp_path):
+    run = write_run(tmp_path / "run", files=())
+    document = build_report(run.path)
+    assert [entry["command"] for entry in document["missing"]] == [f"edgekit export {run.path}"]
+    assert document["candidates"] == []
+
+
+def test_an_unfinished_run_shows_its_curves(tmp_path):
+    run = write_run(tmp_path / "run", finished=False)
+    document = build_report(run.path)
+    assert document["missing"][0]["command"] == f"edgekit train --run {run.path} --resume"
+    assert "Loss per epoch" in (run.path / "report" / "report.html").read_text()
+
+
+def test_an_empty_study(tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    write_study(folder, [])
+    assert build_report(folder)["missing"] == [{"text": "No run of this study has been trained yet.", "command": ""}]
+
+
+def test_without_curves_and_with_many_classes(tmp_path):
+    run = write_run(tmp_path / "run", classes=tuple(f"class {i:02}" for i in range(20)), n_test=600)
+    run.history.unlink()
+    text, page = page_of(run.path)
+    assert "No training curves are stored." in text
+    assert "Largest confusions" in text
+    assert any(
+        (image.get("href") or image.get("xlink:href") or "").startswith("data:image/png") for image in page.all("image")
+    )
+
+
+def test_wrong_folders_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        build_report(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="neither a run folder"):
+        build_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_documents_of_a_newer_edgekit_are_refused_and_nothing_is_written(study):
+    path = study / "runs" / "brain-mobilenetv2-s0" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    with pytest.raises(InputError, match="newer edgekit"):
+        build_report(study)
+    assert not (study / "report").exists()
+
+
+def test_damaged_predictions_are_named(study):
+    path = study / "runs" / "brain-mobilenetv2-s0" / "predictions.npz"
+    path.write_bytes(b"not an archive")
+    with pytest.raises(InputError, match="predictions cannot be read"):
+        build_report(study)

@@ -1,0 +1,290 @@
+"""Rows, groups, the Pareto front and the sentences, from documents with known numbers."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_factory import write_bench, write_run, write_study
+
+from edgekit.report.content import Report, compose
+from edgekit.report.figures import log_ticks
+from edgekit.report.groups import front, indistinguishable
+from edgekit.report.pareto import mcnemar_exact, pareto_front
+from edgekit.report.reading import read_source
+from edgekit.report.words import digits_for, listing, points
+
+
+def composed(folder: Path) -> Report:
+    return compose(read_source(folder), "2026-11-21T12:00:00+00:00", "0.1.0")
+
+
+def finding(report: Report, question: str):
+    return next(f for f in report.findings if f.question == question)
+
+
+def titles(report: Report, question: str) -> list[str]:
+    return [winner.title for winner in finding(report, question).winners]
+
+
+@pytest.mark.parametrize(
+    ("points_", "expected"),
+    [
+        ([], set()),
+        ([(1.0, 0.9)], {0}),
+        ([(1.0, 0.9), (2.0, 0.95)], {0, 1}),
+        ([(1.0, 0.9), (2.0, 0.9)], {0}),
+        ([(1.0, 0.9), (1.0, 0.8)], {0}),
+        ([(1.0, 0.9), (1.0, 0.9)], {0, 1}),
+        ([(3.0, 0.99), (1.0, 0.9), (2.0, 0.8)], {0, 1}),
+    ],
+)
+def test_pareto_front(points_, expected):
+    assert pareto_front(points_) == expected
+
+
+def test_pareto_front_is_what_nothing_beats():
+    draw = random.Random(0)
+    for _ in range(200):
+        cloud = [(draw.randint(1, 5), draw.randint(1, 5)) for _ in range(draw.randint(1, 8))]
+        unbeaten = {
+            i
+            for i, (cost, value) in enumerate(cloud)
+            if not any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in cloud)
+        }
+        assert pareto_front(cloud) == unbeaten
+
+
+def test_mcnemar_exact():
+    assert mcnemar_exact(0, 0) == 1.0
+    assert mcnemar_exact(1, 9) == pytest.approx(22 / 1024)  # 2 * (C(10,0) + C(10,1)) / 2^10
+    assert mcnemar_exact(9, 1) == mcnemar_exact(1, 9)
+    assert mcnemar_exact(5, 5) == 1.0
+
+
+def test_ticks_are_round_and_inside():
+    assert log_ticks(3.6, 120) == pytest.approx([5, 10, 20, 50, 100])
+    assert all(7.0 <= tick <= 7.3 for tick in log_ticks(7.0, 7.3))
+    assert len(log_ticks(7.0, 7.3)) == 3
+
+
+def test_words():
+    assert points(0.0004) == "0.0"
+    assert points(0.012) == "+1.2"
+    assert points(-0.012) == "−1.2"
+    assert digits_for([4.5, 294.0, None]) == 2
+    assert listing(["a", "b", "c", "d"]) == "a, b and 2 more"
+    assert listing(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_study_of_two_runs(study):
+    report = composed(study)
+    assert [c.number for c in report.candidates] == [1, 2, 3, 4]
+    assert titles(report, "Most accurate") == ["ResNet50V2, fine-tuning, tflite-fp32"]
+    assert titles(report, "Fastest, 1 thread") == ["MobileNetV2, feature-extraction, tflite-int8"]
+    assert titles(report, "Smallest") == ["MobileNetV2, feature-extraction, tflite-int8"]
+    assert [winner.number for winner in finding(report, "Pareto front").winners] == [2, 1, 4, 3]
+    assert "takes 1.7" in finding(report, "Fastest, 1 thread").remark
+    assert report.missing == []
+    assert report.warnings == []
+
+
+def test_accuracy_is_that_of_the_file_and_drop_is_paired(study):
+    fp32, int8, *_ = composed(study).candidates
+    assert fp32.score is not None
+    assert int8.score is not None
+    assert (fp32.score.accuracy, fp32.drop) == (0.93, 0.0)
+    # 0.8% of 400 images were turned wrong.
+    assert int8.score.accuracy == pytest.approx(0.93 - 3 / 400)
+    assert int8.drop == pytest.approx(3 / 400)
+    assert int8.score.ci95[0] < int8.score.accuracy < int8.score.ci95[1]
+    assert int8.agreement == pytest.approx(1 - 3 / 400)
+
+
+def test_percentiles_need_their_runs(tmp_path):
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32", rounds=10, block=1)
+    write_bench(run, "tflite-int8", rounds=40, block=18)
+    few, many = (c.timing(1) for c in composed(run.path).candidates)
+    assert (few.p50, few.p90, few.p99) == (None, None, None)
+    assert many.p50 < many.p90 < many.p95 < many.p99
+
+
+def test_mcnemar_tells_runs_apart_only_with_enough_images(tmp_path):
+    for n_test, alike in ((60, True), (4000, False)):
+        folder = tmp_path / str(n_test)
+        good = write_run(folder / "runs" / "a", accuracy=0.95, n_test=n_test)
+        bad = write_run(folder / "runs" / "b", accuracy=0.92, n_test=n_test)
+        for run in (good, bad):
+            write_bench(run, "tflite-fp32")
+        groups = composed(write_study(folder, [(good, "exported"), (bad, "exported")])).groups
+        # Runs of one kind and seed stand together as seeds do; what is asked here is the pair.
+        a, b = (type(groups[0])(i, "", (member,)) for i, member in enumerate(groups[0].members))
+        assert indistinguishable(a, b) is alike
+
+
+def test_what_is_unstable_or_emulated_wins_nothing(tmp_path):
+    run = write_run(tmp_path / "run", files=("tflite-fp32", "tflite-int8", "onnx-int8"))
+    write_bench(run, "tflite-fp32")
+    write_bench(run, "tflite-int8", unstable=("other programs used 1.2 of 4 cores while measuring",))
+    write_bench(run, "onnx-int8", factor=0.1, emulated=True)
+    report = composed(run.path)
+    assert titles(report, "Fastest, 1 thread") == ["MobileNetV2, feature-extraction, tflite-fp32"]
+    assert [g.first.key for g in front(report.groups, 1)] == ["tflite-fp32"]
+    assert {c.key: c.marks() for c in report.candidates} == {
+        "tflite-fp32": [],
+        "tflite-int8": ["unstable"],
+        "onnx-int8": ["emulated"],
+    }
+    assert [text for text, _ in report.warnings if "1.2 of 4 cores" in text]
+    assert any("emulat" in text for text in report.limits)
+
+
+def test_nothing_wins_where_nothing_is_stable(tmp_path):
+    run = write_run(tmp_path / "run")
+    for key in ("tflite-fp32", "tflite-int8"):
+        write_bench(run, key, unstable=("the clock fell from 2.10 to 1.50 GHz",))
+    report = composed(run.path)
+    assert finding(report, "Fastest, 1 thread").winners == ()
+    assert "no stable measurement; the lowest unstable p50 was 4.5" in finding(report, "Fastest, 1 thread").remark
+    assert finding(report, "Pareto front").winners == ()
+
+
+def test_equal_latencies_are_no_difference(tmp_path):
+    run = write_run(tmp_path / "run", files=("tflite-fp32", "onnx-fp32"))
+    write_bench(run, "tflite-fp32", factor=1 / 7.8)
+    write_bench(run, "onnx-fp32", factor=1 / 8.9)
+    remark = finding(composed(run.path), "Fastest, 1 thread").remark
+    assert "no difference measured to" in remark
+
+
+def test_failed_files_are_named_and_not_compared(tmp_path):
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32")
+    write_bench(run, "tflite-int8", problem="the output is not finite: [nan]")
+    report = composed(run.path)
+    failed = report.candidates[1]
+    assert failed.failed
+    assert failed.score is None
+    assert titles(report, "Smallest") == ["MobileNetV2, feature-extraction, tflite-fp32"]
+    assert any("not finite" in text for text, _ in report.warnings)
+
+
+def test_a_failed_export_is_a_row_with_its_reason(tmp_path):
+    run = write_run(tmp_path / "run")
+    path = run.export("tflite-int8").export_json
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"status": "failed", "problems": ["agreement 0.41 is below 0.90"]}))
+    report = composed(run.path)
+    assert report.candidates[1].marks() == ["failed"]
+    assert ("failed: agreement 0.41 is below 0.90", ["MobileNetV2, feature-extraction, tflite-int8 (No. 2)"]) in (
+        report.warnings
+    )
+
+
+def test_a_measurement_of_an_older_file_is_left_out(tmp_path):
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32")
+    path = run.export("tflite-fp32").export_json
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"sha256": "0" * 64}))
+    report = composed(run.path)
+    assert report.candidates[0].result is None
+    assert any("exported again" in text for text, _ in report.warnings)
+
+
+def test_int8_with_float_operators_is_marked(tmp_path):
+    run = write_run(tmp_path / "run")
+    path = run.export("tflite-int8").export_json
+    document = json.loads(path.read_text())
+    floats = {"integer_only": False, "float_operators": {"SOFTMAX": 1}, "warnings": ["a scale is very small"]}
+    path.write_text(json.dumps(document | floats))
+    report = composed(run.path)
+    fp32, int8 = report.candidates
+    assert (fp32.marks(), fp32.float_operators) == ([], None)
+    assert (int8.marks(), int8.float_operators) == (["float operators"], "SOFTMAX 1")
+    assert ("a scale is very small", [f"{int8.title} (No. 2)"]) in report.warnings
+
+
+def test_over_seeds_the_mean_counts_not_the_best(tmp_path):
+    cells = []
+    for seed, lucky in ((0, 0.99), (1, 0.90), (2, 0.90)):
+        run = write_run(tmp_path / "runs" / f"wild-s{seed}", seed=seed, accuracy=lucky, files=("tflite-fp32",))
+        steady = write_run(
+            tmp_path / "runs" / f"steady-s{seed}",
+            backbone="vgg16",
+            seed=seed,
+            accuracy=0.95,
+            scale=6,
+            files=("tflite-fp32",),
+        )
+        for each in (run, steady):
+            write_bench(each, "tflite-fp32")
+            cells.append((each, "exported"))
+    report = composed(write_study(tmp_path, cells))
+    assert [len(group.members) for group in report.groups] == [3, 3]
+    assert titles(report, "Most accurate") == ["VGG16, feature-extraction, tflite-fp32"]
+    wild = report.groups[0]
+    assert wild.accuracy == pytest.approx((0.99 + 0.90 + 0.90) / 3)
+    assert wild.deviation == pytest.approx(np.std([0.99, 0.90, 0.90], ddof=1))
+    assert wild.interval[0] == pytest.approx(wild.accuracy - 4.302653 * wild.deviation / 3**0.5, abs=1e-6)
+    assert any("means over up to 3 seeds" in text for text in report.limits)
+
+
+def test_two_targets_have_verdicts_of_their_own(tmp_path):
+    run = write_run(tmp_path / "run")
+    for key in ("tflite-fp32", "tflite-int8"):
+        write_bench(run, key)
+        write_bench(run, key, target="pi4", session="session-2", factor=9)
+    report = composed(run.path)
+    questions = [f.question for f in report.findings]
+    assert "Fastest, 1 thread on local" in questions
+    assert "Fastest, 1 thread on pi4" in questions
+    assert questions.count("Smallest") == 1
+    assert any("several sessions" in text for text in report.limits)
+
+
+def test_limits_name_seed_images_and_noise(study):
+    text = " ".join(composed(study).limits)
+    for part in ("trained once (seed 0)", "400 test images", "A/A control", "Example CPU 9000"):
+        assert part in text
+
+
+def test_settings_of_one_backbone_are_named(study):
+    path = study / "study.json"
+    document = json.loads(path.read_text())
+    document["recipe"] = {"compare": {"overrides": {"vgg16": {"train.from_scratch.learning_rate": 0.0001}}}}
+    path.write_text(json.dumps(document))
+    assert any(
+        "VGG16 was trained with settings of its own: train.from_scratch.learning_rate 0.0001" in text
+        for text in composed(study).limits
+    )
+
+
+def test_reported_figures_stand_beside_with_an_interval(tmp_path):
+    row = {
+        "backbone": "mobilenetv2",
+        "strategy": "feature-extraction",
+        "accuracy": 0.8658,
+        "n_samples": 1311,
+        "source": "study A, table 2",
+    }
+    other = row | {"backbone": "vgg16"}
+    run = write_run(tmp_path / "run", reported=(row, other))
+    (reported,) = composed(run.path).reported
+    assert reported.model == "MobileNetV2"
+    assert reported.ci95[0] < 0.8658 < reported.ci95[1]
+
+
+def test_cells_without_a_run_and_failed_cells_are_named(study):
+    path = study / "study.json"
+    document = json.loads(path.read_text())
+    document["cells"][0] |= {"status": "failed", "error": "the disk is full"}
+    document["cells"].append({"run": "runs/vgg16-s0", "status": "waiting"})
+    path.write_text(json.dumps(document))
+    warnings = composed(study).warnings
+    assert ("this cell of the study failed: the disk is full", ["runs/brain-mobilenetv2-s0"]) in warnings
+    assert ("this cell of the study has no run yet", ["runs/vgg16-s0"]) in warnings
