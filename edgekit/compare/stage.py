@@ -41,9 +41,12 @@ def run_study(
     exported = [cell for cell in study.cells if cell.status == "exported"]
     if not exported:
         raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-    progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
-    runs = [str(study.folder(cell).path) for cell in exported]
-    _command(["bench", *runs, "--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)], quiet)
+    if _measured(study, exported, target):
+        progress.info("\nall files measured before")
+    else:
+        progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
+        runs = [str(study.folder(cell).path) for cell in exported]
+        _command(["bench", *runs, "--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)], quiet)
     _command(["report", str(study.path)], quiet=True)
     return read_json(study.file)
 
@@ -82,6 +85,22 @@ def _export(study: Study, cell: Cell, progress: Progress) -> None:
     study.update(cell, "exported")
     names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])
     progress.info(f"{run.path.name}: exported {names}")
+
+
+def _measured(study: Study, cells: list[Cell], target: str) -> bool:
+    """Whether one session has measured every file as it is now: only such latencies may be compared."""
+    sessions = set()
+    for cell in cells:
+        run = study.folder(cell)
+        for export in run.done_exports():
+            result = run.bench_json(target, export.key)
+            if not result.is_file():
+                return False
+            document = read_json(result)
+            if document["sha256"] != export.read()["sha256"]:
+                return False
+            sessions.add(document["session_id"])
+    return len(sessions) == 1
 
 
 class StepFailed(EdgekitError):
