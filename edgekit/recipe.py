@@ -123,8 +123,9 @@ class FeatureExtraction(Stage):
     """The stage that trains the head on the frozen backbone."""
 
     views: Annotated[int, Field(ge=1)] | None = None
-    """With augmentation: how many augmented copies of the training images go through the frozen backbone, once each;
-    the epochs take them in turn. ``null``: every epoch is augmented anew and goes through the backbone again."""
+    """With augmentation: how many copies of the training images go through the frozen backbone, once each, the first
+    unchanged and the others augmented; the epochs take them in turn. ``null``: every epoch is augmented anew and goes
+    through the backbone again."""
 
 
 class FineTuning(Stage):

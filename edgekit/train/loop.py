@@ -173,7 +173,7 @@ class _Show(keras.callbacks.Callback):  # type: ignore[misc]
 def _line(job: StageJob, row: dict[str, Any]) -> str:
     return (
         f"{job.name} {row['epoch']:>2}/{job.stage.epochs}  loss {row['loss']:.3f} acc {row['accuracy']:.3f}  "
-        f"val loss {row['val_loss']:.3f} acc {row['val_accuracy']:.3f}  {row['images_per_second']:.0f} img/s"
+        f"val {row['val_loss']:.3f} acc {row['val_accuracy']:.3f}  {row['images_per_second']:.0f}/s"
     )
 
 

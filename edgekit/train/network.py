@@ -7,6 +7,7 @@ backbone's layers under Keras's own names, ``head_pool``, ``head_dense``, ``head
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,9 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
     path = Path(weights).expanduser()
     built = build(include_top=False, weights=None, input_shape=shape)
     try:
-        built.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for every layer of a file that does not fit, before the error
+            built.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise InputError(
             f"this file does not hold weights of {entry.title} without its top"

@@ -60,7 +60,7 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
 
     The backbone is computed once for images that do not change: the validation split always, the training split
-    where nothing is augmented. With ``views`` it is computed once for each augmented copy of the training split.
+    where nothing is augmented. With ``views`` it is computed once for each copy of the training split.
     """
     recipe, network = material.recipe, material.network
     stage = recipe.train.feature_extraction
@@ -216,19 +216,19 @@ def _sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool
 
 
 def _features(
-    material: Material, extractor: keras.Model, split: str, progress: Progress, view: int | None = None
+    material: Material, extractor: keras.Model, split: str, progress: Progress, view: int = 0
 ) -> Values:
     """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run.
 
-    ``view`` numbers an augmented copy of the split, with the draws that the epoch of this number would have.
+    ``view`` numbers a copy of the split: 0 is unchanged, the others have the draws of the epoch of this number.
     """
-    name = split if view is None else f"{split}-view{view}"
+    name = split if not view else f"{split}-view{view}"
     file = material.checkpoints / f"features-{name}.npy"
     if not file.is_file():
         rows = material.dataset.indices(split)
         recipe = material.recipe
         draws = None
-        if view is not None:
+        if view:
             draws = draw(recipe.train.augment, len(rows), recipe.data.image_size, recipe.train.seed, view)
         with atomic_path(file) as temporary:
             stored: list[np.memmap[Any, Any]] = []

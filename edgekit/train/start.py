@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from edgekit.recipe import Recipe, differences
 
 IRRELEVANT = ("train.strategy", "train.fine_tuning", "train.start_from")
 """Training settings that the feature extraction does not depend on."""
+
+_READ: dict[str, Callable[[str], Any]] = {"stage": str, "epoch": int}
+"""Columns of ``history.csv`` that are not fractional numbers."""
 
 
 def check_start(recipe: Recipe) -> dict[str, Any]:
@@ -51,9 +55,6 @@ def take_over(recipe: Recipe, dataset: Dataset, network: Any) -> tuple[dict[str,
         raise InputError("the run to begin at was trained on other images", where=str(run.path))
     network.set_weights(keras.models.load_model(run.model, compile=False).get_weights())
     with run.history.open(newline="", encoding="utf-8") as stream:
-        history = [
-            {key: value if key == "stage" else float(value) for key, value in row.items()}
-            for row in csv.DictReader(stream)
-        ]
+        history = [{key: _READ.get(key, float)(value) for key, value in row.items()} for row in csv.DictReader(stream)]
     record = next(stage for stage in document["stages"] if stage["name"] == "feature-extraction")
     return {**record, "taken_over_from": document["run_id"]}, history
