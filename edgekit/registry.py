@@ -12,8 +12,8 @@ class Backbone:
     """One ImageNet architecture of ``keras.applications``.
 
     ``scaling`` is what its ImageNet weights expect of RGB pixels in 0-255: ``"symmetric"`` is [-1, 1],
-    ``"caffe"`` is BGR minus the ImageNet mean. ``imagenet_top1`` is the figure of Keras's own table (percent),
-    ``parameters`` counts the network without its top.
+    ``"caffe"`` is BGR minus the ImageNet mean; random weights get [-1, 1]. ``imagenet_top1`` is the figure of Keras's
+    own table (percent), ``parameters`` counts the network without its top.
     """
 
     name: str

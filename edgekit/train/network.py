@@ -33,7 +33,7 @@ def build_network(model: Model, *, image_size: int, classes: int, seed: int, loa
     weights = model.weights if load_weights else "none"
     trained = _load_backbone(entry, model, image_size, weights)
     image = keras.Input((image_size, image_size, 3), name="image")
-    scaled = _scaling(entry)(image)
+    scaled = _scaling(entry, pretrained=model.weights != "none")(image)
     flat = _application(entry, model)(include_top=False, weights=None, input_tensor=scaled)
     flat.set_weights(_adapted_weights(entry, trained, weights, seed))
     outputs = _head(model.head, flat.output, classes, seed)
@@ -137,13 +137,15 @@ def _application(entry: Backbone, model: Model) -> Any:
     return build
 
 
-def _scaling(entry: Backbone) -> keras.layers.Layer:
-    """Keras's own preprocessing as one affine layer in RGB order.
+def _scaling(entry: Backbone, *, pretrained: bool) -> keras.layers.Layer:
+    """Keras's own preprocessing as one affine layer in RGB order; [-1, 1] where there are no weights to fit.
+
+    Random weights are drawn for inputs of about unit size: with ``caffe`` pixels of up to 151 VGG16 hardly learns.
 
     The ``caffe`` weights expect BGR; instead of turning every image around, :func:`_adapted_weights` turns the
     input channels of the first convolution, which is the same function and one operator less on the device.
     """
-    if entry.scaling == "symmetric":
+    if entry.scaling == "symmetric" or not pretrained:
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
     return keras.layers.Rescaling([1.0, 1.0, 1.0], offset=[-mean for mean in IMAGENET_MEAN_RGB], name="scaling")
 
