@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import bench, compare, doctor, evaluate, init, listing, predict, quickstart, report, train
+from edgekit.cli import bench, compare, doctor, evaluate, export, init, listing, predict, quickstart, report, train
 
 VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("quickstart", quickstart.quickstart),
     ("init", init.init),
     ("train", train.train),
     ("evaluate", evaluate.evaluate),
+    ("export", export.export),
     ("bench", bench.bench),
     ("compare", compare.compare),
     ("report", report.report),

@@ -1,0 +1,168 @@
+"""What one export costs: seconds, peak memory and size of every file of every backbone, each in a fresh process.
+
+    python benchmarks/export_cost.py --image-size 224 --backbones mobilenetv2 vgg16 resnet50v2 --out export_cost.json
+
+The networks have random weights and the images are noise: neither changes what is measured here. ``seconds`` is the
+making of the file alone, ``process seconds`` the whole process with the import of TensorFlow and the reading of the
+model, ``check`` the comparison with the Keras model. ``peak MB`` is the resident memory of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json, write_text
+from edgekit.registry import BACKBONES, SCHEMES
+
+CLASSES = [f"class{number}" for number in range(4)]
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.make is not None:
+        make_run(RunFolder(arguments.make), arguments.backbones[0], arguments)
+        return
+    results = []
+    with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
+        os.environ["EDGEKIT_CACHE"] = str(Path(folder) / "cache")
+        for backbone in arguments.backbones:
+            run = Path(folder) / backbone
+            _make_in_own_process(run, backbone, arguments)
+            for key in arguments.files:
+                results.append(measure(run, key))
+                print(f"{backbone} {key}: {results[-1]['seconds']:.1f} s", file=sys.stderr)
+    print(_table(results))
+    if arguments.out is not None:
+        facts = {"image_size": arguments.image_size, "calibration_images": arguments.calibration_images}
+        machine = {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+        write_json(arguments.out, {"benchmark": "export_cost", **facts, "machine": machine, "results": results})
+
+
+def measure(run: Path, key: str) -> dict[str, Any]:
+    """Export one file with the command line; figures from its own record and from outside."""
+    scheme = SCHEMES[key]
+    command = [sys.executable, "-m", "edgekit", "export", str(run), "--format", scheme.format, f"--{scheme.name}"]
+    started = time.perf_counter()
+    done = subprocess.run([*command, "--json", "--quiet"], stdout=subprocess.PIPE, text=True, check=True)
+    seconds = time.perf_counter() - started
+    document = json.loads(done.stdout)["exports"][0]
+    return {
+        "backbone": document["backbone"],
+        "format": document["format"],
+        "scheme": document["scheme"],
+        "seconds": document["timing"]["convert_seconds"],
+        "check_seconds": document["timing"]["check_seconds"],
+        "process_seconds": seconds,
+        "peak_rss_bytes": document["peak_rss_bytes"],
+        "size_bytes": document["size_bytes"],
+        "gzip_bytes": document["gzip_bytes"],
+        "versions": document["versions"],
+    }
+
+
+def make_run(run: RunFolder, backbone: str, arguments: argparse.Namespace) -> None:
+    """A finished run with random weights on random images."""
+    from edgekit.export.inference import prepare_keras
+
+    prepare_keras(need_tensorflow=False)
+    from edgekit.recipe import validate
+    from edgekit.train.network import build_network
+
+    recipe = validate(
+        {
+            "data": {"path": str(run.path / "images"), "image_size": arguments.image_size},
+            "model": {"backbone": backbone, "weights": "none"},
+            "train": {"strategy": "from-scratch"},
+            "export": {
+                "calibration": {"images": arguments.calibration_images},
+                "parity_images": arguments.parity_images,
+            },
+        },
+        "benchmark",
+    )
+    network = build_network(recipe.model, image_size=arguments.image_size, classes=len(CLASSES), seed=0)
+    network.save(run.model)
+    write_text(run.labels, "".join(f"{name}\n" for name in CLASSES))
+    write_dataset_csv(run.dataset, _images(run.path / "images", arguments))
+    document = {
+        "status": "done",
+        "run_id": run.path.name,
+        "recipe": recipe.document(),
+        "backbone": backbone,
+        "alpha": 1.0,
+        "strategy": "from-scratch",
+        "seed": 0,
+        "dataset": {"name": "noise", "root": str(run.path / "images"), "classes": CLASSES},
+        "files": {},
+    }
+    write_json(run.run_json, document)
+
+
+def _images(root: Path, arguments: argparse.Namespace) -> list[DatasetRow]:
+    import numpy as np
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    rows = []
+    for split, count in (("train", arguments.calibration_images), ("val", arguments.parity_images)):
+        for number in range(count):
+            name = CLASSES[number % len(CLASSES)]
+            file = root / split / name / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            side = arguments.image_size
+            Image.fromarray(generator.integers(0, 256, (side, side, 3), np.uint8)).save(file, compress_level=1)
+            rows.append(DatasetRow(file.relative_to(root).as_posix(), name, split, sha256_file(file)))
+    return rows
+
+
+def _make_in_own_process(run: Path, backbone: str, arguments: argparse.Namespace) -> None:
+    run.mkdir(parents=True)
+    command = [sys.executable, __file__, "--make", str(run), "--backbones", backbone]
+    for option in ("image_size", "calibration_images", "parity_images"):
+        command += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
+    subprocess.run(command, check=True)
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    from edgekit.cli.output import table
+
+    headers = ["backbone", "file", "seconds", "check", "process", "peak MB", "MB", "gzip MB"]
+    rows = [
+        [
+            r["backbone"],
+            f"{r['format']}-{r['scheme']}",
+            f"{r['seconds']:.1f}",
+            f"{r['check_seconds']:.1f}",
+            f"{r['process_seconds']:.1f}",
+            f"{r['peak_rss_bytes'] / 1e6:.0f}",
+            f"{r['size_bytes'] / 1e6:.2f}",
+            f"{r['gzip_bytes'] / 1e6:.2f}",
+        ]
+        for r in results
+    ]
+    return table(headers, rows, right=range(2, 8))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=["mobilenetv2"])
+    parser.add_argument("--files", nargs="+", choices=list(SCHEMES), default=list(SCHEMES))
+    parser.add_argument("--calibration-images", type=int, default=50)
+    parser.add_argument("--parity-images", type=int, default=20)
+    parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""``edgekit export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekit.cli.options import DataOption, JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+from edgekit.errors import CheckFailed, InputError
+from edgekit.registry import FORMATS, SCHEMES
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    file_format: Annotated[
+        str, typer.Option("--format", help=f"{' | '.join(FORMATS)} | all", metavar="FORMAT")
+    ] = "all",
+    fp32: Annotated[bool, typer.Option("--fp32", help="32-bit floats.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="16-bit float weights (TFLite).")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="8-bit weights, float activations (TFLite).")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
+    ] = False,
+    data: DataOption = None,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn a trained run into deployable files, each checked against the Keras model on real images.
+
+    Without --fp32, --fp16, --dynamic or --int8: the files that the run's recipe names. All files take RGB pixels,
+    uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
+    (export.json) and a few inputs and outputs to test a device with (golden.npz). --data says where the run's images
+    are now, if they have moved.
+
+    \b
+    Examples:
+      edgekit export runs/mri
+      edgekit export runs/mri --format tflite --fp16 --int8
+    """
+    from edgekit.artifacts import RunFolder
+    from edgekit.export.stage import export_run
+
+    out = Output(json_mode=json_mode, quiet=quiet)
+    folder = RunFolder(run)
+    flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8}
+    keys = choose_keys(file_format, [name for name, given in flags.items() if given], folder.read_finished())
+    try:
+        documents = export_run(folder, keys, progress=out, data_root=data)
+    except CheckFailed:
+        written = [folder.export(key) for key in keys if folder.export(key).export_json.is_file()]
+        if not json_mode and written:
+            out.result({}, _summary([export.read() for export in written]))
+        raise
+    document = {"schema_version": 1, "run_id": documents[0]["run_id"], "run_dir": str(run), "exports": documents}
+    out.result(document, f"{_summary(documents)}\n\nwritten to {folder.exports}")
+
+
+def choose_keys(file_format: str, schemes: list[str], run: dict[str, Any]) -> list[str]:
+    """The exports (``tflite-int8``) meant by the options; ``run`` is the run's document."""
+    if file_format not in (*FORMATS, "all"):
+        raise InputError(f"no format is called {file_format!r}", hint=f"choose {', '.join(FORMATS)} or all")
+    formats = FORMATS if file_format == "all" else (file_format,)
+    named = run["recipe"]["export"]["files"]
+    wanted = [key for key in SCHEMES if SCHEMES[key].name in schemes] if schemes else named
+    keys = [key for key in wanted if key in SCHEMES and SCHEMES[key].format in formats]
+    missing = [name for name in schemes if not any(SCHEMES[key].name == name for key in keys)]
+    if missing:
+        known = [scheme.name for scheme in SCHEMES.values() if scheme.format in formats]
+        raise InputError(f"{file_format} has no {missing[0]} files", hint=f"it has {', '.join(known)}")
+    if not keys:
+        raise InputError(
+            f"the run's recipe names no {file_format} file (it names {', '.join(named) or 'none'})",
+            hint="say which: --fp32, --fp16, --dynamic, --int8",
+        )
+    return keys
+
+
+def _summary(documents: list[dict[str, Any]]) -> str:
+    rows = [_row(document) for document in documents]
+    headers = ["file", "MB", "gzip MB", "same answer", "max diff", "floats left", "seconds", "check"]
+    return table(headers, rows, right=(1, 2, 3, 4, 5, 6))
+
+
+def _row(document: dict[str, Any]) -> list[str]:
+    parity = document["parity"]
+    answers = parity.get("agreement") is not None
+    return [
+        f"{document['format']}-{document['scheme']}",
+        f"{document['size_bytes'] / 1e6:.2f}",
+        f"{document['gzip_bytes'] / 1e6:.2f}",
+        f"{parity['n_images'] - parity['n_disagree']}/{parity['n_images']}" if answers else "-",
+        f"{parity['max_abs_difference']:.1e}" if answers else "-",
+        str(sum(document["float_operators"].values())),
+        f"{document['seconds']:.1f}",
+        document["status"],
+    ]

@@ -1,0 +1,116 @@
+"""The check of one exported file, run as the device runs it: parity, input, operators; and its golden answers."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.artifacts import ExportFolder, sha256_file
+from edgekit.device.failures import DeviceError
+from edgekit.device.runtimes import Model
+from edgekit.export.formats import FileFacts
+from edgekit.export.operators import OperatorTable
+from edgekit.export.parity import Comparison, Probabilities, answers, compare, open_exported
+from edgekit.export.samples import Samples
+from edgekit.registry import Scheme
+
+GOLDEN_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What every file of a run is compared with: ``keras`` are the answers (N, classes) to ``parity``."""
+
+    facts: FileFacts
+    parity: Samples
+    keras: Probabilities
+
+
+def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Reference) -> dict[str, Any]:
+    """Run the file on the parity images, save golden and parity files beside it, and say what was found."""
+    comparison = Comparison({"n_images": 0})
+    tensors: dict[str, Any] = {"input": None, "output": None}
+    golden = None
+    try:
+        model = open_exported(path)
+        tensors = _tensors(model)
+        exported = answers(model, reference.parity.pixels)
+    except DeviceError as error:
+        comparison.problems.append(error.reason)
+    else:
+        comparison = compare(reference.keras, exported, reference.parity.labels, scheme.name)
+        comparison.problems += _input_problems(model, reference.facts)
+        golden = _save_answers(ExportFolder(path.parent), reference, exported)
+    if scheme.key == "tflite-int8" and not table.integer_only:
+        comparison.problems.append(f"float operators are left: {', '.join(table.floats)}")
+    return {
+        "size_bytes": path.stat().st_size,
+        "sha256": sha256_file(path),
+        **tensors,
+        "operators": table.counts,
+        "integer_only": table.integer_only,
+        "float_operators": table.floats,
+        "parity": {"split": reference.parity.split, **comparison.facts},
+        "golden": golden,
+        "status": "failed" if comparison.problems else "ok",
+        "problems": comparison.problems,
+        "warnings": comparison.warnings,
+    }
+
+
+def _tensors(model: Model) -> dict[str, Any]:
+    quantized = {"scale": model.output.scale, "zero_point": model.output.zero_point} if model.output.scale else {}
+    return {
+        "input": {
+            "name": model.input.name,
+            "dtype": model.input.dtype,
+            "shape": list(model.input.shape),
+            "layout": model.input.layout,
+            "color": "RGB",
+            "range": [0, 255],
+        },
+        "output": {
+            "name": model.output.name,
+            "dtype": model.output.dtype,
+            "shape": [1, model.output.classes],
+            **quantized,
+        },
+    }
+
+
+def _input_problems(model: Model, facts: FileFacts) -> list[str]:
+    """The promise of every exported file: pixels go in as they are."""
+    side, given = facts.image_size, model.input
+    problems = []
+    if given.dtype != "uint8" or given.shape != (1, side, side, 3):
+        problems.append(f"the input is {given.dtype} {given.shape}, not uint8 (1, {side}, {side}, 3)")
+    if given.scale is not None and (given.scale != 1.0 or given.zero_point != 0):
+        problems.append(
+            f"the input is quantized with scale {given.scale} and zero point {given.zero_point}, not 1 and 0"
+        )
+    return problems
+
+
+def _save_answers(export: ExportFolder, reference: Reference, exported: Probabilities) -> dict[str, Any]:
+    parity = reference.parity
+    chosen = np.linspace(0, len(parity) - 1, min(GOLDEN_IMAGES, len(parity)), dtype=np.int64)
+    np.savez_compressed(export.golden, inputs=parity.pixels[chosen], outputs=exported[chosen])
+    np.savez_compressed(
+        export.predictions,
+        indices=parity.positions,
+        files=np.array(parity.files),
+        labels=parity.labels,
+        keras=reference.keras,
+        exported=exported,
+    )
+    return {"n_images": len(chosen), "file": export.golden.name}
+
+
+def gzip_size(content: bytes) -> int:
+    """Bytes of ``content`` as gzip at its usual level: what an update over the air costs."""
+    compressor = zlib.compressobj(level=6, wbits=31)
+    return len(compressor.compress(content)) + len(compressor.flush())

@@ -1,0 +1,81 @@
+"""What every export format has in common: what is known about a file beforehand, and what its module must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.inference import TrainedNetwork
+from edgekit.export.operators import OperatorTable
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file says about itself in its metadata."""
+
+    title: str
+    run_id: str
+    backbone: str
+    labels: list[str]
+    image_size: int
+    resize: str
+
+
+class Maker(Protocol):
+    """Makes all files of one format of one network; steps that several schemes need are done once."""
+
+    def make(self, scheme: str) -> bytes:
+        """The file of one scheme, with its metadata. Takes uint8 (1, H, W, 3) RGB 0-255."""
+
+    def opset(self) -> int | None:
+        """The version of the operator set, where the format has one."""
+
+    def converter(self, scheme: str) -> tuple[str, str]:
+        """Name and version of the program that made the file."""
+
+    def operators(self, content: bytes) -> OperatorTable:
+        """What a file consists of."""
+
+
+MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts], Maker]
+"""Network, calibration images uint8 (N, H, W, 3), facts."""
+
+
+def maker_class(file_format: str) -> MakerClass:
+    """The class that makes files of a format of :data:`edgekit.registry.FORMATS`."""
+    from edgekit.export.onnx import OnnxMaker
+    from edgekit.export.tflite import TFLiteMaker
+
+    makers: dict[str, MakerClass] = {"tflite": TFLiteMaker, "onnx": OnnxMaker}
+    return makers[file_format]
+
+
+PACKAGES: dict[str, tuple[str, ...]] = {"tflite": ("tensorflow",), "onnx": ("onnx", "onnxruntime")}
+"""Modules that the makers of a format import."""
+
+
+def installed_version(*distributions: str) -> str:
+    """The version of the first of ``distributions`` that is installed."""
+    from importlib import metadata
+
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def signature(facts: FileFacts) -> dict[str, Any]:
+    """How to feed the file, for metadata that takes free-form JSON."""
+    return {
+        "input": {"dtype": "uint8", "layout": "NHWC", "color": "RGB", "range": [0, 255]},
+        "scaling": "none",
+        "resize": facts.resize,
+        "run_id": facts.run_id,
+        "backbone": facts.backbone,
+    }

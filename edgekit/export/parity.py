@@ -1,0 +1,85 @@
+"""Whether an exported file answers as the Keras model does, on real images and with the runtime of the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.device.runtimes import Model, open_model
+from edgekit.quiet import quiet_native_output
+
+FLOAT_TOLERANCE = 1e-3
+"""Largest difference in probability between the Keras model and an fp32 file."""
+
+STEP_OF_8_BITS = 1 / 256
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass
+class Comparison:
+    """``facts`` for ``export.json``; a problem means that the file must not be used."""
+
+    facts: dict[str, Any]
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def open_exported(path: Path) -> Model:
+    """Open an exported file on all cores; raises as :func:`edgekit.device.runtimes.open_model`."""
+    with quiet_native_output():
+        return open_model(str(path), threads=0)
+
+
+def answers(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
+    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
+
+    Raises :class:`edgekit.device.failures.OutputError` where one is NaN or infinite.
+    """
+    rows = []
+    for image in pixels:
+        model.set_input(model.input.prepare(image, None))
+        model.invoke()
+        rows.append(model.scores())
+    return np.stack(rows)
+
+
+def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str) -> Comparison:
+    """Compare probabilities (N, classes) of the Keras model and of a file; ``labels`` (N,) are the true classes.
+
+    fp32 has to agree within :data:`FLOAT_TOLERANCE`. For the other schemes the differences are recorded, and only a
+    file that answers the same to every image is refused.
+    """
+    difference = np.abs(keras - exported)
+    same = keras.argmax(axis=1) == exported.argmax(axis=1)
+    comparison = Comparison(
+        {
+            "n_images": len(keras),
+            "agreement": float(same.mean()),
+            "n_disagree": int((~same).sum()),
+            "max_abs_difference": float(difference.max()),
+            "mean_abs_difference": float(difference.mean()),
+            "keras_accuracy": float((keras.argmax(axis=1) == labels).mean()),
+            "accuracy": float((exported.argmax(axis=1) == labels).mean()),
+        }
+    )
+    if scheme == "fp32" and difference.max() > FLOAT_TOLERANCE:
+        comparison.problems.append(
+            f"probabilities differ from the Keras model's by up to {difference.max():.2g} "
+            f"(allowed for fp32: {FLOAT_TOLERANCE:g}), at image {int(difference.max(axis=1).argmax())} of parity.npz"
+        )
+    if len(keras) > 1 and _spread(exported) == 0:
+        if _spread(keras) > 2 * STEP_OF_8_BITS:
+            comparison.problems.append(f"the file answers the same to all {len(keras)} images, unlike the Keras model")
+        else:
+            comparison.warnings.append(f"the trained network answers (nearly) the same to all {len(keras)} images")
+    return comparison
+
+
+def _spread(probabilities: Probabilities) -> float:
+    """How far any class's probability moves over the images."""
+    return float(np.ptp(probabilities, axis=0).max())

@@ -1,0 +1,108 @@
+"""Which images of the run's dataset an export looks at: training images to calibrate, validation images to check."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifacts import RunFolder, read_dataset_csv
+from edgekit.data.dataset import Dataset
+from edgekit.data.opening import listing, open_run_dataset
+from edgekit.device.images import ImageError, load_image
+from edgekit.errors import InputError
+from edgekit.progress import Progress
+from edgekit.recipe import Recipe
+
+PARITY_SEED = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``split`` of N images of ``dataset`` at ``positions`` (N,), and their ``pixels`` uint8 (N, H, W, 3)."""
+
+    split: str
+    dataset: Dataset
+    positions: NDArray[np.int64]
+    pixels: NDArray[np.uint8]
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        return self.dataset.labels[self.positions]
+
+    @property
+    def files(self) -> list[str]:
+        return [self.dataset.files[i] for i in self.positions.tolist()]
+
+
+def read_samples(
+    run: RunFolder, document: dict[str, Any], recipe: Recipe, data_root: Path | None, progress: Progress
+) -> tuple[Samples, Samples]:
+    """The calibration images (training split) and the parity images (validation split) of a run.
+
+    Only these images are decoded, with the decoder that the device uses. Raises :class:`InputError` that names
+    ``--data`` where the images have moved.
+    """
+    facts = document["dataset"]
+    dataset = open_run_dataset(
+        read_dataset_csv(run.dataset), data_root or facts["root"], facts["classes"], facts["name"], progress=progress
+    )
+    calibration = recipe.export.calibration
+    return (
+        _draw(dataset, "train", calibration.images, calibration.seed, recipe),
+        _draw(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
+    )
+
+
+def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int64]:
+    """Positions (ascending) of ``count`` of N images, each class with its share of them; all where N is smaller.
+
+    Shares are rounded by largest remainder, so the number is exact.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * (count / len(labels))
+    shares = np.floor(exact).astype(np.int64)
+    largest = np.argsort(shares - exact, kind="stable")[: count - int(shares.sum())]
+    shares[largest] += 1
+    chosen = [
+        generator.permutation(np.flatnonzero(labels == label))[:share] for label, share in zip(classes, shares.tolist())
+    ]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def _draw(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
+    members = dataset.indices(split)
+    if not len(members):
+        raise InputError(f"the run's list of images has none of the {split} split", where=str(dataset.root))
+    positions = members[stratified_choice(dataset.labels[members], count, seed)]
+    pixels = _decode(dataset, positions, recipe.data.image_size, recipe.data.resize)
+    return Samples(split, dataset, positions, pixels, seed)
+
+
+def _decode(dataset: Dataset, positions: NDArray[np.int64], image_size: int, resize: str) -> NDArray[np.uint8]:
+    paths = [dataset.root / dataset.files[i] for i in positions.tolist()]
+
+    def load(path: Path) -> NDArray[np.uint8] | ImageError:
+        try:
+            return load_image(path, image_size, resize)
+        except ImageError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(load, paths))
+    unreadable = {str(path): result.reason for path, result in zip(paths, results) if isinstance(result, ImageError)}
+    if unreadable:
+        raise InputError(f"images of the run cannot be decoded:\n{listing(unreadable)}", where=str(dataset.root))
+    return np.stack([result for result in results if not isinstance(result, ImageError)])

@@ -1,0 +1,179 @@
+"""The export stage: a finished run in, deployable files out, each checked before it is called done."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit import __version__
+from edgekit.artifacts import ExportFolder, RunFolder, write_bytes, write_json
+from edgekit.device.failures import MissingRuntimeError
+from edgekit.device.memory import peak_bytes, reset_peak
+from edgekit.device.runtimes import default_runtime
+from edgekit.errors import CheckFailed, InputError
+from edgekit.export.checks import Reference, check_file, gzip_size
+from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
+from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
+from edgekit.export.samples import Samples, read_samples
+from edgekit.progress import SILENT, Progress
+from edgekit.recipe import Recipe, validate
+from edgekit.registry import Scheme, get_backbone, get_scheme
+
+_PARTIAL = ".partial"
+
+
+def export_run(
+    run: RunFolder, keys: Sequence[str] = (), *, progress: Progress = SILENT, data_root: Path | None = None
+) -> list[dict[str, Any]]:
+    """Make the files called ``keys`` (``tflite-int8``; none: those of the run's recipe); their ``export.json``.
+
+    An existing export is replaced when the new one is complete. ``data_root`` says where the run's images are now.
+    Raises :class:`InputError` before slow work, and :class:`CheckFailed` after all files are written if the check of
+    one did not hold; that file is kept, and its ``export.json`` says so.
+    """
+    document = run.read_finished()
+    recipe = validate(document["recipe"], str(run.run_json))
+    schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
+    _need_tools({scheme.format for scheme in schemes})
+    calibration, parity = read_samples(run, document, recipe, data_root, progress)
+    prepare_keras(need_tensorflow=any(scheme.format == "tflite" for scheme in schemes))
+    network = load_network(run, document)
+    facts = _file_facts(document, recipe, network.labels, network.image_size)
+    reference = Reference(facts, parity, network.predict(parity.pixels))
+    common = _common(document, network, recipe)
+    makers: dict[str, Maker] = {}
+    documents = []
+    with progress.bar("exporting", len(schemes)) as bar:
+        for scheme in schemes:
+            bar.note(scheme.key)
+            if scheme.format not in makers:
+                makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts)
+            documents.append(_export(run, scheme, makers[scheme.format], reference, calibration, common))
+            bar.advance()
+            for warning in documents[-1]["warnings"]:
+                progress.warn(f"{scheme.key}: {warning}")
+    _raise_failed(run, documents)
+    return documents
+
+
+def _need_tools(formats: set[str]) -> None:
+    for file_format in sorted(formats):
+        for module in PACKAGES[file_format]:
+            if importlib.util.find_spec(module) is None:
+                raise InputError(f"{module} is not installed, and .{file_format} files are made with it", hint=INSTALL)
+        try:
+            default_runtime(file_format)
+        except MissingRuntimeError as error:
+            raise InputError(f"{error.reason}, so exported files cannot be checked", hint=INSTALL) from None
+
+
+def _file_facts(document: dict[str, Any], recipe: Recipe, labels: list[str], image_size: int) -> FileFacts:
+    return FileFacts(
+        title=f"{get_backbone(document['backbone']).title} on {document['dataset']['name']}",
+        run_id=document["run_id"],
+        backbone=document["backbone"],
+        labels=labels,
+        image_size=image_size,
+        resize=recipe.data.resize,
+    )
+
+
+def _export(
+    run: RunFolder,
+    scheme: Scheme,
+    maker: Maker,
+    reference: Reference,
+    calibration: Samples,
+    common: dict[str, Any],
+) -> dict[str, Any]:
+    """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
+    started = time.perf_counter()
+    reset_peak()
+    with _replaced(run.export(scheme.key)) as folder:
+        path = folder / f"model{scheme.extension}"
+        content = maker.make(scheme.name)
+        write_bytes(path, content)
+        convert_seconds = time.perf_counter() - started
+        with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
+            gzip_bytes = pool.submit(gzip_size, content)
+            checked = check_file(path, scheme, maker.operators(content), reference)
+            checked["gzip_bytes"] = gzip_bytes.result()
+    seconds = time.perf_counter() - started
+    name, version = maker.converter(scheme.name)
+    document = {
+        **common,
+        "format": scheme.format,
+        "scheme": scheme.name,
+        "file": path.name,
+        **checked,
+        "converter": {"name": name, "version": version},
+        **({"opset": opset} if (opset := maker.opset()) is not None else {}),
+        "calibration": _calibration(calibration) if scheme.calibrated else None,
+        "seconds": seconds,
+        "timing": {"convert_seconds": convert_seconds, "check_seconds": seconds - convert_seconds},
+        "peak_rss_bytes": peak_bytes(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": _versions(),
+    }
+    export = run.export(scheme.key)
+    write_json(export.export_json, document)
+    return export.read()
+
+
+@contextmanager
+def _replaced(export: ExportFolder) -> Iterator[Path]:
+    """An empty folder to fill that takes the place of ``export`` if the block ends without an error."""
+    partial = export.path.with_name(export.key + _PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(export.path, ignore_errors=True)
+        partial.rename(export.path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _common(document: dict[str, Any], network: TrainedNetwork, recipe: Recipe) -> dict[str, Any]:
+    """What is the same in the documents of all files of a run."""
+    copied = {key: document[key] for key in ("run_id", "backbone", "alpha", "strategy", "seed")}
+    return {**copied, "keras_sha256": network.sha256, "labels": network.labels, "resize": recipe.data.resize}
+
+
+def _calibration(samples: Samples) -> dict[str, Any]:
+    return {"images": len(samples), "seed": samples.seed, "split": samples.split}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "edgekit": __version__,
+        "python": platform.python_version(),
+        "keras": installed_version("keras"),
+        "tensorflow": installed_version("tensorflow", "tensorflow-cpu"),
+        "onnx": installed_version("onnx"),
+        "onnxruntime": installed_version("onnxruntime"),
+        "litert": installed_version("ai-edge-litert", "tflite-runtime"),
+        "numpy": np.__version__,
+    }
+
+
+def _raise_failed(run: RunFolder, documents: list[dict[str, Any]]) -> None:
+    failed = [document for document in documents if document["status"] != "ok"]
+    if not failed:
+        return
+    lines = [f"  - {d['format']}-{d['scheme']}: {problem}" for d in failed for problem in d["problems"]]
+    raise CheckFailed(
+        f"{len(failed)} of {len(documents)} exported files failed their check:\n" + "\n".join(lines),
+        where=str(run.exports),
+        hint="do not deploy these files; export.json and parity.npz beside each have the details",
+    )

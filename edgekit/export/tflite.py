@@ -1,0 +1,181 @@
+"""TFLite files: fp32, fp16, dynamic range and full int8, all from one graph of the network."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.formats import FileFacts, installed_version
+from edgekit.export.inference import TrainedNetwork, constant_graph
+from edgekit.export.metadata import NAME, metadata_buffer, with_label_file
+from edgekit.export.operators import OperatorTable, tflite_operators
+from edgekit.quiet import quiet_native_output
+
+INPUT = "image"
+OUTPUT = "probabilities"
+
+
+class TFLiteMaker:
+    """See :class:`edgekit.export.formats.Maker`. The fp32 conversion is also what int8 is quantized from."""
+
+    def __init__(self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts) -> None:
+        self._network = network
+        self._calibration = calibration
+        self._facts = facts
+
+    def make(self, scheme: str) -> bytes:
+        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic`` or ``int8``."""
+        content = {"fp32": self._float32, "fp16": self._float16, "dynamic": self._dynamic, "int8": self._int8}[scheme]()
+        return finish(content, self._facts)
+
+    def opset(self) -> int | None:
+        return None
+
+    def converter(self, scheme: str) -> tuple[str, str]:  # noqa: ARG002 - the same for all
+        return "tensorflow", installed_version("tensorflow", "tensorflow-cpu")
+
+    def operators(self, content: bytes) -> OperatorTable:
+        return tflite_operators(content)
+
+    @cached_property
+    def _graph(self) -> tuple[Any, Any, Any]:
+        with quiet_native_output():
+            return constant_graph(self._network)
+
+    @cached_property
+    def _converted(self) -> bytes:
+        return self._convert()
+
+    def _float32(self) -> bytes:
+        return self._converted
+
+    def _float16(self) -> bytes:
+        import tensorflow as tf
+
+        return self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
+
+    def _dynamic(self) -> bytes:
+        import tensorflow as tf
+
+        return self._convert(optimizations=[tf.lite.Optimize.DEFAULT])
+
+    def _convert(self, optimizations: list[Any] | None = None, types: list[Any] | None = None) -> bytes:
+        """Input float32 (1, H, W, 3)."""
+        import tensorflow as tf
+
+        graph, image, probabilities = self._graph
+        # The constructor that takes a graph: the others freeze variables or load a SavedModel again for every file.
+        converter = tf.compat.v1.lite.TFLiteConverter(graph, [image], [probabilities])
+        converter.exclude_conversion_metadata = True
+        converter.optimizations = optimizations or []
+        converter.target_spec.supported_types = types or []
+        # Older runtimes (tflite-runtime 2.14) refuse Dense layers that are quantized per channel.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        with quiet_native_output():
+            return bytes(converter.convert())
+
+    def _int8(self) -> bytes:
+        """Quantize the converted file; input and output uint8.
+
+        These are the steps that ``TFLiteConverter.convert`` takes with a representative dataset, without its first,
+        the conversion that the fp32 file has already paid for.
+        """
+        import tensorflow as tf
+        from tensorflow.lite.python.convert import mlir_quantize
+        from tensorflow.lite.python.optimize import calibrator
+
+        images = full_range(self._calibration)
+        with quiet_native_output():
+            observed = calibrator.Calibrator(calibrator.add_intermediate_tensors(self._converted), [], [])
+            ranges = observed.calibrate(lambda: ([image[np.newaxis].astype(np.float32)] for image in images))
+            return bytes(
+                mlir_quantize(
+                    ranges,
+                    input_data_type=tf.uint8,
+                    output_data_type=tf.uint8,
+                    disable_per_channel_for_dense_layers=True,
+                )
+            )
+
+
+def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
+
+    So the range that calibration sees is exactly 0-255, and the quantized input is the pixel itself
+    (scale 1, zero point 0).
+    """
+    images = np.array(pixels)
+    images[0, 0, 0] = 0
+    images[0, 0, 1] = 255
+    return np.asarray(images)
+
+
+def finish(content: bytes, facts: FileFacts) -> bytes:
+    """Give a converted file its uint8 input, tensor names, signature, metadata and labels."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    graph = model.subgraphs[0]
+    if graph.tensors[graph.inputs[0]].type != schema.TensorType.UINT8:
+        _take_pixels(model, schema)
+    for name, index in ((INPUT, graph.inputs[0]), (OUTPUT, graph.outputs[0])):
+        graph.tensors[index].name = name
+    model.signatureDefs = [_signature(schema, int(graph.inputs[0]), int(graph.outputs[0]))]
+    model.description = "edgekit"
+    _add_metadata(model, schema, metadata_buffer(facts))
+    # Sized for the weights at once: the builder doubles and copies its buffer otherwise.
+    builder = flatbuffers.Builder(len(content) + (1 << 20))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return with_label_file(bytes(builder.Output()), facts.labels)
+
+
+def _take_pixels(model: Any, schema: Any) -> None:
+    """Put a CAST from uint8 in front of a float input."""
+    graph = model.subgraphs[0]
+    floats = int(graph.inputs[0])
+    pixels = schema.TensorT()
+    pixels.type = schema.TensorType.UINT8
+    pixels.shape = graph.tensors[floats].shape
+    pixels.buffer = 0  # the empty buffer: not a constant
+    pixels.hasRank = True
+    graph.tensors.append(pixels)
+    graph.tensors[floats].name = f"{INPUT}_float"
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CAST
+    code.version = 1
+    model.operatorCodes.append(code)
+    cast = schema.OperatorT()
+    cast.opcodeIndex = len(model.operatorCodes) - 1
+    cast.inputs, cast.outputs = [len(graph.tensors) - 1], [floats]
+    cast.builtinOptionsType = schema.BuiltinOptions.CastOptions
+    cast.builtinOptions = schema.CastOptionsT()
+    cast.builtinOptions.inDataType = schema.TensorType.UINT8
+    cast.builtinOptions.outDataType = schema.TensorType.FLOAT32
+    graph.operators.insert(0, cast)
+    graph.inputs = [len(graph.tensors) - 1]
+
+
+def _signature(schema: Any, input_index: int, output_index: int) -> Any:
+    def tensor(name: str, index: int) -> Any:
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, index
+        return entry
+
+    signature = schema.SignatureDefT()
+    signature.signatureKey = "serving_default"
+    signature.inputs = [tensor(INPUT, input_index)]
+    signature.outputs = [tensor(OUTPUT, output_index)]
+    return signature
+
+
+def _add_metadata(model: Any, schema: Any, content: bytes) -> None:
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(content, np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = NAME, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]

@@ -1,0 +1,199 @@
+"""Every file of a real run: what goes in, what comes out, what it says about itself, whether it agrees with Keras."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_runs import COLOURS, SIDE, make_run
+
+from edgekit.artifacts import RunFolder, sha256_file
+from edgekit.device.metadata import read_metadata
+from edgekit.device.runtimes import open_model
+from edgekit.export.parity import answers
+from edgekit.export.stage import export_run
+from edgekit.registry import BACKBONES, SCHEMES
+
+LABELS = list(COLOURS)
+
+
+@pytest.fixture(scope="module")
+def exported(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    import shutil
+
+    run = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path_factory.mktemp("exported") / "run")))
+    export_run(run, list(SCHEMES))
+    return run
+
+
+def document(run: RunFolder, key: str) -> dict[str, Any]:
+    return run.export(key).read()
+
+
+def parity(run: RunFolder, key: str) -> dict[str, Any]:
+    with np.load(run.export(key).predictions) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("key", SCHEMES)
+class TestEveryScheme:
+    def test_takes_pixels_and_gives_probabilities(self, exported, key):
+        model = open_model(str(exported.export(key).model()))
+        assert (model.input.dtype, model.input.shape) == ("uint8", (1, SIDE, SIDE, 3))
+        assert model.input.name == "image"
+        assert model.output.name == "probabilities"
+        assert model.output.classes == len(LABELS)
+
+    def test_golden_outputs_come_out_again(self, exported, key):
+        with np.load(exported.export(key).golden) as golden:
+            assert golden["inputs"].shape == (8, SIDE, SIDE, 3)
+            assert golden["inputs"].dtype == np.uint8
+            # The check ran on all cores, this on one: float kernels may add in another order.
+            outputs = answers(open_model(str(exported.export(key).model())), golden["inputs"])
+            np.testing.assert_allclose(outputs, golden["outputs"], atol=1e-5)
+        assert document(exported, key)["golden"] == {"n_images": 8, "file": "golden.npz"}
+
+    def test_document_describes_the_file(self, exported, key):
+        facts, file = document(exported, key), exported.export(key).model()
+        assert (facts["format"], facts["scheme"]) == tuple(key.split("-"))
+        assert facts["size_bytes"] == file.stat().st_size
+        assert facts["sha256"] == sha256_file(file)
+        assert facts["gzip_bytes"] == pytest.approx(len(gzip.compress(file.read_bytes(), 6)), abs=32)
+        assert facts["keras_sha256"] == sha256_file(exported.model)
+        assert facts["labels"] == LABELS
+        assert facts["seconds"] > 0
+        assert facts["peak_rss_bytes"] > 100e6
+        assert (facts["status"], facts["problems"]) == ("ok", [])
+        assert facts["calibration"] == ({"images": 30, "seed": 0, "split": "train"} if key.endswith("int8") else None)
+
+    def test_parity_is_what_the_stored_answers_say(self, exported, key):
+        facts, stored = document(exported, key)["parity"], parity(exported, key)
+        assert facts["n_images"] == len(stored["files"]) == 21
+        assert all(name.startswith("val/") for name in stored["files"])
+        assert facts["max_abs_difference"] == pytest.approx(np.abs(stored["keras"] - stored["exported"]).max())
+        same = stored["keras"].argmax(1) == stored["exported"].argmax(1)
+        assert facts["n_disagree"] == np.count_nonzero(~same)
+        assert facts["keras_accuracy"] >= 0.8, "the network of the tests should have learned"
+        assert facts["agreement"] >= 0.8
+
+    def test_other_tools_find_labels_and_scaling(self, exported, key):
+        path = str(exported.export(key).model())
+        found = read_metadata(path, open_model(path))
+        assert found.labels == LABELS
+        assert found.scaling is not None
+        assert found.scaling.identity
+
+
+@pytest.mark.parametrize("key", ["tflite-fp32", "onnx-fp32"])
+def test_float_files_agree_with_keras(exported, key):
+    assert document(exported, key)["parity"]["max_abs_difference"] < 1e-4
+
+
+def test_sizes_fall_with_precision(exported):
+    size = {key: document(exported, key)["size_bytes"] for key in SCHEMES}
+    assert size["tflite-fp16"] < 0.6 * size["tflite-fp32"]
+    assert size["tflite-dynamic"] < 0.4 * size["tflite-fp32"]
+    assert size["tflite-int8"] < 0.4 * size["tflite-fp32"]
+    assert size["onnx-int8"] < 0.4 * size["onnx-fp32"]
+
+
+def test_int8_tflite_is_integer_from_pixel_to_probability(exported):
+    facts = document(exported, "tflite-int8")
+    assert facts["integer_only"]
+    assert facts["float_operators"] == {}
+    assert facts["operators"]["CONV_2D"] > 10
+    model = open_model(str(exported.export("tflite-int8").model()))
+    assert (model.input.scale, model.input.zero_point) == (1.0, 0)
+    assert (facts["output"]["dtype"], facts["output"]["scale"], facts["output"]["zero_point"]) == ("uint8", 1 / 256, 0)
+
+
+def test_int8_tflite_weights_have_a_scale_for_each_channel(exported):
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = exported.export("tflite-int8").model().read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    graph = model.subgraphs[0]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    kernels = [
+        graph.tensors[operator.inputs[1]]
+        for operator in graph.operators
+        if codes[operator.opcodeIndex] in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
+    ]
+    assert len(kernels) > 20
+    for kernel in kernels:
+        channels = kernel.shape[kernel.quantization.quantizedDimension]
+        assert len(kernel.quantization.scale) == channels > 1
+        assert kernel.type == schema.TensorType.INT8
+
+
+def test_other_schemes_are_not_called_integer(exported):
+    for key in set(SCHEMES) - {"tflite-int8"}:
+        facts = document(exported, key)
+        assert not facts["integer_only"]
+        assert sum(facts["float_operators"].values()) > 0
+    assert document(exported, "tflite-fp16")["float_operators"]["DEQUANTIZE"] > 10
+    # What stays float in the QDQ file: the scaling of the pixels and the softmax.
+    assert set(document(exported, "onnx-int8")["float_operators"]) == {"Cast", "Mul", "Add", "Softmax"}
+    assert sum(document(exported, "onnx-int8")["float_operators"].values()) == 4
+
+
+def test_int8_onnx_has_uint8_activations_and_int8_weights_per_channel(exported):
+    import onnx
+
+    graph = onnx.load_model(exported.export("onnx-int8").model()).graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    made_by = {output: node for node in graph.node for output in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) > 20
+    for node in convolutions:
+        activation, kernel = made_by[node.input[0]], made_by[node.input[1]]
+        assert activation.op_type == kernel.op_type == "DequantizeLinear"
+        assert constants[activation.input[2]].data_type == onnx.TensorProto.UINT8
+        weights, scales = constants[kernel.input[0]], constants[kernel.input[1]]
+        assert weights.data_type == onnx.TensorProto.INT8
+        assert list(scales.dims) == [weights.dims[0]]
+
+
+def test_tflite_carries_its_labels_as_a_zip(exported):
+    for key in (key for key in SCHEMES if key.startswith("tflite")):
+        with zipfile.ZipFile(exported.export(key).model()) as archive:
+            assert archive.testzip() is None
+            assert archive.namelist() == ["labels.txt"]
+            assert archive.read("labels.txt").decode().splitlines() == LABELS
+
+
+def test_onnx_says_how_to_feed_it(exported):
+    model = open_model(str(exported.export("onnx-fp32").model()))
+    assert json.loads(model.properties["labels"]) == LABELS
+    own = json.loads(model.properties["edgekit"])
+    assert own["input"] == {"dtype": "uint8", "layout": "NHWC", "color": "RGB", "range": [0, 255]}
+    assert (own["scaling"], own["resize"]) == ("none", "stretch")
+
+
+def test_channel_order_matters_to_the_file(exported):
+    """A file that took BGR for RGB would call red images blue."""
+    model = open_model(str(exported.export("tflite-int8").model()))
+    stored = parity(exported, "tflite-int8")
+    reds = [str(name) for name in stored["files"] if "/red/" in str(name)]
+    from edgekit.device.images import load_image
+
+    pixels = np.stack([load_image(exported.path / "images" / name, SIDE) for name in reds])
+    assert (answers(model, pixels).argmax(1) == LABELS.index("red")).mean() >= 0.8
+    assert (answers(model, pixels[..., ::-1]).argmax(1) == LABELS.index("red")).mean() <= 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_converts(backbone, tmp_path):
+    run = make_run(tmp_path / "run", backbone)
+    documents = export_run(run, ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"])
+    by_key = {f"{d['format']}-{d['scheme']}": d for d in documents}
+    for key in ("tflite-fp32", "onnx-fp32"):
+        assert by_key[key]["parity"]["max_abs_difference"] < 1e-4
+    assert by_key["tflite-int8"]["integer_only"]
+    assert by_key["tflite-int8"]["size_bytes"] < 0.3 * by_key["tflite-fp32"]["size_bytes"]

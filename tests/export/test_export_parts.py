@@ -1,0 +1,195 @@
+"""The parts of an export on their own: choosing images, comparing answers, single layers, options."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from edgekit.cli.export import choose_keys
+from edgekit.errors import EdgekitError, InputError
+from edgekit.export.onnx_layers import LAYERS, build_onnx
+from edgekit.export.parity import compare
+from edgekit.export.samples import stratified_choice
+from edgekit.export.tflite import full_range
+
+
+class TestStratifiedChoice:
+    LABELS = np.repeat(np.arange(3, dtype=np.int32), [60, 30, 10])
+
+    def test_shares_and_number(self):
+        chosen = stratified_choice(self.LABELS, 20, seed=0)
+        assert np.bincount(self.LABELS[chosen]).tolist() == [12, 6, 2]
+        assert len(np.unique(chosen)) == 20
+        assert (np.diff(chosen) > 0).all()
+
+    def test_number_is_exact_where_shares_are_not_whole(self):
+        for count in range(1, 100):
+            assert len(stratified_choice(self.LABELS, count, seed=1)) == count
+
+    def test_seed(self):
+        first, again, other = (stratified_choice(self.LABELS, 20, seed=s).tolist() for s in (0, 0, 1))
+        assert first == again != other
+
+    def test_all_where_there_are_fewer(self):
+        assert stratified_choice(self.LABELS, 500, seed=0).tolist() == list(range(100))
+
+
+def test_calibration_shows_the_whole_range_and_leaves_its_input_alone():
+    grey = np.full((3, 8, 8, 3), 100, np.uint8)
+    images = full_range(grey)
+    assert (images.min(), images.max()) == (0, 255)
+    assert (images[1:] == 100).all()
+    assert (grey == 100).all()
+
+
+class TestCompare:
+    KERAS = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32)
+    LABELS = np.array([0, 1, 0], np.int32)
+
+    def test_counts(self):
+        exported = np.array([[0.8, 0.2], [0.3, 0.7], [0.55, 0.45]], np.float32)
+        comparison = compare(self.KERAS, exported, self.LABELS, "int8")
+        assert comparison.problems == []
+        assert comparison.facts["n_disagree"] == 1
+        assert comparison.facts["agreement"] == pytest.approx(2 / 3)
+        assert comparison.facts["max_abs_difference"] == pytest.approx(0.15)
+        assert comparison.facts["mean_abs_difference"] == pytest.approx(0.35 / 3)
+        assert comparison.facts["keras_accuracy"] == pytest.approx(2 / 3)
+        assert comparison.facts["accuracy"] == 1.0
+
+    def test_fp32_has_to_agree(self):
+        near, far = self.KERAS + np.float32(5e-4), self.KERAS + np.float32(2e-3)
+        assert compare(self.KERAS, near, self.LABELS, "fp32").problems == []
+        assert "differ from the Keras model" in compare(self.KERAS, far, self.LABELS, "fp32").problems[0]
+        assert compare(self.KERAS, far, self.LABELS, "int8").problems == []
+
+    def test_constant_answers(self):
+        same = np.full((3, 2), 0.5, np.float32)
+        assert "answers the same to all 3 images" in compare(self.KERAS, same, self.LABELS, "int8").problems[0]
+        dead = compare(same, same, self.LABELS, "int8")
+        assert dead.problems == []
+        assert "nearly" in dead.warnings[0]
+
+
+class TestOnnxLayers:
+    """Layers in the ways that the backbones do not use them, against Keras."""
+
+    def check(self, layers, tolerance=1e-5):
+        import keras
+        import onnx
+        import onnxruntime as ort
+
+        image = keras.Input((13, 13, 3), name="image")
+        x = keras.layers.Rescaling([0.01, 0.02, 0.03], offset=[-1.0, 0.5, 0.0])(image)
+        for layer in layers:
+            x = layer(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        network = keras.Model(image, keras.layers.Dense(4, activation="softmax")(x))
+        generator = np.random.default_rng(0)
+        for variable in network.weights:
+            positive = "gamma" in variable.path or "variance" in variable.path
+            shape = variable.shape
+            variable.assign(generator.uniform(0.5, 1.5, shape) if positive else generator.normal(0, 0.5, shape))
+        model = build_onnx(network, 13)
+        onnx.checker.check_model(model, full_check=True)
+        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        pixels = generator.integers(0, 256, (1, 13, 13, 3), np.uint8)
+        expected = np.asarray(network(pixels.astype(np.float32), training=False))
+        assert np.ptp(expected) > 1e-3
+        np.testing.assert_allclose(session.run(None, {"image": pixels})[0], expected, atol=tolerance)
+        return model
+
+    def test_convolutions(self):
+        from keras import layers
+
+        self.check(
+            [
+                layers.Conv2D(6, (3, 5), strides=2, padding="same", use_bias=False),
+                layers.BatchNormalization(scale=False),
+                layers.DepthwiseConv2D((3, 3), depth_multiplier=2, padding="same", activation="relu6"),
+                layers.BatchNormalization(center=False),
+                layers.Conv2D(8, 3, dilation_rate=2, padding="same", groups=4, activation="relu"),
+            ]
+        )
+
+    def test_batchnorm_that_two_layers_need_is_not_folded(self):
+        import keras
+        from keras import layers
+
+        class Branches:
+            def __call__(self, x):
+                y = layers.Conv2D(5, 3, padding="same")(x)
+                return keras.layers.Add()([layers.BatchNormalization()(y), y])
+
+        self.check([Branches()])
+
+    def test_zero_padding_before_a_maximum_of_negative_values(self):
+        """ONNX Runtime makes padding with minus infinity of a plain Pad here."""
+        from keras import layers
+
+        model = self.check(
+            [layers.Rescaling(-1.0, offset=-3.0), layers.ZeroPadding2D(((1, 2), (0, 1))), layers.MaxPooling2D(3, 2)]
+        )
+        assert [node.op_type for node in model.graph.node].count("Pad") == 1
+
+    def test_zero_padding_goes_into_a_convolution(self):
+        from keras import layers
+
+        model = self.check([layers.ZeroPadding2D(((0, 1), (1, 2))), layers.Conv2D(4, 3, strides=2)])
+        assert "Pad" not in [node.op_type for node in model.graph.node]
+
+    def test_pooling_and_activations(self):
+        from keras import layers
+
+        self.check(
+            [
+                layers.ReLU(),
+                layers.MaxPooling2D(3, 2, padding="same"),
+                layers.Activation("relu6"),
+                layers.ReLU(max_value=2.0),
+                layers.Dropout(0.5),
+            ]
+        )
+
+    def test_unknown_layer_is_named(self):
+        import keras
+
+        image = keras.Input((8, 8, 3))
+        x = keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(2, name="unusual")(image))
+        network = keras.Model(image, keras.layers.Dense(2, activation="softmax")(x))
+        assert "AveragePooling2D" not in LAYERS
+        with pytest.raises(EdgekitError, match="does not know AveragePooling2D") as error:
+            build_onnx(network, 8)
+        assert error.value.where == "layer unusual"
+
+
+class TestChooseKeys:
+    RUN: ClassVar[dict[str, object]] = {"recipe": {"export": {"files": ["tflite-int8", "onnx-fp32"]}}}
+
+    @pytest.mark.parametrize(
+        ("file_format", "schemes", "keys"),
+        [
+            ("all", [], ["tflite-int8", "onnx-fp32"]),
+            ("tflite", [], ["tflite-int8"]),
+            ("all", ["int8"], ["tflite-int8", "onnx-int8"]),
+            ("all", ["fp16"], ["tflite-fp16"]),
+            ("onnx", ["int8", "fp32"], ["onnx-fp32", "onnx-int8"]),
+        ],
+    )
+    def test_meaning(self, file_format, schemes, keys):
+        assert choose_keys(file_format, schemes, self.RUN) == keys
+
+    def test_format_without_that_scheme(self):
+        with pytest.raises(InputError, match="onnx has no fp16 files") as error:
+            choose_keys("onnx", ["fp16"], self.RUN)
+        assert "fp32, int8" in str(error.value)
+
+    def test_unknown_format(self):
+        with pytest.raises(InputError, match="no format is called 'coreml'"):
+            choose_keys("coreml", [], self.RUN)
+
+    def test_recipe_without_files_of_the_format(self):
+        with pytest.raises(InputError, match="names no onnx file"):
+            choose_keys("onnx", [], {"recipe": {"export": {"files": ["tflite-fp32"]}}})

@@ -1,0 +1,224 @@
+"""What goes wrong with a run, and that nothing half-written is left where it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.artifacts import DatasetRow, RunFolder, read_json, sha256_file, write_json
+from edgekit.data.dataset import Dataset
+from edgekit.errors import CheckFailed, InputError
+from edgekit.export.checks import GOLDEN_IMAGES, Reference, check_file
+from edgekit.export.formats import FileFacts
+from edgekit.export.operators import OperatorTable
+from edgekit.export.samples import Samples
+from edgekit.export.stage import export_run
+from edgekit.registry import SCHEMES
+
+ROOT = Path(__file__).parents[2]
+
+
+def change(run: RunFolder, **values: object) -> None:
+    write_json(run.run_json, {**read_json(run.run_json), **values})
+
+
+def replace_model(run: RunFolder, network: object) -> None:
+    network.save(run.model)  # type: ignore[attr-defined]
+    change(run, files={"model.keras": sha256_file(run.model)})
+
+
+def test_unfinished_run(run):
+    change(run, status="running")
+    with pytest.raises(InputError, match="not finished") as error:
+        export_run(run)
+    assert "--resume" in str(error.value)
+
+
+def test_unknown_scheme(run):
+    with pytest.raises(InputError, match="no export is called 'tflite-int4'") as error:
+        export_run(run, ["tflite-int4"])
+    assert "tflite-int8" in str(error.value)
+
+
+def test_moved_images(run, tmp_path):
+    shutil.move(run.path / "images", tmp_path / "elsewhere")
+    change(run, dataset={**read_json(run.run_json)["dataset"], "root": str(run.path / "images")})
+    with pytest.raises(InputError, match="does not exist") as error:
+        export_run(run, ["onnx-fp32"])
+    assert "--data" in str(error.value)
+    assert not run.exports.exists()
+    documents = export_run(run, ["onnx-fp32"], data_root=tmp_path / "elsewhere")
+    assert documents[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "replaced", "no model"])
+def test_corrupt_model(run, damage):
+    content = run.model.read_bytes()
+    if damage == "truncated":
+        run.model.write_bytes(content[: len(content) // 2])
+    elif damage == "replaced":
+        run.model.write_bytes(b"this is no model")
+        change(run, files={"model.keras": sha256_file(run.model)})
+    else:
+        run.model.unlink()
+    with pytest.raises(InputError, match=r"damaged|missing") as error:
+        export_run(run, ["onnx-fp32"])
+    assert str(run.model) in str(error.value)
+    assert not run.exports.exists()
+
+
+def test_labels_that_do_not_fit(run):
+    run.labels.write_text("blue\ngreen\n")
+    with pytest.raises(InputError, match="2 labels"):
+        export_run(run, ["onnx-fp32"])
+
+
+def test_network_that_gives_nan(run):
+    import keras
+
+    network = keras.models.load_model(run.model, compile=False)
+    layer = network.get_layer("probabilities")
+    layer.bias.assign(np.full(layer.bias.shape, np.nan, np.float32))
+    replace_model(run, network)
+    with pytest.raises(CheckFailed, match="NaN or infinity for 21 of 21 images"):
+        export_run(run, ["onnx-fp32"])
+    assert not run.exports.exists()
+
+
+def test_weights_that_fp16_cannot_hold_are_caught(run):
+    """Weights end at 65504 in fp16: a network that needs larger ones answers the same to everything."""
+    import keras
+
+    network = keras.models.load_model(run.model, compile=False)
+    dense, batchnorm = network.get_layer("head_dense"), network.get_layer("head_batchnorm")
+    dense.kernel.assign(dense.kernel.numpy() * 1e7)
+    batchnorm.moving_mean.assign(batchnorm.moving_mean.numpy() * 1e7)
+    batchnorm.gamma.assign(batchnorm.gamma.numpy() * 1e-7)
+    batchnorm.moving_variance.assign(np.ones(batchnorm.moving_variance.shape, np.float32))
+    replace_model(run, network)
+    with pytest.raises(CheckFailed, match="1 of 2 exported files failed") as error:
+        export_run(run, ["tflite-fp16", "onnx-fp32"])
+    assert "tflite-fp16: the file answers the same to all 21 images" in str(error.value)
+    assert run.export("tflite-fp16").read()["status"] == "failed"
+    assert run.export("tflite-fp16").model().is_file()
+    assert run.export("onnx-fp32").read()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("operators", "problem"),
+    [
+        ([("Log", ["zero"]), ("Mul", ["Log", "zero"])], "the output is not finite"),
+        ([("Softmax", ["zero"])], "answers the same to all 2 images"),
+        ([("Wrong", ["zero"])], "cannot open this file"),
+    ],
+)
+def test_files_that_must_not_pass(operators, problem, tmp_path):
+    """Log(0) * 0 is NaN; a softmax of zeros is the same for every image; the last is no model at all."""
+    import onnx
+    from onnx import helper
+
+    image = helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, 1, 1, 3])
+    output = helper.make_tensor_value_info(operators[-1][0], onnx.TensorProto.FLOAT, [1, 3])
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("Cast", ["flat"], ["pixels"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "pixels"], ["zero"]),
+        *(helper.make_node(op, inputs, [op]) for op, inputs in operators),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "bad", [image], [output]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.save_model(model, tmp_path / "model.onnx")
+    dataset = Dataset.from_rows(
+        [DatasetRow(f"{n}.png", name, "val", "") for n, name in enumerate("ab")], tmp_path, "x", "abc"
+    )
+    pixels = np.array([10, 200], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
+    reference = Reference(
+        FileFacts("bad", "bad", "mobilenetv2", list("abc"), 1, "stretch"),
+        Samples("val", dataset, np.arange(2), pixels, 0),
+        np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], np.float32),
+    )
+    found = check_file(tmp_path / "model.onnx", SCHEMES["onnx-int8"], OperatorTable({}, {}), reference)
+    assert found["status"] == "failed"
+    assert problem in found["problems"][0]
+    assert (found["golden"] is None) == (problem != "answers the same to all 2 images")
+
+
+def test_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkeypatch):
+    export_run(run, ["onnx-fp32"])
+    before = run.export("onnx-fp32").read()
+
+    def interrupt(content: bytes) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgekit.export.stage.gzip_size", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export_run(run, ["onnx-fp32"])
+    assert run.export("onnx-fp32").read() == before
+    assert [path.name for path in run.exports.iterdir()] == ["onnx-fp32"]
+    assert sha256_file(run.export("onnx-fp32").model()) == before["sha256"]
+
+
+def test_crash_before_the_document_is_not_taken_for_done(run, monkeypatch):
+    def crash(path: Path, document: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("edgekit.export.stage.write_json", crash)
+    with pytest.raises(OSError, match="disk full"):
+        export_run(run, ["onnx-fp32"])
+    assert run.done_exports() == []
+
+
+def test_golden_images_are_fewer_where_there_are_fewer(run):
+    recipe = read_json(run.run_json)["recipe"]
+    recipe["export"]["parity_images"] = 5
+    change(run, recipe=recipe)
+    facts = export_run(run, ["onnx-fp32"])[0]
+    assert facts["golden"]["n_images"] == 5 < GOLDEN_IMAGES
+    assert facts["parity"]["n_images"] == 5
+
+
+def edgekit_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgekit", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_command_is_quiet_and_its_json_clean(run):
+    """From a shell set up for JAX: a .tflite file is made with TensorFlow all the same."""
+    done = edgekit_command(
+        "export", str(run.path), "--format", "tflite", "--fp32", "--int8", "--json", "--quiet", KERAS_BACKEND="jax"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["run_dir"] == str(run.path)
+    assert document["run_id"] == "colours-mobilenetv2"
+    assert [e["scheme"] for e in document["exports"]] == ["fp32", "int8"]
+
+
+def test_command_without_tensorflow(run, tmp_path):
+    """TensorFlow hidden: ONNX still works (Keras on JAX or PyTorch), .tflite says what to install."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'tensorflow' else find(name, package)\n"
+    )
+    done = edgekit_command("export", str(run.path), "--format", "tflite", "--int8", PYTHONPATH=str(hidden))
+    assert done.returncode == 2
+    assert 'pip install "edgekit[cpu]"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not run.exports.exists()
