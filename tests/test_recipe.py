@@ -1,0 +1,245 @@
+"""Recipes: what is refused and how it is told, what is read, and that a written recipe reads back the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe, assign, differences, load_recipe, parse_setting, shipped_recipes, validate
+from edgekit.registry import BACKBONES, SCHEMES
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problem(folder: Path, text: str) -> str:
+    """What a person is told about a recipe that is refused."""
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(folder, text))
+    assert caught.value.exit_code == 2
+    assert "mine.yaml" in str(caught.value)
+    return caught.value.problem
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_key(tmp_path):
+    text = problem(tmp_path, "name: mine\n\ntrain:\n  seed: 1\n  batch_sise: 16\n")
+    assert "line 5, train.batch_sise: unknown key" in text
+    assert "did you mean 'batch_size'?" in text
+    assert "learning_rate" not in text
+    assert "early_stopping" in text  # the keys that exist there
+
+
+def test_an_unknown_section_is_refused_with_the_nearest_section(tmp_path):
+    assert "line 1, trian: unknown key; did you mean 'train'?" in problem(tmp_path, "trian: {seed: 1}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("train: {batch_size: '16'}", "line 1, train.batch_size: input should be a valid integer, not '16'"),
+        ("train: {batch_size: true}", "train.batch_size: input should be a valid integer, not True"),
+        ("train: {batch_size: 16.0}", "train.batch_size"),
+        ("train: {batch_size: 0}", "greater than or equal to 1, not 0"),
+        ("train:\n  seed: 1\n  augment: {zoom: 1.5}", "line 3, train.augment.zoom: input should be less than 1"),
+        ("train: {fine_tuning: {learning_rate: .nan}}", "train.fine_tuning.learning_rate"),
+        ("train: {fine_tuning: {learning_rate: .inf}}", "train.fine_tuning.learning_rate"),
+        ("train: {strategy: finetuning}", "'fine-tuning'"),
+        ("data: photos", "line 1, data"),
+        ("model: {backbone: mobilenet}", "did you mean 'mobilenetv2'?"),
+        ("compare: {backbones: [vgg]}", "did you mean 'vgg16'?"),
+        ("export: {files: [tflite-int4]}", "choices: tflite-fp32"),
+        ("bench: {threads: []}", "bench.threads"),
+        ("reported: [{backbone: vgg16, strategy: fine-tuning, accuracy: 0.9, source: x}]", "reported.0.n_samples"),
+        ("schema_version: 2", "schema_version"),
+    ],
+)
+def test_wrong_types_and_values_are_refused(tmp_path, text, expected):
+    assert expected in problem(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data: {path: a, name: digits}", "exclude each other"),
+        ("data: {image_size: 16}", "data.image_size"),
+        ("model: {backbone: vgg16, alpha: 0.5}", "the width of vgg16 cannot be chosen"),
+        ("model: {alpha: 0.42}", "0.35, 0.5, 0.75"),
+        ("train: {strategy: from-scratch}", "needs model.weights: none"),
+        ("train: {fine_tuning: {last_layers: 3, from_layer: x}}", "not both"),
+        ("train: {fine_tuning: {last_layers: null}}", "say which layers to open"),
+        ("train: {strategy: feature-extraction, start_from: runs/a}", "start_from belongs to"),
+    ],
+)
+def test_impossible_combinations_are_refused(tmp_path, text, expected):
+    assert expected in problem(tmp_path, text)
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    text = problem(tmp_path, "train:\n  batch_sise: 1\n  seed: -1\nmodel: {backbone: alexnet}\n")
+    assert "3 problems" in text
+    for key in ("line 2, train.batch_sise", "line 3, train.seed", "line 4, model.backbone"):
+        assert key in text
+
+
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path):
+    with pytest.raises(InputError, match="the key 'seed' is given twice") as caught:
+        load_recipe(write(tmp_path, "train:\n  seed: 1\n  batch_size: 2\n  seed: 3\n"))
+    assert caught.value.where == f"{tmp_path / 'mine.yaml'}:4"
+
+
+@pytest.mark.parametrize("text", ["train: [", "- a\n- b\n", "train:\n\tseed: 1\n", "just words", "{1: 2}"])
+def test_what_is_no_recipe_is_refused(tmp_path, text):
+    with pytest.raises(InputError):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_recipe(path)
+
+
+def test_a_missing_recipe_names_the_shipped_ones(tmp_path):
+    with pytest.raises(InputError) as caught:
+        load_recipe(tmp_path / "quickstrat.yaml")
+    assert "quickstart" in str(caught.value.hint)
+
+
+def test_an_empty_file_is_a_recipe_of_defaults(tmp_path):
+    assert load_recipe(write(tmp_path, "# nothing yet\n")) == Recipe()
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_valid_and_named_as_its_file(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert validate(recipe.document(), name) == recipe
+
+
+def test_the_shipped_recipes_cover_what_is_promised():
+    assert {"quickstart", "brain-tumor-mri", *BACKBONES} <= set(shipped_recipes())
+    assert load_recipe("brain-tumor-mri").compare.backbones == ["vgg16", "resnet50v2", "mobilenetv2"]
+    assert set(load_recipe("brain-tumor-mri").export.files) == set(SCHEMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3e-4", 3e-4), ("1E3", 1000.0), ("3.0e-4", 3e-4), ("1e+2", 100.0), ("0.5", 0.5), ("16", 16), ("null", None)],
+)
+def test_numbers_are_read_as_numbers(tmp_path, text, value):
+    assert parse_setting(f"train.fine_tuning.learning_rate={text}") == ("train.fine_tuning.learning_rate", value)
+
+
+def test_scientific_notation_works_in_a_file_and_quoted_text_stays_text(tmp_path):
+    recipe = load_recipe(write(tmp_path, "name: '1e5'\ntrain: {feature_extraction: {learning_rate: 3e-4}}\n"))
+    assert recipe.train.feature_extraction.learning_rate == 3e-4
+    assert recipe.name == "1e5"
+
+
+def test_settings_go_on_top_of_the_file(tmp_path):
+    path = write(tmp_path, "train: {seed: 1, batch_size: 8}\n")
+    recipe = load_recipe(path, dict([parse_setting("train.seed=5"), parse_setting("train.augment.flip=both")]))
+    assert (recipe.train.seed, recipe.train.batch_size, recipe.train.augment.flip) == (5, 8, "both")
+
+
+@pytest.mark.parametrize("text", ["train.seed", "=3", "train.seed=[1"])
+def test_a_setting_that_is_none_is_refused(text):
+    with pytest.raises(InputError, match="--set"):
+        parse_setting(text)
+
+
+def test_a_setting_of_an_unknown_key_is_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="did you mean 'dropout'"):
+        load_recipe("quickstart", {"model.head.dropuot": 0.1})
+
+
+def test_a_setting_below_a_value_is_refused():
+    with pytest.raises(InputError, match="holds a value, not a section"):
+        assign({"train": 3}, "train.seed", 1)
+
+
+def test_differences_name_the_dotted_keys():
+    a, b = load_recipe("quickstart"), load_recipe("quickstart", {"train.seed": 4, "data.split.val": 0.3})
+    assert sorted(differences(a.document(), b.document())) == ["data.split.val", "train.seed"]
+
+
+def test_a_recipe_cannot_be_changed_after_it_was_checked():
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().train.seed = 3
+
+
+def test_opening_from_a_layer_survives_being_written():
+    recipe = validate({"train": {"fine_tuning": {"from_layer": "block_13_expand"}}}, "test")
+    assert recipe.train.fine_tuning.last_layers is None
+    assert validate(recipe.document(), "test") == recipe
+
+
+fraction = st.floats(0, 0.999)
+positive = st.floats(1e-8, 10)
+stage = {"epochs": st.integers(1, 500), "learning_rate": positive, "dropout": st.none() | fraction}
+
+
+def section(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A section with any part of its keys."""
+    return st.fixed_dictionaries({}, optional=values)
+
+
+opened_layers = st.sampled_from(
+    [{}, {"last_layers": 1}, {"last_layers": 155}, {"from_layer": "Conv_1"}, {"from_layer": "x", "last_layers": None}]
+)
+recipes = section(
+    name=st.text(max_size=20),
+    description=st.text(max_size=20),
+    data=section(
+        path=st.none() | st.text(min_size=1, max_size=30),
+        image_size=st.integers(32, 2048),
+        resize=st.sampled_from(["stretch", "crop", "pad"]),
+        on_corrupt=st.sampled_from(["stop", "skip"]),
+        split=section(val=fraction, test=fraction, seed=st.integers()),
+        limit_per_class=st.none() | st.integers(1, 10**6),
+    ),
+    model=section(
+        backbone=st.sampled_from(list(BACKBONES)),
+        weights=st.sampled_from(["imagenet", "weights/a.weights.h5"]),
+        head=section(units=st.integers(0, 4096), batchnorm=st.booleans(), dropout=fraction),
+    ),
+    train=section(
+        strategy=st.sampled_from(["feature-extraction", "fine-tuning"]),
+        seed=st.integers(0, 2**31 - 1),
+        batch_size=st.integers(1, 4096),
+        label_smoothing=fraction,
+        class_weights=st.sampled_from(["none", "balanced"]),
+        augment=section(rotation=st.floats(0, 180), zoom=fraction, flip=st.sampled_from(["none", "both"])),
+        feature_extraction=section(**stage),
+        fine_tuning=st.builds(lambda a, b: a | b, section(**stage, train_batchnorm=st.booleans()), opened_layers),
+        from_scratch=section(**stage, batchnorm_momentum=fraction),
+        reduce_lr=section(enabled=st.booleans(), factor=st.floats(0.01, 0.99), min_learning_rate=st.floats(0, 1)),
+    ),
+    export=section(files=st.lists(st.sampled_from(list(SCHEMES))), parity_images=st.integers(1, 1000)),
+    bench=section(protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1)),
+    compare=section(
+        backbones=st.lists(st.sampled_from(list(BACKBONES))),
+        seeds=st.lists(st.integers(0, 99)),
+        overrides=st.dictionaries(st.sampled_from(list(BACKBONES)), st.just({"train.seed": 1})),
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(document=recipes)
+def test_a_recipe_written_out_reads_back_the_same(document):
+    recipe = validate(document, "generated")
+    written = recipe.document()
+    again = validate(written, "written")
+    assert again == recipe
+    assert again.document() == written

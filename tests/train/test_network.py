@@ -1,0 +1,220 @@
+"""The network: what is inside it, which weights it takes, which layers train."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from train_helpers import SIDE, coloured_noise, edgekit_process, keras_preprocessing, original_backbone
+
+from edgekit.errors import InputError
+from edgekit.recipe import FineTuning, Head, Model
+from edgekit.registry import BACKBONES
+
+ALPHA = 0.35
+PIXELS = coloured_noise(4)
+
+
+@pytest.fixture(scope="module")
+def net():
+    from edgekit.train.backend import prepare_backend
+
+    prepare_backend("cpu")
+    from edgekit.train import network
+
+    return network
+
+
+@pytest.fixture(scope="module")
+def small(net, weights):
+    """A MobileNetV2 of a third of its width for three classes; every test sets itself what it wants trainable."""
+    return net.build_network(mobilenet(weights), image_size=SIDE, classes=3, seed=0)
+
+
+def mobilenet(weights, **settings) -> Model:
+    return Model(backbone="mobilenetv2", alpha=ALPHA, weights=str(weights), **settings)
+
+
+BACKBONE_NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] if entry.parameters > 20e6 else []) for name, entry in BACKBONES.items()
+]
+
+
+@pytest.mark.parametrize("name", BACKBONE_NAMES)
+def test_raw_pixels_give_what_keras_preprocessing_and_the_original_backbone_give(net, name, tmp_path):
+    entry = BACKBONES[name]
+    alpha = ALPHA if entry.alphas else 1.0
+    original = original_backbone(name, alpha)
+    original.save_weights(tmp_path / "backbone.weights.h5")
+
+    def published(pixels):
+        return np.asarray(original(keras_preprocessing(name)(pixels.copy()), training=False)).mean(axis=(1, 2))
+
+    expected = published(PIXELS)
+    model = Model(backbone=name, alpha=alpha, weights=str(tmp_path / "backbone.weights.h5"))
+    network = net.build_network(model, image_size=SIDE, classes=4, seed=1)
+    given = np.asarray(net.feature_model(network)(PIXELS, training=False))
+    assert given.shape == expected.shape
+    largest = np.abs(expected).max()
+    assert np.abs(given - expected).max() <= 1e-4 * largest
+    # The comparison can fail: with red and blue exchanged, or a twentieth darker, the features are others.
+    for other in (PIXELS[..., ::-1], 0.95 * PIXELS):
+        assert np.abs(published(other) - expected).max() > 1e-2 * largest
+    if alpha == 1.0:
+        assert original.count_params() == entry.parameters
+
+
+def test_the_network_is_flat_and_its_layers_have_the_promised_names(net, small):
+    names = [layer.name for layer in small.layers]
+    assert names[:3] == ["image", "scaling", "Conv1"]
+    assert names[-5:] == ["head_pool", "head_dense", "head_batchnorm", "head_dropout", "probabilities"]
+    assert small.input.shape == (None, SIDE, SIDE, 3)
+    assert small.input.dtype == "float32"
+    backbone = [layer.name for layer in net.backbone_layers(small)]
+    assert backbone == net.layer_names(Model(alpha=ALPHA, weights="none"))
+    assert (backbone[0], backbone[-1]) == ("Conv1", "out_relu")
+
+
+def test_the_default_head_is_that_of_the_study(small):
+    assert small.get_layer("head_dense").units == 256
+    assert small.get_layer("head_dense").activation.__name__ == "relu"
+    assert small.get_layer("head_dropout").rate == 0.5
+    assert small.get_layer("probabilities").units == 3
+    assert np.asarray(small(PIXELS)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_parts_of_the_head_can_be_left_out(net, weights):
+    head = Head(units=0, batchnorm=False, dropout=0.0)
+    network = net.build_network(mobilenet(weights, head=head), image_size=SIDE, classes=5, seed=0)
+    assert [layer.name for layer in net.head_layers(network)] == ["probabilities"]
+    assert network.output.shape == (None, 5)
+
+
+def test_the_head_alone_on_features_gives_what_the_network_gives(net, small):
+    features = net.feature_model(small)(PIXELS)
+    assert np.allclose(net.head_model(small)(features), small(PIXELS), atol=1e-6)
+
+
+def test_seeds_decide_the_head(net, small, weights):
+    other = net.build_network(mobilenet(weights), image_size=SIDE, classes=3, seed=1)
+    ours, theirs = (np.asarray(network.get_layer("head_dense").kernel) for network in (small, other))
+    assert not np.array_equal(ours, theirs)
+    assert np.array_equal(small.get_layer("Conv1").kernel, other.get_layer("Conv1").kernel)
+
+
+def test_random_weights_of_vgg_keep_the_signal_alive(net):
+    network = net.build_network(Model(backbone="vgg16", weights="none"), image_size=SIDE, classes=3, seed=0)
+    features = np.asarray(net.feature_model(network)(PIXELS))
+    # With Keras's own glorot_uniform the signal shrinks by two orders of magnitude on its way and nothing is learnt.
+    assert features.std() > 1.0
+
+
+def test_a_missing_weights_file_is_refused(net, tmp_path):
+    with pytest.raises(InputError, match="does not exist") as caught:
+        net.build_network(mobilenet(tmp_path / "none.weights.h5"), image_size=SIDE, classes=3, seed=0)
+    assert caught.value.where == str(tmp_path / "none.weights.h5")
+
+
+def test_weights_of_another_width_are_refused(net, weights):
+    model = Model(backbone="mobilenetv2", alpha=0.5, weights=str(weights))
+    with pytest.raises(InputError, match=r"does not hold weights of MobileNetV2 without its top at alpha 0\.5"):
+        net.build_network(model, image_size=SIDE, classes=3, seed=0)
+
+
+def test_a_file_that_holds_no_weights_is_refused(net, tmp_path):
+    for name, content in (("a.weights.h5", b"no HDF5"), ("b.txt", b"words")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="does not hold weights"):
+            net.build_network(mobilenet(tmp_path / name), image_size=SIDE, classes=3, seed=0)
+
+
+def test_imagenet_weights_without_a_network_name_both_ways_out(images, tmp_path):
+    offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    offline |= {"no_proxy": "", "NO_PROXY": "", "KERAS_HOME": str(tmp_path / "keras")}
+    process = edgekit_process(
+        "train", "--data", str(images), "--image-size", str(SIDE), "--run", str(tmp_path / "run"), environment=offline
+    )
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    message = stderr[stderr.index("error:") :]
+    assert "ImageNet weights of MobileNetV2 could not be downloaded" in message
+    assert "--weights PATH" in message
+    assert "--weights none" in message
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "run").exists()
+
+
+def trainable(layers) -> list[str]:
+    return [layer.name for layer in layers if layer.trainable]
+
+
+def test_frozen_means_that_only_the_head_trains(net, small):
+    net.freeze_backbone(small)
+    assert trainable(net.backbone_layers(small)) == []
+    names = {weight.path.split("/")[0] for weight in small.trainable_weights}
+    assert names == {"head_dense", "head_batchnorm", "probabilities"}
+
+
+def test_the_last_layers_are_counted_as_keras_counts_them(net, small):
+    opened = net.open_last_layers(small, FineTuning(last_layers=6))
+    # block_16_depthwise_relu, block_16_project, block_16_project_BN, Conv_1, Conv_1_bn, out_relu
+    assert opened == ["block_16_project", "Conv_1"]
+    assert trainable(net.backbone_layers(small)) == [
+        "block_16_depthwise_relu",
+        "block_16_project",
+        "Conv_1",
+        "out_relu",
+    ]
+
+
+def test_more_layers_than_there_are_opens_all_but_batchnorm(net, small):
+    import keras
+
+    net.open_last_layers(small, FineTuning(last_layers=10_000))
+    closed = [layer for layer in net.backbone_layers(small) if not layer.trainable]
+    assert closed
+    assert all(isinstance(layer, keras.layers.BatchNormalization) for layer in closed)
+
+
+def test_layers_can_be_opened_from_a_named_one(net, small):
+    by_name = net.open_last_layers(small, FineTuning(from_layer="block_16_project"))
+    assert by_name == net.open_last_layers(small, FineTuning(last_layers=5))
+
+
+def test_an_unknown_layer_name_is_refused_with_the_command_that_lists_them(net, small):
+    with pytest.raises(InputError, match="no layer called 'block_17'") as caught:
+        net.open_last_layers(small, FineTuning(from_layer="block_17"))
+    assert "edgekit list backbones --layers mobilenetv2" in str(caught.value.hint)
+
+
+def test_open_batchnorm_layers_follow_the_images_only_when_asked(net, small):
+    layer = small.get_layer("Conv_1_bn")
+    for asked in (False, True):
+        net.open_last_layers(small, FineTuning(last_layers=4, train_batchnorm=asked))
+        before = np.asarray(layer.moving_mean)
+        small(PIXELS, training=True)
+        assert np.array_equal(np.asarray(layer.moving_mean), before) is not asked
+
+
+def test_from_scratch_opens_everything_with_its_own_momentum(net, small):
+    import keras
+
+    net.freeze_backbone(small)
+    net.open_all_layers(small, 0.8)
+    norms = [layer for layer in small.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert trainable(small.layers) == [layer.name for layer in small.layers]
+    assert {layer.momentum for layer in norms} == {0.8}
+
+
+def test_dropout_of_a_stage_replaces_that_of_the_head_and_begins_its_draws_anew(net, small):
+    features = net.feature_model(small)(PIXELS)
+    head = net.head_model(small)
+
+    def draws():
+        return np.asarray(head(features, training=True))
+
+    net.set_dropout(small, 0.9)
+    assert small.get_layer("head_dropout").rate == 0.9
+    first, second = draws(), draws()
+    net.set_dropout(small, 0.9)
+    assert not np.allclose(first, second)
+    assert np.allclose(draws(), first, atol=1e-5)

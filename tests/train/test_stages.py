@@ -1,0 +1,346 @@
+"""The stages and their epochs, on a network of two convolutions: what trains, when it stops, where it goes on."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from train_helpers import MEASURED, StopsAt, pixels_in_memory, tiny_network
+
+from edgekit.errors import EdgekitError
+from edgekit.progress import SILENT, Progress
+from edgekit.recipe import Recipe, validate
+
+TOLERANCE = 1e-5
+COUNTS = {"train": (16, 16, 16), "val": (12, 12, 12), "test": (1, 1, 1)}
+UNEVEN = {"train": (30, 12, 6), "val": (12, 12, 12), "test": (1, 1, 1)}
+
+
+@dataclass
+class Job:
+    """One run of a strategy's stages; ``go`` may be called again to go on from the checkpoints in ``folder``."""
+
+    folder: Path
+    recipe: Recipe
+    counts: dict[str, tuple[int, int, int]] = field(default_factory=lambda: COUNTS)
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    network: Any = None
+    plain_head: bool = False
+
+    def go(self, progress: Progress = SILENT) -> Job:
+        from edgekit.train.backend import prepare_backend
+
+        backend = prepare_backend("cpu")
+        from edgekit.train.stages import STRATEGY_STAGES, Material
+
+        self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
+        dataset, pixels = pixels_in_memory(self.counts)
+        material = Material(self.recipe, self.network, dataset, pixels, backend, self.folder, self._keep)
+        self.records = [stage(material, progress) for stage in STRATEGY_STAGES[self.recipe.train.strategy]]
+        return self
+
+    def _keep(self, stage: str, rows: list[dict[str, Any]]) -> None:
+        self.history[stage] = [dict(row) for row in rows]
+
+    @property
+    def values(self) -> np.ndarray:
+        """(epochs, 5): what was measured in every epoch of all stages."""
+        return np.array([[row[name] for name in MEASURED] for rows in self.history.values() for row in rows])
+
+    def column(self, name: str, stage: str = "feature-extraction") -> list[float]:
+        return [row[name] for row in self.history[stage]]
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        return {weight.path: np.asarray(weight) for weight in self.network.weights}
+
+    def predict(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (N,) and the network's probabilities (N, 3) now."""
+        dataset, pixels = pixels_in_memory(self.counts)
+        rows = dataset.indices(split)
+        return dataset.labels[rows], np.asarray(self.network(pixels[rows].astype(np.float32)), np.float64)
+
+
+def make_job(
+    folder: Path, strategy="feature-extraction", epochs=3, rate=1e-2, counts=COUNTS, plain_head=False, **train
+):
+    stage = {"epochs": epochs, "learning_rate": rate}
+    document = {
+        "data": {"image_size": 32},
+        "model": {"weights": "none"},
+        "train": {
+            "strategy": strategy,
+            "batch_size": 10,
+            "feature_extraction": stage,
+            "fine_tuning": {**stage, "last_layers": 3},
+            "from_scratch": stage,
+            **train,
+        },
+    }
+    return Job(folder, validate(document, "test"), counts, plain_head=plain_head)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """``job(strategy="fine-tuning", epochs=4, ...)``: a job in a folder of its own."""
+    numbers = itertools.count()
+    return lambda *args, **settings: make_job(tmp_path / f"job-{next(numbers)}", *args, **settings)
+
+
+AUGMENT = {"flip": "both", "zoom": 0.2, "brightness": 0.2}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Two fine-tuning jobs that nobody interrupted: on stored features first, and augmented."""
+    folder = tmp_path_factory.mktemp("whole")
+    return {
+        "plain": make_job(folder / "plain", "fine-tuning").go(),
+        "augmented": make_job(folder / "augmented", "fine-tuning", augment=AUGMENT).go(),
+    }
+
+
+def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
+    """Layers of which some weight is another one."""
+    return {path.split("/")[0] for path in before if not np.array_equal(before[path], after[path])}
+
+
+HEAD = {"head_dense", "head_batchnorm", "probabilities"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "trained"),
+    [
+        ("feature-extraction", {}, HEAD),
+        ("fine-tuning", {}, HEAD | {"conv_2"}),
+        ("fine-tuning", {"train_batchnorm": True}, HEAD | {"conv_2", "norm_2"}),
+        ("from-scratch", {}, HEAD | {"conv_1", "norm_1", "conv_2", "norm_2"}),
+    ],
+)
+def test_every_strategy_trains_its_layers_and_no_other(job, strategy, settings, trained):
+    """The weights of BatchNorm are its moving statistics too: closed layers keep them."""
+    before = {weight.path: np.asarray(weight) for weight in tiny_network().weights}
+    stage = {"epochs": 1, "learning_rate": 1e-2, "last_layers": 3}
+    done = job(strategy, epochs=1, fine_tuning={**stage, **settings}).go()
+    assert moved(before, done.weights) == trained
+    assert done.records[-1]["trainable_layers"] == len(trained)
+    assert [record["name"] for record in done.records] == list(done.history)
+
+
+def test_stored_features_train_as_the_images_do(job):
+    """A change of brightness too small for any pixel sends the images through the backbone in every step."""
+    on_features, on_images = job(epochs=2).go(), job(epochs=2, augment={"brightness": 1e-12}).go()
+    assert sorted(p.name for p in on_features.folder.glob("features-*")) == ["features-train.npy", "features-val.npy"]
+    assert sorted(p.name for p in on_images.folder.glob("features-*")) == ["features-val.npy"]
+    assert on_images.values == pytest.approx(on_features.values, abs=1e-4)
+    assert on_images.weights.keys() == on_features.weights.keys()
+    for path, value in on_features.weights.items():
+        assert np.allclose(on_images.weights[path], value, atol=1e-4), path
+
+
+class Bars(Progress):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @contextmanager
+    def bar(self, description, total):
+        self.seen.append(description)
+        with super().bar(description, total) as bar:
+            yield bar
+
+
+def test_features_are_computed_once_however_many_epochs_there_are(job):
+    bars = Bars()
+    job(epochs=3).go(bars)
+    assert [name for name in bars.seen if name.startswith("features")] == ["features of val", "features of train"]
+    assert [name for name in bars.seen if "extraction" in name] == [f"feature-extraction {n}/3" for n in (1, 2, 3)]
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_another_training(job, whole):
+    again, other = (job(augment=AUGMENT, seed=seed).go() for seed in (0, 1))
+    first = whole["augmented"].values[:3]
+    assert again.values == pytest.approx(first, abs=TOLERANCE)
+    assert not np.allclose(other.values[:, 0], first[:, 0], atol=1e-3)
+
+
+def test_augmentation_changes_what_is_learnt_from(whole):
+    assert not np.allclose(whole["plain"].values, whole["augmented"].values, atol=1e-3)
+
+
+# --- when a stage ends
+
+
+OVERFITTING: dict[str, Any] = {
+    "epochs": 40,
+    "rate": 0.05,
+    "counts": {"train": (6, 6, 6), "val": (12, 12, 12), "test": (1, 1, 1)},
+    "early_stopping": {"patience": 6},
+    "reduce_lr": {"patience": 2, "factor": 0.5},
+}
+"""Six images a class and a high rate: the validation loss soon gets worse."""
+
+
+@pytest.fixture(scope="module")
+def overfitted(tmp_path_factory):
+    return make_job(tmp_path_factory.mktemp("overfitted"), **OVERFITTING).go()
+
+
+def log_loss(job: Job, split: str) -> float:
+    labels, probabilities = job.predict(split)
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
+
+
+def test_early_stopping_ends_the_stage_and_puts_the_best_weights_back(overfitted):
+    done = overfitted
+    (record,) = done.records
+    losses = done.column("val_loss")
+    best = int(np.argmin(losses))
+    assert record["stopped_early"] is True
+    assert record["epochs_run"] == len(losses) == best + 1 + 6 < 40
+    assert record["best_epoch"] == best + 1
+    assert losses[-1] > losses[best] + 0.01
+    assert log_loss(done, "val") == pytest.approx(losses[best], abs=1e-4)
+
+
+def test_early_stopping_can_watch_the_accuracy(job):
+    done = job(**{**OVERFITTING, "early_stopping": {"patience": 3, "monitor": "val_accuracy"}}).go()
+    accuracies = done.column("val_accuracy")
+    assert done.records[0]["best_epoch"] == int(np.argmax(accuracies)) + 1 == len(accuracies) - 3
+
+
+def test_the_best_weights_come_back_also_where_early_stopping_is_off(job):
+    off = {"early_stopping": {"enabled": False}, "reduce_lr": {"enabled": False}, "epochs": 15}
+    done = job(**{**OVERFITTING, **off}).go()
+    assert (done.records[0]["epochs_run"], done.records[0]["stopped_early"]) == (15, False)
+    assert done.records[0]["best_epoch"] < 15
+    assert done.column("learning_rate") == pytest.approx([0.05] * 15)
+    assert log_loss(done, "val") == pytest.approx(min(done.column("val_loss")), abs=1e-4)
+
+
+def test_the_learning_rate_falls_when_the_validation_loss_does_not(overfitted):
+    done = overfitted
+    expected, best, wait = [0.05], np.inf, 0
+    for loss in done.column("val_loss")[:-1]:
+        wait = 0 if loss < best else wait + 1
+        best = min(best, loss)
+        expected.append(expected[-1] / 2 if wait == 2 else expected[-1])
+        wait %= 2
+    assert done.column("learning_rate") == pytest.approx(expected)
+    assert expected[-1] < 0.05
+
+
+def test_a_loss_that_is_no_number_stops_the_run(job):
+    with pytest.raises(EdgekitError, match="diverged") as caught:
+        job("from-scratch", epochs=30, rate=1e30).go()
+    assert "learning rate" in str(caught.value.where)
+
+
+# --- interrupted and gone on with
+
+
+def interrupted(job: Job, text: str) -> int:
+    """Stop the job at the message with ``text``; how many epochs were done."""
+    with pytest.raises(KeyboardInterrupt):
+        job.go(StopsAt(text))
+    return len(job.values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("plain", "feature-extraction  1/3"), ("augmented", "feature-extraction  3/3"), ("augmented", "fine-tuning  1/3")],
+)
+def test_going_on_gives_what_one_go_gives(job, whole, kind, text):
+    other = job("fine-tuning", augment=AUGMENT if kind == "augmented" else {})
+    done = interrupted(other, text)
+    assert 0 < done < 6
+    before = [row["seconds"] for rows in other.history.values() for row in rows]
+    other.go()
+    after = [row["seconds"] for rows in other.history.values() for row in rows]
+    assert after[:done] == before  # the clock shows that they were not trained again
+    assert other.values == pytest.approx(whole[kind].values, abs=TOLERANCE)
+    for path, value in whole[kind].weights.items():
+        assert np.allclose(other.weights[path], value, atol=TOLERANCE), path
+    assert [r["best_epoch"] for r in other.records] == [r["best_epoch"] for r in whole[kind].records]
+
+
+def test_early_stopping_and_learning_rate_go_on_where_they_were(job, overfitted):
+    """Interrupted where both have been waiting for an epoch."""
+    other = job(**OVERFITTING)
+    losses = overfitted.column("val_loss")
+    waiting = next(e for e in range(2, len(losses)) if losses[e - 1] > losses[e - 2] == min(losses[: e - 1]))
+    assert interrupted(other, f"feature-extraction {waiting:>2}/") == waiting
+    other.go()
+    assert other.values == pytest.approx(overfitted.values, abs=TOLERANCE)
+    assert other.records[0]["best_epoch"] == overfitted.records[0]["best_epoch"]
+
+
+def test_a_stage_interrupted_right_after_it_stopped_early_does_not_train_on(job, overfitted):
+    other = job(**OVERFITTING)
+    assert interrupted(other, "stopped") == len(overfitted.values)
+    other.go()
+    assert other.values == pytest.approx(overfitted.values, abs=TOLERANCE)
+    assert log_loss(other, "val") == pytest.approx(log_loss(overfitted, "val"), abs=1e-4)
+
+
+def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
+    import keras
+
+    from edgekit.train.checkpoint import StageCheckpoint, StageState
+
+    network = tiny_network()
+
+    def optimizer():
+        made = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.5))
+        made.build(network.trainable_variables)
+        return made
+
+    before = optimizer()
+    before.dynamic_scale.assign(64.0)
+    before.learning_rate = 0.125
+    before.inner_optimizer.iterations.assign(9)
+    checkpoint = StageCheckpoint(tmp_path / "stage.npz")
+    checkpoint.save(StageState(epochs_run=1), [], [], before)
+    after = optimizer()
+    state, _, _ = checkpoint.load(after)
+    assert state.epochs_run == 1
+    assert float(after.dynamic_scale) == 64.0
+    assert float(after.learning_rate) == 0.125
+    assert int(after.inner_optimizer.iterations) == 9
+
+
+# --- losses worked out by hand: a rate of next to nothing leaves the network as it was
+
+
+def still(job, **settings) -> tuple[Job, np.ndarray, np.ndarray]:
+    """A job of one epoch that learns nothing; labels (N,) and probabilities (N, 3) of its training images."""
+    done = job(epochs=1, rate=1e-12, plain_head=True, **settings).go()
+    return done, *done.predict("train")
+
+
+def test_balanced_class_weights_count_every_class_alike(job):
+    done, labels, probabilities = still(job, counts=UNEVEN, class_weights="balanced")
+    each = -np.log(probabilities[np.arange(len(labels)), labels])
+    per_class = [each[labels == label].mean() for label in range(3)]
+    (loss,) = done.column("loss")
+    assert loss == pytest.approx(np.mean(per_class), rel=1e-4)
+    assert loss != pytest.approx(each.mean(), rel=1e-2)
+
+
+def test_without_class_weights_every_image_counts_alike(job):
+    done, labels, probabilities = still(job, counts=UNEVEN)
+    each = -np.log(probabilities[np.arange(len(labels)), labels])
+    assert done.column("loss") == pytest.approx([each.mean()], rel=1e-4)
+    assert done.column("accuracy") == pytest.approx([(probabilities.argmax(axis=1) == labels).mean()])
+
+
+def test_label_smoothing_takes_its_part_from_the_label_in_training_only(job):
+    done, labels, probabilities = still(job, label_smoothing=0.3)
+    targets = 0.7 * np.eye(3)[labels] + 0.3 / 3
+    assert done.column("loss") == pytest.approx([-(targets * np.log(probabilities)).sum(axis=1).mean()], rel=1e-4)
+    assert done.column("val_loss") == pytest.approx([log_loss(done, "val")], rel=1e-4)

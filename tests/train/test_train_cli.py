@@ -1,0 +1,201 @@
+"""``edgekit train`` and ``edgekit evaluate`` as a person meets them: what is refused, with which code, and why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from train_helpers import SIDE, TrainedRun
+
+from edgekit.artifacts import SCHEMA_VERSION, RunFolder
+from edgekit.cli.app import main
+
+
+@pytest.fixture
+def edgekit(capfd):
+    """``edgekit("train", ...)``: exit code, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, " ".join(err.split())
+
+    return call
+
+
+@pytest.fixture
+def copied(trained, tmp_path) -> RunFolder:
+    """A copy of the finished run that a test may spoil."""
+    return RunFolder(shutil.copytree(trained.folder.path, tmp_path / "copied"))
+
+
+def spoil(run: RunFolder, **changes) -> None:
+    run.run_json.write_text(json.dumps({**json.loads(run.run_json.read_text()), **changes}))
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(edgekit, trained, images):
+    before = {p: p.stat().st_mtime_ns for p in trained.folder.path.rglob("*")}
+    code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", trained.folder.path)
+    assert code == 2
+    assert "already holds a finished run" in err
+    assert "choose another --run folder" in err
+    assert before == {p: p.stat().st_mtime_ns for p in trained.folder.path.rglob("*")}
+
+
+def test_a_folder_of_other_things_is_not_written_into(edgekit, images, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", tmp_path)
+    assert code == 2
+    assert "not a run folder" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unfinished_run_is_gone_on_with_only_when_asked(edgekit, copied, images):
+    spoil(copied, status="running")
+    code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", copied.path)
+    assert code == 2
+    assert "already holds an unfinished run" in err
+    assert "--resume" in err
+
+
+def test_going_on_with_another_recipe_is_refused(edgekit, copied, images):
+    spoil(copied, status="running")
+    code, _, err = edgekit("train", "--data", images, "--seed", "4", "--run", copied.path, "--resume")
+    assert code == 2
+    assert "started with another recipe" in err
+    assert "train.seed" in err
+    assert f"edgekit train --run {copied.path} --resume" in err
+
+
+def test_going_on_with_other_images_is_refused(edgekit, trained: TrainedRun, copied, images):
+    spoil(copied, status="running")
+    first, second = sorted((images / "train" / "amber").iterdir())[:2]
+    kept = first.read_bytes()
+    try:
+        first.write_bytes(second.read_bytes())
+        code, _, err = edgekit("train", "--run", copied.path, "--resume")
+    finally:
+        first.write_bytes(kept)
+    assert code == 2
+    assert "images have changed since this run was started" in err
+
+
+def test_resume_needs_a_run(edgekit, tmp_path):
+    assert edgekit("train", "--resume")[0] == 2
+    code, _, err = edgekit("train", "--run", tmp_path / "none", "--resume")
+    assert code == 2
+    assert "does not exist" in err
+
+
+@pytest.mark.parametrize("verb", [("train", "--resume", "--run"), ("evaluate",)])
+def test_a_run_of_a_newer_edgekit_is_refused(edgekit, copied, verb):
+    spoil(copied, schema_version=SCHEMA_VERSION + 1)
+    code, out, err = edgekit(*verb, copied.path, "--json")
+    assert code == 2
+    assert "newer edgekit" in err
+    assert "upgrade" in json.loads(out)["error"]["hint"]
+
+
+def test_a_gpu_that_is_not_there_is_an_error(edgekit, images, tmp_path):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    code, _, err = edgekit(
+        "train", "--data", images, "--weights", "none", "--run", tmp_path / "run", "--set", "train.device=gpu"
+    )
+    assert code == 2
+    assert "a GPU was asked for, but tensorflow finds none" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_precision_on_a_cpu_is_refused(edgekit, images, tmp_path):
+    settings = ("--set", "train.precision=mixed_float16", "--set", "train.device=cpu")
+    code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", tmp_path / "run", *settings)
+    assert code == 2
+    assert "mixed_float16 needs a GPU" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_setting_is_refused(edgekit, images, tmp_path):
+    code, _, err = edgekit("train", "--data", images, "--set", "train.batchsize=3", "--run", tmp_path / "run")
+    assert code == 2
+    assert "did you mean 'batch_size'?" in err
+
+
+def test_an_unknown_option_is_refused_as_a_document_too(edgekit):
+    code, out, _ = edgekit("train", "--bacbone", "vgg16", "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["exit_code"] == 2
+
+
+def test_evaluating_again_gives_the_same(edgekit, trained, copied):
+    (copied.figures / "confusion.png").unlink()
+    code, out, _ = edgekit("evaluate", copied.path, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["metrics"] == trained.document["metrics"]
+    assert document["files"] == {**trained.document["files"], "predictions.npz": document["files"]["predictions.npz"]}
+    assert (copied.figures / "confusion.png").is_file()
+    assert copied.read() == {key: value for key, value in document.items() if key != "run_dir"}
+
+
+def test_evaluating_tells_a_person_in_80_columns(edgekit, copied):
+    code, out, _ = edgekit("evaluate", copied.path)
+    assert code == 0
+    assert "test accuracy" in out
+    assert max(map(len, out.splitlines())) <= 80 + len(str(copied.path))
+    assert all(len(line) <= 80 for line in out.splitlines() if str(copied.path) not in line)
+
+
+def test_images_that_have_moved_are_found_where_they_are_now(edgekit, trained, copied, images, tmp_path):
+    elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
+    about = json.loads(copied.run_json.read_text())["dataset"]
+    spoil(copied, dataset={**about, "root": str(tmp_path / "gone")})
+    code, _, err = edgekit("evaluate", copied.path)
+    assert code == 2
+    assert "does not exist" in err
+    assert "--data DIR" in err
+    code, out, _ = edgekit("evaluate", copied.path, "--data", elsewhere, "--json")
+    assert code == 0
+    assert json.loads(out)["metrics"] == trained.document["metrics"]
+
+
+def test_images_that_are_not_those_of_the_run_are_refused(edgekit, copied, images, tmp_path):
+    elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
+    (elsewhere / "test" / "blue" / "0.png").write_bytes((elsewhere / "test" / "amber" / "0.png").read_bytes())
+    (elsewhere / "test" / "blue" / "1.png").unlink()
+    code, _, err = edgekit("evaluate", copied.path, "--data", elsewhere)
+    assert code == 2
+    assert "test/blue/1.png" in err
+
+
+def test_a_model_that_is_none_is_refused(edgekit, copied):
+    copied.model.write_bytes(b"not a zip file")
+    code, _, err = edgekit("evaluate", copied.path)
+    assert code == 2
+    assert "model cannot be read" in err
+    assert "model.keras" in err
+
+
+def test_a_folder_without_a_run_cannot_be_evaluated(edgekit, images):
+    code, _, err = edgekit("evaluate", images)
+    assert code == 2
+    assert "no run.json" in err
+
+
+def test_a_whole_run_from_the_command_line(edgekit, images, weights, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    options = ("--backbone", "mobilenetv2", "--strategy", "feature-extraction", "--weights", weights)
+    options += ("--image-size", SIDE, "--epochs", 1, "--batch-size", 24, "--seed", 3, "--set", "model.alpha=0.35")
+    code, out, _ = edgekit("train", "--data", images, *options, "--run", run.path, "--quiet")
+    assert code == 0
+    assert "test accuracy" in out
+    assert f"edgekit export {run.path}" in out
+    recipe = run.read_finished()["recipe"]
+    assert recipe["train"]["seed"] == run.read()["seed"] == 3
+    assert recipe["train"]["feature_extraction"]["epochs"] == 1
+    assert recipe["data"]["path"] == str(images)
+    assert run.read()["stages"][0]["epochs_run"] == 1
