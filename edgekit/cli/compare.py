@@ -9,6 +9,7 @@ import typer
 
 from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
 from edgekit.cli.output import Output
+from edgekit.errors import CheckFailed, EdgekitError
 
 
 def compare(
@@ -43,11 +44,13 @@ def run_and_report(
     resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))
     folder = folder or Path("studies") / resolved.name
     document = run_study(resolved, folder, target=target, quiet=out.quiet, progress=out)
-    failed = [cell for cell in document["cells"] if cell["status"] == "failed"]
-    for cell in failed:
-        out.warn(f"{cell['run']} failed: {cell['error']}")
+    unsound = [cell for cell in document["cells"] if cell["error"] is not None]
+    for cell in unsound:
+        out.warn(f"{cell['run']}: {cell['error']}")
     from edgekit.cli.report import show_report
 
     show_report(folder, out)
-    if failed:
-        raise typer.Exit(1)
+    if any(cell["status"] == "failed" for cell in unsound):
+        raise typer.Exit(EdgekitError.exit_code)
+    if unsound:
+        raise typer.Exit(CheckFailed.exit_code)

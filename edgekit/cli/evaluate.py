@@ -30,5 +30,6 @@ def evaluate(
 
     out = Output(json_mode=json_mode, quiet=quiet)
     folder = RunFolder(run)
-    document = evaluate_run(folder, data_root=str(data) if data is not None else None, progress=out)
+    evaluate_run(folder, data_root=str(data) if data is not None else None, progress=out)
+    document = folder.read()
     out.result({**document, "run_dir": str(run)}, summary(document, folder))

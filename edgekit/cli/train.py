@@ -74,17 +74,18 @@ def train(
         if run is None:
             raise InputError("--resume needs the run to go on with", hint="edgekit train --run DIR --resume")
         folder = RunFolder(run)
-        document = folder.read()
-        resolved = load_recipe(recipe, changes) if recipe or changes else validate(document["recipe"], str(run))
+        started = folder.read()["recipe"]
+        resolved = load_recipe(recipe, changes) if recipe or changes else validate(started, str(run))
     else:
         resolved = load_recipe(recipe, changes)
         folder = RunFolder(run) if run is not None else default_run_folder(resolved, Path("runs"))
     try:
-        document = train_run(resolved, folder, resume=resume, progress=out)
+        train_run(resolved, folder, resume=resume, progress=out)
     except KeyboardInterrupt:
         if folder.run_json.is_file():
             out.info(f"go on with: edgekit train --run {folder.path} --resume")
         raise
+    document = folder.read()
     out.result({**document, "run_dir": str(folder.path), "exports": []}, summary(document, folder))
 
 

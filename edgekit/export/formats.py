@@ -54,7 +54,7 @@ def maker_class(file_format: str) -> MakerClass:
     return makers[file_format]
 
 
-PACKAGES: dict[str, tuple[str, ...]] = {"tflite": ("tensorflow",), "onnx": ("onnx", "onnxruntime")}
+PACKAGES: dict[str, tuple[str, ...]] = {"tflite": ("tensorflow", "ai_edge_litert"), "onnx": ("onnx", "onnxruntime")}
 """Modules that the makers of a format import."""
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.export.calibration import full_range, with_ranges
+from edgekit.export.flatbuffer import pack, unpack
 from edgekit.export.formats import FileFacts, installed_version
 from edgekit.export.inference import TrainedNetwork, constant_graph
 from edgekit.export.metadata import NAME, metadata_buffer, with_label_file
@@ -80,20 +82,16 @@ class TFLiteMaker:
     def _int8(self) -> bytes:
         """Quantize the converted file; input and output uint8.
 
-        These are the steps that ``TFLiteConverter.convert`` takes with a representative dataset, without its first,
-        the conversion that the fp32 file has already paid for.
+        ``TFLiteConverter.convert`` with a representative dataset ends in the same quantizer, after a conversion of its
+        own, which the fp32 file has already paid for, and a slower calibration.
         """
         import tensorflow as tf
         from tensorflow.lite.python.convert import mlir_quantize
-        from tensorflow.lite.python.optimize import calibrator
 
-        images = full_range(self._calibration)
         with quiet_native_output():
-            observed = calibrator.Calibrator(calibrator.add_intermediate_tensors(self._converted), [], [])
-            ranges = observed.calibrate(lambda: ([image[np.newaxis].astype(np.float32)] for image in images))
             return bytes(
                 mlir_quantize(
-                    ranges,
+                    with_ranges(self._converted, full_range(self._calibration)),
                     input_data_type=tf.uint8,
                     output_data_type=tf.uint8,
                     disable_per_channel_for_dense_layers=True,
@@ -101,24 +99,11 @@ class TFLiteMaker:
             )
 
 
-def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
-
-    So the range that calibration sees is exactly 0-255, and the quantized input is the pixel itself
-    (scale 1, zero point 0).
-    """
-    images = np.array(pixels)
-    images[0, 0, 0] = 0
-    images[0, 0, 1] = 255
-    return np.asarray(images)
-
-
 def finish(content: bytes, facts: FileFacts) -> bytes:
     """Give a converted file its uint8 input, tensor names, signature, metadata and labels."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = unpack(content)
     graph = model.subgraphs[0]
     if graph.tensors[graph.inputs[0]].type != schema.TensorType.UINT8:
         _take_pixels(model, schema)
@@ -127,10 +112,7 @@ def finish(content: bytes, facts: FileFacts) -> bytes:
     model.signatureDefs = [_signature(schema, int(graph.inputs[0]), int(graph.outputs[0]))]
     model.description = "edgekit"
     _add_metadata(model, schema, metadata_buffer(facts))
-    # Sized for the weights at once: the builder doubles and copies its buffer otherwise.
-    builder = flatbuffers.Builder(len(content) + (1 << 20))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return with_label_file(bytes(builder.Output()), facts.labels)
+    return with_label_file(pack(model, len(content)), facts.labels)
 
 
 def _take_pixels(model: Any, schema: Any) -> None:

@@ -215,9 +215,7 @@ def _sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool
     return (len(labels) / (n_classes * per_class))[labels].astype(np.float32)
 
 
-def _features(
-    material: Material, extractor: keras.Model, split: str, progress: Progress, view: int = 0
-) -> Values:
+def _features(material: Material, extractor: keras.Model, split: str, progress: Progress, view: int = 0) -> Values:
     """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run.
 
     ``view`` numbers a copy of the split: 0 is unchanged, the others have the draws of the epoch of this number.

@@ -9,10 +9,11 @@ import pytest
 
 from edgekit.cli.export import choose_keys
 from edgekit.errors import EdgekitError, InputError
+from edgekit.export.calibration import full_range, with_ranges
+from edgekit.export.flatbuffer import unpack
 from edgekit.export.onnx_layers import LAYERS, build_onnx
 from edgekit.export.parity import compare
 from edgekit.export.samples import stratified_choice
-from edgekit.export.tflite import full_range
 
 
 class TestStratifiedChoice:
@@ -42,6 +43,43 @@ def test_calibration_shows_the_whole_range_and_leaves_its_input_alone():
     assert (images.min(), images.max()) == (0, 255)
     assert (images[1:] == 100).all()
     assert (grey == 100).all()
+
+
+def test_ranges_are_those_of_the_official_calibrator(finished_run):
+    """And of the same tensors, so that the quantizer is told all that it would be."""
+    import tensorflow as tf
+    from tensorflow.lite.python.optimize import calibrator
+
+    from edgekit.export.inference import constant_graph, load_network
+
+    graph, image, probabilities = constant_graph(load_network(finished_run, {}))
+    content = bytes(tf.compat.v1.lite.TFLiteConverter(graph, [image], [probabilities]).convert())
+    pixels = full_range(np.random.default_rng(0).integers(30, 200, (4, 32, 32, 3), np.uint8))
+    feed = ([pixel[np.newaxis].astype(np.float32)] for pixel in pixels)
+    expected = _ranges(calibrator.Calibrator(content, [], []).calibrate(lambda: feed))
+    found = _ranges(with_ranges(content, pixels))
+    assert found["image"] == (0, 255)
+    assert set(expected) <= set(found)
+    assert len(expected) > 60
+    wider = {
+        name: (limits, found[name])
+        for name, limits in expected.items()
+        if not np.allclose(found[name], limits, rtol=1e-3, atol=1e-4)  # fused kernels round differently
+    }
+    # TensorFlow's calibrator looks at the scaled pixels [0, 2] after the next operator has taken 1 off in place.
+    assert {name: limits for name, (limits, _) in wider.items()} == {"scaling_1/mul": (-1, 2)}
+    assert found["scaling_1/mul"] == pytest.approx((0, 2))
+
+
+def _ranges(content: bytes) -> dict[str, tuple[float, float]]:
+    """Name of every tensor that has one and is no constant -> (smallest, largest) value."""
+    model = unpack(content)
+    found = {}
+    for tensor in model.subgraphs[0].tensors:
+        quantization, constant = tensor.quantization, model.buffers[tensor.buffer].data is not None
+        if quantization is not None and quantization.min is not None and not constant:
+            found[tensor.name.decode()] = (quantization.min[0], quantization.max[0])
+    return found
 
 
 class TestCompare:

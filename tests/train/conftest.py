@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from train_helpers import TrainedRun, recipe, save_backbone_weights, write_images
+import yaml
+from train_helpers import TrainedRun, edgekit_here, recipe, save_backbone_weights, write_images
 
 from edgekit.artifacts import RunFolder
 
@@ -45,3 +46,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path, images: Path,
         run = RunFolder(tmp_path_factory.mktemp("runs") / "trained")
         document = train(chosen, run)
         yield TrainedRun(run, document, chosen)
+
+
+@pytest.fixture(scope="session")
+def extracted(tmp_path_factory: pytest.TempPathFactory, cache: Path, trained: TrainedRun) -> RunFolder:
+    """The feature extraction of ``trained`` as a run of its own, made by the command line."""
+    folder = tmp_path_factory.mktemp("runs")
+    recipe_file = folder / "recipe.yaml"
+    recipe_file.write_text(yaml.safe_dump(trained.recipe.document()))
+    run = RunFolder(folder / "extracted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKIT_CACHE", str(cache))
+        code = edgekit_here("train", recipe_file, "--strategy", "feature-extraction", "--run", run.path, "--quiet")
+    assert code == 0
+    return run

@@ -104,14 +104,10 @@ def test_seeds_decide_the_head(net, small, weights):
 def test_random_weights_of_vgg_keep_the_signal_alive(net):
     network = net.build_network(Model(backbone="vgg16", weights="none"), image_size=SIDE, classes=3, seed=0)
     features = np.asarray(net.feature_model(network)(PIXELS))
-    # With Keras's own glorot_uniform the signal shrinks by two orders of magnitude on its way and nothing is learnt.
-    assert features.std() > 1.0
-
-
-def test_a_missing_weights_file_is_refused(net, tmp_path):
-    with pytest.raises(InputError, match="does not exist") as caught:
-        net.build_network(mobilenet(tmp_path / "none.weights.h5"), image_size=SIDE, classes=3, seed=0)
-    assert caught.value.where == str(tmp_path / "none.weights.h5")
+    # Kernels as Keras draws them shrink what tells the images apart to 0.0001 on its way: nothing would be learnt.
+    assert features.std(axis=0).mean() > 0.02
+    # Not Keras's preprocessing, made for its ImageNet weights: kernels are drawn for inputs of unit size.
+    assert np.asarray(network.get_layer("scaling")(np.array([0.0, 127.5, 255.0]))) == pytest.approx([-1, 0, 1])
 
 
 def test_weights_of_another_width_are_refused(net, weights):

@@ -144,6 +144,23 @@ def test_stored_features_train_as_the_images_do(job):
         assert np.allclose(on_images.weights[path], value, atol=1e-4), path
 
 
+def test_views_are_computed_once_and_taken_in_turn(job):
+    """The first is the unchanged images; from an interrupted job the second goes on where it was."""
+    settings = {"augment": AUGMENT, "feature_extraction": {"epochs": 4, "learning_rate": 1e-2, "views": 2}}
+    bars, plain, viewed, other = Bars(), job(epochs=1).go(), job(**settings), job(**settings)
+    viewed.go(bars)
+    assert sum(name.startswith("features") for name in bars.seen) == 3
+    names = [f"features-{name}.npy" for name in ("train-view1", "train", "val")]
+    assert sorted(p.name for p in viewed.folder.glob("features-*")) == names
+    assert viewed.values[0] == pytest.approx(plain.values[0], abs=TOLERANCE)
+    first, second = (np.load(viewed.folder / name) for name in names[1::-1])
+    assert first.shape == second.shape
+    assert np.abs(first - second).max() > 0.01
+    assert interrupted(other, "feature-extraction  1/4") == 1
+    other.go()
+    assert other.values == pytest.approx(viewed.values, abs=TOLERANCE)
+
+
 class Bars(Progress):
     def __init__(self) -> None:
         self.seen: list[str] = []

@@ -6,21 +6,21 @@ import json
 import shutil
 
 import pytest
-from train_helpers import SIDE, TrainedRun
+from train_helpers import TrainedRun, changed, edgekit_here
 
-from edgekit.artifacts import SCHEMA_VERSION, RunFolder
-from edgekit.cli.app import main
+from edgekit.artifacts import SCHEMA_VERSION, RunFolder, sha256_file
+from edgekit.cli.train import _settings, summary
+from edgekit.recipe import load_recipe
 
 
 @pytest.fixture
 def edgekit(capfd):
-    """``edgekit("train", ...)``: exit code, standard output, standard error."""
+    """``edgekit("train", ...)``: exit code, standard output, standard error in one line."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
+        code = edgekit_here(*arguments)
         out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, " ".join(err.split())
+        return code, out, " ".join(err.split())
 
     return call
 
@@ -131,36 +131,24 @@ def test_an_unknown_option_is_refused_as_a_document_too(edgekit):
     assert json.loads(out)["error"]["exit_code"] == 2
 
 
-def test_evaluating_again_gives_the_same(edgekit, trained, copied):
-    (copied.figures / "confusion.png").unlink()
-    code, out, _ = edgekit("evaluate", copied.path, "--json")
-    assert code == 0
-    document = json.loads(out)
-    assert document["metrics"] == trained.document["metrics"]
-    assert document["files"] == {**trained.document["files"], "predictions.npz": document["files"]["predictions.npz"]}
-    assert (copied.figures / "confusion.png").is_file()
-    assert copied.read() == {key: value for key, value in document.items() if key != "run_dir"}
-
-
-def test_evaluating_tells_a_person_in_80_columns(edgekit, copied):
-    code, out, _ = edgekit("evaluate", copied.path)
-    assert code == 0
-    assert "test accuracy" in out
-    assert max(map(len, out.splitlines())) <= 80 + len(str(copied.path))
-    assert all(len(line) <= 80 for line in out.splitlines() if str(copied.path) not in line)
-
-
-def test_images_that_have_moved_are_found_where_they_are_now(edgekit, trained, copied, images, tmp_path):
+def test_evaluating_again_gives_the_same_wherever_the_images_are_now(edgekit, trained, copied, images, tmp_path):
     elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
-    about = json.loads(copied.run_json.read_text())["dataset"]
-    spoil(copied, dataset={**about, "root": str(tmp_path / "gone")})
+    spoil(copied, dataset={**copied.read()["dataset"], "root": str(tmp_path / "gone")}, metrics={}, accuracy=0.0)
+    (copied.figures / "confusion.png").unlink()
     code, _, err = edgekit("evaluate", copied.path)
     assert code == 2
     assert "does not exist" in err
     assert "--data DIR" in err
+
     code, out, _ = edgekit("evaluate", copied.path, "--data", elsewhere, "--json")
     assert code == 0
-    assert json.loads(out)["metrics"] == trained.document["metrics"]
+    document = json.loads(out)
+    assert document.pop("run_dir") == str(copied.path)
+    assert document["metrics"] == trained.document["metrics"]
+    assert document["accuracy"] == trained.document["accuracy"]
+    assert document["files"]["predictions.npz"] == sha256_file(copied.predictions)
+    assert copied.read() == document
+    assert (copied.figures / "confusion.png").is_file()
 
 
 def test_images_that_are_not_those_of_the_run_are_refused(edgekit, copied, images, tmp_path):
@@ -186,16 +174,32 @@ def test_a_folder_without_a_run_cannot_be_evaluated(edgekit, images):
     assert "no run.json" in err
 
 
-def test_a_whole_run_from_the_command_line(edgekit, images, weights, tmp_path):
-    run = RunFolder(tmp_path / "run")
-    options = ("--backbone", "mobilenetv2", "--strategy", "feature-extraction", "--weights", weights)
-    options += ("--image-size", SIDE, "--epochs", 1, "--batch-size", 24, "--seed", 3, "--set", "model.alpha=0.35")
-    code, out, _ = edgekit("train", "--data", images, *options, "--run", run.path, "--quiet")
-    assert code == 0
-    assert "test accuracy" in out
-    assert f"edgekit export {run.path}" in out
-    recipe = run.read_finished()["recipe"]
-    assert recipe["train"]["seed"] == run.read()["seed"] == 3
-    assert recipe["train"]["feature_extraction"]["epochs"] == 1
-    assert recipe["data"]["path"] == str(images)
-    assert run.read()["stages"][0]["epochs_run"] == 1
+def test_a_missing_weights_file_is_refused(edgekit, images, tmp_path):
+    missing = tmp_path / "none.weights.h5"
+    code, _, err = edgekit("train", "--data", images, "--weights", missing, "--run", tmp_path / "run")
+    assert code == 2
+    assert "the weights file does not exist" in err
+    assert "imagenet, none" in err
+
+
+def test_options_of_the_command_line_go_on_top_of_the_recipe(extracted, trained):
+    recipe = extracted.read_finished()["recipe"]
+    assert recipe == changed(trained.recipe, strategy="feature-extraction").document()
+    assert [stage["name"] for stage in extracted.read()["stages"]] == ["feature-extraction"]
+
+
+def test_options_alone_make_a_recipe(images):
+    options = _settings(images, "vgg16", None, "none", 64, 7, 8, 3, ["train.seed=4", "train.augment.flip=both"])
+    recipe = load_recipe(None, options)
+    assert recipe.data.path == str(images)
+    assert (recipe.model.backbone, recipe.model.weights, recipe.data.image_size) == ("vgg16", "none", 64)
+    assert recipe.train.strategy == "from-scratch"  # there are no weights to build on
+    assert (recipe.train.batch_size, recipe.train.seed, recipe.train.augment.flip) == (8, 4, "both")
+    assert recipe.train.from_scratch.epochs == recipe.train.fine_tuning.epochs == 7
+
+
+def test_the_result_fits_80_columns(trained):
+    text = summary(trained.document, trained.folder)
+    assert all(len(line) <= 80 for line in text.splitlines() if str(trained.folder.path) not in line)
+    for shown in (f"{trained.document['accuracy']:.4f}", "amber", f"edgekit export {trained.folder.path}"):
+        assert shown in text

@@ -28,16 +28,6 @@ def run(tmp_path) -> RunFolder:
     return RunFolder(tmp_path / "run")
 
 
-@pytest.fixture(scope="module")
-def extracted(tmp_path_factory, cache, trained, train):
-    """The feature extraction of ``trained`` as a run of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEKIT_CACHE", str(cache))
-        run = RunFolder(tmp_path_factory.mktemp("runs") / "extracted")
-        train(changed(trained.recipe, strategy="feature-extraction"), run)
-        return run
-
-
 # --- what a run leaves behind
 
 

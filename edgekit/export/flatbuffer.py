@@ -1,0 +1,24 @@
+"""TFLite files as Python objects and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ROOM = 1 << 20
+
+
+def unpack(content: bytes) -> Any:
+    """The ``ModelT`` of a TFLite file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def pack(model: Any, size_bytes: int) -> bytes:
+    """The TFLite file of a ``ModelT``; ``size_bytes`` is about its size."""
+    import flatbuffers
+
+    # Sized for the weights at once: the builder doubles and copies its buffer otherwise.
+    builder = flatbuffers.Builder(size_bytes + _ROOM)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
