@@ -22,13 +22,13 @@ TRAINING = {
     "OpenCV": "cv2",
     "tensorboardX": "tensorboardX",
 }
-EXPORT = {"onnx": "onnx", "tf2onnx": "tf2onnx"}
+EXPORT = {"onnx": "onnx", "flatbuffers": "flatbuffers"}
 OPTIONAL = ("jax", "torch")
 REMEDIES = {
     "jax": 'pip install "edgekit[jax]"',
     "torch": "pip install torch",
     "onnx": 'pip install "edgekit[export]"',
-    "tf2onnx": 'pip install "edgekit[export]"',
+    "flatbuffers": 'pip install "edgekit[export]"',
 }
 
 
@@ -52,8 +52,8 @@ def diagnose() -> dict[str, Any]:
         "checks": checks,
         "can": {
             "train": ok["keras"] and ok["scikit-learn"] and any(ok[name] for name in ("tensorflow", "jax", "torch")),
-            "export to TFLite": ok["keras"] and ok["tensorflow"],
-            "export to ONNX": ok["keras"] and ok["tensorflow"] and ok["onnx"] and ok["tf2onnx"],
+            "export to TFLite": ok["keras"] and ok["tensorflow"] and ok["flatbuffers"] and ok["litert"],
+            "export to ONNX": ok["keras"] and ok["onnx"] and ok["onnxruntime"],
             "measure TFLite files": ok["litert"] or ok["tflite-runtime"],
             "measure ONNX files": ok["onnxruntime"],
         },

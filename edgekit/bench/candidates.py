@@ -149,7 +149,7 @@ def _export(export: ExportFolder) -> Candidate:
         run=run_document,
         sha256=sha256,
         size_bytes=path.stat().st_size,
-        gzip_bytes=gzip_size(path),
+        gzip_bytes=int(document["gzip_bytes"]),
         labels=tuple(document["labels"]),
         resize=document.get("resize"),
     )

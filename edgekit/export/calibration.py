@@ -1,8 +1,9 @@
 """The range of every activation of a TFLite file over calibration images, written into the file for the quantizer.
 
-TensorFlow's own calibrator gives the same ranges with its plain kernels, one image on one core: 0.14 s an image of
-224x224 for MobileNetV2, 0.6 s for ResNet50V2, 1.2 s for VGG16. Here the runtime that will run the file later does it
-with its fast kernels, 3 to 9 times faster.
+TensorFlow's own calibrator (2.21) works with plain kernels on one core: 0.11 s an image of 224x224 for MobileNetV2,
+0.65 s for ResNet50V2, 0.7 s for VGG16. The runtime that will run the file does the same in 0.01, 0.07 and 0.2 s. It
+is also right where the calibrator is not: that one looks at the inputs of an operator after it has run, and an ADD
+works in place, so the range of its first input comes out too wide, and its steps too coarse.
 """
 
 from __future__ import annotations

@@ -36,12 +36,14 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
         check_start(recipe)
     dataset = open_dataset(recipe.data, progress=progress)
     _same_images(document, dataset, run)
+    importing = time.perf_counter()
     backend = prepare_backend(recipe.train.device)
+    imported = time.perf_counter()
     _check_precision(recipe, backend)
     dataset, pixels = decode_dataset(
         dataset, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
     )
-    data_seconds = time.perf_counter() - started
+    data_seconds = time.perf_counter() - started - (imported - importing)
     network = _network(recipe, len(dataset.classes))
     document = _describe(document, recipe, run, dataset, network, backend)
     write_json(run.run_json, document)  # first: what follows makes a run folder only together with it

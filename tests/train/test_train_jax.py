@@ -19,7 +19,7 @@ from train_helpers import REPOSITORY, changed, history
 from edgekit.artifacts import RunFolder
 from edgekit.recipe import Recipe
 
-ABSENT = ("tensorflow", "tf2onnx", "ai_edge", "tflite", "tensorboard", "tf_keras", "keras_tensorflow")
+ABSENT = ("tensorflow", "ai_edge", "tflite", "tensorboard", "tf_keras", "keras_tensorflow")
 """Packages left out: TensorFlow, what comes with it, what needs it. tensorboardX is another one and stays."""
 
 pytestmark = pytest.mark.skipif(
