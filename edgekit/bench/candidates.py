@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import ExportFolder, RunFolder, sha256_file
+from edgekit.artifacts import ExportFolder, RunFolder, gzip_size, sha256_file
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import RESIZES
 from edgekit.device.scaling import parse_scaling
@@ -189,16 +188,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
         return tuple(path.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the labels cannot be read: {error}", where=str(path)) from None
-
-
-def gzip_size(path: Path) -> int:
-    """Size in bytes after gzip at its usual level: what an update over the air costs."""
-    size = 0
-    packer = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            size += len(packer.compress(block))
-    return size + len(packer.flush())
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:

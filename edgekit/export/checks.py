@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,9 +107,3 @@ def _save_answers(export: ExportFolder, reference: Reference, exported: Probabil
         exported=exported,
     )
     return {"n_images": len(chosen), "file": export.golden.name}
-
-
-def gzip_size(content: bytes) -> int:
-    """Bytes of ``content`` as gzip at its usual level: what an update over the air costs."""
-    compressor = zlib.compressobj(level=6, wbits=31)
-    return len(compressor.compress(content)) + len(compressor.flush())

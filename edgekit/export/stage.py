@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from edgekit import __version__
-from edgekit.artifacts import ExportFolder, RunFolder, write_bytes, write_json
+from edgekit.artifacts import ExportFolder, RunFolder, gzip_size, write_bytes, write_json
 from edgekit.device.failures import MissingRuntimeError
 from edgekit.device.memory import peak_bytes, reset_peak
 from edgekit.device.runtimes import default_runtime
 from edgekit.errors import CheckFailed, InputError
-from edgekit.export.checks import Reference, check_file, gzip_size
+from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.samples import Samples, read_samples
@@ -105,7 +105,7 @@ def _export(
         write_bytes(path, content)
         convert_seconds = time.perf_counter() - started
         with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
-            gzip_bytes = pool.submit(gzip_size, content)
+            gzip_bytes = pool.submit(gzip_size, path)
             checked = check_file(path, scheme, maker.operators(content), reference)
             checked["gzip_bytes"] = gzip_bytes.result()
     seconds = time.perf_counter() - started

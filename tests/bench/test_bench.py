@@ -13,8 +13,8 @@ import pytest
 from modelfiles import LABELS, colour_pixels
 from PIL import Image
 
-from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json
-from edgekit.bench.candidates import ForeignOptions, gzip_size
+from edgekit.artifacts import DatasetRow, RunFolder, gzip_size, sha256_file, write_dataset_csv, write_json
+from edgekit.bench.candidates import ForeignOptions
 from edgekit.bench.evaluation import choose
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.bench.session import BenchOptions, bench
