@@ -43,7 +43,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         draws: Draws | None,
         on_cpu: bool,
     ) -> None:
-        super().__init__(workers=2 if draws is not None else 1)
+        # More than one worker would have Keras look at a batch in advance under JAX and PyTorch, and then begin the
+        # first epoch at the second batch: images twice, others not at all.
+        super().__init__(workers=1)
         self._inputs, self._rows, self._targets, self._weights = inputs, rows, targets, weights
         self._order, self._batch_size = order, batch_size
         self._draws, self._on_cpu = draws, on_cpu

@@ -158,6 +158,9 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
 
 
 class _Show(keras.callbacks.Callback):  # type: ignore[misc]
+    async_safe = True
+    """So that Keras reads the loss in another thread and the next step need not wait for it."""
+
     def __init__(self, bar: Bar, n_images: int, batch_size: int) -> None:
         super().__init__()
         self._bar, self._n_images, self._batch_size = bar, n_images, batch_size

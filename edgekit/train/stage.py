@@ -50,7 +50,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     write_dataset_csv(run.dataset, dataset.rows())
     write_text(run.labels, "\n".join(dataset.classes) + "\n")
     stages = _run_stages(recipe, run, network, dataset, pixels, backend, progress)
-    train_seconds = sum(stage["seconds"] for stage in stages)
+    train_seconds = sum(stage["seconds"] + stage.get("feature_seconds", 0.0) for stage in stages)
     _save_network(recipe, run, network, len(dataset.classes))
     document["stages"] = stages
     document["model"]["keras_size_bytes"] = run.model.stat().st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     if record is not None:
         return record
     head, extractor = net.head_model(network), net.feature_model(network)
+    started = time.perf_counter()
     val = _features(material, extractor, "val", progress)
     stored = None
     if not recipe.train.augment.active:
@@ -77,8 +79,12 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     elif stage.views is not None:
         views = range(min(stage.views, stage.epochs))
         stored = Stored(head, [_features(material, extractor, "train", progress, view) for view in views])
+    feature_seconds = time.perf_counter() - started
     everything = np.arange(len(val))
-    return _run(material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=stored)
+    record = _run(
+        material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=stored
+    )
+    return {**record, "feature_seconds": feature_seconds}
 
 
 def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:

@@ -207,6 +207,11 @@ def test_every_image_comes_once_an_epoch_in_an_order_of_its_own(aug):
     assert np.array_equal(orders[0], joined(epoch_of(3), 1).argmax(axis=1))
 
 
+def test_one_worker_reads_the_batches(aug):
+    """With more of them the first epoch under JAX began at the second batch (Keras 3.15)."""
+    assert epoch_of(4).workers == 1
+
+
 def test_an_accelerator_gets_the_same_images_and_draws(aug):
     on_cpu, on_accelerator = epoch_of(7), epoch_of(7, on_cpu=False)
     for index in range(len(on_cpu)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,14 @@ class Job:
     records: list[dict[str, Any]] = field(default_factory=list)
     network: Any = None
     plain_head: bool = False
+    on_accelerator: bool = False
 
     def go(self, progress: Progress = SILENT) -> Job:
         from edgekit.train.backend import prepare_backend
 
         backend = prepare_backend("cpu")
+        if self.on_accelerator:  # the way of a GPU, walked by the CPU
+            backend = replace(backend, accelerator="stand-in")
         from edgekit.train.stages import STRATEGY_STAGES, Material
 
         self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
@@ -138,10 +141,10 @@ def test_stored_features_train_as_the_images_do(job):
     on_features, on_images = job(epochs=2).go(), job(epochs=2, augment={"brightness": 1e-12}).go()
     assert sorted(p.name for p in on_features.folder.glob("features-*")) == ["features-train.npy", "features-val.npy"]
     assert sorted(p.name for p in on_images.folder.glob("features-*")) == ["features-val.npy"]
-    assert on_images.values == pytest.approx(on_features.values, abs=1e-4)
+    assert on_images.values == pytest.approx(on_features.values, abs=1e-3)
     assert on_images.weights.keys() == on_features.weights.keys()
     for path, value in on_features.weights.items():
-        assert np.allclose(on_images.weights[path], value, atol=1e-4), path
+        assert np.allclose(on_images.weights[path], value, atol=1e-3), path
 
 
 def test_views_are_computed_once_and_taken_in_turn(job):
@@ -190,6 +193,16 @@ def test_augmentation_changes_what_is_learnt_from(whole):
     assert not np.allclose(whole["plain"].values, whole["augmented"].values, atol=1e-3)
 
 
+def test_augmentation_in_the_training_step_of_an_accelerator_learns_nearly_the_same(job, whole):
+    """The draws are the same; pixels differ by what OpenCV rounds, and losses by a little more every epoch."""
+    other = job("fine-tuning", augment=AUGMENT)
+    other.on_accelerator = True
+    on_step, before = other.go().values[:, 0], whole["augmented"].values[:, 0]
+    assert on_step[0] != before[0]
+    assert on_step[0] == pytest.approx(before[0], abs=0.01)
+    assert on_step == pytest.approx(before, abs=0.15)
+
+
 # --- when a stage ends
 
 
@@ -235,7 +248,7 @@ def test_the_best_weights_come_back_also_where_early_stopping_is_off(job):
     off = {"early_stopping": {"enabled": False}, "reduce_lr": {"enabled": False}, "epochs": 15}
     done = job(**{**OVERFITTING, **off}).go()
     assert (done.records[0]["epochs_run"], done.records[0]["stopped_early"]) == (15, False)
-    assert done.records[0]["best_epoch"] < 15
+    assert done.records[0]["best_epoch"] == int(np.argmin(done.column("val_loss"))) + 1
     assert done.column("learning_rate") == pytest.approx([0.05] * 15)
     assert log_loss(done, "val") == pytest.approx(min(done.column("val_loss")), abs=1e-4)
 

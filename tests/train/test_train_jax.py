@@ -91,3 +91,18 @@ def short(recipe: Recipe) -> Recipe:
     """No augmentation, so the features are computed once, and two epochs of fine-tuning: XLA compiles for long."""
     plain = changed(recipe, augment={})
     return changed(plain, fine_tuning={**recipe.document()["train"]["fine_tuning"], "epochs": 2})
+
+
+@pytest.mark.slow
+def test_stages_go_on_under_jax_as_they_do_under_tensorflow(without_tensorflow):
+    """The tests of the stages, run again in that environment: XLA compiles for minutes."""
+    *python, start = without_tensorflow
+    tests = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    done = subprocess.run(
+        [*python, start + tests, "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_stages.py"))],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
