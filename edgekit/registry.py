@@ -115,9 +115,9 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; most CPUs compute in fp32"),
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
-        Scheme("tflite", "int8", ".tflite", True, "8-bit weights (per channel) and activations, uint8 input"),
+        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 input"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
-        Scheme("onnx", "int8", ".onnx", True, "8-bit weights (per channel) and activations, QDQ"),
+        Scheme("onnx", "int8", ".onnx", True, "8-bit weights per channel and activations, QDQ"),
     )
 }
 
