@@ -3,9 +3,10 @@
     python benchmarks/gpu_train.py --data brain-tumor-mri --out gpu
     python benchmarks/gpu_train.py --data brain-tumor-mri --out proof --device cpu --limit 8 --image-size 64 --epochs 2
 
-Every run is ``edgekit train`` in a process of its own under KERAS_BACKEND=jax, with the recipe brain-tumor-mri but every
-epoch augmented anew; fine-tuning begins at the feature extraction of its backbone. Prints images/s and step time over the epochs after each
-stage's first (which compiles), and the peak of JAX's device memory (on a CPU: resident memory of the process).
+Every run is ``edgekit train`` in a process of its own under KERAS_BACKEND=jax, with the recipe brain-tumor-mri but
+every epoch augmented anew; fine-tuning begins at the feature extraction of its backbone. Prints images/s and step time
+over the epochs after each stage's first (which compiles), and the peak of JAX's device memory (on a CPU: resident
+memory of the process).
 OUT gets BACKBONE-STRATEGY.keras, .run.json and .history.csv, and gpu_train.json. A GPU that is not found is an error.
 Afterwards, where there is TensorFlow: ``edgekit export`` on a run folder.
 """

@@ -142,9 +142,8 @@ def test_stored_features_train_as_the_images_do(job):
     assert sorted(p.name for p in on_features.folder.glob("features-*")) == ["features-train.npy", "features-val.npy"]
     assert sorted(p.name for p in on_images.folder.glob("features-*")) == ["features-val.npy"]
     assert on_images.values == pytest.approx(on_features.values, abs=1e-3)
-    assert on_images.weights.keys() == on_features.weights.keys()
-    for path, value in on_features.weights.items():
-        assert np.allclose(on_images.weights[path], value, atol=1e-3), path
+    # Not the weights: Adam takes full steps also where a gradient is nothing but rounding.
+    assert on_images.predict("val")[1] == pytest.approx(on_features.predict("val")[1], abs=2e-3)
 
 
 def test_views_are_computed_once_and_taken_in_turn(job):
