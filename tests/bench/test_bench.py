@@ -65,8 +65,8 @@ def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "m
         shutil.copy(source, file)
         form, scheme = key.split("-")
         write_json(export.export_json, {"status": "ok", "format": form, "scheme": scheme, "file": file.name,
-                                        "sha256": sha256_file(file), "labels": list(LABELS),
-                                        "resize": "stretch"})  # fmt: skip
+                                        "sha256": sha256_file(file), "gzip_bytes": gzip_size(file),
+                                        "labels": list(LABELS), "resize": "stretch"})  # fmt: skip
     return run
 
 
