@@ -99,9 +99,10 @@ def test_predict_gives_what_the_bench_stored(study: Path, key: str) -> None:
         name, probabilities = str(stored["files"][0]), stored["probabilities"][0]
     root = Path(json.loads((run / "run.json").read_text())["dataset"]["root"])
     model = next((run / "exports" / key).glob("model.*"))
-    text = json.dumps(edgekit("predict", str(model), str(root / name), cwd=study))
+    (prediction,) = edgekit("predict", str(model), str(root / name), cwd=study)["predictions"]
     labels = (run / "labels.txt").read_text().splitlines()
-    assert f'"{labels[int(probabilities.argmax())]}"' in text
+    assert prediction["label"] == labels[int(probabilities.argmax())]
+    assert prediction["probability"] == pytest.approx(float(probabilities.max()), abs=1e-5)
 
 
 def test_bench_of_a_bare_file_needs_no_run(study: Path, tmp_path: Path) -> None:
