@@ -115,6 +115,9 @@ class Stage(Section):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    """``plateau``: constant, lowered as ``train.reduce_lr`` says; ``cosine``: falls to 0 over the stage's epochs, in
+    every step (Loshchilov and Hutter 2017), which serves a few epochs better."""
     dropout: Fraction | None = None
     """Dropout of the head in this stage; ``null``: as in ``model.head``."""
 

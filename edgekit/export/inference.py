@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifacts import RunFolder, sha256_file
 from edgekit.errors import CheckFailed, InputError
+from edgekit.export.folding import fold_head
 from edgekit.quiet import quiet_native_output
 
 BATCH_SIZE = 16
@@ -116,7 +117,7 @@ def constant_graph(network: TrainedNetwork) -> tuple[Any, Any, Any]:
     """
     import tensorflow as tf
 
-    model, size = network.keras_model, network.image_size
+    model, size = fold_head(network.keras_model), network.image_size
     trainable = [np.asarray(variable.value) for variable in model.trainable_variables]
     others = [np.asarray(variable.value) for variable in model.non_trainable_variables]
     with tf.Graph().as_default() as graph:

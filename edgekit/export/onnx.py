@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import __version__
+from edgekit.export.folding import fold_head
 from edgekit.export.formats import FileFacts, installed_version, signature
 from edgekit.export.inference import TrainedNetwork
 from edgekit.export.onnx_layers import INPUT, OPSET, build_onnx
@@ -56,7 +57,7 @@ class OnnxMaker:
 
     @cached_property
     def _float32(self) -> Any:
-        return build_onnx(self._network.keras_model, self._network.image_size)
+        return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
 
     def _int8(self) -> Any:
         """Static QDQ: uint8 activations by minimum and maximum, int8 weights per channel.

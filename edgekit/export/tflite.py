@@ -94,7 +94,7 @@ class TFLiteMaker:
                     with_ranges(self._converted, full_range(self._calibration)),
                     input_data_type=tf.uint8,
                     output_data_type=tf.uint8,
-                    disable_per_channel_for_dense_layers=True,
+                    disable_per_channel_for_dense_layers=False,
                 )
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,7 +96,11 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
 
 
 def _compile(job: StageJob) -> None:
-    optimizer = keras.optimizers.Adam(job.stage.learning_rate)
+    learning_rate = job.stage.learning_rate
+    if job.stage.schedule == "cosine":
+        steps = job.stage.epochs * math.ceil(job.n_images / job.train.batch_size)
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    optimizer = keras.optimizers.Adam(learning_rate)
     if job.train.precision == "mixed_float16":
         # Keras itself adds this to models built under the policy, not to the head or the model that augments.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -116,7 +121,7 @@ def _policies(job: StageJob, state: StageState) -> tuple[Any, Any]:
         patience=settings.patience if settings.enabled else job.stage.epochs + 1,
     )
     reducing = None
-    if job.train.reduce_lr.enabled:
+    if job.train.reduce_lr.enabled and job.stage.schedule == "plateau":
         reducing = keras.callbacks.ReduceLROnPlateau(
             monitor="val_loss",
             mode="min",
@@ -139,7 +144,11 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
     with progress.bar(f"{job.name} {epoch + 1}/{job.stage.epochs}", job.n_images) as bar:
         fitted = job.model.fit(
-            batches, epochs=1, verbose=0, shuffle=False, callbacks=[_Show(bar, job.n_images, job.train.batch_size)]
+            batches.source(),
+            epochs=1,
+            verbose=0,
+            shuffle=False,
+            callbacks=[_Show(bar, job.n_images, job.train.batch_size)],
         )
     seconds = time.perf_counter() - started
     labels, probabilities = job.validate()

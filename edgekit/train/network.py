@@ -31,11 +31,15 @@ def build_network(model: Model, *, image_size: int, classes: int, seed: int, loa
     entry = get_backbone(model.backbone)
     keras.utils.set_random_seed(seed)
     weights = model.weights if load_weights else "none"
-    trained = _load_backbone(entry, model, image_size, weights)
+    # With a file or a download the backbone is built twice: Keras reads weights into its own architecture only.
+    trained = None if weights == "none" else _load_backbone(entry, model, image_size, weights)
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = _scaling(entry, pretrained=model.weights != "none")(image)
     flat = _application(entry, model)(include_top=False, weights=None, input_tensor=scaled)
-    flat.set_weights(_adapted_weights(entry, trained, weights, seed))
+    if trained is not None:
+        flat.set_weights(_adapted_weights(entry, trained))
+    elif entry.kernel_initializer is not None:
+        _draw_kernels(flat, entry.kernel_initializer, seed)
     outputs = _head(model.head, flat.output, classes, seed)
     return keras.Model(image, outputs, name=entry.name)
 
@@ -153,8 +157,6 @@ def _scaling(entry: Backbone, *, pretrained: bool) -> keras.layers.Layer:
 def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str) -> keras.Model:
     build = _application(entry, model)
     shape = (image_size, image_size, 3)
-    if weights == "none":
-        return build(include_top=False, weights=None, input_shape=shape)
     if weights == "imagenet":
         try:
             return build(include_top=False, weights="imagenet", input_shape=shape)
@@ -182,11 +184,9 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
     return built
 
 
-def _adapted_weights(entry: Backbone, trained: keras.Model, weights: str, seed: int) -> list[Any]:
-    if weights == "none" and entry.kernel_initializer is not None:
-        _draw_kernels(trained, entry.kernel_initializer, seed)
+def _adapted_weights(entry: Backbone, trained: keras.Model) -> list[Any]:
     arrays = trained.get_weights()
-    if weights != "none" and entry.scaling == "caffe":
+    if entry.scaling == "caffe":
         assert arrays[0].shape[2] == 3, "the first weight is the kernel (h, w, 3, filters) of the first convolution"
         arrays[0] = arrays[0][:, :, ::-1, :]
     return list(arrays)
