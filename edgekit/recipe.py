@@ -55,6 +55,8 @@ class Head(Section):
     units: Annotated[int, Field(ge=0)] = 256
     """0: no hidden layer."""
     batchnorm: bool = True
+    batchnorm_momentum: Fraction = 0.9
+    """Keras's 0.99 needs hundreds of steps before inference mode is right, more than a small folder gives."""
     dropout: Fraction = 0.5
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.options import JsonOption, LabelsOption, QuietOption, ResizeOption, RuntimeOption, ScalingOption
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
 
@@ -54,26 +54,10 @@ def bench(
         int | None,
         typer.Option("--images", min=0, help="Score on at most N test images; 0: no accuracy.", show_default=False),
     ] = None,
-    runtime: Annotated[
-        str | None,
-        typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="Foreign file: its class names, one a line.", metavar="FILE", show_default=False),
-    ] = None,
-    scaling: Annotated[
-        str | None,
-        typer.Option(
-            "--scaling",
-            help="Foreign file: none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
-            show_default=False,
-        ),
-    ] = None,
-    resize: Annotated[
-        str | None,
-        typer.Option("--resize", help="Foreign file: stretch, crop or pad.", show_default=False),
-    ] = None,
+    runtime: RuntimeOption = None,
+    labels: LabelsOption = None,
+    scaling: ScalingOption = None,
+    resize: ResizeOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -16,3 +16,22 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any recipe setting, e.g. train.batch_size=16. Repeatable.", metavar="KEY=VALUE"),
 ]
+
+RuntimeOption = Annotated[
+    str | None, typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False)
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Foreign file: its class names, one a line.", metavar="FILE", show_default=False),
+]
+ScalingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scaling",
+        help="Foreign file: none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
+        show_default=False,
+    ),
+]
+ResizeOption = Annotated[
+    str | None, typer.Option("--resize", help="Foreign file: stretch, crop or pad.", show_default=False)
+]

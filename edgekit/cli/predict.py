@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.options import JsonOption, LabelsOption, QuietOption, ResizeOption, RuntimeOption, ScalingOption
 from edgekit.cli.output import Output, table
 
 
@@ -15,26 +15,10 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a foreign one).", metavar="MODEL")],
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
-    runtime: Annotated[
-        str | None,
-        typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="Foreign file: its class names, one a line.", metavar="FILE", show_default=False),
-    ] = None,
-    scaling: Annotated[
-        str | None,
-        typer.Option(
-            "--scaling",
-            help="Foreign file: none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
-            show_default=False,
-        ),
-    ] = None,
-    resize: Annotated[
-        str | None,
-        typer.Option("--resize", help="Foreign file: stretch, crop or pad.", show_default=False),
-    ] = None,
+    runtime: RuntimeOption = None,
+    labels: LabelsOption = None,
+    scaling: ScalingOption = None,
+    resize: ResizeOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

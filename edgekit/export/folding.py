@@ -3,9 +3,9 @@
 ``probabilities(dropout(batchnorm(relu(dense(x)))))`` is, in inference, two Dense layers: BatchNorm's positive factor
 goes through the ReLU back into the first, its sign and its shift forward into the second. Folded forward as a whole,
 as converters do by themselves, a unit that hardly varies (its factor is up to 32 times the others') takes the whole
-range of the second kernel: VGG16 fell from 94% to 34% with int8. Backwards, each unit's factor is its own scale of the
-kernel, which int8 quantizes per channel. Cross-layer equalization (Nagel et al. 2019, arXiv:1906.04721) is the same step between any two
-layers.
+range of the second kernel: a VGG16 fell from 94% to 34% with int8. Backwards it only changes the scale of its own
+column of the first kernel, which int8 quantizes per channel. Cross-layer equalization is the same step between any
+two layers (Nagel et al. 2019, arXiv:1906.04721).
 """
 
 from __future__ import annotations

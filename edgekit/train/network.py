@@ -205,7 +205,7 @@ def _head(head: Head, x: Any, classes: int, seed: int) -> Any:
     if head.units:
         x = layers.Dense(head.units, activation="relu", name="head_dense")(x)
     if head.batchnorm:
-        x = layers.BatchNormalization(name="head_batchnorm")(x)
+        x = layers.BatchNormalization(momentum=head.batchnorm_momentum, name="head_batchnorm")(x)
     if head.dropout:
         x = layers.Dropout(head.dropout, seed=seed, name="head_dropout")(x)
     # float32 also under mixed precision: a softmax in half precision loses small probabilities

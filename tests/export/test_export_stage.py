@@ -98,10 +98,12 @@ def test_weights_that_fp16_cannot_hold_are_caught(run):
 
     network = keras.models.load_model(run.model, compile=False)
     dense, batchnorm = network.get_layer("head_dense"), network.get_layer("head_batchnorm")
+    last = network.get_layer("probabilities")
+    factor = batchnorm.gamma.numpy() / np.sqrt(batchnorm.moving_variance.numpy() + batchnorm.epsilon)
     dense.kernel.assign(dense.kernel.numpy() * 1e7)
-    batchnorm.moving_mean.assign(batchnorm.moving_mean.numpy() * 1e7)
-    batchnorm.gamma.assign(batchnorm.gamma.numpy() * 1e-7)
-    batchnorm.moving_variance.assign(np.ones(batchnorm.moving_variance.shape, np.float32))
+    dense.bias.assign(dense.bias.numpy() * 1e7)
+    batchnorm.set_weights([factor, batchnorm.beta * 1e7, batchnorm.moving_mean * 1e7, np.ones_like(factor)])
+    last.kernel.assign(last.kernel.numpy() * 1e-7)
     replace_model(run, network)
     with pytest.raises(CheckFailed, match="1 of 2 exported files failed") as error:
         export_run(run, ["tflite-fp16", "onnx-fp32"])

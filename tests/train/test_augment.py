@@ -212,6 +212,17 @@ def test_one_worker_reads_the_batches(aug):
     assert epoch_of(4).workers == 1
 
 
+def test_fit_reads_the_same_batches_without_the_autotuner(aug):
+    """With it an epoch lasts until the autotuner wakes: 10, 20 or 41 s (TensorFlow 2.21)."""
+    batches = epoch_of(4)
+    source = batches.source()
+    assert source.options().autotune.enabled is False
+    read = [[part.numpy() for part in batch] for batch in source]
+    assert len(read) == len(batches) == int(source.cardinality())
+    for index, batch in enumerate(read):
+        assert all(np.array_equal(a, b) for a, b in zip(batch, batches[index]))
+
+
 def test_an_accelerator_gets_the_same_images_and_draws(aug):
     on_cpu, on_accelerator = epoch_of(7), epoch_of(7, on_cpu=False)
     for index in range(len(on_cpu)):
@@ -234,6 +245,6 @@ def test_the_augmenting_model_trains_the_network_it_stands_before(aug):
     images, warp, tone = batches[0][0]
     changed = aug.ApplyDraws()([images, warp, tone])
     assert np.allclose(model.predict_on_batch([images, warp, tone]), network(changed), atol=1e-5)
-    fitted = model.fit(batches, epochs=1, verbose=0, shuffle=False)
+    fitted = model.fit(batches.source(), epochs=1, verbose=0, shuffle=False)
     assert np.isfinite(fitted.history["loss"][0])
     assert not np.allclose(before, np.asarray(network.layers[-1].kernel))

@@ -309,6 +309,16 @@ def test_early_stopping_and_learning_rate_go_on_where_they_were(job, overfitted)
     assert other.records[0]["best_epoch"] == overfitted.records[0]["best_epoch"]
 
 
+def test_the_cosine_schedule_falls_to_zero_and_goes_on_where_it_was(job):
+    settings = {"feature_extraction": {"epochs": 4, "learning_rate": 0.02, "schedule": "cosine"}}
+    whole = job(**settings).go()
+    assert whole.column("learning_rate") == pytest.approx(0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)), rel=1e-4)
+    other = job(**settings)
+    assert interrupted(other, "feature-extraction  2/") == 2
+    other.go()
+    assert other.values == pytest.approx(whole.values, abs=TOLERANCE)
+
+
 def test_a_stage_interrupted_right_after_it_stopped_early_does_not_train_on(job, overfitted):
     other = job(**OVERFITTING)
     assert interrupted(other, "stopped") == len(overfitted.values)
