@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption
+from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
 from edgekit.cli.output import Output, table
 from edgekit.errors import CheckFailed, InputError
 from edgekit.registry import FORMATS, SCHEMES
@@ -25,6 +25,7 @@ def export(
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
     ] = False,
     data: DataOption = None,
+    settings: SetOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -33,22 +34,26 @@ def export(
     Without --fp32, --fp16, --dynamic or --int8: the files that the run's recipe names. All files take RGB pixels,
     uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
     (export.json) and a few inputs and outputs to test a device with (golden.npz). --data says where the run's images
-    are now, if they have moved.
+    are now, if they have moved; --set changes the recipe's export section for this export.
 
     \b
     Examples:
       edgekit export runs/mri
       edgekit export runs/mri --format tflite --fp16 --int8
+      edgekit export runs/mri --int8 --set export.calibration.images=500
     """
     from edgekit.artifacts import RunFolder
-    from edgekit.export.stage import export_run
+    from edgekit.export.stage import export_recipe, export_run
+    from edgekit.recipe import parse_setting
 
     out = Output(json_mode=json_mode, quiet=quiet)
     folder = RunFolder(run)
+    changes = dict(parse_setting(text) for text in settings or [])
     flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8}
-    keys = choose_keys(file_format, [name for name, given in flags.items() if given], folder.read_finished())
+    named = export_recipe(folder, changes).export.files
+    keys = choose_keys(file_format, [name for name, given in flags.items() if given], named)
     try:
-        documents = export_run(folder, keys, progress=out, data_root=data)
+        documents = export_run(folder, keys, settings=changes, progress=out, data_root=data)
     except CheckFailed:
         written = [folder.export(key) for key in keys if folder.export(key).export_json.is_file()]
         if not json_mode and written:
@@ -58,12 +63,11 @@ def export(
     out.result(document, f"{_summary(documents)}\n\nwritten to {folder.exports}")
 
 
-def choose_keys(file_format: str, schemes: list[str], run: dict[str, Any]) -> list[str]:
-    """The exports (``tflite-int8``) meant by the options; ``run`` is the run's document."""
+def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[str]:
+    """The exports (``tflite-int8``) meant by the options; ``named`` are those of the recipe."""
     if file_format not in (*FORMATS, "all"):
         raise InputError(f"no format is called {file_format!r}", hint=f"choose {', '.join(FORMATS)} or all")
     formats = FORMATS if file_format == "all" else (file_format,)
-    named = run["recipe"]["export"]["files"]
     wanted = [key for key in SCHEMES if SCHEMES[key].name in schemes] if schemes else named
     keys = [key for key in wanted if key in SCHEMES and SCHEMES[key].format in formats]
     missing = [name for name in schemes if not any(SCHEMES[key].name == name for key in keys)]

@@ -6,9 +6,10 @@ import importlib.util
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,23 +27,46 @@ from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.samples import Samples, read_samples
 from edgekit.progress import SILENT, Progress
-from edgekit.recipe import Recipe, validate
+from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
 
 _PARTIAL = ".partial"
 
 
+def export_recipe(run: RunFolder, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe of a finished run with other values of its export section (``export.calibration.images``).
+
+    Raises :class:`InputError` for any other key.
+    """
+    changed = deepcopy(run.read_finished()["recipe"])
+    for key, value in settings.items():
+        if not key.startswith("export."):
+            raise InputError(
+                f"{key} was settled when the run was trained",
+                where=str(run.run_json),
+                hint="an export takes settings that begin with export., e.g. export.calibration.images=500",
+            )
+        assign(changed, key, value)
+    return validate(changed, str(run.run_json))
+
+
 def export_run(
-    run: RunFolder, keys: Sequence[str] = (), *, progress: Progress = SILENT, data_root: Path | None = None
+    run: RunFolder,
+    keys: Sequence[str] = (),
+    *,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+    data_root: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Make the files called ``keys`` (``tflite-int8``; none: those of the run's recipe); their ``export.json``.
 
+    ``settings`` are as in :func:`export_recipe`.
     An existing export is replaced when the new one is complete. ``data_root`` says where the run's images are now.
     Raises :class:`InputError` before slow work, and :class:`CheckFailed` after all files are written if the check of
     one did not hold; that file is kept, and its ``export.json`` says so.
     """
     document = run.read_finished()
-    recipe = validate(document["recipe"], str(run.run_json))
+    recipe = export_recipe(run, settings or {})
     schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
     _need_tools({scheme.format for scheme in schemes})
     calibration, parity = read_samples(run, document, recipe, data_root, progress)

@@ -212,7 +212,7 @@ class TestOnnxLayers:
 
 
 class TestChooseKeys:
-    RUN: ClassVar[dict[str, object]] = {"recipe": {"export": {"files": ["tflite-int8", "onnx-fp32"]}}}
+    NAMED: ClassVar[list[str]] = ["tflite-int8", "onnx-fp32"]
 
     @pytest.mark.parametrize(
         ("file_format", "schemes", "keys"),
@@ -225,17 +225,17 @@ class TestChooseKeys:
         ],
     )
     def test_meaning(self, file_format, schemes, keys):
-        assert choose_keys(file_format, schemes, self.RUN) == keys
+        assert choose_keys(file_format, schemes, self.NAMED) == keys
 
     def test_format_without_that_scheme(self):
         with pytest.raises(InputError, match="onnx has no fp16 files") as error:
-            choose_keys("onnx", ["fp16"], self.RUN)
+            choose_keys("onnx", ["fp16"], self.NAMED)
         assert "fp32, int8" in str(error.value)
 
     def test_unknown_format(self):
         with pytest.raises(InputError, match="no format is called 'coreml'"):
-            choose_keys("coreml", [], self.RUN)
+            choose_keys("coreml", [], self.NAMED)
 
     def test_recipe_without_files_of_the_format(self):
         with pytest.raises(InputError, match="names no onnx file"):
-            choose_keys("onnx", [], {"recipe": {"export": {"files": ["tflite-fp32"]}}})
+            choose_keys("onnx", [], ["tflite-fp32"])

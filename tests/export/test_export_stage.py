@@ -92,6 +92,25 @@ def test_network_that_gives_nan(run):
     assert not run.exports.exists()
 
 
+def test_settings_of_the_export_section_can_be_changed(run):
+    (document,) = export_run(run, ["tflite-int8"], settings={"export.calibration.images": 7})
+    assert document["calibration"]["images"] == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.seed", 3, "was settled when the run was trained"),
+        ("export.calibration.image", 3, "calibration.image"),
+        ("export.files", ["tflite-int4"], "tflite-int4"),
+    ],
+)
+def test_settings_that_an_export_cannot_take(run, key, value, message):
+    with pytest.raises(InputError, match=message):
+        export_run(run, ["tflite-int8"], settings={key: value})
+    assert not run.exports.exists()
+
+
 def test_weights_that_fp16_cannot_hold_are_caught(run):
     """Weights end at 65504 in fp16: a network that needs larger ones answers the same to everything."""
     import keras
