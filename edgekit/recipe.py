@@ -219,8 +219,10 @@ class Export(Section):
 
     files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
     calibration: Calibration = Calibration()
-    parity_images: Annotated[int, Field(ge=1)] = 100
-    """Validation images on which every file is compared with the Keras model."""
+    parity_images: Annotated[int, Field(ge=1)] = 400
+    """At most so many validation images on which every file is compared with the Keras model."""
+    max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
+    """Points of accuracy that a file with smaller numbers than fp32 may lose on them; ``null``: any."""
 
     @field_validator("files")
     @classmethod

@@ -31,6 +31,22 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
 
 
+def paired_difference_interval(worse: int, better: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference of two proportions on the same ``n`` subjects, within [-1, 1].
+
+    ``worse`` subjects changed from right to wrong and ``better`` from wrong to right; the difference is
+    (worse - better) / n. Wald's interval with one added to both counts: D. G. Bonett and R. M. Price, "Adjusted Wald
+    confidence interval for a difference of binomial proportions based on paired data", JEBS 37 (2012).
+    Raises :class:`ValueError` for counts that do not fit.
+    """
+    if n <= 0 or worse < 0 or better < 0 or worse + better > n:
+        raise ValueError(f"{worse} and {better} of {n} are not discordant counts")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    lost, won = (worse + 1) / (n + 2), (better + 1) / (n + 2)
+    half = z * math.sqrt((lost + won - (lost - won) ** 2) / (n + 2))
+    return max(-1.0, lost - won - half), min(1.0, lost - won + half)
+
+
 def percentile(samples: Sequence[int] | Sequence[float], p: int) -> float | None:
     """The ``p``-th percentile (50, 90, 95 or 99), or None where there are too few samples to carry it."""
     if len(samples) < PERCENTILE_MIN_RUNS[p]:

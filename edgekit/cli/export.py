@@ -24,6 +24,16 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
     ] = False,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-drop",
+            min=0,
+            help="Points of accuracy that a file may lose on validation images. Default: the recipe's, else 1.",
+            metavar="POINTS",
+            show_default=False,
+        ),
+    ] = None,
     data: DataOption = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
@@ -33,8 +43,9 @@ def export(
 
     Without --fp32, --fp16, --dynamic or --int8: the files that the run's recipe names. All files take RGB pixels,
     uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
-    (export.json) and a few inputs and outputs to test a device with (golden.npz). --data says where the run's images
-    are now, if they have moved; --set changes the recipe's export section for this export.
+    (export.json) and a few inputs and outputs to test a device with (golden.npz). A file that loses more accuracy
+    than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --data says
+    where the run's images are now, if they have moved; --set changes the recipe's export section for this export.
 
     \b
     Examples:
@@ -49,6 +60,8 @@ def export(
     out = Output(json_mode=json_mode, quiet=quiet)
     folder = RunFolder(run)
     changes = dict(parse_setting(text) for text in settings or [])
+    if max_drop is not None:
+        changes["export.max_drop"] = max_drop
     flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8}
     named = export_recipe(folder, changes).export.files
     keys = choose_keys(file_format, [name for name, given in flags.items() if given], named)
@@ -84,19 +97,20 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
 
 def _summary(documents: list[dict[str, Any]]) -> str:
     rows = [_row(document) for document in documents]
-    headers = ["file", "MB", "gzip MB", "same answer", "max diff", "floats left", "seconds", "check"]
+    headers = ["file", "MB", "gzip MB", "same answer", "drop pt", "floats left", "seconds", "check"]
     return table(headers, rows, right=(1, 2, 3, 4, 5, 6))
 
 
 def _row(document: dict[str, Any]) -> list[str]:
     parity = document["parity"]
     answers = parity.get("agreement") is not None
+    gate = document.get("gate")
     return [
         f"{document['format']}-{document['scheme']}",
         f"{document['size_bytes'] / 1e6:.2f}",
         f"{document['gzip_bytes'] / 1e6:.2f}",
         f"{parity['n_images'] - parity['n_disagree']}/{parity['n_images']}" if answers else "-",
-        f"{parity['max_abs_difference']:.1e}" if answers else "-",
+        f"{gate['drop_points']:.1f}" if gate else "-",
         str(sum(document["float_operators"].values())),
         f"{document['seconds']:.1f}",
         document["status"],

@@ -12,6 +12,7 @@ from edgekit.artifacts import ExportFolder, sha256_file
 from edgekit.device.failures import DeviceError
 from edgekit.device.runtimes import Model
 from edgekit.export.formats import FileFacts
+from edgekit.export.gate import FAILED, UNDECIDED, judge
 from edgekit.export.operators import OperatorTable
 from edgekit.export.parity import Comparison, Probabilities, answers, compare, open_exported
 from edgekit.export.samples import Samples
@@ -27,13 +28,15 @@ class Reference:
     facts: FileFacts
     parity: Samples
     keras: Probabilities
+    max_drop: float | None = None
+    """Largest share of the images that a file with smaller numbers may lose; None: it is not judged."""
 
 
 def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Reference) -> dict[str, Any]:
     """Run the file on the parity images, save golden and parity files beside it, and say what was found."""
     comparison = Comparison({"n_images": 0})
     tensors: dict[str, Any] = {"input": None, "output": None}
-    golden = None
+    golden, gate = None, None
     try:
         model = open_exported(path)
         tensors = _tensors(model)
@@ -44,6 +47,12 @@ def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Refe
         comparison = compare(reference.keras, exported, reference.parity.labels, scheme.name)
         comparison.problems += _input_problems(model, reference.facts)
         golden = _save_answers(ExportFolder(path.parent), reference, exported)
+        if reference.max_drop is not None and scheme.name != "fp32":  # fp32 has to give the same probabilities
+            gate = judge(reference.keras, exported, reference.parity.labels, reference.max_drop)
+            if gate.verdict == FAILED:
+                comparison.problems.append(gate.sentence())
+            elif gate.verdict == UNDECIDED:
+                comparison.warnings.append(f"{gate.sentence()}; too few to call it worse")
     if scheme.key == "tflite-int8" and not table.integer_only:
         comparison.problems.append(f"float operators are left: {', '.join(table.floats)}")
     return {
@@ -54,6 +63,7 @@ def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Refe
         "integer_only": table.integer_only,
         "float_operators": table.floats,
         "parity": {"split": reference.parity.split, **comparison.facts},
+        "gate": None if gate is None else gate.document(reference.parity.files),
         "golden": golden,
         "status": "failed" if comparison.problems else "ok",
         "problems": comparison.problems,

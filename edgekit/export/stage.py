@@ -73,7 +73,8 @@ def export_run(
     prepare_keras(need_tensorflow=any(scheme.format == "tflite" for scheme in schemes))
     network = load_network(run, document)
     facts = _file_facts(document, recipe, network.labels, network.image_size)
-    reference = Reference(facts, parity, network.predict(parity.pixels))
+    max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
+    reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
     makers: dict[str, Maker] = {}
     documents = []
@@ -199,5 +200,6 @@ def _raise_failed(run: RunFolder, documents: list[dict[str, Any]]) -> None:
     raise CheckFailed(
         f"{len(failed)} of {len(documents)} exported files failed their check:\n" + "\n".join(lines),
         where=str(run.exports),
-        hint="do not deploy these files; export.json and parity.npz beside each have the details",
+        hint="do not deploy these files; export.json and parity.npz beside each have the details, "
+        "and --max-drop says how many points of accuracy a file may lose",
     )

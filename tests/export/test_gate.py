@@ -1,0 +1,106 @@
+"""The accuracy gate, on numbers and on a network that int8 ruins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgekit.artifacts import read_json, sha256_file, write_json
+from edgekit.export.gate import judge
+
+
+def answers(labels: np.ndarray, wrong: range) -> np.ndarray:
+    """Probabilities (N, 3) that are right but for the images of ``wrong``."""
+    classes = labels.copy()
+    classes[list(wrong)] = (classes[list(wrong)] + 1) % 3
+    return np.eye(3, dtype=np.float32)[classes]
+
+
+LABELS = np.arange(400, dtype=np.int32) % 3
+
+
+@pytest.mark.parametrize(
+    ("keras_wrong", "file_wrong", "verdict", "drop"),
+    [
+        (range(20), range(20), "held", 0.0),
+        (range(20), range(10), "held", -0.025),
+        (range(20), range(24), "held", 0.01),
+        (range(20), range(25), "undecided", 0.0125),
+        (range(20), range(40), "failed", 0.05),
+        (range(20), range(20, 60), "failed", 0.05),
+        (range(100), range(100, 206), "undecided", 0.015),
+    ],
+)
+def test_verdict(keras_wrong, file_wrong, verdict, drop):
+    gate = judge(answers(LABELS, keras_wrong), answers(LABELS, file_wrong), LABELS, 0.01)
+    assert gate.verdict == verdict
+    assert gate.drop == pytest.approx(drop)
+    assert gate.interval[0] < gate.drop < gate.interval[1]
+    assert set(gate.worse) == set(file_wrong) - set(keras_wrong)
+    assert set(gate.better) == set(keras_wrong) - set(file_wrong)
+
+
+def test_document_names_the_images():
+    gate = judge(answers(LABELS, range(2)), answers(LABELS, range(1, 40)), LABELS, 0.01)
+    document = gate.document([f"{i}.png" for i in range(400)])
+    assert document["became_right"] == ["0.png"]
+    assert document["became_wrong"][:2] == ["2.png", "3.png"]
+    assert document["drop_points"] == pytest.approx(9.25)
+    assert document["agreement"] == pytest.approx(1 - 39 / 400)
+    assert json.dumps(document)
+
+
+@pytest.fixture
+def saturated(run):
+    """The run with one feature 3,000 times the others and its weights as much smaller: equal in floats, not in int8."""
+    import keras
+
+    network = keras.models.load_model(run.model, compile=False)
+    inner = network.get_layer("block_16_project_BN")  # no ReLU6 behind it, which would clip
+    gamma, beta = np.array(inner.gamma), np.array(inner.beta)
+    gamma[0], beta[0] = gamma[0] * 3000, beta[0] * 3000
+    inner.gamma.assign(gamma)
+    inner.beta.assign(beta)
+    kernel = np.array(network.get_layer("Conv_1").kernel)
+    kernel[:, :, 0, :] /= 3000
+    network.get_layer("Conv_1").kernel.assign(kernel)
+    network.save(run.model)
+    document = read_json(run.run_json)
+    document["files"] = {"model.keras": sha256_file(run.model)}
+    write_json(run.run_json, document)
+    return run
+
+
+def edgekit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgekit", *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_a_ruined_file_is_kept_marked_and_left_out(saturated):
+    done = edgekit("export", str(saturated.path), "--format", "tflite", "--fp32", "--int8")
+    assert done.returncode == 3, done.stderr
+    assert "points of accuracy are lost to quantization" in done.stderr
+    good, bad = (saturated.export(key).read() for key in ("tflite-fp32", "tflite-int8"))
+    assert (good["status"], good["gate"]) == ("ok", None)
+    assert bad["status"] == "failed"
+    assert bad["gate"]["verdict"] == "failed"
+    assert bad["gate"]["drop_ci95_points"][0] > 0
+    assert saturated.export("tflite-int8").model().is_file()
+    assert len(bad["gate"]["became_wrong"]) > 5
+    measured = edgekit("bench", str(saturated.path), "--protocol", "quick", "--threads", "1", "--images", "0")
+    assert measured.returncode == 0, measured.stderr
+    assert "left out" in measured.stderr
+    assert "tflite-int8" not in measured.stdout
+
+
+def test_more_may_be_allowed(saturated):
+    done = edgekit("export", str(saturated.path), "--format", "tflite", "--int8", "--max-drop", "100", "--json")
+    assert done.returncode == 0, done.stderr
+    (export,) = json.loads(done.stdout)["exports"]
+    assert export["gate"]["verdict"] == "held"
+    assert export["gate"]["max_drop_points"] == 100
