@@ -189,8 +189,8 @@ def comparisons(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
         stable = [member for member in members if not member[1].unstable]
         reference, fastest = min(stable or members, key=lambda member: member[1].percentile_ms(50) or float("inf"))
         for result, latency in members:
-            if result is reference:
-                continue
+            if result is reference or len(latency.rounds) != len(fastest.rounds):
+                continue  # not measured in the same rounds
             ratio = compare_rounds(latency.rounds, fastest.rounds)
             shaky = bool(latency.unstable or fastest.unstable)
             found.append(
@@ -206,6 +206,50 @@ def comparisons(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
     return found
 
 
+def not_worth_it(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
+    """Files with smaller numbers that are no faster, or no smaller, than the fp32 file of the same run and format.
+
+    One entry for a file and thread count (None: about the size), with the ratio of times (file / fp32) where there is
+    one. Only files measured in one session, stable, are compared.
+    """
+    found = []
+    for result in results:
+        twin = next((other for other in results if _is_fp32_of(other, result)), None)
+        if twin is None:
+            continue
+        about = {"model": result.id, "fp32": twin.id}
+        if result.document["size_bytes"] >= twin.document["size_bytes"]:
+            found.append({**about, "threads": None, "reason": "no smaller than its fp32 file"})
+        for entry in comparisons([twin, result]):
+            facts = {"threads": entry["threads"], "ratio": entry["ratio"], "ratio_ci95": entry["ratio_ci95"]}
+            if entry["verdict"] == "slower" and entry["model"] == result.id:
+                found.append({**about, **facts, "reason": "slower than its fp32 file"})
+            elif entry["verdict"] == "no difference measured":
+                if entry["model"] != result.id:
+                    low, high = entry["ratio_ci95"]
+                    facts |= {"ratio": 1 / entry["ratio"], "ratio_ci95": [1 / high, 1 / low]}
+                found.append({**about, **facts, "reason": "no faster than its fp32 file"})
+    return found
+
+
+def _is_fp32_of(other: BenchResult, result: BenchResult) -> bool:
+    mine, its = result.document, other.document
+    return (
+        mine["run_id"] is not None
+        and (its["scheme"], mine["scheme"] != "fp32") == ("fp32", True)
+        and all(mine[key] == its[key] for key in ("run_id", "format", "target", "session_id"))
+    )
+
+
+def worth_text(entry: dict[str, Any]) -> str:
+    """``slower than its fp32 file with 1 thread: 1.35 times (95% interval 1.31 to 1.40)``."""
+    if entry["threads"] is None:
+        return str(entry["reason"])
+    low, high = entry["ratio_ci95"]
+    threads = f"{entry['threads']} thread{'s' * (entry['threads'] > 1)}"
+    return f"{entry['reason']} with {threads}: {entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
+
+
 def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:
     """What `edgekit bench --json` prints. ``noise_floor`` is by thread count."""
     floors = {
@@ -217,4 +261,5 @@ def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:
         "results": [row for result in results for row in result.rows()],
         "noise_floor": floors,
         "comparisons": comparisons(results),
+        "not_worth_it": not_worth_it(results),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,12 +112,18 @@ def parse_threads(text: str) -> tuple[int, ...]:
 
 def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
     """The tables for people, at most 80 columns."""
+    from edgekit.results import worth_text
+
     names = short_names(results)
     counts = sorted({row["threads"] for row in document["results"] if row["threads"] is not None})
     parts = [_files_table(results, names), *(_latency_table(n, document, names) for n in counts)]
     reasons = sorted({reason for row in document["results"] for reason in row["unstable"]})
     if reasons:
         parts.append("unstable (marked !; cannot win a comparison):\n" + "\n".join(f"  {reason}" for reason in reasons))
+    doubtful = [f"{names[entry['model']]}: {worth_text(entry)}" for entry in document["not_worth_it"]]
+    if doubtful:
+        wrap = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
+        parts.append("\n".join(["not worth it here:", *(wrap.fill(text) for text in doubtful)]))
     parts.append("results: " + "\n         ".join(sorted({str(result.path.parent) for result in results})))
     return "\n\n".join(parts)
 

@@ -21,6 +21,9 @@ from edgekit.recipe import Recipe
 
 PARITY_SEED = 0
 
+FEW_IMAGES = 50
+"""Below so many calibration images a range rests on chance."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -61,6 +64,24 @@ def read_samples(
         _draw(dataset, "train", calibration.images, calibration.seed, recipe),
         _draw(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
     )
+
+
+def calibration_warnings(samples: Samples) -> list[str]:
+    """What speaks against calibrating on ``samples``; :class:`InputError` where they are all the same picture."""
+    if len(samples) > 1 and (samples.pixels == samples.pixels[:1]).all():
+        raise InputError(
+            f"all {len(samples)} calibration images are the same picture, so int8 would fit nothing else",
+            where=str(samples.dataset.root / samples.files[0]),
+            hint="more images: --set export.calibration.images=200",
+        )
+    warnings = []
+    if len(samples) < FEW_IMAGES:
+        warnings.append(f"calibrated on {len(samples)} images only: {FEW_IMAGES} or more are advised")
+    missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())
+    if missing:
+        names = ", ".join(samples.dataset.classes[i] for i in sorted(missing))
+        warnings.append(f"no calibration image shows {names}")
+    return warnings
 
 
 def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int64]:

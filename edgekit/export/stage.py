@@ -25,7 +25,7 @@ from edgekit.errors import CheckFailed, InputError
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
-from edgekit.export.samples import Samples, read_samples
+from edgekit.export.samples import Samples, calibration_warnings, read_samples
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
@@ -70,6 +70,9 @@ def export_run(
     schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
     _need_tools({scheme.format for scheme in schemes})
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
+    notes = calibration_warnings(calibration) if any(scheme.calibrated for scheme in schemes) else []
+    for note in notes:
+        progress.warn(note)
     prepare_keras(need_tensorflow=any(scheme.format == "tflite" for scheme in schemes))
     network = load_network(run, document)
     facts = _file_facts(document, recipe, network.labels, network.image_size)
@@ -176,7 +179,13 @@ def _common(document: dict[str, Any], network: TrainedNetwork, recipe: Recipe) -
 
 
 def _calibration(samples: Samples) -> dict[str, Any]:
-    return {"images": len(samples), "seed": samples.seed, "split": samples.split}
+    return {
+        "images": len(samples),
+        "seed": samples.seed,
+        "split": samples.split,
+        "per_class": np.bincount(samples.labels, minlength=len(samples.dataset.classes)).tolist(),
+        "warnings": calibration_warnings(samples),
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from edgekit.report.groups import Group
 from edgekit.report.reading import RunData, Source
 from edgekit.report.rows import Candidate, model_title, outdated, run_score
 from edgekit.report.words import count, listing, percent
-from edgekit.results import BenchResult, noise_floors
+from edgekit.results import BenchResult, noise_floors, not_worth_it, worth_text
 
 
 def limits(source: Source, groups: Sequence[Group]) -> list[str]:
@@ -112,6 +112,10 @@ def _warnings(source: Source, candidates: Sequence[Candidate]) -> Iterator[tuple
         yield from _of_run(run)
     for candidate in candidates:
         yield from _of_candidate(candidate)
+    measured = {candidate.result.id: candidate for candidate in candidates if candidate.result is not None}
+    for entry in not_worth_it([candidate.result for candidate in measured.values() if candidate.result is not None]):
+        candidate = measured[entry["model"]]
+        yield f"not worth it: {worth_text(entry)}", f"{candidate.title} (No. {candidate.number})"
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:

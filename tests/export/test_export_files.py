@@ -20,6 +20,7 @@ from edgekit.export.stage import export_run
 from edgekit.registry import BACKBONES, SCHEMES
 
 LABELS = list(COLOURS)
+CALIBRATION = {"images": 30, "seed": 0, "split": "train"}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,11 @@ class TestEveryScheme:
         assert facts["seconds"] > 0
         assert facts["peak_rss_bytes"] > 100e6
         assert (facts["status"], facts["problems"]) == ("ok", [])
-        assert facts["calibration"] == ({"images": 30, "seed": 0, "split": "train"} if key.endswith("int8") else None)
+        if key.endswith("int8"):
+            assert {k: facts["calibration"][k] for k in ("images", "seed", "split")} == CALIBRATION
+            assert facts["calibration"]["per_class"] == [10, 10, 10]
+        else:
+            assert facts["calibration"] is None
 
     def test_parity_is_what_the_stored_answers_say(self, exported, key):
         facts, stored = document(exported, key)["parity"], parity(exported, key)

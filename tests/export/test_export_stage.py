@@ -18,7 +18,7 @@ from edgekit.errors import CheckFailed, InputError
 from edgekit.export.checks import GOLDEN_IMAGES, Reference, check_file
 from edgekit.export.formats import FileFacts
 from edgekit.export.operators import OperatorTable
-from edgekit.export.samples import Samples
+from edgekit.export.samples import Samples, calibration_warnings
 from edgekit.export.stage import export_run
 from edgekit.registry import SCHEMES
 
@@ -95,6 +95,18 @@ def test_network_that_gives_nan(run):
 def test_settings_of_the_export_section_can_be_changed(run):
     (document,) = export_run(run, ["tflite-int8"], settings={"export.calibration.images": 7})
     assert document["calibration"]["images"] == 7
+    assert sorted(document["calibration"]["per_class"]) == [2, 2, 3]
+    assert document["calibration"]["warnings"] == ["calibrated on 7 images only: 50 or more are advised"]
+
+
+def test_calibration_on_copies_of_one_picture_is_refused():
+    rows = [DatasetRow(f"{n}.png", name, "train", "") for n, name in enumerate("abab")]
+    dataset = Dataset.from_rows(rows, Path("images"), "x", "abc")
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), np.uint8).repeat(4, axis=0)
+    with pytest.raises(InputError, match="all 4 calibration images are the same picture"):
+        calibration_warnings(Samples("train", dataset, np.arange(4), pixels, 0))
+    pixels[0] = 0
+    assert "no calibration image shows c" in calibration_warnings(Samples("train", dataset, np.arange(4), pixels, 0))
 
 
 @pytest.mark.parametrize(
