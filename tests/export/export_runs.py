@@ -28,7 +28,7 @@ def make_run(path: Path, backbone: str, *, alpha: float = 1.0, steps: int = 0) -
             "data": {"path": str(path / "images"), "image_size": SIDE},
             "model": {"backbone": backbone, "alpha": alpha, "weights": "none"},
             "train": {"strategy": "from-scratch"},
-            "export": {"calibration": {"images": 30}, "parity_images": 21},
+            "export": {"calibration": {"images": 51}, "parity_images": 21},
         },
         "test",
     )

@@ -20,7 +20,7 @@ from edgekit.export.stage import export_run
 from edgekit.registry import BACKBONES, SCHEMES
 
 LABELS = list(COLOURS)
-CALIBRATION = {"images": 30, "seed": 0, "split": "train"}
+CALIBRATION = {"images": 51, "seed": 0, "split": "train"}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ class TestEveryScheme:
         assert (facts["status"], facts["problems"]) == ("ok", [])
         if key.endswith("int8"):
             assert {k: facts["calibration"][k] for k in ("images", "seed", "split")} == CALIBRATION
-            assert facts["calibration"]["per_class"] == [10, 10, 10]
+            assert facts["calibration"]["per_class"] == [17, 17, 17]
         else:
             assert facts["calibration"] is None
 
