@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from common import images_in, ratio_of, ratio_text, run_program, show, subset, told, write_result
+from common import images_in, ratio_of, ratio_text, run_program, show, subset, told, tutorial_parser, write_result
 
 from edgekit.errors import EdgekitError
 from edgekit.registry import BACKBONES
@@ -111,17 +111,7 @@ def report(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
-    parser.add_argument("--backbone", choices=BACKBONES, default="mobilenetv2")
-    parser.add_argument("--weights", default="none", help="none or a Keras weights file of the backbone")
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--limit", type=int, help="training images per class; as many test images")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--augment-in", choices=["model", "map"], default="model", help="where the tutorial augments")
-    parser.add_argument("--tutorial-cache", action="store_true", help="let the tutorial keep decoded images in memory")
-    parser.add_argument("--out", type=Path, help="write the raw times and the ratios as JSON")
+    parser = tutorial_parser(__doc__, epochs=10, epochs_help="of every program")
     arguments = parser.parse_args()
     settings = {key: value if not isinstance(value, Path) else value.name for key, value in vars(arguments).items()}
     try:

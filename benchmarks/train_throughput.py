@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from common import images_in, ratio_of, ratio_text, run_program, show, subset, told, write_result
+from common import images_in, ratio_of, ratio_text, run_program, show, subset, told, tutorial_parser, write_result
 
 from edgekit.errors import EdgekitError
 from edgekit.registry import BACKBONES
@@ -108,18 +108,8 @@ def report(results: dict[str, list[dict[str, Any]]], n_images: int) -> dict[str,
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
-    parser.add_argument("--backbone", choices=BACKBONES, default="mobilenetv2")
-    parser.add_argument("--weights", default="none", help="none or a Keras weights file of the backbone")
-    parser.add_argument("--image-size", type=int, default=224)
+    parser = tutorial_parser(__doc__, epochs=3, epochs_help="the first is not counted")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--limit", type=int, help="training images per class")
-    parser.add_argument("--epochs", type=int, default=3, help="the first is not counted")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--augment-in", choices=["model", "map"], default="model", help="where the tutorial augments")
-    parser.add_argument("--tutorial-cache", action="store_true", help="let the tutorial keep decoded images in memory")
-    parser.add_argument("--out", type=Path, help="write the raw times and the ratio as JSON")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
         parser.error("--epochs must be at least 2: the first is not counted")
