@@ -13,6 +13,7 @@ from edgekit.artifacts import RunFolder, read_dataset_csv
 from edgekit.bench.candidates import Candidate
 from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.opening import open_run_dataset
+from edgekit.data.splits import stratified_choice
 from edgekit.errors import InputError
 from edgekit.progress import Progress
 
@@ -77,7 +78,7 @@ def _of_run(candidate: Candidate, data: Path | None, limit: int | None, progress
             hint=f"export again: edgekit export {run.path}",
         )
     opened = open_run_dataset(rows, data or dataset["root"], classes, dataset["name"], progress=progress)
-    chosen = choose(opened.labels, limit)
+    chosen = _chosen(opened.labels, limit)
     return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], classes)
 
 
@@ -101,18 +102,9 @@ def _of_folder(candidate: Candidate, data: Path, limit: int | None) -> ImageSet:
         )
     pairs = sorted((file, candidate.labels.index(name)) for name, files in folders.items() for file in files)
     labels = np.array([label for _, label in pairs], np.int32)
-    chosen = choose(labels, limit)
+    chosen = _chosen(labels, limit)
     return ImageSet(scan.root, tuple(pairs[i][0] for i in chosen), labels[chosen], candidate.labels)
 
 
-def choose(labels: NDArray[np.int32], limit: int | None) -> NDArray[np.int64]:
-    """Ascending positions of at most ``limit`` images, every class in proportion (largest remainder), seeded."""
-    if limit is None or limit >= len(labels):
-        return np.arange(len(labels))
-    present, counts = np.unique(labels, return_counts=True)
-    shares = limit * counts / len(labels)
-    quota = np.floor(shares).astype(np.int64)
-    quota[np.argsort(quota - shares, kind="stable")[: limit - int(quota.sum())]] += 1
-    random = np.random.default_rng(SEED)
-    picks = [random.permutation(np.flatnonzero(labels == label))[:n] for label, n in zip(present, quota)]
-    return np.sort(np.concatenate(picks))
+def _chosen(labels: NDArray[np.int32], limit: int | None) -> NDArray[np.int64]:
+    return stratified_choice(labels, len(labels) if limit is None else limit, SEED)

@@ -2,7 +2,7 @@
 
 Every image gets a rank from a hash of (seed, purpose, its own content), so the outcome depends neither on file names
 nor on the platform's random numbers, and images with the same bytes have the same rank: they are never put on
-both sides of a split.
+both sides of a split. :func:`stratified_choice` takes a sample of images that are already shared out.
 """
 
 from __future__ import annotations
@@ -60,3 +60,22 @@ def at_most(labels: Labels, contents: Sequence[str], per_class: int, seed: int) 
 
 def _rank(content: str, seed: int, purpose: str) -> bytes:
     return hashlib.sha256(f"{seed}/{purpose}/{content}".encode()).digest()
+
+
+def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int64]:
+    """Positions (ascending) of ``count`` of N images, each class with its share of them; all where N is smaller.
+
+    Shares are rounded by largest remainder, so the number is exact.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = sizes * (count / len(labels))
+    shares = np.floor(exact).astype(np.int64)
+    largest = np.argsort(shares - exact, kind="stable")[: count - int(shares.sum())]
+    shares[largest] += 1
+    chosen = [
+        generator.permutation(np.flatnonzero(labels == label))[:share] for label, share in zip(classes, shares.tolist())
+    ]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)

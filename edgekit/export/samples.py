@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgekit.artifacts import RunFolder, read_dataset_csv
 from edgekit.data.dataset import Dataset
 from edgekit.data.opening import listing, open_run_dataset
+from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
 from edgekit.errors import InputError
 from edgekit.progress import Progress
@@ -82,25 +83,6 @@ def calibration_warnings(samples: Samples) -> list[str]:
         names = ", ".join(samples.dataset.classes[i] for i in sorted(missing))
         warnings.append(f"no calibration image shows {names}")
     return warnings
-
-
-def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int64]:
-    """Positions (ascending) of ``count`` of N images, each class with its share of them; all where N is smaller.
-
-    Shares are rounded by largest remainder, so the number is exact.
-    """
-    if count >= len(labels):
-        return np.arange(len(labels), dtype=np.int64)
-    generator = np.random.default_rng(seed)
-    classes, sizes = np.unique(labels, return_counts=True)
-    exact = sizes * (count / len(labels))
-    shares = np.floor(exact).astype(np.int64)
-    largest = np.argsort(shares - exact, kind="stable")[: count - int(shares.sum())]
-    shares[largest] += 1
-    chosen = [
-        generator.permutation(np.flatnonzero(labels == label))[:share] for label, share in zip(classes, shares.tolist())
-    ]
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def _draw(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:

@@ -70,9 +70,9 @@ def export_run(
     schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
     _need_tools({scheme.format for scheme in schemes})
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
-    notes = calibration_warnings(calibration) if any(scheme.calibrated for scheme in schemes) else []
-    for note in notes:
-        progress.warn(note)
+    calibrated = _calibration(calibration) if any(scheme.calibrated for scheme in schemes) else None
+    for warning in calibrated["warnings"] if calibrated else []:
+        progress.warn(warning)
     prepare_keras(need_tensorflow=any(scheme.format == "tflite" for scheme in schemes))
     network = load_network(run, document)
     facts = _file_facts(document, recipe, network.labels, network.image_size)
@@ -86,7 +86,7 @@ def export_run(
             bar.note(scheme.key)
             if scheme.format not in makers:
                 makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts)
-            documents.append(_export(run, scheme, makers[scheme.format], reference, calibration, common))
+            documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common))
             bar.advance()
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
@@ -121,7 +121,7 @@ def _export(
     scheme: Scheme,
     maker: Maker,
     reference: Reference,
-    calibration: Samples,
+    calibrated: dict[str, Any] | None,
     common: dict[str, Any],
 ) -> dict[str, Any]:
     """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
@@ -146,7 +146,7 @@ def _export(
         **checked,
         "converter": {"name": name, "version": version},
         **({"opset": opset} if (opset := maker.opset()) is not None else {}),
-        "calibration": _calibration(calibration) if scheme.calibrated else None,
+        "calibration": calibrated if scheme.calibrated else None,
         "seconds": seconds,
         "timing": {"convert_seconds": convert_seconds, "check_seconds": seconds - convert_seconds},
         "peak_rss_bytes": peak_bytes(),

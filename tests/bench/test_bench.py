@@ -15,7 +15,6 @@ from PIL import Image
 
 from edgekit.artifacts import DatasetRow, RunFolder, gzip_size, sha256_file, write_dataset_csv, write_json
 from edgekit.bench.candidates import ForeignOptions
-from edgekit.bench.evaluation import choose
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.bench.session import BenchOptions, bench
 from edgekit.cli.app import main
@@ -251,15 +250,6 @@ def test_a_document_of_a_newer_edgekit_is_refused(tmp_path):
     write_json(path, {"latency": []})
     with pytest.raises(InputError, match="not a bench result"):
         BenchResult.read(path)
-
-
-def test_fewer_images_keep_the_proportions():
-    labels = np.repeat(np.array([0, 1, 2], np.int32), (60, 30, 10))
-    chosen = choose(labels, 20)
-    assert np.bincount(labels[chosen]).tolist() == [12, 6, 2]
-    assert (chosen == choose(labels, 20)).all()
-    assert len(choose(labels, 7)) == 7
-    assert choose(labels, None).tolist() == list(range(100))
 
 
 def test_gzip_size_is_that_of_gzip(tmp_path):

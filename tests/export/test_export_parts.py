@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from edgekit.cli.export import choose_keys
+from edgekit.data.splits import stratified_choice
 from edgekit.errors import EdgekitError, InputError
 from edgekit.export.calibration import full_range, with_ranges
 from edgekit.export.flatbuffer import unpack
 from edgekit.export.onnx_layers import LAYERS, build_onnx
 from edgekit.export.parity import compare
-from edgekit.export.samples import stratified_choice
 
 
 class TestStratifiedChoice:
