@@ -223,6 +223,10 @@ class Export(Section):
     """At most so many validation images on which every file is compared with the Keras model."""
     max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
     """Points of accuracy that a file with smaller numbers than fp32 may lose on them; ``null``: any."""
+    sensitivity: bool = False
+    """Rank the layers by what quantizing each alone does to the answers (int8 files; minutes)."""
+    repair: bool = False
+    """Keep the costliest layers of an int8 file in float where it loses more than ``max_drop``."""
 
     @field_validator("files")
     @classmethod

@@ -34,6 +34,15 @@ def export(
             show_default=False,
         ),
     ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Where an int8 file loses more than that: keep its costliest layers in float until not."
+        ),
+    ] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Rank the layers by what int8 costs in each (minutes).")
+    ] = False,
     data: DataOption = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
@@ -62,6 +71,7 @@ def export(
     changes = dict(parse_setting(text) for text in settings or [])
     if max_drop is not None:
         changes["export.max_drop"] = max_drop
+    changes |= {f"export.{name}": True for name, given in (("repair", repair), ("sensitivity", sensitivity)) if given}
     flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8}
     named = export_recipe(folder, changes).export.files
     keys = choose_keys(file_format, [name for name, given in flags.items() if given], named)

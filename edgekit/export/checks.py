@@ -32,8 +32,13 @@ class Reference:
     """Largest share of the images that a file with smaller numbers may lose; None: it is not judged."""
 
 
-def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Reference) -> dict[str, Any]:
-    """Run the file on the parity images, save golden and parity files beside it, and say what was found."""
+def check_file(
+    path: Path, scheme: Scheme, table: OperatorTable, reference: Reference, *, mixed: bool = False
+) -> dict[str, Any]:
+    """Run the file on the parity images, save golden and parity files beside it, and say what was found.
+
+    ``mixed``: a repair left layers in float on purpose.
+    """
     comparison = Comparison({"n_images": 0})
     tensors: dict[str, Any] = {"input": None, "output": None}
     golden, gate = None, None
@@ -53,7 +58,7 @@ def check_file(path: Path, scheme: Scheme, table: OperatorTable, reference: Refe
                 comparison.problems.append(gate.sentence())
             elif gate.verdict == UNDECIDED:
                 comparison.warnings.append(f"{gate.sentence()}; too few to call it worse")
-    if scheme.key == "tflite-int8" and not table.integer_only:
+    if scheme.key == "tflite-int8" and not table.integer_only and not mixed:
         comparison.problems.append(f"float operators are left: {', '.join(table.floats)}")
     return {
         "size_bytes": path.stat().st_size,

@@ -40,6 +40,12 @@ class Maker(Protocol):
     def operators(self, content: bytes) -> OperatorTable:
         """What a file consists of."""
 
+    def quantizable(self) -> list[str]:
+        """The Keras layers that int8 quantizes, in the network's order."""
+
+    def mixed(self, floats: frozenset[str]) -> bytes:
+        """The int8 file in which the layers ``floats`` compute in float."""
+
 
 MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts], Maker]
 """Network, calibration images uint8 (N, H, W, 3), facts."""

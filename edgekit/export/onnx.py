@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from edgekit.export.formats import FileFacts, installed_version, signature
 from edgekit.export.inference import TrainedNetwork
 from edgekit.export.onnx_layers import INPUT, OPSET, build_onnx
 from edgekit.export.operators import OperatorTable, onnx_operators
+
+SCALING = "scaling"
+"""The layer in front of the backbone; its few numbers stay in float."""
 
 LEFT_AS_FLOAT = ("Transpose", "Cast", "Softmax")
 """Moving bytes needs no quantization, and a softmax of 8-bit probabilities would lose the small ones."""
@@ -35,9 +39,11 @@ class OnnxMaker:
 
     def make(self, scheme: str) -> bytes:
         """The file of ``scheme``: ``fp32`` or ``int8``."""
+        return self._finished(self._float32 if scheme == "fp32" else self._int8())
+
+    def _finished(self, model: Any) -> bytes:
         import onnx
 
-        model = self._float32 if scheme == "fp32" else self._int8()
         properties = {"labels": json.dumps(self._facts.labels), "edgekit": json.dumps(signature(self._facts))}
         onnx.helper.set_model_props(model, properties)
         model.producer_name, model.producer_version = "edgekit", __version__
@@ -59,31 +65,75 @@ class OnnxMaker:
     def _float32(self) -> Any:
         return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
 
-    def _int8(self) -> Any:
-        """Static QDQ: uint8 activations by minimum and maximum, int8 weights per channel.
+    def quantizable(self) -> list[str]:
+        # Activations are taken into the quantization of what stands before them.
+        left = {*LEFT_AS_FLOAT, "Clip", "Relu"}
+        names = [_layer(node) for node in self._float32.graph.node if node.op_type not in left]
+        return [name for name in dict.fromkeys(names) if name != SCALING]
 
-        uint8 activations with int8 weights are the fast pair on x86 with VNNI. ONNX Runtime's preprocessing is left
-        out: shape inference is in ``quantize_static`` too, and there is nothing left to fuse in this graph.
+    def mixed(self, floats: frozenset[str]) -> bytes:
+        return self._finished(self._int8(floats))
+
+    @cached_property
+    def _ranges(self) -> Any:
+        """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
+        import onnx
+        from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
+            source = Path(folder) / "fp32.onnx"
+            onnx.save_model(self._float32, source)
+            calibrator = create_calibrator(
+                source,
+                _quantized_types(),
+                augmented_model_path=str(Path(folder) / "augmented.onnx"),
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+            calibrator.collect_data(_reader(self._calibration))
+            return calibrator.compute_data()
+
+    def _int8(self, floats: frozenset[str] = frozenset()) -> Any:
+        """Static QDQ but for the layers ``floats``: uint8 activations by minimum and maximum, int8 weights per channel.
+
+        uint8 activations with int8 weights are the fast pair on x86 with VNNI. What ``quantize_static`` does, with a
+        calibration that is done once however many layers are tried in float. ONNX Runtime's preprocessing is left
+        out: there is nothing left to fuse in this graph.
         """
         import onnx
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+        from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
-        scaling = [node.name for node in self._float32.graph.node if node.name.startswith("scaling/")]
-        others = [node.name for node in self._float32.graph.node if node.op_type in LEFT_AS_FLOAT]
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
-            source, result = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
-            onnx.save_model(self._float32, source)
-            quantize_static(
-                source,
-                result,
-                _reader(self._calibration),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=[*scaling, *others],
+        nodes = self._float32.graph.node
+        excluded = [n.name for n in nodes if n.op_type in LEFT_AS_FLOAT or _layer(n) in {SCALING, *floats}]
+        with _quiet_logging():
+            quantizer = QDQQuantizer(
+                save_and_reload_model_with_shape_infer(self._float32),
+                True,  # per channel
+                False,  # reduce range
+                QuantType.QInt8,
+                QuantType.QUInt8,
+                deepcopy(self._ranges),  # the quantizer changes them
+                [],
+                excluded,
+                _quantized_types(),
+                {},
             )
-            return onnx.load_model(result)
+            quantizer.quantize_model()
+        model: onnx.ModelProto = quantizer.model.model
+        return model
+
+
+def _layer(node: Any) -> str:
+    """The Keras layer that a node belongs to; what moves bytes around the input belongs to ``input``."""
+    return str(node.name).split("/")[0]
+
+
+def _quantized_types() -> list[str]:
+    """Every operator that ONNX Runtime can quantize."""
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    return sorted({*QLinearOpsRegistry, *QDQRegistry})
 
 
 def _reader(pixels: NDArray[np.uint8]) -> Any:

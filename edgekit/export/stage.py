@@ -25,6 +25,7 @@ from edgekit.errors import CheckFailed, InputError
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
+from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
@@ -86,7 +87,8 @@ def export_run(
             bar.note(scheme.key)
             if scheme.format not in makers:
                 makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts)
-            documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common))
+            mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
+            documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common, mending))
             bar.advance()
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
@@ -123,6 +125,7 @@ def _export(
     reference: Reference,
     calibrated: dict[str, Any] | None,
     common: dict[str, Any],
+    mending: Mending,
 ) -> dict[str, Any]:
     """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
     started = time.perf_counter()
@@ -136,6 +139,8 @@ def _export(
             gzip_bytes = pool.submit(gzip_size, path)
             checked = check_file(path, scheme, maker.operators(content), reference)
             checked["gzip_bytes"] = gzip_bytes.result()
+        if scheme.calibrated:
+            checked |= mending.mend(path, scheme, content, checked, reference)
     seconds = time.perf_counter() - started
     name, version = maker.converter(scheme.name)
     document = {

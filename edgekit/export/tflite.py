@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
@@ -79,8 +80,12 @@ class TFLiteMaker:
         with quiet_native_output():
             return bytes(converter.convert())
 
-    def _int8(self) -> bytes:
-        """Quantize the converted file; input and output uint8.
+    @cached_property
+    def _ranged(self) -> bytes:
+        return with_ranges(self._converted, full_range(self._calibration))
+
+    def _int8(self, floats: frozenset[str] = frozenset()) -> bytes:
+        """Quantize the converted file but for the layers ``floats``; input and output uint8.
 
         ``TFLiteConverter.convert`` with a representative dataset ends in the same quantizer, after a conversion of its
         own, which the fp32 file has already paid for, and a slower calibration.
@@ -88,15 +93,48 @@ class TFLiteMaker:
         import tensorflow as tf
         from tensorflow.lite.python.convert import mlir_quantize
 
+        excluded = [name for layer in floats for name in self._layers[layer]]
         with quiet_native_output():
             return bytes(
                 mlir_quantize(
-                    with_ranges(self._converted, full_range(self._calibration)),
+                    self._ranged,
                     input_data_type=tf.uint8,
                     output_data_type=tf.uint8,
                     disable_per_channel_for_dense_layers=False,
+                    denylisted_nodes=excluded or None,
                 )
             )
+
+    def quantizable(self) -> list[str]:
+        return list(self._layers)
+
+    def mixed(self, floats: frozenset[str]) -> bytes:
+        return finish(self._int8(floats), self._facts)
+
+    @cached_property
+    def _layers(self) -> dict[str, list[str]]:
+        """Keras layers in the network's order, and what the quantizer calls their operators: their outputs."""
+        found: dict[str, list[str]] = {}
+        layers = {layer.name: hasattr(layer, "kernel") for layer in self._network.keras_model.layers}
+        graph = unpack(self._converted).subgraphs[0]
+        for operator in graph.operators:
+            name = graph.tensors[int(operator.outputs[0])].name.decode()
+            owner = _owner(name, layers)
+            if owner is not None:
+                found.setdefault(owner, []).append(name)
+        return found
+
+
+def _owner(name: str, layers: dict[str, bool]) -> str | None:
+    """The layer that an operator is: ``name`` lists the operations that were fused into it.
+
+    ``layers`` says of each whether it has a kernel; such a one gives its name to what is fused with it.
+    """
+    parts = [part.split("/")[0] for part in name.split(";")]
+    # Keras numbers the operations of a second call of the network.
+    known = [p if p in layers else re.sub(r"_\d+$", "", p) for p in parts]
+    known = [part for part in known if part in layers]
+    return next((part for part in known if layers[part]), known[0] if known else None)
 
 
 def finish(content: bytes, facts: FileFacts) -> bytes:

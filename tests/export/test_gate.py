@@ -104,3 +104,24 @@ def test_more_may_be_allowed(saturated):
     (export,) = json.loads(done.stdout)["exports"]
     assert export["gate"]["verdict"] == "held"
     assert export["gate"]["max_drop_points"] == 100
+
+
+@pytest.mark.parametrize("file_format", ["tflite", "onnx"])
+def test_repair_brings_it_back(saturated, file_format):
+    done = edgekit("export", str(saturated.path), "--format", file_format, "--int8", "--repair", "--json")
+    assert done.returncode == 0, done.stderr
+    (export,) = json.loads(done.stdout)["exports"]
+    assert export["status"] == "ok"
+    assert export["gate"]["verdict"] == "held"
+    made = export["repair"]
+    assert made["held"]
+    # The layer that gives the large feature, or the one that takes it.
+    assert {"block_16_project", "Conv_1"} & set(made["kept_in_float"])
+    assert 0 < len(made["kept_in_float"]) < made["n_layers"] / 4
+    assert made["trials"][0]["kept"] == 1
+    assert made["size_bytes"] == saturated.export(f"{file_format}-int8").model().stat().st_size
+    assert made["size_bytes"] > made["size_bytes_before"]
+    assert made["latency_ratio"]["ci95"][0] <= made["latency_ratio"]["median"] <= made["latency_ratio"]["ci95"][1]
+    ranked = [cost["divergence_nats"] for cost in export["sensitivity"]]
+    assert ranked == sorted(ranked, reverse=True)
+    assert ranked[0] > 20 * np.median(ranked)
