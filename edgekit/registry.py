@@ -117,6 +117,8 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
         Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 input"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
+        Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; ONNX Runtime computes in fp32 on a CPU"),
+        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized while running"),
         Scheme("onnx", "int8", ".onnx", True, "8-bit weights per channel and activations, QDQ"),
     )
 }

@@ -250,6 +250,19 @@ def worth_text(entry: dict[str, Any]) -> str:
     return f"{entry['reason']} with {threads}: {entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
 
 
+def repair_text(repair: dict[str, Any]) -> str:
+    """What a repair kept in float and what that cost; the ``repair`` of ``export.json`` in a sentence."""
+    kept, ratio = list(repair["kept_in_float"]), repair["latency_ratio"]
+    names = ", ".join(kept[:4]) + (f" and {len(kept) - 4} more" if len(kept) > 4 else "")
+    more = (repair["size_bytes"] - repair["size_bytes_before"]) / 1e6
+    low, high = ratio["ci95"]
+    verdict = "" if repair["held"] else "; the accuracy gate still does not hold"
+    return (
+        f"{len(kept)} of {repair['n_layers']} layers compute in float ({names}): {more:+.2f} MB, "
+        f"{ratio['median']:.2f} times as long a run (95% interval {low:.2f} to {high:.2f}){verdict}"
+    )
+
+
 def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:
     """What `edgekit bench --json` prints. ``noise_floor`` is by thread count."""
     floors = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from edgekit.cli.output import Output, table
 from edgekit.errors import CheckFailed, InputError
 from edgekit.registry import FORMATS, SCHEMES
 
+LAYERS_SHOWN = 8
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
@@ -19,8 +22,8 @@ def export(
         str, typer.Option("--format", help=f"{' | '.join(FORMATS)} | all", metavar="FORMAT")
     ] = "all",
     fp32: Annotated[bool, typer.Option("--fp32", help="32-bit floats.")] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="16-bit float weights (TFLite).")] = False,
-    dynamic: Annotated[bool, typer.Option("--dynamic", help="8-bit weights, float activations (TFLite).")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="16-bit float weights.")] = False,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="8-bit weights, float activations.")] = False,
     int8: Annotated[
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
     ] = False,
@@ -53,7 +56,8 @@ def export(
     Without --fp32, --fp16, --dynamic or --int8: the files that the run's recipe names. All files take RGB pixels,
     uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
     (export.json) and a few inputs and outputs to test a device with (golden.npz). A file that loses more accuracy
-    than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --data says
+    than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --repair ranks
+    the layers by what int8 costs in each and keeps as few in float as it takes (minutes). --data says
     where the run's images are now, if they have moved; --set changes the recipe's export section for this export.
 
     \b
@@ -61,6 +65,7 @@ def export(
       edgekit export runs/mri
       edgekit export runs/mri --format tflite --fp16 --int8
       edgekit export runs/mri --int8 --set export.calibration.images=500
+      edgekit export runs/mri --int8 --max-drop 0.5 --repair
     """
     from edgekit.artifacts import RunFolder
     from edgekit.export.stage import export_recipe, export_run
@@ -106,6 +111,23 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
 
 
 def _summary(documents: list[dict[str, Any]]) -> str:
+    """The table of the files, what was repaired, and the costliest layers where they were ranked."""
+    from edgekit.results import repair_text
+
+    parts = [_files(documents)]
+    for document in documents:
+        name = f"{document['format']}-{document['scheme']}"
+        if document.get("repair"):
+            parts.append(textwrap.fill(f"{name} was repaired: {repair_text(document['repair'])}", 80))
+        if document.get("sensitivity"):
+            ranked = document["sensitivity"][:LAYERS_SHOWN]
+            rows = [[c["layer"], f"{c['divergence_nats']:.4f}", f"{100 * c['agreement']:.1f}"] for c in ranked]
+            layers = table(["layer quantized alone", "divergence (nats)", "same answer %"], rows, right=(1, 2))
+            parts.append(f"{name}, the costliest of {len(document['sensitivity'])} layers:\n{layers}")
+    return "\n\n".join(parts)
+
+
+def _files(documents: list[dict[str, Any]]) -> str:
     rows = [_row(document) for document in documents]
     headers = ["file", "MB", "gzip MB", "same answer", "drop pt", "floats left", "seconds", "check"]
     return table(headers, rows, right=(1, 2, 3, 4, 5, 6))

@@ -38,8 +38,9 @@ class OnnxMaker:
         self._facts = facts
 
     def make(self, scheme: str) -> bytes:
-        """The file of ``scheme``: ``fp32`` or ``int8``."""
-        return self._finished(self._float32 if scheme == "fp32" else self._int8())
+        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic`` or ``int8``."""
+        made = {"fp32": lambda: self._float32, "fp16": self._float16, "dynamic": self._dynamic, "int8": self._int8}
+        return self._finished(made[scheme]())
 
     def _finished(self, model: Any) -> bytes:
         import onnx
@@ -48,13 +49,14 @@ class OnnxMaker:
         onnx.helper.set_model_props(model, properties)
         model.producer_name, model.producer_version = "edgekit", __version__
         model.doc_string = f"{self._facts.title}: image classifier of {len(self._facts.labels)} classes"
+        onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString())
 
     def opset(self) -> int | None:
         return OPSET
 
     def converter(self, scheme: str) -> tuple[str, str]:
-        if scheme == "int8":
+        if scheme != "fp32":
             return "onnxruntime", installed_version("onnxruntime")
         return "edgekit", __version__
 
@@ -64,6 +66,25 @@ class OnnxMaker:
     @cached_property
     def _float32(self) -> Any:
         return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
+
+    def _float16(self) -> Any:
+        """Weights and computation in 16-bit floats behind the scaling; what goes in and out stays as it is."""
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        scaling = [node.name for node in self._float32.graph.node if _layer(node) in (SCALING, "input")]
+        return convert_float_to_float16(deepcopy(self._float32), keep_io_types=True, node_block_list=scaling)
+
+    def _dynamic(self) -> Any:
+        """8-bit weights; the range of every activation is taken while running."""
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
+            source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
+            onnx.save_model(self._float32, source)
+            # ONNX Runtime's ConvInteger takes one scale for the whole kernel, and uint8 weights only where it is fast.
+            quantize_dynamic(source, result, weight_type=QuantType.QUInt8)
+            return onnx.load_model(result)
 
     def quantizable(self) -> list[str]:
         # Activations are taken into the quantization of what stands before them.

@@ -18,6 +18,7 @@ from edgekit.report import words
 from edgekit.report.content import Report, Reported
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
+from edgekit.report.layers import layer_views
 from edgekit.report.notes import environment
 from edgekit.report.reading import RunData
 from edgekit.report.rows import Candidate, Score, model_title, run_score
@@ -79,6 +80,7 @@ def render(report: Report) -> str:
         latency_digits=words.digits_for(t.p50 for c in report.candidates for t in c.timings),
         largest=max((c.size_bytes for c in report.candidates if c.size_bytes), default=1),
         bars=_bars(report.candidates),
+        layers=layer_views(report.candidates),
         plots=list(_plots(report)),
         runs=[_run_view(report, run, i) for i, run in enumerate(report.runs, 1)],
         fold_runs=len(report.runs) > OPEN_RUNS,

@@ -120,7 +120,7 @@ class Candidate:
     def not_integer(self) -> bool:
         """A TFLite int8 file in which float operators are left; QDQ ONNX keeps its first and last ones by design."""
         kind = (self.export.get("format"), self.export.get("scheme"))
-        return kind == ("tflite", "int8") and self.export.get("integer_only") is False
+        return kind == ("tflite", "int8") and self.export.get("integer_only") is False and not self.export.get("repair")
 
     @property
     def float_operators(self) -> str | None:

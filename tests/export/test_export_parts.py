@@ -220,7 +220,7 @@ class TestChooseKeys:
             ("all", [], ["tflite-int8", "onnx-fp32"]),
             ("tflite", [], ["tflite-int8"]),
             ("all", ["int8"], ["tflite-int8", "onnx-int8"]),
-            ("all", ["fp16"], ["tflite-fp16"]),
+            ("all", ["fp16"], ["tflite-fp16", "onnx-fp16"]),
             ("onnx", ["int8", "fp32"], ["onnx-fp32", "onnx-int8"]),
         ],
     )
@@ -228,9 +228,9 @@ class TestChooseKeys:
         assert choose_keys(file_format, schemes, self.NAMED) == keys
 
     def test_format_without_that_scheme(self):
-        with pytest.raises(InputError, match="onnx has no fp16 files") as error:
-            choose_keys("onnx", ["fp16"], self.NAMED)
-        assert "fp32, int8" in str(error.value)
+        with pytest.raises(InputError, match="onnx has no int4 files") as error:
+            choose_keys("onnx", ["int4"], self.NAMED)
+        assert "fp32, fp16, dynamic, int8" in str(error.value)
 
     def test_unknown_format(self):
         with pytest.raises(InputError, match="no format is called 'coreml'"):

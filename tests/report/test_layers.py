@@ -1,0 +1,48 @@
+"""The ranking of layers and a repair, as the report shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from report_factory import two_run_study
+
+from edgekit.report.stage import build_report
+from edgekit.results import repair_text
+
+REPAIR = {
+    "held": True,
+    "kept_in_float": ["Conv_1", "block_16_project"],
+    "n_layers": 66,
+    "size_bytes_before": 2_900_000,
+    "size_bytes": 4_100_000,
+    "latency_ratio": {"median": 1.25, "ci95": [1.21, 1.3], "threads": 1},
+    "trials": [],
+}
+RANKED = [
+    {"layer": "Conv_1", "divergence_nats": 0.8, "agreement": 0.5},
+    {"layer": "block_16_project", "divergence_nats": 0.4, "agreement": 0.75},
+    {"layer": "Conv1", "divergence_nats": 0.001, "agreement": 1.0},
+]
+
+
+def test_sentence() -> None:
+    assert repair_text(REPAIR) == (
+        "2 of 66 layers compute in float (Conv_1, block_16_project): +1.20 MB, "
+        "1.25 times as long a run (95% interval 1.21 to 1.30)"
+    )
+    assert repair_text({**REPAIR, "held": False}).endswith("; the accuracy gate still does not hold")
+
+
+def test_the_page_shows_ranking_and_repair(tmp_path: Path) -> None:
+    study = two_run_study(tmp_path / "brain")
+    file = next(study.glob("runs/*/exports/tflite-int8/export.json"))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "sensitivity": RANKED, "repair": REPAIR}))
+    build_report(study)
+    page = (study / "report" / "report.html").read_text(encoding="utf-8")
+    assert page.count("Layers of") == 1
+    assert "2 of 66 layers compute in float" in page
+    ranking = page[page.index("Layers of") :]
+    assert ranking.index("<code>Conv_1</code>") < ranking.index("<code>Conv1</code>")
+    assert "width: 50.00%" in ranking
+    assert ranking.count(">in float<") == 2
