@@ -16,6 +16,8 @@ from edgekit.registry import BACKBONES, SCHEMES, get_backbone
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+StageName = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+"""Each strategy ends with the stage of its name; ``fine-tuning`` begins with ``feature-extraction``."""
 
 
 class Section(BaseModel):
@@ -112,6 +114,51 @@ class Augment(Section):
         return self.flip != "none" or any((self.rotation, self.zoom, self.shift, self.brightness, self.contrast))
 
 
+class MixUp(Section):
+    """Two images laid over each other, their labels mixed in the same ratio (Zhang et al. 2018)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of a batch to be mixed this way."""
+    alpha: Annotated[float, Field(gt=0)] = 0.2
+    """The ratio is drawn from Beta(alpha, alpha) for each pair: small values leave most of one of the two images."""
+
+
+class CutMix(Section):
+    """A box of one image pasted into another, their labels mixed by its area (Yun et al. 2019)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of a batch to be mixed this way."""
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """The area is drawn from Beta(alpha, alpha) for each pair: 1 is uniform."""
+
+
+class Mix(Section):
+    """Training on mixed pairs of images. A batch is mixed by one of the two, or by none."""
+
+    mixup: MixUp = MixUp()
+    cutmix: CutMix = CutMix()
+    stages: Annotated[list[StageName], Field(min_length=1)] = ["feature-extraction", "fine-tuning", "from-scratch"]
+    """Where images are mixed. In ``feature-extraction`` every epoch goes through the frozen backbone again."""
+    off_last_epochs: Annotated[int, Field(ge=0)] = 0
+    """So many epochs at the end of a stage (of its ``epochs``, not of those early stopping leaves) train unmixed."""
+
+    @property
+    def active(self) -> bool:
+        return self.mixup.probability > 0 or self.cutmix.probability > 0
+
+    def active_in(self, stage: str) -> bool:
+        """Whether the stage of this name mixes images."""
+        return self.active and stage in self.stages
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Mix:
+        if (together := self.mixup.probability + self.cutmix.probability) > 1 + 1e-9:
+            raise ValueError(
+                f"a batch is mixed by mixup or by cutmix: their probabilities are at most 1 together, not {together:g}"
+            )
+        return self
+
+
 class Stage(Section):
     """One stage of training."""
 
@@ -200,11 +247,40 @@ class Train(Section):
     start_from: str | None = None
     """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
+    mix: Mix = Mix()
     feature_extraction: FeatureExtraction = FeatureExtraction()
     fine_tuning: FineTuning = FineTuning()
     from_scratch: FromScratch = FromScratch()
     early_stopping: EarlyStopping = EarlyStopping()
     reduce_lr: ReduceLR = ReduceLR()
+
+    def stages(self) -> dict[StageName, Stage]:
+        """The stages of the strategy, in their order."""
+        if self.strategy == "from-scratch":
+            return {"from-scratch": self.from_scratch}
+        stages: dict[StageName, Stage] = {"feature-extraction": self.feature_extraction}
+        if self.strategy == "fine-tuning":
+            stages["fine-tuning"] = self.fine_tuning
+        return stages
+
+    @model_validator(mode="after")
+    def _mixing_is_possible(self) -> Train:
+        mixed = {name: stage for name, stage in self.stages().items() if self.mix.active_in(name)}
+        if "feature-extraction" in mixed and self.feature_extraction.views is not None:
+            raise ValueError(
+                "feature_extraction.views keeps the features of single images, and mix pairs their pixels: give "
+                "feature_extraction.views null (every epoch goes through the backbone), or leave feature-extraction "
+                "out of mix.stages"
+            )
+        if mixed and self.batch_size == 1:
+            raise ValueError("mix pairs the images of a batch: batch_size has to be at least 2")
+        for name, stage in mixed.items():
+            if self.mix.off_last_epochs >= stage.epochs:
+                raise ValueError(
+                    f"mix.off_last_epochs {self.mix.off_last_epochs} leaves none of the {stage.epochs} epochs of "
+                    f"{name} mixed: give fewer, or leave {name} out of mix.stages"
+                )
+        return self
 
 
 class Calibration(Section):

@@ -15,6 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from edgekit.recipe import Augment
+from edgekit.train.mix import ApplyPairs
 
 MID_GREY = 127.5
 
@@ -93,10 +94,17 @@ class ApplyDraws(keras.layers.Layer):  # type: ignore[misc]
         return input_shape[0]
 
 
-def training_model(network: keras.Model) -> keras.Model:
-    """``network`` behind :class:`ApplyDraws`, sharing its weights: inputs images, warp, tone."""
+def training_model(network: keras.Model, *, augment: bool = True, mix: bool = False) -> keras.Model:
+    """``network`` behind :class:`ApplyDraws` and :class:`ApplyPairs`, sharing its weights.
+
+    Inputs: images; with ``augment`` warp and tone; with ``mix`` partner and plan.
+    """
     images = keras.Input(network.input.shape[1:], dtype="uint8", name="images")
-    warp = keras.Input((6,), name="warp")
-    tone = keras.Input((2,), name="tone")
-    changed = ApplyDraws(name="augment", dtype="float32")([images, warp, tone])
-    return keras.Model([images, warp, tone], network(changed), name="training")
+    inputs, changed = [images], images
+    if augment:
+        draws = [keras.Input((6,), name="warp"), keras.Input((2,), name="tone")]
+        inputs, changed = [*inputs, *draws], ApplyDraws(name="augment", dtype="float32")([changed, *draws])
+    if mix:
+        pairs = [keras.Input((), dtype="int32", name="partner"), keras.Input((5,), name="plan")]
+        inputs, changed = [*inputs, *pairs], ApplyPairs(name="mix", dtype="float32")([changed, *pairs])
+    return keras.Model(inputs, network(changed), name="training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, epoch_order, predict
 from edgekit.train.checkpoint import StageCheckpoint, StageState
 from edgekit.train.loop import StageJob, run_stage
+from edgekit.train.mix import Pairs, draw_pairs
 from edgekit.train.start import take_over
 
 Pixels = NDArray[np.uint8]
@@ -61,7 +63,7 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
 
     The backbone is computed once for images that do not change: the validation split always, the training split
-    where nothing is augmented. With ``views`` it is computed once for each copy of the training split.
+    where nothing is augmented or mixed. With ``views`` it is computed once for each copy of the training split.
     """
     recipe, network = material.recipe, material.network
     stage = recipe.train.feature_extraction
@@ -74,7 +76,9 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     started = time.perf_counter()
     val = _features(material, extractor, "val", progress)
     stored = None
-    if not recipe.train.augment.active:
+    if recipe.train.mix.active_in("feature-extraction"):
+        pass  # every batch has pairs of its own, mixed as pixels: nothing to store
+    elif not recipe.train.augment.active:
         stored = Stored(head, [_features(material, extractor, "train", progress)])
     elif stage.views is not None:
         views = range(min(stage.views, stage.epochs))
@@ -164,23 +168,30 @@ def _run(
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
     augmented = stored is None and train.augment.active
+    mixed = stored is None and train.mix.active_in(name)
+    on_cpu = material.backend.on_cpu
     if stored is not None:
         model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
     else:
-        on_step = augmented and not material.backend.on_cpu
-        model = training_model(material.network) if on_step else material.network
+        on_step = (augmented or mixed) and not on_cpu
+        model = training_model(material.network, augment=augmented, mix=mixed) if on_step else material.network
         inputs, rows = [material.pixels], material.train_rows
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
+    image_size = material.recipe.data.image_size
+
+    def pairs(epoch: int, n_images: int, batch: int) -> Pairs:
+        if epoch - first_epoch >= stage.epochs - train.mix.off_last_epochs:
+            return Pairs.alone(n_images)
+        return draw_pairs(train.mix, n_images, image_size, train.seed, epoch, batch)
 
     def batches(epoch: int) -> Batches:
-        draws = (
-            draw(train.augment, len(rows), material.recipe.data.image_size, train.seed, epoch) if augmented else None
-        )
+        draws = draw(train.augment, len(rows), image_size, train.seed, epoch) if augmented else None
         order = epoch_order(len(rows), train.seed, epoch)
         images = inputs[epoch % len(inputs)]
-        return Batches(images, rows, targets, weights, order, train.batch_size, draws, material.backend.on_cpu)
+        of_batch = partial(pairs, epoch) if mixed else None
+        return Batches(images, rows, targets, weights, order, train.batch_size, draws, on_cpu, of_batch)
 
     job = StageJob(
         name=name,
