@@ -65,7 +65,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             if self._on_cpu:
                 images = apply_on_cpu(images, draws)
             else:
-                for_step += [draws.warp, draws.tone]
+                for_step += draws.for_step()
         if self._pairs is not None:
             pairs = self._pairs(len(chosen), index)
             targets, weights = mix_targets(targets, weights, pairs)

@@ -102,15 +102,20 @@ class ApplyPairs(keras.layers.Layer):  # type: ignore[misc]
         images, partner, plan = inputs
         images = ops.cast(images, "float32")
         others = ops.take(images, partner, axis=0)
-        keep, x0, y0, x1, y1 = (plan[:, i][:, None, None, None] for i in range(5))
-        columns = ops.arange(images.shape[2], dtype="float32")[None, None, :, None]
-        rows = ops.arange(images.shape[1], dtype="float32")[None, :, None, None]
-        inside_x = ops.logical_and(columns >= x0, columns < x1)
-        inside_y = ops.logical_and(rows >= y0, rows < y1)
-        return ops.where(ops.logical_and(inside_x, inside_y), others, keep * images + (1 - keep) * others)
+        keep = plan[:, 0][:, None, None, None]
+        return ops.where(inside_boxes(images, plan[:, 1:]), others, keep * images + (1 - keep) * others)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0]
+
+
+def inside_boxes(images: Any, boxes: Any) -> Any:
+    """Which pixels of (N, H, W, 3) are inside ``boxes`` (N, 4), x0, y0, x1, y1: bool (N, H, W, 1)."""
+    x0, y0, x1, y1 = (boxes[:, i][:, None, None, None] for i in range(4))
+    columns = ops.arange(images.shape[2], dtype="float32")[None, None, :, None]
+    rows = ops.arange(images.shape[1], dtype="float32")[None, :, None, None]
+    inside_x = ops.logical_and(columns >= x0, columns < x1)
+    return ops.logical_and(inside_x, ops.logical_and(rows >= y0, rows < y1))
 
 
 def _mixup(alpha: float, partner: NDArray[np.int32], random: np.random.Generator) -> Pairs:

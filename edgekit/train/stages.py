@@ -24,6 +24,7 @@ from edgekit.train.batches import Batches, epoch_order, predict
 from edgekit.train.checkpoint import StageCheckpoint, StageState
 from edgekit.train.loop import StageJob, run_stage
 from edgekit.train.mix import Pairs, draw_pairs
+from edgekit.train.optimizer import LayerGroups
 from edgekit.train.start import take_over
 
 Pixels = NDArray[np.uint8]
@@ -96,12 +97,13 @@ def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:
     stage = material.recipe.train.fine_tuning
     assert isinstance(stage, FineTuning)
     opened = net.open_last_layers(material.network, stage)
+    groups = LayerGroups.of(opened, stage)
     _set_dropout(material, stage)
     offset = material.recipe.train.feature_extraction.epochs
     record = _finished(material, "fine-tuning", stage, progress) or _run(
-        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset
+        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset, groups=groups
     )
-    return {**record, "opened_layers": opened}
+    return {**record, "opened_layers": opened, "layer_groups": None if groups is None else groups.of_layer}
 
 
 def from_scratch(material: Material, progress: Progress) -> dict[str, Any]:
@@ -164,18 +166,21 @@ def _run(
     *,
     first_epoch: int = 0,
     stored: Stored | None = None,
+    groups: LayerGroups | None = None,
 ) -> dict[str, Any]:
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
     augmented = stored is None and train.augment.active
     mixed = stored is None and train.mix.active_in(name)
-    on_cpu = material.backend.on_cpu
+    on_cpu = material.backend.on_cpu and not train.augment.randaugment
+    changing = None
     if stored is not None:
         model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
     else:
-        on_step = (augmented or mixed) and not on_cpu
-        model = training_model(material.network, augment=augmented, mix=mixed) if on_step else material.network
-        inputs, rows = [material.pixels], material.train_rows
+        model, inputs, rows = material.network, [material.pixels], material.train_rows
+        if (augmented or mixed) and not on_cpu:
+            changing = training_model(material.network, train.augment if augmented else None, mix=mixed)
+            model = changing.model
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
@@ -190,6 +195,8 @@ def _run(
         draws = draw(train.augment, len(rows), image_size, train.seed, epoch) if augmented else None
         order = epoch_order(len(rows), train.seed, epoch)
         images = inputs[epoch % len(inputs)]
+        if changing is not None:
+            changing.begin_epoch(train.seed, epoch)
         of_batch = partial(pairs, epoch) if mixed else None
         return Batches(images, rows, targets, weights, order, train.batch_size, draws, on_cpu, of_batch)
 
@@ -205,6 +212,7 @@ def _run(
         checkpoint=_checkpoint(material, name),
         on_history=material.on_history,
         first_epoch=first_epoch,
+        groups=groups,
     )
     return _record(material, name, stage, run_stage(job, progress))
 

@@ -14,6 +14,7 @@ from edgekit.recipe import Augment, Mix, validate
 
 MIXUP = Mix.model_validate({"mixup": {"probability": 1.0, "alpha": 0.4}})
 CUTMIX = Mix.model_validate({"cutmix": {"probability": 1.0, "alpha": 1.0}})
+BRIGHTER = Augment(brightness=0.2)
 BOTH = Mix.model_validate({"mixup": {"probability": 0.3}, "cutmix": {"probability": 0.5}})
 
 
@@ -157,7 +158,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     from edgekit.train import augment, batches
 
     images = np.repeat(one_colour_each(12)[:, :, :, :1] * 10 + 60, 3, axis=3)
-    drawn = augment.draw(Augment(brightness=0.2), 12, SIDE, 0, 0)
+    drawn = augment.draw(BRIGHTER, 12, SIDE, 0, 0)
 
     def epoch(on_cpu: bool):
         rows, one_hot, ones = np.arange(12), np.eye(12, dtype=np.float32), np.ones(12, np.float32)
@@ -168,7 +169,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     image = keras.Input((SIDE, SIDE, 3), name="image")
     nothing = keras.Model(image, keras.layers.Identity()(image))
     inputs, same_labels, _ = epoch(on_cpu=False)
-    on_step = np.asarray(augment.training_model(nothing, augment=True, mix=True).predict_on_batch(list(inputs)))
+    on_step = np.asarray(augment.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs)))
     assert np.abs(on_step - mixed).max() <= 0.51
     assert np.array_equal(labels, same_labels)
     levels = augment.apply_on_cpu(images, drawn)[:, 0, 0, 0]
