@@ -48,7 +48,7 @@ def explain_run(
     chosen = choose(labels, probabilities)
     shutil.rmtree(run.gradcam, ignore_errors=True)
     run.gradcam.mkdir(parents=True)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
         images = pixels[rows[part]]
@@ -93,7 +93,7 @@ def class_activation(network: keras.Model, images: NDArray[np.uint8], classes: N
     # The gradient of a mean over h * w places is the same at each, so its mean is that gradient: 1 / (h * w) of the
     # pooled features' own.
     gradient = score_gradient(network, maps.mean(axis=(1, 2)), classes) / (maps.shape[1] * maps.shape[2])
-    return np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0)
+    return np.asarray(np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0))
 
 
 def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.integer[Any]]) -> Values:
@@ -120,7 +120,7 @@ def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.int
 
 
 def _through_dense(kernel: Values, gradient: Values) -> Values:
-    return gradient @ kernel.T
+    return np.asarray(gradient @ kernel.T)
 
 
 def _numbers(weight: Any) -> Values:

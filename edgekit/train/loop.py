@@ -123,7 +123,9 @@ def _compile(job: StageJob) -> None:
 
 def _grouped(job: StageJob) -> GroupedAdam:
     optimizer = job.model.optimizer
-    return getattr(optimizer, "inner_optimizer", optimizer)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    assert isinstance(inner, GroupedAdam)
+    return inner
 
 
 def _policies(job: StageJob, state: StageState) -> tuple[Any, Any]:
