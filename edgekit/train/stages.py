@@ -181,6 +181,8 @@ def _run(
         if (augmented or mixed) and not on_cpu:
             changing = training_model(material.network, train.augment if augmented else None, mix=mixed)
             model = changing.model
+            if train.augment.randaugment and material.backend.on_cpu:
+                progress.warn("randaugment computes all its operations on every batch, which is slow on a CPU")
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
