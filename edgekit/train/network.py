@@ -109,6 +109,7 @@ def first_opened(names: Sequence[str], stage: FineTuning, backbone: str) -> int:
 
     Raises :class:`InputError` for a layer or block that is not there.
     """
+    names = stable_names(names)
     if stage.last_layers is not None:
         return max(0, len(names) - stage.last_layers)
     if stage.fraction is not None:
@@ -163,7 +164,20 @@ def layer_names(model: Model) -> list[str]:
     built = _application(entry, model)(
         include_top=False, weights=None, input_shape=(entry.default_image_size, entry.default_image_size, 3)
     )
-    return [layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return stable_names([layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)])
+
+
+def stable_names(names: Sequence[str]) -> list[str]:
+    """``names`` as in a fresh process: Keras numbers ResNet50V2's unnamed poolings over all networks it has built."""
+    found = 0
+    stable = []
+    for name in names:
+        if re.fullmatch(r"max_pooling2d(_\d+)?", name):
+            stable.append("max_pooling2d" if not found else f"max_pooling2d_{found}")
+            found += 1
+        else:
+            stable.append(name)
+    return stable
 
 
 def _application(entry: Backbone, model: Model) -> Any:

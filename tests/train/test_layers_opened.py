@@ -62,6 +62,11 @@ def test_every_row_of_the_list_opens_what_it_says(net, names, backbone, capsys):
         assert block == blocks.index(row["block"])
 
 
+def test_names_do_not_depend_on_what_was_built_before(net, names):
+    assert net.layer_names(Model(backbone="resnet50v2", weights="none")) == names["resnet50v2"]
+    assert "max_pooling2d" in names["resnet50v2"]
+
+
 def test_the_whole_is_fraction_one(net, names):
     assert net.first_opened(names["vgg16"], FineTuning(fraction=1.0), "vgg16") == 0
     half = net.first_opened(names["vgg16"], FineTuning(fraction=0.5), "vgg16")
