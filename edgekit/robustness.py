@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -208,8 +209,10 @@ def paired(reference: Answers, other: Answers) -> dict[str, Any] | None:
     """``other`` against ``reference`` on the same images under the same corruptions; None where they share none.
 
     ``extra_loss`` is how much more accuracy ``other`` loses under corruption than on clean images, per image and then
-    over images, with a normal 95% interval (an image counts once, however often it is shown). ``verdict`` judges
-    "as robust as": *supported* where the interval stays below :data:`MARGIN`, *refuted* where it lies above it.
+    over images (an image counts once, however often it is shown). Its 95% interval is the adjusted one of Bonett and
+    Price 2012, as for two proportions: one image is added that loses everything and one that wins everything, so that
+    a few images without a difference prove nothing. ``verdict`` judges "as robust as": *supported* where the interval
+    stays below :data:`MARGIN`, *refuted* where it lies above it.
     """
     conditions = [c for c in reference.conditions() if c in other.conditions()]
     place = {file: i for i, file in enumerate(other.files)}
@@ -225,8 +228,9 @@ def paired(reference: Answers, other: Answers) -> dict[str, Any] | None:
     clean = lost(CLEAN, 0)
     each = {condition: lost(*condition) for condition in conditions}
     extra = np.mean(list(each.values()), axis=0) - clean
-    half = 1.959964 * float(extra.std(ddof=1)) / np.sqrt(len(extra))
-    low, high = float(extra.mean() - half), float(extra.mean() + half)
+    adjusted = np.append(extra, [1.0, -1.0])
+    half = NormalDist().inv_cdf(0.975) * adjusted.std() / np.sqrt(len(adjusted))
+    low, high = float(adjusted.mean() - half), float(adjusted.mean() + half)
     return {
         "model": other.key,
         "reference": reference.key,

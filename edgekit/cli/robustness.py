@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,10 @@ def _text(document: dict[str, Any]) -> str:
         lines.append("")
     for pair in document["paired"]:
         low, high = (100 * bound for bound in pair["extra_loss_ci95"])
-        lines += [
-            f"{pair['model']} against {pair['reference']}: loses {100 * pair['clean_loss']:+.2f} points clean and "
-            f"{100 * pair['corrupted_loss']:+.2f} corrupted,",
-            f"  {100 * pair['extra_loss']:+.2f} more under corruption ({low:+.2f} to {high:+.2f}). As robust "
-            f"(at most {100 * pair['margin']:.0f} point more): {pair['verdict']}",
-        ]
+        text = (
+            f"{pair['model']} against {pair['reference']}: loses {100 * pair['clean_loss']:.2f} points on clean images "
+            f"and {100 * pair['corrupted_loss']:.2f} on corrupted ones, so {100 * pair['extra_loss']:.2f} more "
+            f"({low:.2f} to {high:.2f}). As robust, at most {100 * pair['margin']:g} point more: {pair['verdict']}"
+        )
+        lines.append(textwrap.fill(text, width=79, subsequent_indent="  "))
     return "\n".join(lines)

@@ -8,8 +8,11 @@ import pytest
 from edgekit.artifacts import RunFolder
 from edgekit.errors import InputError
 from edgekit.robustness import CLEAN, Plan, Store, figures, pairs, parse_plan, read_answers, robustness_document
+from edgekit.stats import paired_difference_interval
 
-N = 200
+N = 400
+PER_WRONG = N // 200
+"""Images for each of the counts below, which are of 200."""
 LABELS = np.arange(N, dtype=np.int32) % 4
 FILES = [f"{i}.png" for i in range(N)]
 
@@ -17,7 +20,7 @@ FILES = [f"{i}.png" for i in range(N)]
 def answers(n_wrong: int, confidence: float = 0.7, first: int = 0) -> np.ndarray:
     """float32 (N, 4): the images from ``first`` on are wrong, ``n_wrong`` of them."""
     given = LABELS.copy()
-    given[first : first + n_wrong] += 1
+    given[PER_WRONG * first : PER_WRONG * (first + n_wrong)] += 1
     probabilities = np.full((N, 4), (1 - confidence) / 3, np.float32)
     probabilities[np.arange(N), given % 4] = confidence
     return probabilities
@@ -61,12 +64,13 @@ def test_int8_is_paired_with_fp32_of_its_format_image_by_image(run):
     assert pair["corrupted_loss"] == pytest.approx((0.03 + 0.05) / 2)
     assert pair["extra_loss"] == pytest.approx(0.03)
     extra = np.zeros(N)
-    extra[[10, 11]] = -1  # lost on clean images already
-    extra[20:26] += 0.5
-    extra[40:50] += 0.5
-    half = 1.959964 * extra.std(ddof=1) / np.sqrt(N)
-    assert pair["extra_loss_ci95"] == pytest.approx([0.03 - half, 0.03 + half])
-    assert pair["verdict"] == "undecided"
+    extra[20:24] = -1  # lost on clean images already
+    extra[40:52] += 0.5
+    extra[80:100] += 0.5
+    adjusted = np.append(extra, [1, -1])
+    half = 1.959964 * adjusted.std() / np.sqrt(N + 2)
+    assert pair["extra_loss_ci95"] == pytest.approx([adjusted.mean() - half, adjusted.mean() + half])
+    assert pair["verdict"] == "refuted"
     assert pair["by_corruption"] == {"haze": pytest.approx(0.04)}
 
 
@@ -77,6 +81,23 @@ def test_as_robust_is_judged_by_the_whole_interval(run, int8_wrong, verdict):
     keep(run, "tflite-fp32", {CLEAN: [10], "haze": [40, 60]})
     keep(run, "tflite-int8", {CLEAN: [10], "haze": int8_wrong})
     assert pairs(read_answers(run))[0]["verdict"] == verdict
+
+
+def test_with_one_condition_the_interval_is_that_of_two_paired_proportions(run):
+    keep(run, "tflite-fp32", {CLEAN: [0], "haze": [20]})
+    keep(run, "tflite-int8", {CLEAN: [0], "haze": [35]})
+    (pair,) = pairs(read_answers(run))
+    expected = paired_difference_interval(worse=30, better=0, n=N)
+    assert pair["extra_loss_ci95"] == pytest.approx(expected)
+
+
+def test_a_few_images_without_a_difference_prove_nothing(run, monkeypatch):
+    monkeypatch.setattr("edgekit.robustness.MARGIN", 0.005)
+    keep(run, "tflite-fp32", {CLEAN: [0], "haze": [20]})
+    keep(run, "tflite-int8", {CLEAN: [0], "haze": [20]})
+    (pair,) = pairs(read_answers(run))
+    assert pair["extra_loss"] == 0
+    assert pair["verdict"] == "undecided"
 
 
 def test_the_same_number_right_on_other_images_is_not_the_same(run):
