@@ -158,8 +158,11 @@ def fog(pixels: Pixels, level: int, random: Random) -> Pixels:
     thickness, roughness = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))[level]
     most = max(float(pixels.max()), 1.0)
     clouds = _clouds(pixels.shape[0], pixels.shape[1], roughness, random)
-    lit = pixels + np.repeat(np.float32(255 * thickness) * clouds[:, :, None], 3, axis=2)
-    return _to_pixels(lit * np.float32(most / (most + 255 * thickness)))
+    # pixels + 255 * thickness * clouds, scaled so that the brightest level stays
+    lit = np.repeat(np.float32(255 * thickness) * clouds[:, :, None], 3, axis=2)
+    lit += pixels
+    lit *= np.float32(most / (most + 255 * thickness))
+    return _to_pixels(lit)
 
 
 def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
@@ -169,7 +172,8 @@ def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
     light = np.take((4096 * deviation).astype(np.float32), pixels) * random.normal(pixels.shape)
     light += np.take((4096 * linear).astype(np.float32), pixels)
     encode = _to_pixels(255 * (np.arange(4097) / 4096) ** (1 / 2.2))
-    return np.asarray(np.take(encode, np.clip(light, 0, 4096).astype(np.int32)))
+    np.clip(light, 0, 4096, out=light)
+    return np.asarray(np.take(encode, light.astype(np.int16)))
 
 
 def exposure(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
@@ -205,19 +209,24 @@ def haze(pixels: Pixels, level: int, random: Random) -> Pixels:
     # exp(-strength * (1 + 0.3 * (x + y))) with x and y from -1 to 1 in the direction of the angle
     across = np.exp(-strength * (1 + 0.3 * np.cos(angle) * np.linspace(-1, 1, width)))
     down = np.exp(-strength * 0.3 * np.sin(angle) * np.linspace(-1, 1, height))
-    through = np.outer(down, across).astype(np.float32)
-    blur = ImageFilter.GaussianBlur((0.4, 0.7, 1.0, 1.4, 1.8)[level] * _scale(pixels))
-    seen = np.asarray(Image.fromarray(pixels).filter(blur), np.float32)
-    veil = np.broadcast_to(np.array(WATER_VEIL, np.float32), pixels.shape)
-    return _to_pixels((seen - veil) * np.repeat(through[:, :, None], 3, axis=2) + veil)
+    through = np.outer(down.astype(np.float32), np.repeat(across.astype(np.float32), 3)).reshape(pixels.shape)
+    blur = ImageFilter.BoxBlur((0.4, 0.8, 1.2, 1.6, 2.2)[level] * _scale(pixels))
+    veil = _veil(height, width)
+    seen = np.asarray(Image.fromarray(pixels).filter(blur)) - veil
+    seen *= through
+    seen += veil
+    return _to_pixels(seen)
 
 
 def deep_water(pixels: Pixels, level: int, random: Random) -> Pixels:
     """Colour cast, haze, low contrast and noise together, each milder than alone."""
     seen = haze(colour_cast(pixels, max(0, level - 1), random), max(0, level - 1), random)
-    mean = _mean(seen)
-    flat = _look_up(seen, (_levels() - mean) * (0.9, 0.8, 0.7, 0.6, 0.5)[level] + mean)
-    return _add_noise(flat, (0.02, 0.03, 0.04, 0.06, 0.08)[level], random)
+    factor = (0.9, 0.8, 0.7, 0.6, 0.5)[level]
+    noise = random.normal(pixels.shape)
+    noise *= np.float32(255 * (0.02, 0.03, 0.04, 0.06, 0.08)[level])
+    noise += np.float32((1 - factor) * _mean(seen).mean())
+    noise += np.float32(factor) * seen
+    return _to_pixels(noise)
 
 
 CORRUPTIONS: dict[str, Callable[[Pixels, int, Random], Pixels]] = {
@@ -260,7 +269,12 @@ def _levels() -> Any:
 
 
 def _to_pixels(values: Any) -> Pixels:
-    return np.asarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    """Rounded and cut to 0-255; a float32 array is overwritten."""
+    if not (isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.owndata):
+        values = np.array(values, np.float32)
+    np.rint(values, out=values)  # in place: new arrays of this size cost more than the arithmetic
+    np.clip(values, 0, 255, out=values)
+    return np.asarray(values.astype(np.uint8))
 
 
 def _mean(pixels: Pixels) -> Any:
@@ -280,6 +294,12 @@ def _add_noise(pixels: Pixels, deviation: float, random: Random) -> Pixels:
     noise *= np.float32(255 * deviation)
     noise += pixels
     return _to_pixels(noise)
+
+
+@lru_cache(maxsize=4)
+def _veil(height: int, width: int) -> Any:
+    """float32 (H, W, 3), every pixel the colour of the veil: written out, because broadcasting is slow here."""
+    return np.tile(np.array(WATER_VEIL, np.float32), (height, width, 1))
 
 
 @lru_cache(maxsize=1)
