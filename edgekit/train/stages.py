@@ -18,7 +18,7 @@ from edgekit.data.dataset import Dataset
 from edgekit.progress import Progress
 from edgekit.recipe import FineTuning, FromScratch, Recipe, Stage
 from edgekit.train import network as net
-from edgekit.train.augment import draw, training_model
+from edgekit.train.augment import TrainingModel, draw, training_model
 from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, epoch_order, predict
 from edgekit.train.checkpoint import StageCheckpoint, StageState
@@ -173,16 +173,12 @@ def _run(
     augmented = stored is None and train.augment.active
     mixed = stored is None and train.mix.active_in(name)
     on_cpu = material.backend.on_cpu and not train.augment.randaugment
-    changing = None
+    in_step = _changing_model(material, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
     if stored is not None:
         model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
     else:
-        model, inputs, rows = material.network, [material.pixels], material.train_rows
-        if (augmented or mixed) and not on_cpu:
-            changing = training_model(material.network, train.augment if augmented else None, mix=mixed)
-            model = changing.model
-            if train.augment.randaugment and material.backend.on_cpu:
-                progress.warn("randaugment computes all its operations on every batch, which is slow on a CPU")
+        model = material.network if in_step is None else in_step.model
+        inputs, rows = [material.pixels], material.train_rows
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
@@ -197,8 +193,8 @@ def _run(
         draws = draw(train.augment, len(rows), image_size, train.seed, epoch) if augmented else None
         order = epoch_order(len(rows), train.seed, epoch)
         images = inputs[epoch % len(inputs)]
-        if changing is not None:
-            changing.begin_epoch(train.seed, epoch)
+        if in_step is not None:
+            in_step.begin_epoch(train.seed, epoch)
         of_batch = partial(pairs, epoch) if mixed else None
         return Batches(images, rows, targets, weights, order, train.batch_size, draws, on_cpu, of_batch)
 
@@ -217,6 +213,14 @@ def _run(
         groups=groups,
     )
     return _record(material, name, stage, run_stage(job, progress))
+
+
+def _changing_model(material: Material, augmented: bool, mixed: bool, progress: Progress) -> TrainingModel:
+    """The network behind what the training step does to its images."""
+    augment = material.recipe.train.augment
+    if augment.randaugment and material.backend.on_cpu:
+        progress.warn("randaugment computes all its operations on every batch, which is slow on a CPU")
+    return training_model(material.network, augment if augmented else None, mix=mixed)
 
 
 def _record(material: Material, name: str, stage: Stage, state: StageState) -> dict[str, Any]:
