@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
@@ -43,12 +44,50 @@ class ShiftedModel:
 
 
 @dataclass(frozen=True)
+class ArmDifference:
+    """What one way of training brings against another, seed by seed; differences of accuracy, 0.01 is one point."""
+
+    title: str
+    target: str
+    arm: str
+    reference: str
+    clean: list[float]
+    corrupted: list[float]
+
+    def interval(self, differences: list[float]) -> tuple[float, float] | None:
+        """Student's t 95% interval of the mean over seeds; None for one seed."""
+        if len(differences) < 2:
+            return None
+        from scipy.stats import t
+
+        half = float(t.ppf(0.975, len(differences) - 1)) * stdev(differences) / math.sqrt(len(differences))
+        return mean(differences) - half, mean(differences) + half
+
+    @property
+    def verdict(self) -> str:
+        """Whether the arm is more accurate on corrupted images: *supported*, *refuted* or *undecided*."""
+        interval = self.interval(self.corrupted)
+        if interval is None:
+            return "undecided"
+        return "supported" if interval[0] > 0 else "refuted" if interval[1] < 0 else "undecided"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "clean_ci95": self.interval(self.clean),
+            "corrupted_ci95": self.interval(self.corrupted),
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
 class Robustness:
     """Everything the report says about corrupted images."""
 
     models: list[ShiftedModel]
     pairs: list[tuple[str, dict[str, Any]]]
     """Title of the run, and a file against its fp32 twin as :func:`edgekit.robustness.paired` gives it."""
+    arms: list[ArmDifference]
 
     def plots(self) -> tuple[Markup, Markup]:
         """Accuracy against severity, wide and narrow."""
@@ -67,12 +106,47 @@ def robustness(runs: Sequence[RunData]) -> Robustness | None:
         kind = f"{model_title(run.document)}, {strategy_title(run.document)}"
         for answers in run.corrupted:
             if answers.corruptions:
-                what = "Keras" if answers.key == KERAS else answers.key
-                kinds.setdefault((f"{kind}, {what}", answers.target), []).append(figures(answers))
+                kinds.setdefault((f"{kind}, {_what(answers.key)}", answers.target), []).append(figures(answers))
         paired += [(f"{kind}, seed {run.document['seed']}", pair) for pair in pairs(run.corrupted)]
     if not kinds:
         return None
-    return Robustness([_model(title, target, found) for (title, target), found in kinds.items()], paired)
+    models = [_model(title, target, found) for (title, target), found in kinds.items()]
+    return Robustness(models, paired, arm_differences(runs))
+
+
+def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
+    """Every arm against the first one of the study, for the seeds that both have."""
+    found: dict[tuple[str, str], dict[str, dict[int, dict[str, Any]]]] = {}
+    for run in runs:
+        document = run.document
+        arm = (document.get("recipe") or {}).get("arm")
+        if arm is None:
+            continue
+        for answers in run.corrupted:
+            if answers.corruptions:
+                title = f"{model_title(document)}, {document['strategy']}, {_what(answers.key)}"
+                by_arm = found.setdefault((title, answers.target), {})
+                by_arm.setdefault(str(arm), {})[int(document["seed"])] = figures(answers)
+    differences = []
+    for (title, target), by_arm in found.items():
+        reference, *others = by_arm
+        for arm in others:
+            pairs_of = [(by_arm[arm][s], by_arm[reference][s]) for s in by_arm[arm] if s in by_arm[reference]]
+            # Only where both were shown the same: a mean over other corruptions would be another figure.
+            same = [(a, b) for a, b in pairs_of if _conditions(a) == _conditions(b)]
+            if same:
+                clean = [a["clean"]["accuracy"] - b["clean"]["accuracy"] for a, b in same]
+                corrupted = [b["mean_corruption_error"] - a["mean_corruption_error"] for a, b in same]
+                differences.append(ArmDifference(title, target, arm, reference, clean, corrupted))
+    return differences
+
+
+def _conditions(document: dict[str, Any]) -> set[tuple[str, int]]:
+    return {(name, row["severity"]) for name, rows in document["corruptions"].items() for row in rows}
+
+
+def _what(key: str) -> str:
+    return "Keras" if key == KERAS else key
 
 
 def _model(title: str, target: str, found: list[dict[str, Any]]) -> ShiftedModel:

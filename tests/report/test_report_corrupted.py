@@ -11,6 +11,7 @@ from report_factory import CLASSES, answers, write_run, write_study
 from test_report_page import page_of
 
 from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.report.robustness import ArmDifference
 from edgekit.robustness import CLEAN, Store
 
 N = 200
@@ -72,6 +73,29 @@ def test_each_arm_has_its_mean_over_seeds_and_its_table(arms):
     assert {c["arm"] for c in document["candidates"]} == {"basic", "mixed"}
     groups = {group["title"] for group in document["groups"]}
     assert groups >= {f"MobileNetV2, feature-extraction, {arm}, tflite-int8" for arm in ("basic", "mixed")}
+
+
+def test_arms_are_compared_seed_by_seed(arms):
+    text, _ = page_of(arms)
+    assert "Ways of training" in text
+    document = json.loads((arms / "report" / "report.json").read_text())
+    keras, int8 = document["robustness_of_arms"]
+    assert (keras["arm"], keras["reference"]) == (int8["arm"], int8["reference"]) == ("mixed", "basic")
+    assert keras["corrupted"] == pytest.approx([0.1, 0.1])
+    assert keras["clean"] == pytest.approx([0, 0])
+    assert keras["verdict"] == int8["verdict"] == "supported"
+
+
+def test_an_arm_is_judged_by_the_interval_over_seeds():
+    def verdict(*corrupted: float) -> str:
+        return ArmDifference("m", "local", "mixed", "basic", [0.0] * len(corrupted), list(corrupted)).verdict
+
+    assert verdict(0.2) == "undecided"
+    assert verdict(0.02, 0.03, 0.025, 0.02, 0.03) == "supported"
+    assert verdict(-0.02, -0.03, -0.025, -0.02, -0.03) == "refuted"
+    assert verdict(0.06, -0.01, 0.02, -0.02, 0.03) == "undecided"
+    low, high = ArmDifference("m", "local", "a", "b", [], []).interval([0.01, 0.02, 0.03])
+    assert (low, high) == pytest.approx((0.02 - 4.3027 * 0.01 / 3**0.5, 0.02 + 4.3027 * 0.01 / 3**0.5), abs=1e-6)
 
 
 def test_without_corrupted_images_there_is_no_such_section(tmp_path):
