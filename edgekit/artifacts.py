@@ -168,6 +168,16 @@ class RunFolder:
         return self.path / "bench" / target / f"{key}.json"
 
     @property
+    def gradcam(self) -> Path:
+        """``gradcam.json`` and pictures of where the network looks in some test images."""
+        return self.figures / "gradcam"
+
+    @property
+    def corruptions(self) -> Path:
+        """Answers to corrupted test images: ``<target>/<model>/<corruption>.npz``."""
+        return self.path / "corruptions"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 

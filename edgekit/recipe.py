@@ -16,6 +16,8 @@ from edgekit.registry import BACKBONES, SCHEMES, get_backbone
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+StageName = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+"""Each strategy ends with the stage of its name; ``fine-tuning`` begins with ``feature-extraction``."""
 
 
 class Section(BaseModel):
@@ -93,7 +95,11 @@ class Model(Section):
 
 
 class Augment(Section):
-    """Random changes of the training images. All 0 or ``none``: no augmentation."""
+    """Random changes of the training images. All 0 or ``none``: no augmentation.
+
+    Of others that go by name: AugMix is not offered. Keras's layer draws its chains of operations when the step is
+    compiled, so that every batch would get the same ones.
+    """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Degrees, uniform in [-rotation, rotation]."""
@@ -106,10 +112,65 @@ class Augment(Section):
     """Offset uniform in [-brightness, brightness] of the full range (255)."""
     contrast: Fraction = 0.0
     """Factor about mid-grey, uniform in [1 - contrast, 1 + contrast]."""
+    randaugment: Annotated[int, Field(ge=0, le=8)] = 0
+    """Operations of Keras's RandAugment on each batch (Cubuk et al. 2020 use 2), after the changes above. It computes
+    all its operations in every step: for a GPU. Its draws differ between backends, not between backbones."""
+    randaugment_strength: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Of its operations: 0.3 is about magnitude 9 of 30."""
+    erasing: Fraction = 0.0
+    """Probability that a box of an image is filled with a random colour (Zhong et al. 2020), after all of these."""
+    erasing_area: Annotated[float, Field(ge=0.02, le=1)] = 0.33
+    """Largest part of the image that is erased; the smallest is 0.02, sides are between 0.3 and 3.3 to 1."""
 
     @property
     def active(self) -> bool:
-        return self.flip != "none" or any((self.rotation, self.zoom, self.shift, self.brightness, self.contrast))
+        amounts = (self.rotation, self.zoom, self.shift, self.brightness, self.contrast, self.randaugment, self.erasing)
+        return self.flip != "none" or any(amounts)
+
+
+class MixUp(Section):
+    """Two images laid over each other, their labels mixed in the same ratio (Zhang et al. 2018)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of a batch to be mixed this way."""
+    alpha: Annotated[float, Field(gt=0)] = 0.2
+    """The ratio is drawn from Beta(alpha, alpha) for each pair: small values leave most of one of the two images."""
+
+
+class CutMix(Section):
+    """A box of one image pasted into another, their labels mixed by its area (Yun et al. 2019)."""
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Of a batch to be mixed this way."""
+    alpha: Annotated[float, Field(gt=0)] = 1.0
+    """The area is drawn from Beta(alpha, alpha) for each pair: 1 is uniform."""
+
+
+class Mix(Section):
+    """Training on mixed pairs of images. A batch is mixed by one of the two, or by none."""
+
+    mixup: MixUp = MixUp()
+    cutmix: CutMix = CutMix()
+    stages: Annotated[list[StageName], Field(min_length=1)] = ["feature-extraction", "fine-tuning", "from-scratch"]
+    """Where images are mixed. In ``feature-extraction`` every epoch goes through the frozen backbone again."""
+    off_last_epochs: Annotated[int, Field(ge=0)] = 0
+    """So many epochs at the end of a stage (of its ``epochs``, not of those early stopping leaves) train unmixed."""
+
+    @property
+    def active(self) -> bool:
+        return self.mixup.probability > 0 or self.cutmix.probability > 0
+
+    def active_in(self, stage: str) -> bool:
+        """Whether the stage of this name mixes images."""
+        return self.active and stage in self.stages
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Mix:
+        if (together := self.mixup.probability + self.cutmix.probability) > 1 + 1e-9:
+            raise ValueError(
+                f"a batch is mixed by mixup or by cutmix: their probabilities are at most 1 together, not {together:g}"
+            )
+        return self
 
 
 class Stage(Section):
@@ -134,30 +195,60 @@ class FeatureExtraction(Stage):
 
 
 class FineTuning(Stage):
-    """The second stage of ``fine-tuning``: the last layers of the backbone are opened."""
+    """The second stage of ``fine-tuning``: the last layers of the backbone are opened.
+
+    Exactly one of ``last_layers``, ``from_layer``, ``from_block`` and ``fraction`` says how many;
+    ``edgekit list backbones --layers NAME`` shows what each means for a backbone.
+    """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     last_layers: Annotated[int, Field(ge=1)] | None = 30
-    """How many of the backbone's last layers are trained (layers as Keras counts them)."""
+    """How many of the backbone's last layers are trained (layers as Keras counts them, also those without weights)."""
     from_layer: str | None = None
-    """Instead of ``last_layers`` (then ``null``): the name of the first backbone layer to train."""
+    """The name of the first backbone layer to train."""
+    from_block: str | None = None
+    """The block to begin at: the first layer of this name, or whose name begins with it and ``_``: ``conv5``."""
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The part of the backbone's layers to train, from the end, rounded up to a whole layer; 1 is all."""
     train_batchnorm: bool = False
     """Pretrained BatchNorm layers stay in inference mode unless this is true."""
+    groups: Annotated[int, Field(ge=1)] = 1
+    """Groups of about as many opened layers, for the two settings below; the head is one of its own before them."""
+    rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Discriminative learning rates: each group learns at this times the rate of the group behind it."""
+    unfreeze_every: Annotated[int, Field(ge=1)] | None = None
+    """Gradual unfreezing: the last group is open from the first epoch, one more after every so many epochs."""
 
     @model_validator(mode="before")
     @classmethod
-    def _no_default_beside_from_layer(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("from_layer") is not None:
+    def _no_default_beside_another_way(cls, values: Any) -> Any:
+        if isinstance(values, dict) and any(values.get(way) is not None for way in _WAYS[1:]):
             return {"last_layers": None, **values}
         return values
 
     @model_validator(mode="after")
     def _one_way(self) -> FineTuning:
-        if self.from_layer is not None and self.last_layers is not None:
-            raise ValueError("give last_layers or from_layer, not both (null takes one away)")
-        if self.from_layer is None and self.last_layers is None:
-            raise ValueError("say which layers to open: last_layers or from_layer")
+        given = [way for way in _WAYS if getattr(self, way) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {', '.join(_WAYS)}, not {' and '.join(given)} (null takes one away)")
+        if not given:
+            raise ValueError(f"say which layers to open: {', '.join(_WAYS)}")
         return self
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> FineTuning:
+        if self.groups == 1 and self.unfreeze_every is not None:
+            raise ValueError("unfreeze_every opens one group after the other: give groups of at least 2")
+        if self.unfreeze_every is not None and self.unfreeze_every * (self.groups - 1) >= self.epochs:
+            raise ValueError(
+                f"the last of {self.groups} groups would open after {self.unfreeze_every * (self.groups - 1)} epochs, "
+                f"and there are {self.epochs}: give fewer groups, or a smaller unfreeze_every"
+            )
+        return self
+
+
+_WAYS = ("last_layers", "from_layer", "from_block", "fraction")
+"""The settings of :class:`FineTuning` that say which layers are opened."""
 
 
 class FromScratch(Stage):
@@ -200,11 +291,45 @@ class Train(Section):
     start_from: str | None = None
     """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
+    mix: Mix = Mix()
     feature_extraction: FeatureExtraction = FeatureExtraction()
     fine_tuning: FineTuning = FineTuning()
     from_scratch: FromScratch = FromScratch()
     early_stopping: EarlyStopping = EarlyStopping()
     reduce_lr: ReduceLR = ReduceLR()
+
+    def stages(self) -> dict[StageName, Stage]:
+        """The stages of the strategy, in their order."""
+        if self.strategy == "from-scratch":
+            return {"from-scratch": self.from_scratch}
+        stages: dict[StageName, Stage] = {"feature-extraction": self.feature_extraction}
+        if self.strategy == "fine-tuning":
+            stages["fine-tuning"] = self.fine_tuning
+        return stages
+
+    @model_validator(mode="after")
+    def _pictures_can_be_changed(self) -> Train:
+        mixed = {name: stage for name, stage in self.stages().items() if self.mix.active_in(name)}
+        if "feature-extraction" in mixed and self.feature_extraction.views is not None:
+            raise ValueError(
+                "feature_extraction.views keeps the features of single images, and mix pairs their pixels: give "
+                "feature_extraction.views null (every epoch goes through the backbone), or leave feature-extraction "
+                "out of mix.stages"
+            )
+        if self.augment.randaugment and self.feature_extraction.views is not None and self.strategy != "from-scratch":
+            raise ValueError(
+                "feature_extraction.views keeps features, and augment.randaugment changes images in the training step: "
+                "give feature_extraction.views null, or randaugment 0"
+            )
+        if mixed and self.batch_size == 1:
+            raise ValueError("mix pairs the images of a batch: batch_size has to be at least 2")
+        for name, stage in mixed.items():
+            if self.mix.off_last_epochs >= stage.epochs:
+                raise ValueError(
+                    f"mix.off_last_epochs {self.mix.off_last_epochs} leaves none of the {stage.epochs} epochs of "
+                    f"{name} mixed: give fewer, or leave {name} out of mix.stages"
+                )
+        return self
 
 
 class Calibration(Section):
@@ -247,14 +372,42 @@ class Bench(Section):
     """At most this many test images for accuracy (seeded, stratified choice); ``null``: all."""
 
 
+class Robustness(Section):
+    """Corrupted test images that ``compare`` shows every model of a study, as ``edgekit evaluate --corruptions``."""
+
+    corruptions: list[str] = []
+    """Names of corruptions or groups of them; empty: none."""
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
+    seed: Annotated[int, Field(ge=0)] = 0
+    images: Annotated[int, Field(ge=2)] | None = None
+    """At most this many test images (seeded, stratified choice); ``null``: all."""
+
+    @field_validator("corruptions")
+    @classmethod
+    def _known_corruptions(cls, value: list[str]) -> list[str]:
+        from edgekit.device.corruptions import CORRUPTIONS, GROUPS
+
+        for name in value:
+            if name not in CORRUPTIONS and name not in GROUPS:
+                raise ValueError(_unknown("corruption", name, [*GROUPS, *CORRUPTIONS]))
+        return value
+
+
+ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+"""Lower-case letters, digits and hyphens: it becomes part of folder names."""
+
+
 class Compare(Section):
-    """The cells of a study: the product of these lists. An empty list: the value given elsewhere in the recipe."""
+    """The cells of a study: the product of these lists and the arms. Empty: the value given elsewhere."""
 
     backbones: list[str] = []
     strategies: list[Strategy] = []
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = []
     overrides: dict[str, dict[str, Any]] = {}
     """Settings of one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. Named in the report."""
+    arms: dict[ArmName, dict[str, Any]] = {}
+    """Ways of training that are compared with all else equal, each with its settings:
+    ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
 
     @field_validator("backbones")
     @classmethod
@@ -284,11 +437,14 @@ class Recipe(Section):
     schema_version: Literal[1] = 1
     name: str = "recipe"
     description: str = ""
+    arm: str | None = None
+    """Of the study this recipe is a cell of; set by ``compare``."""
     data: Data = Data()
     model: Model = Model()
     train: Train = Train()
     export: Export = Export()
     bench: Bench = Bench()
+    robustness: Robustness = Robustness()
     compare: Compare = Compare()
     reported: list[Reported] = []
 

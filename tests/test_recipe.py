@@ -73,7 +73,7 @@ def test_wrong_types_and_values_are_refused(tmp_path, text, expected):
         ("model: {backbone: vgg16, alpha: 0.5}", "the width of vgg16 cannot be chosen"),
         ("model: {alpha: 0.42}", "0.35, 0.5, 0.75"),
         ("train: {strategy: from-scratch}", "needs model.weights: none"),
-        ("train: {fine_tuning: {last_layers: 3, from_layer: x}}", "not both"),
+        ("train: {fine_tuning: {last_layers: 3, from_layer: x}}", "not last_layers and from_layer"),
         ("train: {fine_tuning: {last_layers: null}}", "say which layers to open"),
         ("train: {strategy: feature-extraction, start_from: runs/a}", "start_from belongs to"),
     ],
@@ -195,7 +195,15 @@ def section(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 
 
 opened_layers = st.sampled_from(
-    [{}, {"last_layers": 1}, {"last_layers": 155}, {"from_layer": "Conv_1"}, {"from_layer": "x", "last_layers": None}]
+    [
+        {},
+        {"last_layers": 1},
+        {"last_layers": 155},
+        {"from_layer": "Conv_1"},
+        {"from_layer": "x", "last_layers": None},
+        {"fraction": 0.2},
+        {"from_block": "block_16"},
+    ]
 )
 recipes = section(
     name=st.text(max_size=20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ def list_tables(
     what: Annotated[Table, typer.Argument(help="Which table.", show_default=False)],
     layers: Annotated[
         str | None,
-        typer.Option("--layers", help="With backbones: the layer names of this one, as fine-tuning counts them."),
+        typer.Option("--layers", help="With backbones: the layers of this one, and what opens them in fine-tuning."),
     ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -69,13 +70,16 @@ def _layers(name: str) -> Rows:
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
-    from edgekit.train.network import layer_names
+    from edgekit.train.network import block_of, layer_names
 
     names = layer_names(Model(backbone=backbone.name, weights="none"))
-    entries: list[dict[str, Any]] = [
-        {"number": number, "last": len(names) - number + 1, "name": layer} for number, layer in enumerate(names, 1)
-    ]
-    return ["layer", "last_layers to open from here", "name (from_layer)"], entries, (0, 1)
+    entries: list[dict[str, Any]] = []
+    for number, layer in enumerate(names, 1):
+        last = len(names) - number + 1
+        # Rounded up, so that the fraction shown opens this layer and none before it.
+        fraction = math.ceil(1000 * (last - 1) / len(names) + 1e-9) / 1000
+        entries.append({"number": number, "last": last, "fraction": fraction, "block": block_of(layer), "name": layer})
+    return ["layer", "last_layers", "fraction", "from_block", "from_layer"], entries, (0, 1, 2)
 
 
 def _recipes() -> Rows:

@@ -57,7 +57,7 @@ def _table(document: dict[str, Any]) -> str:
         [
             str(c["number"]),
             _clipped(c["backbone"], 12),
-            short.get(c["strategy"], _clipped(c["strategy"], 10)),
+            _clipped(c["arm"], 10) if c["arm"] else short.get(c["strategy"], _clipped(c["strategy"], 10)),
             str(c["seed"]),
             f"{c['format']}-{c['scheme']}",
             _percent(c["accuracy"]),

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import bench, compare, doctor, evaluate, export, init, listing, predict, quickstart, report, train
+from edgekit.cli import (
+    bench,
+    compare,
+    corrupt,
+    doctor,
+    evaluate,
+    export,
+    init,
+    listing,
+    predict,
+    quickstart,
+    report,
+    train,
+)
 
 VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("quickstart", quickstart.quickstart),
@@ -17,6 +30,7 @@ VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("compare", compare.compare),
     ("report", report.report),
     ("predict", predict.predict),
+    ("corrupt", corrupt.corrupt),
     ("doctor", doctor.doctor),
     ("list", listing.list_tables),
 )

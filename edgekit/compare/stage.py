@@ -33,7 +33,7 @@ def run_study(
     exports: list[Future[None]] = []
     with ThreadPoolExecutor(max_workers=1) as exporter:
         for number, cell in enumerate(study.cells, 1):
-            progress.info(f"\n[{number}/{len(study.cells)}] {cell.backbone}, {cell.strategy}, seed {cell.seed}")
+            progress.info(f"\n[{number}/{len(study.cells)}] {cell.title}")
             if _train(study, cell, quiet, progress):
                 exports.append(exporter.submit(_export, study, cell, progress))
         for export in exports:
@@ -47,6 +47,7 @@ def run_study(
         progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
         runs = [str(study.folder(cell).path) for cell in exported]
         _command(["bench", *runs, "--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)], quiet)
+    _show_corrupted(study, exported, quiet, progress)
     _command(["report", str(study.path)], quiet=True)
     return read_json(study.file)
 
@@ -87,6 +88,23 @@ def _export(study: Study, cell: Cell, progress: Progress) -> None:
     study.update(cell, "exported")
     names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])
     progress.info(f"{run.path.name}: exported {names}")
+
+
+def _show_corrupted(study: Study, cells: list[Cell], quiet: bool, progress: Progress) -> None:
+    """Every model on the corrupted test images that the recipe asks for; what is stored is not done again."""
+    wanted = study.recipe.robustness
+    if not wanted.corruptions:
+        return
+    options = ["--corruptions", ",".join(wanted.corruptions), "--severities", ",".join(map(str, wanted.severities))]
+    options += ["--corruption-seed", str(wanted.seed)]
+    options += [] if wanted.images is None else ["--images", str(wanted.images)]
+    for number, cell in enumerate(cells, 1):
+        progress.info(f"\ncorrupted images [{number}/{len(cells)}] {cell.title}")
+        try:
+            _command(["evaluate", str(study.folder(cell).path), *options], quiet)
+        except StepFailed as error:
+            study.update(cell, cell.status, str(error))
+            progress.warn(f"{cell.run}: {error.problem}")
 
 
 def _measured(study: Study, cells: list[Cell], target: str) -> bool:

@@ -23,15 +23,22 @@ class Cell:
     strategy: str
     seed: int
     recipe: dict[str, Any]
+    arm: str | None = None
     status: str = "waiting"
     """``waiting``, ``trained``, ``exported`` or ``failed``."""
     error: str | None = None
 
+    @property
+    def title(self) -> str:
+        """``mobilenetv2, fine-tuning, mixed, seed 0``."""
+        return ", ".join([self.backbone, self.strategy, *([] if self.arm is None else [self.arm]), f"seed {self.seed}"])
+
 
 def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
-    """Every combination of the recipe's backbones, strategies and seeds, feature extraction before fine-tuning.
+    """Every combination of the recipe's backbones, strategies, arms and seeds, feature extraction before fine-tuning.
 
-    Fine-tuning begins at the feature extraction of the same backbone and seed where the study has one. Raises
+    Fine-tuning begins at the feature extraction of the same backbone, arm and seed where the study has one. The
+    settings of an arm come after those of a backbone. Raises
     :class:`InputError` where a combination is impossible.
     """
     compare = recipe.compare
@@ -46,21 +53,29 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
             hint=f"the study's backbones: {', '.join(backbones)}",
         )
     cells = []
-    for seed, backbone, strategy in product(seeds, backbones, strategies):
-        name = f"{backbone}-{strategy}-s{seed}"
+    arms: list[str | None] = list(compare.arms) or [None]
+    for seed, backbone, strategy, arm in product(seeds, backbones, strategies, arms):
+        name = _run_name(backbone, strategy, arm, seed)
         document = recipe.document()
         document["compare"] = {}
         for key, value in compare.overrides.get(backbone, {}).items():
             assign(document, key, value)
+        for key, value in compare.arms.get(arm or "", {}).items():
+            assign(document, key, value)
+        assign(document, "arm", arm)
         assign(document, "model.backbone", backbone)
         assign(document, "train.strategy", strategy)
         assign(document, "train.seed", seed)
         if strategy == "fine-tuning" and "feature-extraction" in strategies:
-            start = study.absolute() / "runs" / f"{backbone}-feature-extraction-s{seed}"
+            start = study.absolute() / "runs" / _run_name(backbone, "feature-extraction", arm, seed)
             assign(document, "train.start_from", str(start))
         complete = validate(document, f"{recipe.name}, cell {name}").document()
-        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete))
+        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete, arm))
     return cells
+
+
+def _run_name(backbone: str, strategy: str, arm: str | None, seed: int) -> str:
+    return "-".join([backbone, strategy, *([] if arm is None else [arm]), f"s{seed}"])
 
 
 class Study:
@@ -81,7 +96,8 @@ class Study:
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         if (path / "study.json").is_file():
             before = read_json(path / "study.json")
-            changed = sorted(differences(before["recipe"], recipe.document()))
+            its = validate(before["recipe"], str(path / "study.json")).document()  # younger settings: their defaults
+            changed = sorted(differences(its, recipe.document()))
             if changed:
                 raise InputError(
                     f"this study was started with another recipe; different: {', '.join(changed)}",

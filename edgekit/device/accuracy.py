@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import images
+from . import corruptions, images
 from .failures import DeviceError, OutputError
 from .jobs import Classifier, Emit, Job, load_pixels
 from .runtimes import all_cores
@@ -17,16 +18,24 @@ from .runtimes import all_cores
 CHUNK = 32
 """Images whose predictions are written together."""
 
+Condition = tuple[str, int]
+"""Name of a corruption and severity; ``("clean", 0)``: none."""
+Shown = dict[tuple[int, str], list[np.ndarray]]
+"""Pixels of the images of a chunk, by side and kind of resizing."""
+
 
 def accuracy(job: Job, emit: Emit) -> None:
     """The verb: probabilities of every image of ``files`` below ``root``, all models on the same pixels.
 
     As many models at once as there are cores.
 
-    A ``predictions`` line holds float32 (count, classes), little-endian, base64. A model whose output is not finite
-    gives a ``failed`` line and no more predictions.
+    With ``corruptions`` (pairs of name and severity; ``["clean", 0]`` is none) every image is shown under each of
+    them, as ``corruption_seed`` draws it; ``condition`` is then the number of the pair. A ``predictions`` line holds
+    float32 (count, classes), little-endian, base64. A model whose output is not finite gives a ``failed`` line and no
+    more predictions.
     """
     root, files = str(job.raw.get("root", "")), [str(name) for name in job.raw.get("files", [])]
+    conditions = _conditions(job)
     classifiers = _open_all(job, emit)
     with ThreadPoolExecutor(all_cores()) as pool:  # runtimes let go of Python's lock while they compute
         for start in range(0, len(files), CHUNK):
@@ -35,16 +44,52 @@ def accuracy(job: Job, emit: Emit) -> None:
                 geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
                 for geometry in {classifier.geometry for classifier in classifiers.values()}
             }
-            answers = {key: pool.submit(_rows, model, pixels[model.geometry]) for key, model in classifiers.items()}
-            for key, answer in answers.items():
-                try:
-                    rows = answer.result()
-                except OutputError as error:
-                    del classifiers[key]
-                    emit("failed", key=key, reason=f"{error.reason} (images {names[0]} to {names[-1]})")
-                    continue
-                emit("predictions", key=key, start=start, **_encoded(rows), activation=classifiers[key].activation)
-    emit("decoder", name=images.DECODER)
+            for number, shown in _shown(pixels, conditions, int(job.raw.get("corruption_seed", 0))):
+                answers = {key: pool.submit(_rows, model, shown[model.geometry]) for key, model in classifiers.items()}
+                for key, answer in answers.items():
+                    try:
+                        rows = _encoded(answer.result())
+                    except OutputError as error:
+                        del classifiers[key]
+                        emit("failed", key=key, reason=f"{error.reason} (images {names[0]} to {names[-1]})")
+                        continue
+                    activation = classifiers[key].activation
+                    emit("predictions", key=key, start=start, condition=number, **rows, activation=activation)
+    emit("decoder", name=images.DECODER, suite=corruptions.SUITE)
+
+
+def _conditions(job: Job) -> list[Condition]:
+    """What the images are shown under; without ``corruptions`` in the job, as they are."""
+    given = job.raw.get("corruptions", [["clean", 0]])
+    conditions = [(str(name), int(severity)) for name, severity in given]
+    for name, severity in conditions:
+        known = (name, severity) == ("clean", 0) or (
+            name in corruptions.CORRUPTIONS and severity in corruptions.SEVERITIES
+        )
+        if not known:
+            raise DeviceError(f"there is no corruption {name!r} of severity {severity}")
+    return conditions
+
+
+def _shown(pixels: Shown, conditions: list[Condition], seed: int) -> Iterator[tuple[int, Shown]]:
+    """The images under each condition, by its number; the next is made in another thread while one is classified."""
+
+    def under(condition: Condition) -> Shown:
+        name, severity = condition
+        if severity == 0:
+            return pixels
+        return {
+            geometry: [corruptions.corrupt(image, name, severity, seed) for image in of_geometry]
+            for geometry, of_geometry in pixels.items()
+        }
+
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        following = ahead.submit(under, conditions[0])
+        for number in range(len(conditions)):
+            shown = following.result()
+            if number + 1 < len(conditions):
+                following = ahead.submit(under, conditions[number + 1])
+            yield number, shown
 
 
 def predict(job: Job, emit: Emit) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.notes import limits, missing, warnings
 from edgekit.report.reading import RunData, Source
+from edgekit.report.robustness import Robustness, robustness
 from edgekit.report.rows import Candidate, Timing, candidates, model_title, run_score
 from edgekit.report.verdict import Finding, findings, thread_counts
 from edgekit.results import noise_floors
+from edgekit.robustness import figures, pairs
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Report:
     warnings: list[tuple[str, list[str]]]
     missing: list[tuple[str, str]]
     reported: list[Reported]
+    robustness: Robustness | None
 
     @property
     def runs(self) -> list[RunData]:
@@ -104,6 +107,8 @@ class Report:
                 for (session, threads), (model, ratio, floor) in noise_floors(results).items()
             ],
             "warnings": [{"text": text, "about": about} for text, about in self.warnings],
+            "robustness": _robustness_document(self.runs),
+            "robustness_of_arms": [] if self.robustness is None else [d.document() for d in self.robustness.arms],
             "missing": [{"text": text, "command": command} for text, command in self.missing],
         }
 
@@ -123,7 +128,21 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         warnings=warnings(source, rows),
         missing=missing(source, rows),
         reported=_reported(source.runs),
+        robustness=robustness(source.runs),
     )
+
+
+def _robustness_document(runs: Sequence[RunData]) -> list[dict[str, Any]]:
+    """For each run that was shown corrupted images, its figures."""
+    return [
+        {
+            "run_id": run.document["run_id"],
+            "models": [figures(a) for a in run.corrupted],
+            "paired": pairs(run.corrupted),
+        }
+        for run in runs
+        if run.corrupted
+    ]
 
 
 def _reported(runs: Sequence[RunData]) -> list[Reported]:
@@ -156,6 +175,7 @@ def _run_document(run: RunData) -> dict[str, Any]:
     test = (run.document.get("metrics") or {}).get("test") or {}
     return {
         **{name: run.document[name] for name in ("run_id", "backbone", "strategy", "seed", "status")},
+        "arm": run.document.get("recipe", {}).get("arm"),
         "run_dir": run.place,
         "accuracy": score and score.accuracy,
         "n_samples": score and score.n_samples,
@@ -175,6 +195,7 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "run_id": candidate.run.document["run_id"],
         "backbone": candidate.backbone,
         "strategy": candidate.strategy,
+        "arm": candidate.run.document.get("recipe", {}).get("arm"),
         "seed": candidate.seed,
         "format": candidate.export.get("format"),
         "scheme": candidate.export.get("scheme"),

@@ -118,6 +118,32 @@ def curves(rows: Sequence[dict[str, Any]], quantity: str, *, name: str, width: i
         return inline_svg(figure, name, f"{quantity} over the epochs, training and validation")
 
 
+def severity_curves(
+    lines: Sequence[tuple[str, Sequence[tuple[int, float]]]], *, name: str, width: int, height: int
+) -> Markup:
+    """Accuracy (0 to 1) against severity, one line a model; severity 0 is clean."""
+    from matplotlib.ticker import MaxNLocator
+
+    with canvas(width, height) as figure:
+        axes = figure.add_subplot()
+        for number, (title, points) in enumerate(lines):
+            axes.plot(
+                [severity for severity, _ in points],
+                [100 * accuracy for _, accuracy in points],
+                label=title,
+                color=SERIES[number % len(SERIES)],
+                marker=MARKERS[number // len(SERIES) % len(MARKERS)],
+                markersize=4,
+                linewidth=1.5,
+                linestyle=("solid", (0, (4, 2)))[number // len(SERIES) % 2],
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("severity")
+        axes.set_ylabel("accuracy on the test split, %")
+        figure.legend(loc="outside upper left", ncols=max(1, width // 360), handlelength=2.2)
+        return inline_svg(figure, name, "Accuracy against the severity of corruptions; the numbers are in the tables")
+
+
 def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Markup:
     """Row-normalised confusion matrix of many classes as a heat map; axes are class numbers, from 1."""
     import numpy as np

@@ -21,7 +21,7 @@ from edgekit.report.groups import Group
 from edgekit.report.layers import layer_views
 from edgekit.report.notes import environment
 from edgekit.report.reading import RunData
-from edgekit.report.rows import Candidate, Score, model_title, run_score
+from edgekit.report.rows import Candidate, Score, model_title, run_score, strategy_title
 from edgekit.report.svg import SERIES
 from edgekit.report.verdict import thread_counts, threads_text
 
@@ -70,7 +70,14 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.globals.update(words=words, threads_text=threads_text, model_title=model_title, environment=environment)
+    page.globals.update(
+        words=words,
+        base64=_base64,
+        threads_text=threads_text,
+        model_title=model_title,
+        strategy_title=strategy_title,
+        environment=environment,
+    )
     return page.get_template("template.html.jinja").render(
         report=report,
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -82,6 +89,7 @@ def render(report: Report) -> str:
         bars=_bars(report.candidates),
         layers=layer_views(report.candidates),
         plots=list(_plots(report)),
+        shift=report.robustness,
         runs=[_run_view(report, run, i) for i, run in enumerate(report.runs, 1)],
         fold_runs=len(report.runs) > OPEN_RUNS,
         matrix_classes=MATRIX_CLASSES,
@@ -89,6 +97,10 @@ def render(report: Report) -> str:
         commands=_commands(report),
         recipe=_recipe(report),
     )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _bars(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -121,7 +133,7 @@ def _plots(report: Report) -> Iterator[Plot]:
 def _points(report: Report, target: str, groups: Sequence[Group], threads: int) -> tuple[list[Point], list[str]]:
     """What can be drawn, and the numbers of what cannot."""
     front = report.front(target, threads)
-    families = {(g.first.model, g.first.strategy) for g in groups}
+    families = {(g.first.model, g.first.strategy_title) for g in groups}
     by_strategy = len({strategy for _, strategy in families}) > 1 and len(families) <= len(SERIES)
     points, left_out = [], []
     for group in groups:
@@ -129,7 +141,7 @@ def _points(report: Report, target: str, groups: Sequence[Group], threads: int) 
         if p50 is None or group.accuracy is None or group.interval is None:
             left_out.append(str(group.number))
             continue
-        family = f"{group.first.model}, {group.first.strategy}" if by_strategy else group.first.model
+        family = f"{group.first.model}, {group.first.strategy_title}" if by_strategy else group.first.model
         points.append(
             Point(
                 group.number,
@@ -157,7 +169,7 @@ def _run_view(report: Report, run: RunData, number: int) -> RunView:
     return RunView(
         anchor=anchor,
         data=run,
-        title=f"{model_title(run.document)}, {run.document['strategy']}, seed {run.document['seed']}",
+        title=f"{model_title(run.document)}, {strategy_title(run.document)}, seed {run.document['seed']}",
         score=run_score(run),
         test=test,
         curves=[
@@ -172,7 +184,7 @@ def _run_view(report: Report, run: RunData, number: int) -> RunView:
 
 
 def _kind(run: RunData) -> tuple[str, str]:
-    return model_title(run.document), str(run.document["strategy"])
+    return model_title(run.document), strategy_title(run.document)
 
 
 def _machines(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:

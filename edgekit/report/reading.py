@@ -11,6 +11,8 @@ from typing import Any
 from edgekit.artifacts import ExportFolder, RunFolder, read_json
 from edgekit.errors import InputError
 from edgekit.results import BenchResult, run_results
+from edgekit.robustness import Answers as ShiftedAnswers
+from edgekit.robustness import read_answers
 
 Answers = dict[str, bool]
 """By test image: whether the top class was the true one."""
@@ -31,6 +33,10 @@ class RunData:
     results: list[tuple[BenchResult, Answers]]
     answers: Answers
     """Of the Keras model; empty before it was evaluated."""
+    corrupted: list[ShiftedAnswers]
+    """Of every model that was shown corrupted images."""
+    looks: list[dict[str, Any]]
+    """Where the network looks: entries of ``gradcam.json``, ``picture`` being the JPEG's bytes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,17 @@ def _run(folder: RunFolder, place: str) -> RunData:
         exports=[(export, export.read()) for export in folder.done_exports()],
         results=[(result, _answers(result.predictions_path())) for result in run_results(folder)],
         answers=_answers(folder.predictions),
+        corrupted=read_answers(folder),
+        looks=_looks(folder),
     )
+
+
+def _looks(folder: RunFolder) -> list[dict[str, Any]]:
+    file = folder.gradcam / "gradcam.json"
+    if not file.is_file():
+        return []
+    entries = read_json(file)["images"]
+    return [{**entry, "picture": (folder.gradcam / Path(entry["picture"]).name).read_bytes()} for entry in entries]
 
 
 def _history(path: Path) -> list[dict[str, Any]]:

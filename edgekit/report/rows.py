@@ -74,6 +74,10 @@ class Candidate:
         return str(self.run.document["strategy"])
 
     @property
+    def strategy_title(self) -> str:
+        return strategy_title(self.run.document)
+
+    @property
     def seed(self) -> int:
         return int(self.run.document["seed"])
 
@@ -83,7 +87,7 @@ class Candidate:
 
     @property
     def title(self) -> str:
-        return f"{self.model}, {self.strategy}, {self.key}"
+        return f"{self.model}, {self.strategy_title}, {self.key}"
 
     @property
     def size_bytes(self) -> int | None:
@@ -149,6 +153,12 @@ def model_title(document: dict[str, Any]) -> str:
     title = BACKBONES[name].title if name in BACKBONES else name
     alpha = document.get("alpha") or 1.0
     return title if alpha == 1.0 else f"{title} (alpha {alpha:g})"
+
+
+def strategy_title(document: dict[str, Any]) -> str:
+    """``fine-tuning``, or with the arm of the study: ``fine-tuning, mixed``."""
+    arm = (document.get("recipe") or {}).get("arm")
+    return f"{document['strategy']}, {arm}" if arm else str(document["strategy"])
 
 
 def run_score(run: RunData) -> Score | None:

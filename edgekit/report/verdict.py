@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.report.groups import Group, front, indistinguishable
 from edgekit.report.reading import RunData
-from edgekit.report.rows import Score, model_title, run_score
+from edgekit.report.rows import Score, model_title, run_score, strategy_title
 from edgekit.report.words import count, listing, megabytes, percent, percent_range, significant
 from edgekit.results import comparisons
 from edgekit.stats import NO_DIFFERENCE
@@ -93,7 +93,7 @@ def _named(groups: Sequence[Group]) -> str:
 
 def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
     scored: list[tuple[Score, str]] = [
-        (score, f"{model_title(run.document)}, {run.document['strategy']}, seed {run.document['seed']}")
+        (score, f"{model_title(run.document)}, {strategy_title(run.document)}, seed {run.document['seed']}")
         for run in runs
         if (score := run_score(run)) is not None
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit.progress import SILENT, Progress
 from edgekit.train.augment import Draws, apply_on_cpu
+from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
 
 Array = NDArray[Any]
 
@@ -28,8 +29,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """One epoch of the training split.
 
     ``inputs`` is (M, ...) images or features, possibly memory-mapped, of which ``rows`` (N,) are the training
-    images; ``targets`` (N, classes) and ``weights`` (N,) follow ``rows``. With ``draws`` images are augmented: here
-    when ``on_cpu``, otherwise the draws are handed to the training step.
+    images; ``targets`` (N, classes) and ``weights`` (N,) follow ``rows``. With ``draws`` images are augmented, with
+    ``pairs`` (number of images and of the batch to its pairs) they are mixed: here when ``on_cpu``, otherwise the
+    draws are handed to the training step.
     """
 
     def __init__(
@@ -42,24 +44,36 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int,
         draws: Draws | None,
         on_cpu: bool,
+        pairs: Callable[[int, int], Pairs] | None = None,
     ) -> None:
         # More than one worker would have Keras look at a batch in advance under JAX and PyTorch, and then begin the
         # first epoch at the second batch: images twice, others not at all.
         super().__init__(workers=1)
         self._inputs, self._rows, self._targets, self._weights = inputs, rows, targets, weights
         self._order, self._batch_size = order, batch_size
-        self._draws, self._on_cpu = draws, on_cpu
+        self._draws, self._pairs, self._on_cpu = draws, pairs, on_cpu
 
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, Array, Array]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        x: Any = self._inputs[self._rows[chosen]]
+        images, targets, weights = self._inputs[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
+        for_step: list[Array] = []
         if self._draws is not None:
             draws = self._draws[chosen]
-            x = apply_on_cpu(x, draws) if self._on_cpu else (x, draws.warp, draws.tone)
-        return x, self._targets[chosen], self._weights[chosen]
+            if self._on_cpu:
+                images = apply_on_cpu(images, draws)
+            else:
+                for_step += draws.for_step()
+        if self._pairs is not None:
+            pairs = self._pairs(len(chosen), index)
+            targets, weights = mix_targets(targets, weights, pairs)
+            if self._on_cpu:
+                images = mix_on_cpu(images, pairs)
+            else:
+                for_step += [pairs.partner, pairs.plan]
+        return (images, *for_step) if for_step else images, targets, weights
 
     def source(self) -> Any:
         """What ``fit`` reads: these batches, prepared beside the step before.

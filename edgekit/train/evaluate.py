@@ -59,6 +59,7 @@ def evaluate_network(
 ) -> dict[str, Any]:
     """``document`` with metrics of validation and test split; predictions and figures are written beside it."""
     from edgekit.train.batches import predict
+    from edgekit.train.gradcam import explain_run
 
     started = time.perf_counter()
     metrics: dict[str, Any] = {}
@@ -79,6 +80,7 @@ def evaluate_network(
         document[key] = metrics["test"][key]
     document["timing"] = {**document.get("timing", {}), "evaluate_seconds": time.perf_counter() - started}
     _draw(run, metrics["test"])
+    explain_run(run, network, dataset, pixels, rows, probabilities)
     return document
 
 

@@ -19,7 +19,8 @@ from edgekit.progress import Bar, Progress
 from edgekit.recipe import Stage, Train
 from edgekit.train.batches import Batches
 from edgekit.train.checkpoint import StageCheckpoint, StageState, live_variables, read_variables, write_variables
-from edgekit.train.optimizer import adam
+from edgekit.train.groups import LayerGroups
+from edgekit.train.optimizer import FusedAdam, GroupedAdam
 
 ES_STATE = ("wait", "best", "best_epoch")
 LR_STATE = ("wait", "best", "cooldown_counter")
@@ -45,6 +46,8 @@ class StageJob:
     checkpoint: StageCheckpoint
     on_history: Callable[[str, list[dict[str, Any]]], None]
     first_epoch: int = 0
+    groups: LayerGroups | None = None
+    """Where layers learn at rates of their own."""
 
 
 def run_stage(job: StageJob, progress: Progress) -> StageState:
@@ -64,6 +67,8 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
     stopping, reducing = _policies(job, state)
     last = state.epochs_run if state.stopped_early else job.stage.epochs  # a run may end right after it stopped early
     for epoch in range(state.epochs_run, last):
+        if job.groups is not None:
+            _grouped(job).set_factors(job.groups.factors(epoch))
         row = _epoch(job, epoch, progress)
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise EdgekitError(
@@ -103,7 +108,10 @@ def _compile(job: StageJob) -> None:
     if job.stage.schedule == "cosine":
         steps = job.stage.epochs * math.ceil(job.n_images / job.train.batch_size)
         learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = adam(learning_rate)
+    if job.groups is None:
+        optimizer = FusedAdam(learning_rate)
+    else:
+        optimizer = GroupedAdam(learning_rate, job.groups.of_variables(job.model))
     if job.train.precision == "mixed_float16":
         # Keras itself adds this to models built under the policy, not to the head or the model that augments.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -114,6 +122,13 @@ def _compile(job: StageJob) -> None:
     )
     # Variables made inside the first step would have TensorFlow trace the step twice (half a minute for a ResNet).
     job.model.optimizer.build(job.model.trainable_variables)
+
+
+def _grouped(job: StageJob) -> GroupedAdam:
+    optimizer = job.model.optimizer
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    assert isinstance(inner, GroupedAdam)
+    return inner
 
 
 def _policies(job: StageJob, state: StageState) -> tuple[Any, Any]:

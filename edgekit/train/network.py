@@ -7,7 +7,10 @@ backbone's layers under Keras's own names, ``head_pool``, ``head_dense``, ``head
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,28 +83,60 @@ def open_last_layers(network: keras.Model, stage: FineTuning) -> list[str]:
     """Open the backbone's last layers as the stage says; names of the opened layers that have weights.
 
     BatchNorm layers keep ``trainable=False``, which in Keras also means inference mode, unless
-    ``stage.train_batchnorm``. Raises :class:`InputError` for an unknown layer name.
+    ``stage.train_batchnorm``. Raises :class:`InputError` for an unknown layer or block, and where no layer with
+    weights would be opened.
     """
     layers = backbone_layers(network)
     names = [layer.name for layer in layers]
-    if stage.from_layer is not None:
-        if stage.from_layer not in names:
-            raise InputError(
-                f"the backbone {network.name} has no layer called {stage.from_layer!r}",
-                where="train.fine_tuning.from_layer",
-                hint=f"edgekit list backbones --layers {network.name} shows the names",
-            )
-        start = names.index(stage.from_layer)
-    else:
-        assert stage.last_layers is not None
-        start = max(0, len(layers) - stage.last_layers)
+    start = first_opened(names, stage, network.name)
     opened = []
     for position, layer in enumerate(layers):
         is_batchnorm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = position >= start and (stage.train_batchnorm or not is_batchnorm)
         if layer.trainable and layer.weights:
             opened.append(layer.name)
+    if not opened:
+        raise InputError(
+            f"fine-tuning would open no layer of {network.name} that learns, only {', '.join(names[start:][:5])}",
+            where="train.fine_tuning",
+            hint="open more: last_layers, from_layer, from_block or fraction",
+        )
     return opened
+
+
+def first_opened(names: Sequence[str], stage: FineTuning, backbone: str) -> int:
+    """The place of the first layer to open among the backbone's layer ``names``; the rest follow it.
+
+    Raises :class:`InputError` for a layer or block that is not there.
+    """
+    names = stable_names(names)
+    if stage.last_layers is not None:
+        return max(0, len(names) - stage.last_layers)
+    if stage.fraction is not None:
+        return len(names) - math.ceil(round(stage.fraction * len(names), 6))
+    if stage.from_layer is not None:
+        found, what, key = [i for i, name in enumerate(names) if name == stage.from_layer], stage.from_layer, "layer"
+    else:
+        block = str(stage.from_block)
+        found = [i for i, name in enumerate(names) if name == block or name.startswith(f"{block}_")]
+        what, key = block, "block"
+    if not found:
+        raise InputError(
+            f"the backbone {backbone} has no {key} called {what!r}",
+            where=f"train.fine_tuning.from_{key}",
+            hint=f"edgekit list backbones --layers {backbone} shows the names",
+        )
+    return found[0]
+
+
+def block_of(layer_name: str) -> str:
+    """The block a layer belongs to by its name: ``conv5_block3_1_conv`` is in ``conv5_block3``, which is in ``conv5``.
+
+    Keras names blocks ``block5`` (VGG), ``conv5_block3`` (ResNet) or ``block_16`` (MobileNetV2); other layers are in
+    the block of the part before the first ``_``.
+    """
+    match = re.match(r"(conv\d+_block\d+|block_?\d+|[^_]+)(?:_|$)", layer_name)
+    return match.group(1) if match else layer_name
 
 
 def open_all_layers(network: keras.Model, batchnorm_momentum: float) -> None:
@@ -129,7 +164,20 @@ def layer_names(model: Model) -> list[str]:
     built = _application(entry, model)(
         include_top=False, weights=None, input_shape=(entry.default_image_size, entry.default_image_size, 3)
     )
-    return [layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return stable_names([layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)])
+
+
+def stable_names(names: Sequence[str]) -> list[str]:
+    """``names`` as in a fresh process: Keras numbers ResNet50V2's unnamed poolings over all networks it has built."""
+    found = 0
+    stable = []
+    for name in names:
+        if re.fullmatch(r"max_pooling2d(_\d+)?", name):
+            stable.append("max_pooling2d" if not found else f"max_pooling2d_{found}")
+            found += 1
+        else:
+            stable.append(name)
+    return stable
 
 
 def _application(entry: Backbone, model: Model) -> Any:

@@ -15,7 +15,7 @@ from edgekit.data.decode import decode_dataset
 from edgekit.data.opening import open_dataset
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
-from edgekit.recipe import Recipe, differences
+from edgekit.recipe import Recipe, differences, validate
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.start import check_start
 
@@ -92,8 +92,9 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> dict[str, Any]:
             where=str(run.path),
             hint="choose another --run folder" + ("" if state == "finished" else ", or go on with --resume"),
         )
-    if document["recipe"] != recipe.document():
-        changed = sorted(differences(document["recipe"], recipe.document()))
+    its = validate(document["recipe"], str(run.run_json)).document()  # settings younger than the run: their defaults
+    if its != recipe.document():
+        changed = sorted(differences(its, recipe.document()))
         raise InputError(
             f"this run was started with another recipe; different: {', '.join(changed)}",
             where=str(run.path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from edgekit.data.dataset import Dataset
 from edgekit.progress import Progress
 from edgekit.recipe import FineTuning, FromScratch, Recipe, Stage
 from edgekit.train import network as net
-from edgekit.train.augment import draw, training_model
+from edgekit.train.augment import TrainingModel, draw, training_model
 from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, epoch_order, predict
 from edgekit.train.checkpoint import StageCheckpoint, StageState
+from edgekit.train.groups import LayerGroups
 from edgekit.train.loop import StageJob, run_stage
+from edgekit.train.mix import Pairs, draw_pairs
 from edgekit.train.start import take_over
 
 Pixels = NDArray[np.uint8]
@@ -61,7 +64,7 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
 
     The backbone is computed once for images that do not change: the validation split always, the training split
-    where nothing is augmented. With ``views`` it is computed once for each copy of the training split.
+    where nothing is augmented or mixed. With ``views`` it is computed once for each copy of the training split.
     """
     recipe, network = material.recipe, material.network
     stage = recipe.train.feature_extraction
@@ -74,7 +77,9 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     started = time.perf_counter()
     val = _features(material, extractor, "val", progress)
     stored = None
-    if not recipe.train.augment.active:
+    if recipe.train.mix.active_in("feature-extraction"):
+        pass  # every batch has pairs of its own, mixed as pixels: nothing to store
+    elif not recipe.train.augment.active:
         stored = Stored(head, [_features(material, extractor, "train", progress)])
     elif stage.views is not None:
         views = range(min(stage.views, stage.epochs))
@@ -92,12 +97,13 @@ def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:
     stage = material.recipe.train.fine_tuning
     assert isinstance(stage, FineTuning)
     opened = net.open_last_layers(material.network, stage)
+    groups = LayerGroups.of(opened, stage)
     _set_dropout(material, stage)
     offset = material.recipe.train.feature_extraction.epochs
     record = _finished(material, "fine-tuning", stage, progress) or _run(
-        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset
+        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset, groups=groups
     )
-    return {**record, "opened_layers": opened}
+    return {**record, "opened_layers": opened, "layer_groups": None if groups is None else groups.of_layer}
 
 
 def from_scratch(material: Material, progress: Progress) -> dict[str, Any]:
@@ -160,27 +166,37 @@ def _run(
     *,
     first_epoch: int = 0,
     stored: Stored | None = None,
+    groups: LayerGroups | None = None,
 ) -> dict[str, Any]:
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
     augmented = stored is None and train.augment.active
+    mixed = stored is None and train.mix.active_in(name)
+    on_cpu = material.backend.on_cpu and not train.augment.randaugment
+    in_step = _changing_model(material, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
     if stored is not None:
         model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
     else:
-        on_step = augmented and not material.backend.on_cpu
-        model = training_model(material.network) if on_step else material.network
+        model = material.network if in_step is None else in_step.model
         inputs, rows = [material.pixels], material.train_rows
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
     weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
+    image_size = material.recipe.data.image_size
+
+    def pairs(epoch: int, n_images: int, batch: int) -> Pairs:
+        if epoch - first_epoch >= stage.epochs - train.mix.off_last_epochs:
+            return Pairs.alone(n_images)
+        return draw_pairs(train.mix, n_images, image_size, train.seed, epoch, batch)
 
     def batches(epoch: int) -> Batches:
-        draws = (
-            draw(train.augment, len(rows), material.recipe.data.image_size, train.seed, epoch) if augmented else None
-        )
+        draws = draw(train.augment, len(rows), image_size, train.seed, epoch) if augmented else None
         order = epoch_order(len(rows), train.seed, epoch)
         images = inputs[epoch % len(inputs)]
-        return Batches(images, rows, targets, weights, order, train.batch_size, draws, material.backend.on_cpu)
+        if in_step is not None:
+            in_step.begin_epoch(train.seed, epoch)
+        of_batch = partial(pairs, epoch) if mixed else None
+        return Batches(images, rows, targets, weights, order, train.batch_size, draws, on_cpu, of_batch)
 
     job = StageJob(
         name=name,
@@ -194,8 +210,17 @@ def _run(
         checkpoint=_checkpoint(material, name),
         on_history=material.on_history,
         first_epoch=first_epoch,
+        groups=groups,
     )
     return _record(material, name, stage, run_stage(job, progress))
+
+
+def _changing_model(material: Material, augmented: bool, mixed: bool, progress: Progress) -> TrainingModel:
+    """The network behind what the training step does to its images."""
+    augment = material.recipe.train.augment
+    if augment.randaugment and material.backend.on_cpu:
+        progress.warn("randaugment computes all its operations on every batch, which is slow on a CPU")
+    return training_model(material.network, augment if augmented else None, mix=mixed)
 
 
 def _record(material: Material, name: str, stage: Stage, state: StageState) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.artifacts import RunFolder
 from edgekit.data.dataset import Dataset
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, differences
+from edgekit.recipe import Recipe, differences, validate
 
 IRRELEVANT = ("train.strategy", "train.fine_tuning", "train.start_from")
 """Training settings that the feature extraction does not depend on."""
@@ -28,12 +28,15 @@ def check_start(recipe: Recipe) -> dict[str, Any]:
         raise InputError(
             f"fine-tuning begins at a feature-extraction run; this one is {document['strategy']}", where=str(run.path)
         )
-    mine = recipe.document()
+    its = validate(document["recipe"], str(run.run_json))  # settings that are younger than the run get their defaults
+    mixed = any(one.train.mix.active_in("feature-extraction") for one in (its, recipe))
+    irrelevant = IRRELEVANT if mixed else (*IRRELEVANT, "train.mix")
+    before, mine = its.document(), recipe.document()
     changed = [
         key
         for section in ("model", "train", "data")
-        for key in differences(document["recipe"][section], mine[section], section)
-        if not key.startswith(IRRELEVANT)
+        for key in differences(before[section], mine[section], section)
+        if not key.startswith(irrelevant)
     ]
     if changed:
         raise InputError(

@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.compare.study import Study, plan_cells
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, validate
+from edgekit.recipe import Recipe, differences, validate
 
 
 def recipe(**compare: object) -> Recipe:
@@ -43,6 +43,33 @@ def test_overrides_reach_only_their_backbone(tmp_path: Path) -> None:
         recipe(backbones=["vgg16", "resnet50v2"], overrides={"vgg16": {"train.batch_size": 8}}), tmp_path
     )
     assert [cell.recipe["train"]["batch_size"] for cell in cells] == [8, 32]
+
+
+def test_arms_differ_in_their_settings_alone(tmp_path: Path) -> None:
+    arms = {"basic": {}, "mixed": {"train.mix.mixup.probability": 0.5, "train.mix.stages": ["fine-tuning"]}}
+    study = recipe(arms=arms, seeds=[0, 1], strategies=["feature-extraction", "fine-tuning"])
+    cells = plan_cells(study, tmp_path)
+    assert len({cell.run for cell in cells}) == len(cells) == 8
+    mixed, basic = (
+        next(c for c in cells if (c.arm, c.strategy, c.seed) == (arm, "fine-tuning", 1)) for arm in ("mixed", "basic")
+    )
+    assert mixed.run == "runs/mobilenetv2-fine-tuning-mixed-s1"
+    assert mixed.title == "mobilenetv2, fine-tuning, mixed, seed 1"
+    assert mixed.recipe["arm"] == "mixed"
+    assert mixed.recipe["train"]["start_from"].endswith("mobilenetv2-feature-extraction-mixed-s1")
+    assert sorted(differences(mixed.recipe, basic.recipe)) == [
+        "arm",
+        "train.mix.mixup.probability",
+        "train.mix.stages",
+        "train.start_from",
+    ]
+
+
+@pytest.mark.parametrize("arms", [{"Basic": {}}, {"a/b": {}}, {"mixed": {"train.mixx": 1}}])
+def test_wrong_arms_are_refused_before_anything_is_written(arms: dict[str, dict[str, int]], tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        Study.open(tmp_path / "study", recipe(arms=arms))
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(

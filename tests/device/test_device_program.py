@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modelfiles import LABELS
+from PIL import Image
 
 DEVICE = Path(__file__).parents[2] / "edgekit" / "device"
 PROTOCOL = {"warmup_runs": 10, "warmup_ns": 1_000_000, "rounds": 3, "block_runs": 4, "block_ns": 200_000}
@@ -191,3 +192,32 @@ def test_usage():
     code, lines, stderr = run("dance", {})
     assert (code, lines) == (2, [])
     assert "usage" in stderr
+
+
+def test_images_are_shown_under_every_corruption_asked_for(tmp_path, onnx_models):
+    from edgekit.device.corruptions import corrupt
+    from edgekit.device.images import load_image
+    from edgekit.device.jobs import Classifier, JobModel
+
+    files = []
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(60, 180, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        files.append(f"{number}.png")
+    model = str(onnx_models / "uint8.onnx")
+    conditions = [["clean", 0], ["colour-cast", 5], ["gaussian-noise", 3]]
+    job = {"models": [{"key": "m", "path": model}], "root": str(tmp_path), "files": files, "corruptions": conditions}
+    code, lines, _ = run("accuracy", {**job, "corruption_seed": 7})
+    assert code == 0
+    entry = JobModel("m", model, None, None, "stretch", "auto")
+    classifier = Classifier(entry, entry.open(1))
+    for number, (name, severity) in enumerate(conditions):
+        (line,) = (e for e in only(lines, "predictions") if e["condition"] == number)
+        got = np.frombuffer(base64.b64decode(line["probabilities_b64"]), "<f4").reshape(-1, line["classes"])
+        for row, file in zip(got, files):
+            image = load_image(tmp_path / file, classifier.geometry[0])
+            expected = classifier.classify(corrupt(image, name, severity, 7) if severity else image)
+            assert np.allclose(row, expected, atol=1e-6)
+    code, lines, _ = run("accuracy", {**job, "corruptions": [["rain", 1]]})
+    assert code == 1
+    assert "rain" in lines[-1]["reason"]

@@ -239,7 +239,7 @@ def test_the_augmenting_model_trains_the_network_it_stands_before(aug):
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
     network = keras.Model(image, keras.layers.Dense(25, activation="softmax")(x))
     before = np.asarray(network.layers[-1].kernel)
-    model = aug.training_model(network)
+    model = aug.training_model(network, EVERYTHING).model
     model.compile(keras.optimizers.Adam(0.1), keras.losses.CategoricalCrossentropy())
     batches = epoch_of(7, on_cpu=False)
     images, warp, tone = batches[0][0]

@@ -34,7 +34,10 @@ def run(tmp_path) -> RunFolder:
 def test_a_run_folder_is_complete(trained):
     names = {p.relative_to(trained.folder.path).as_posix() for p in trained.folder.path.rglob("*") if p.is_file()}
     events = {name for name in names if name.startswith("tensorboard/")}
-    assert names - events == {
+    looks = {name for name in names if name.startswith("figures/gradcam/")}
+    assert "figures/gradcam/gradcam.json" in looks
+    assert sum(name.endswith(".jpg") for name in looks) == len(looks) - 1 >= len(CLASSES)
+    assert names - events - looks == {
         "run.json",
         "model.keras",
         "labels.txt",

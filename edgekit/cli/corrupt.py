@@ -1,0 +1,69 @@
+"""``edgekit corrupt``: a corrupted copy of an image folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.output import Output, table
+from edgekit.errors import InputError
+
+
+def corrupt(
+    data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
+    out_folder: Annotated[Path, typer.Argument(help="Where the copy goes.", metavar="OUT", show_default=False)],
+    corruption: Annotated[
+        str, typer.Option("--corruption", help="Its name, e.g. deep-water, haze, low-light.", metavar="NAME")
+    ] = "deep-water",
+    severities: Annotated[
+        str, typer.Option("--severities", help="1 to 5; each image gets one of them.", metavar="1,2,..")
+    ] = "1,2,3",
+    per_class: Annotated[
+        int | None,
+        typer.Option("--per-class", min=2, help="At most N training images of each class.", show_default=False),
+    ] = None,
+    test_per_class: Annotated[
+        int | None,
+        typer.Option("--test-per-class", min=1, help="At most N test images of each class.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice, the severities and the noise.")] = 0,
+    json_mode: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a corrupted copy of an image folder, to train on or to take to a device.
+
+    OUT gets train and test folders of PNG files at full size, and corrupted.json that says what was done. The same
+    seed and images give the same copy on every machine.
+
+    Example: edgekit corrupt photos photos-underwater --per-class 225
+    """
+    out = Output(json_mode=json_mode, quiet=quiet)
+    try:
+        levels = [int(part) for part in severities.split(",")]
+    except ValueError:
+        raise InputError(f"severities are numbers from 1 to 5, not {severities!r}") from None
+    from edgekit.data.corrupting import corrupt_folder
+
+    document = corrupt_folder(
+        data,
+        out_folder,
+        corruption,
+        levels,
+        seed=seed,
+        per_class=per_class,
+        test_per_class=test_per_class,
+        progress=out,
+    )
+    counts = document["counts"]
+    rows = [[name, *(f"{counts[split][name]:,}" for split in counts)] for name in counts["train"]]
+    shares = ", ".join(f"{count:,} of severity {level}" for level, count in document["images_by_severity"].items())
+    text = [
+        table(["class", *counts], rows, right=(1, 2)),
+        "",
+        f"{corruption}: {shares}",
+        f"written to {document['folder']}",
+    ]
+    out.result({"schema_version": 1, **document}, "\n".join(text))

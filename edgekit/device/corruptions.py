@@ -1,0 +1,337 @@
+"""What cameras, weather and water do to pictures: pixels in, worse pixels out, the same on every machine.
+
+Fifteen corruptions in five severities. What is random in one (noise, direction, clouds) depends on the seed, the
+name and the pixels alone, and is the same for all severities of an image. Lengths are those of a side of 224 pixels
+and grow with the image. numpy and Pillow only: this module runs on the target too.
+
+Sources: severities 1 to 5 of the standard ones as in ImageNet-C (Hendrycks and Dietterich 2019, arXiv 1903.12261).
+Water: a pixel J seen through d metres becomes J * t + B * (1 - t) with t = exp(-beta * d) in each channel, B the light
+that the water scatters (Jaffe 1990; Akkaynak and Treibitz 2018).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+SEVERITIES = (1, 2, 3, 4, 5)
+
+SUITE = "1"
+"""Raised when a corruption gives other pixels than before: results of different suites are not compared."""
+
+REFERENCE_SIDE = 224
+
+Pixels = np.ndarray
+
+WATER_ATTENUATION = (0.35, 0.07, 0.05)
+"""Per metre, for red, green and blue: about clear coastal water."""
+WATER_VEIL = (60.0, 140.0, 150.0)
+"""The light that water scatters, RGB in 0-255."""
+
+
+class Random:
+    """Draws of one image, from the raw bits of a Philox generator: those are the same in every version of numpy."""
+
+    def __init__(self, key: bytes) -> None:
+        self._bits = np.random.Philox(key=int.from_bytes(key, "little"))
+
+    def words(self, shape: tuple[int, ...]) -> Any:
+        """uint16 of ``shape``, uniform."""
+        count = int(np.prod(shape))
+        return self._bits.random_raw((count + 3) // 4).astype("<u8").view("<u2")[:count].reshape(shape)
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * float(self.words((1,))[0]) / 65536
+
+    def normal(self, shape: tuple[int, ...]) -> Any:
+        """float32 of ``shape``: one of 65,536 quantiles of the standard normal distribution, up to 4.3 deviations."""
+        return np.asarray(np.take(_normal_table(), self.words(shape)))
+
+
+def corrupt(pixels: Pixels, name: str, severity: int, seed: int = 0) -> Pixels:
+    """``pixels`` uint8 (H, W, 3), RGB, as the corruption ``name`` leaves them: uint8 (H, W, 3), a new array.
+
+    ``severity`` 1 (mild) to 5. Raises :class:`ValueError` for an unknown name, another severity or other pixels.
+    """
+    if name not in CORRUPTIONS:
+        raise ValueError(f"no corruption is called {name!r}; there are: {', '.join(CORRUPTIONS)}")
+    if severity not in SEVERITIES:
+        raise ValueError(f"a severity is one of 1 to 5, not {severity!r}")
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"pixels are uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}")
+    digest = hashlib.blake2b(f"{name}/{seed}/{pixels.shape}/".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return CORRUPTIONS[name](pixels, severity - 1, Random(digest.digest()))
+
+
+def gaussian_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """Noise of one strength in all channels: bad light, warm sensor."""
+    return _add_noise(pixels, (0.08, 0.12, 0.18, 0.26, 0.38)[level], random)
+
+
+def shot_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """Light comes in photons: Poisson noise, drawn at 1/4096 resolution from its quantiles."""
+    table = _poisson_table((60, 25, 12, 5, 3)[level])
+    return np.asarray(np.take(table, pixels.astype(np.int32) * 4096 + (random.words(pixels.shape) >> 4)))
+
+
+def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001 - all have one form
+    """A disc instead of a point: the lens is out of focus."""
+    radius = max((3, 4, 6, 8, 10)[level] * _scale(pixels), 1.0 + 0.5 * level)
+    reach = int(radius)
+    height, width = pixels.shape[:2]
+    padded = np.pad(pixels, ((reach, reach), (reach + 1, reach), (0, 0)), mode="symmetric")
+    along = np.cumsum(padded, axis=1, dtype=np.int32)
+    total, count = np.zeros(pixels.shape, np.int32), 0
+    for row in range(-reach, reach + 1):
+        half = int(np.sqrt(radius * radius - row * row))
+        rows = along[reach + row : reach + row + height]
+        total += rows[:, reach + 1 + half : reach + 1 + half + width]
+        total -= rows[:, reach - half : reach - half + width]
+        count += 2 * half + 1
+    return _to_pixels(total.astype(np.float32) / count)
+
+
+def motion_blur(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """The camera moves while it looks, within 45 degrees of the horizontal."""
+    scale = _scale(pixels)
+    length = max(round((10, 15, 15, 15, 20)[level] * scale), 2 + level)
+    sigma = max((3, 5, 8, 12, 15)[level] * scale, 1.0 + 0.5 * level)
+    angle = np.deg2rad(random.uniform(-45, 45))
+    steps = np.arange(length + 1)
+    weights = np.exp(-0.5 * (steps / sigma) ** 2)
+    # Whole weights that sum to 256 keep the sum of all shifted images within 16 bits.
+    whole = np.floor(256 * weights / weights.sum()).astype(np.uint16)
+    whole[0] += 256 - whole.sum()
+    columns, rows = np.rint(steps * np.cos(angle)).astype(int), np.rint(steps * np.sin(angle)).astype(int)
+    height, width = pixels.shape[:2]
+    padded = np.pad(pixels, ((length, length), (length, length), (0, 0)), mode="symmetric").astype(np.uint16)
+    total = np.full(pixels.shape, 128, np.uint16)  # rounds
+    for weight, column, row in zip(whole, columns, rows):
+        if weight:
+            total += weight * padded[length + row : length + row + height, length + column : length + column + width]
+    return (total >> 8).astype(np.uint8)
+
+
+def brightness(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """The value of HSV raised: hue and saturation stay until a channel is full."""
+    offset = 255 * (0.1, 0.2, 0.3, 0.4, 0.5)[level]
+    value = np.maximum(np.maximum(pixels[:, :, 0], pixels[:, :, 1]), pixels[:, :, 2]).astype(np.float32)
+    raised = np.minimum(value + np.float32(offset), 255)
+    result = pixels * np.repeat((raised / np.maximum(value, 1))[:, :, None], 3, axis=2)
+    result[value == 0] = offset
+    return _to_pixels(result)
+
+
+def contrast(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """Every channel drawn towards its mean."""
+    factor = (0.4, 0.3, 0.2, 0.1, 0.05)[level]
+    mean = _mean(pixels)
+    return _look_up(pixels, (_levels() - mean) * factor + mean)
+
+
+def jpeg(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """Stored with too few bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=(25, 18, 15, 10, 7)[level])
+    with Image.open(stream, formats=("JPEG",)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def pixelate(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """Enlarged from a smaller image."""
+    factor = (0.6, 0.5, 0.4, 0.3, 0.25)[level]
+    image = Image.fromarray(pixels)
+    small = image.resize((max(1, int(image.width * factor)), max(1, int(image.height * factor))), Image.Resampling.BOX)
+    return np.array(small.resize(image.size, Image.Resampling.BOX))
+
+
+def fog(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """Clouds of light laid over the image, which keeps its brightest level."""
+    thickness, roughness = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))[level]
+    most = max(float(pixels.max()), 1.0)
+    clouds = _clouds(pixels.shape[0], pixels.shape[1], roughness, random)
+    # pixels + 255 * thickness * clouds, scaled so that the brightest level stays
+    lit = np.repeat(np.float32(255 * thickness) * clouds[:, :, None], 3, axis=2)
+    lit += pixels
+    lit *= np.float32(most / (most + 255 * thickness))
+    return _to_pixels(lit)
+
+
+def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """One to five stops less light on a small sensor: dark, with photon and read-out noise."""
+    linear = (_levels()[:, 0] / 255) ** 2.2 / 2 ** (level + 1)
+    deviation = np.sqrt(linear / 2000 + 0.004**2)  # 2,000 electrons at white, read-out noise of 8
+    light = np.take((4096 * deviation).astype(np.float32), pixels) * random.normal(pixels.shape)
+    light += np.take((4096 * linear).astype(np.float32), pixels)
+    encode = _to_pixels(255 * (np.arange(4097) / 4096) ** (1 / 2.2))
+    np.clip(light, 0, 4096, out=light)
+    return np.asarray(np.take(encode, light.astype(np.int16)))
+
+
+def exposure(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """Half a stop to two and a half stops too much light, cut off at white."""
+    return _look_up(pixels, 255 * ((_levels() / 255) ** 2.2 * 2 ** (0.5 * (level + 1))) ** (1 / 2.2))
+
+
+def rotation(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """The camera is mounted crooked; what it sees beyond the border is mirrored."""
+    angle = np.deg2rad((5, 10, 20, 30, 45)[level]) * (-1 if random.uniform(-1, 1) < 0 else 1)
+    height, width = pixels.shape[:2]
+    margin = int(np.ceil(0.25 * max(height, width))) + 1
+    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+    cosine, sine = np.cos(angle), np.sin(angle)
+    x, y = width / 2, height / 2
+    matrix = (cosine, -sine, x - cosine * x + sine * y + margin, sine, cosine, y - sine * x - cosine * y + margin)
+    image = Image.fromarray(padded).transform(
+        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return np.array(image)
+
+
+def colour_cast(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
+    """Water swallows red first: 1 to 8 metres of it."""
+    return _look_up(pixels, _levels() * np.exp(-np.array(WATER_ATTENUATION) * (1, 2, 4, 6, 8)[level]))
+
+
+def haze(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """Water scatters: a blue-green veil that thickens to one side, and a soft blur."""
+    height, width = pixels.shape[:2]
+    angle = random.uniform(0, 2 * np.pi)
+    strength = -np.log((0.75, 0.6, 0.45, 0.35, 0.25)[level])
+    # exp(-strength * (1 + 0.3 * (x + y))) with x and y from -1 to 1 in the direction of the angle
+    across = np.exp(-strength * (1 + 0.3 * np.cos(angle) * np.linspace(-1, 1, width)))
+    down = np.exp(-strength * 0.3 * np.sin(angle) * np.linspace(-1, 1, height))
+    through = np.outer(down.astype(np.float32), np.repeat(across.astype(np.float32), 3)).reshape(pixels.shape)
+    blur = ImageFilter.BoxBlur((0.4, 0.8, 1.2, 1.6, 2.2)[level] * _scale(pixels))
+    veil = _veil(height, width)
+    seen = np.asarray(Image.fromarray(pixels).filter(blur)) - veil
+    seen *= through
+    seen += veil
+    return _to_pixels(seen)
+
+
+def deep_water(pixels: Pixels, level: int, random: Random) -> Pixels:
+    """Colour cast, haze, low contrast and noise together, each milder than alone."""
+    seen = haze(colour_cast(pixels, max(0, level - 1), random), max(0, level - 1), random)
+    factor = (0.9, 0.8, 0.7, 0.6, 0.5)[level]
+    noise = random.normal(pixels.shape)
+    noise *= np.float32(255 * (0.02, 0.03, 0.04, 0.06, 0.08)[level])
+    noise += np.float32((1 - factor) * _mean(seen).mean())
+    noise += np.float32(factor) * seen
+    return _to_pixels(noise)
+
+
+CORRUPTIONS: dict[str, Callable[[Pixels, int, Random], Pixels]] = {
+    "colour-cast": colour_cast,
+    "haze": haze,
+    "deep-water": deep_water,
+    "gaussian-noise": gaussian_noise,
+    "shot-noise": shot_noise,
+    "defocus-blur": defocus_blur,
+    "motion-blur": motion_blur,
+    "brightness": brightness,
+    "contrast": contrast,
+    "jpeg": jpeg,
+    "pixelate": pixelate,
+    "fog": fog,
+    "low-light": low_light,
+    "exposure": exposure,
+    "rotation": rotation,
+}
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "underwater": ("colour-cast", "haze", "deep-water", "gaussian-noise", "contrast"),
+    "standard": (
+        "gaussian-noise", "shot-noise", "defocus-blur", "motion-blur",
+        "brightness", "contrast", "jpeg", "pixelate", "fog",
+    ),
+    "sensor": ("low-light", "exposure", "rotation"),
+    "all": tuple(CORRUPTIONS),
+}  # fmt: skip
+"""Names that stand for several corruptions; one corruption may be in several."""
+
+
+def _scale(pixels: Pixels) -> float:
+    return float(max(pixels.shape[:2]) / REFERENCE_SIDE)
+
+
+def _levels() -> Any:
+    """float64 (256, 1): every level, to be made into a table of one or three columns."""
+    return np.arange(256.0)[:, None]
+
+
+def _to_pixels(values: Any) -> Pixels:
+    """Rounded and cut to 0-255; a float32 array is overwritten."""
+    if not (isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.owndata):
+        values = np.array(values, np.float32)
+    np.rint(values, out=values)  # in place: new arrays of this size cost more than the arithmetic
+    np.clip(values, 0, 255, out=values)
+    return np.asarray(values.astype(np.uint8))
+
+
+def _mean(pixels: Pixels) -> Any:
+    """float64 (3,): the mean level of each channel."""
+    counts = np.array(Image.fromarray(pixels).histogram()).reshape(3, 256)
+    return counts @ np.arange(256.0) / counts[0].sum()
+
+
+def _look_up(pixels: Pixels, table: Any) -> Pixels:
+    """``table`` (256, 1) or (256, 3): what becomes of each level, in all channels alike or in each."""
+    rounded = _to_pixels(np.broadcast_to(table, (256, 3)))
+    return np.array(Image.fromarray(pixels).point(rounded.T.ravel().tolist()))
+
+
+def _add_noise(pixels: Pixels, deviation: float, random: Random) -> Pixels:
+    noise = random.normal(pixels.shape)
+    noise *= np.float32(255 * deviation)
+    noise += pixels
+    return _to_pixels(noise)
+
+
+@lru_cache(maxsize=4)
+def _veil(height: int, width: int) -> Any:
+    """float32 (H, W, 3), every pixel the colour of the veil: written out, because broadcasting is slow here."""
+    return np.tile(np.array(WATER_VEIL, np.float32), (height, width, 1))
+
+
+@lru_cache(maxsize=1)
+def _normal_table() -> Any:
+    """float32 (65536,): the quantiles in the middle of equally probable parts."""
+    quantile = NormalDist().inv_cdf
+    return np.array([quantile((i + 0.5) / 65536) for i in range(65536)], np.float32)
+
+
+@lru_cache(maxsize=8)
+def _poisson_table(photons: int) -> Pixels:
+    """uint8 (256, 4096): for each level the quantiles of a Poisson count of ``photons`` at white, as levels."""
+    mean = _levels() * (photons / 255)
+    counts = np.arange(2 * photons + 30)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(counts[1:]))])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        probability = np.exp(counts * np.log(mean) - mean - log_factorial)
+    probability[0] = counts == 0  # no light, no photons
+    below = np.cumsum(probability, axis=1)
+    quantiles = (np.arange(4096) + 0.5) / 4096
+    drawn = np.stack([np.searchsorted(row, quantiles) for row in below])
+    return _to_pixels(drawn * (255 / photons))
+
+
+def _clouds(height: int, width: int, roughness: float, random: Random) -> Any:
+    """float32 (H, W), 0 to 1: random grids of 2, 4, 8 ... points, each ``roughness`` times weaker, laid together."""
+    bilinear = Image.Resampling.BILINEAR
+    total, strength, points = np.zeros((1, 1), np.float32), 1.0, 2
+    while points < 2 * max(height, width):
+        finer = np.asarray(Image.fromarray(total).resize((points, points), bilinear))
+        grid = random.words((points, points)).astype(np.float32) / 32768 - 1
+        total = finer + np.float32(strength) * grid
+        strength, points = strength / roughness, points * 2
+    total = total[:height, :width] - total[:height, :width].min()
+    return total / max(float(total.max()), 1e-6)

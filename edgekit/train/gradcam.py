@@ -1,0 +1,143 @@
+"""Where the network looks: Grad-CAM of a few test images per class, rightly and wrongly classified.
+
+Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2: the last feature maps, weighted by the mean gradient of a
+class's score before the softmax, of which the positive part is kept. Behind the feature maps stand an average pooling
+and a small head, whose gradient is written out here: so it is exact, and the same on every backend.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgekit.artifacts import RunFolder, write_json
+from edgekit.data.dataset import Dataset
+from edgekit.train.network import head_layers
+
+PER_KIND = 2
+"""Images per class that were classified rightly, and so many wrongly."""
+MOST_CLASSES = 12
+"""With more classes the ones with the most wrong images are shown."""
+SIDE = 160
+"""Of a stored picture, in pixels."""
+BATCH = 16
+
+Values = NDArray[np.float64]
+
+
+def explain_run(
+    run: RunFolder,
+    network: keras.Model,
+    dataset: Dataset,
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+) -> None:
+    """Store pictures and ``gradcam.json`` of some of the images ``rows`` (N,); what was there is replaced.
+
+    ``pixels`` (M, H, W, 3) are those of the whole dataset, ``probabilities`` (N, classes) what the network gives.
+    """
+    labels, classes = dataset.labels[rows], dataset.classes
+    chosen = choose(labels, probabilities)
+    shutil.rmtree(run.gradcam, ignore_errors=True)
+    run.gradcam.mkdir(parents=True)
+    entries: list[dict[str, Any]] = []
+    for start in range(0, len(chosen), BATCH):
+        part = chosen[start : start + BATCH]
+        images = pixels[rows[part]]
+        predicted = probabilities[part].argmax(axis=1)
+        for i, image, cam, answer in zip(part, images, class_activation(network, images, predicted), predicted):
+            name = f"{len(entries):03d}.jpg"
+            picture(image, cam).save(run.gradcam / name, quality=85)
+            entries.append(
+                {
+                    "picture": name,
+                    "file": dataset.files[rows[i]],
+                    "label": classes[labels[i]],
+                    "predicted": classes[answer],
+                    "probability": float(probabilities[i, answer]),
+                    "right": bool(answer == labels[i]),
+                }
+            )
+    write_json(run.gradcam / "gradcam.json", {"images": entries})
+
+
+def choose(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[int]:
+    """Places of the images to show, class by class: the surest and the least sure right ones, the surest wrong ones."""
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = predicted != labels
+    classes = sorted(np.unique(labels).tolist(), key=lambda c: -int(wrong[labels == c].sum()))[:MOST_CLASSES]
+    chosen: list[int] = []
+    for label in sorted(classes):
+        right_ones = np.flatnonzero((labels == label) & ~wrong)
+        right_ones = right_ones[np.argsort(-sure[right_ones], kind="stable")]
+        wrong_ones = np.flatnonzero((labels == label) & wrong)
+        wrong_ones = wrong_ones[np.argsort(-sure[wrong_ones], kind="stable")]
+        ends = [right_ones[0], right_ones[-1]] if len(right_ones) >= PER_KIND else right_ones.tolist()
+        chosen += [int(i) for i in (*ends, *wrong_ones[:PER_KIND])]
+    return chosen
+
+
+def class_activation(network: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.integer[Any]]) -> Values:
+    """Grad-CAM (N, h, w), at least 0, of one class for each of ``images`` (N, H, W, 3), at the feature maps' size."""
+    pool = network.get_layer("head_pool")
+    model = keras.Model(network.input, pool.input)
+    maps = np.asarray(keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False)), np.float64)
+    # The gradient of a mean over h * w places is the same at each, so its mean is that gradient: 1 / (h * w) of the
+    # pooled features' own.
+    gradient = score_gradient(network, maps.mean(axis=(1, 2)), classes) / (maps.shape[1] * maps.shape[2])
+    return np.asarray(np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0))
+
+
+def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.integer[Any]]) -> Values:
+    """Gradient (N, channels) of the score before the softmax of one class, for pooled features (N, channels)."""
+    back: list[Callable[[Values], Values]] = []
+    values = pooled
+    layers = head_layers(network)
+    for layer in layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel = _numbers(layer.kernel)
+            values = values @ kernel + _numbers(layer.bias)
+            back.append(partial(_through_dense, kernel))
+            if layer is not layers[-1]:  # ReLU; the last one's softmax is left out
+                back.append(partial(np.multiply, values > 0))
+                values = np.maximum(values, 0)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            scale = _numbers(layer.gamma) / np.sqrt(_numbers(layer.moving_variance) + layer.epsilon)
+            values = (values - _numbers(layer.moving_mean)) * scale + _numbers(layer.beta)
+            back.append(partial(np.multiply, scale))
+    gradient: Values = np.eye(values.shape[1])[classes]
+    for step in reversed(back):
+        gradient = step(gradient)
+    return gradient
+
+
+def _through_dense(kernel: Values, gradient: Values) -> Values:
+    return np.asarray(gradient @ kernel.T)
+
+
+def _numbers(weight: Any) -> Values:
+    return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+
+
+def picture(image: NDArray[np.uint8], cam: Values) -> Image.Image:
+    """The image beside itself under its map: red where the class's score comes from."""
+    size = (SIDE, SIDE)
+    plain = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    share = cam / cam.max() if cam.max() > 0 else cam
+    heat = np.asarray(Image.fromarray(share.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    grey = np.asarray(plain.convert("L"), np.float64)[:, :, None].repeat(3, axis=2)
+    warm = np.stack([255 * np.ones_like(heat), 210 * (1 - heat), 60 * (1 - heat)], axis=2)
+    strength = 0.75 * heat[:, :, None]
+    over = Image.fromarray(np.rint(grey * (1 - strength) + warm * strength).astype(np.uint8))
+    both = Image.new("RGB", (2 * SIDE, SIDE))
+    both.paste(plain, (0, 0))
+    both.paste(over, (SIDE, 0))
+    return both

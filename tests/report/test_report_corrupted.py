@@ -1,0 +1,114 @@
+"""Corrupted images, arms and Grad-CAM in the report."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_factory import CLASSES, answers, write_run, write_study
+from test_report_page import page_of
+
+from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.report.robustness import ArmDifference
+from edgekit.robustness import CLEAN, Store
+
+N = 200
+LABELS = np.arange(N, dtype=np.int32) % 4
+
+
+def show_corrupted(run: RunFolder, key: str, clean: float, corrupted: float) -> None:
+    """Answers with that share of right ones; each severity costs another 5 points."""
+    random = np.random.default_rng(0)
+    store = Store(run, "local", key)
+    store.open({"model_sha256": key, "seed": 0})
+    files = [f"Testing/{i}.jpg" for i in range(N)]
+    store.write(CLEAN, [0], LABELS, files, [answers(LABELS, 4, clean, random)])
+    for name in ("haze", "jpeg"):
+        layers = [answers(LABELS, 4, corrupted - 0.05 * step, random) for step in range(3)]
+        store.write(name, [1, 3, 5], LABELS, files, np.stack(layers))
+
+
+def look(run: RunFolder) -> None:
+    run.gradcam.mkdir(parents=True)
+    Image.new("RGB", (320, 160), (90, 60, 30)).save(run.gradcam / "000.jpg")
+    entry = {"picture": "000.jpg", "file": "Testing/<b>glioma</b>/7.jpg", "label": "glioma", "predicted": "notumor"}
+    write_json(run.gradcam / "gradcam.json", {"images": [{**entry, "probability": 0.91, "right": False}]})
+
+
+@pytest.fixture
+def arms(tmp_path):
+    """A study of two arms and two seeds, all shown corrupted images."""
+    runs = []
+    for arm, gain in (("basic", 0.0), ("mixed", 0.1)):
+        for seed in (0, 1):
+            run = write_run(tmp_path / "study" / "runs" / f"{arm}-s{seed}", seed=seed)
+            document = read_json(run.run_json)
+            document["recipe"]["arm"] = arm
+            write_json(run.run_json, document)
+            show_corrupted(run, "keras", 0.9, 0.7 + gain)
+            show_corrupted(run, "tflite-int8", 0.9, 0.65 + gain)
+            runs.append((run, "exported"))
+    return write_study(tmp_path / "study", runs)
+
+
+def test_each_arm_has_its_mean_over_seeds_and_its_table(arms):
+    text, page = page_of(arms)
+    section = text[text.index('id="corrupted"') :]
+    for arm, keras, int8 in (("basic", "65.0", "60.0"), ("mixed", "75.0", "70.0")):
+        for what, corrupted in (("Keras", keras), ("tflite-int8", int8)):
+            title = f"MobileNetV2, feature-extraction, {arm}, {what}"
+            row = section[section.index(f'data-v="{title}"') :]
+            assert f">{corrupted}<" in row[: row.index("</tr>")]
+    assert "haze" in page.text
+    assert "undecided" in page.text or "refuted" in page.text
+    document = json.loads((arms / "report" / "report.json").read_text())
+    assert len(document["robustness"]) == 4
+    entry = document["robustness"][0]
+    assert entry["models"][0]["mean_corruption_error"] == pytest.approx(0.35)
+    assert entry["paired"][0]["reference"] == "keras"
+    assert entry["paired"][0]["corrupted_loss"] == pytest.approx(0.05)
+    assert {run["arm"] for run in document["runs"]} == {"basic", "mixed"}
+    assert {c["arm"] for c in document["candidates"]} == {"basic", "mixed"}
+    groups = {group["title"] for group in document["groups"]}
+    assert groups >= {f"MobileNetV2, feature-extraction, {arm}, tflite-int8" for arm in ("basic", "mixed")}
+
+
+def test_arms_are_compared_seed_by_seed(arms):
+    text, _ = page_of(arms)
+    assert "Ways of training" in text
+    document = json.loads((arms / "report" / "report.json").read_text())
+    keras, int8 = document["robustness_of_arms"]
+    assert (keras["arm"], keras["reference"]) == (int8["arm"], int8["reference"]) == ("mixed", "basic")
+    assert keras["corrupted"] == pytest.approx([0.1, 0.1])
+    assert keras["clean"] == pytest.approx([0, 0])
+    assert keras["verdict"] == int8["verdict"] == "supported"
+
+
+def test_an_arm_is_judged_by_the_interval_over_seeds():
+    def verdict(*corrupted: float) -> str:
+        return ArmDifference("m", "local", "mixed", "basic", [0.0] * len(corrupted), list(corrupted)).verdict
+
+    assert verdict(0.2) == "undecided"
+    assert verdict(0.02, 0.03, 0.025, 0.02, 0.03) == "supported"
+    assert verdict(-0.02, -0.03, -0.025, -0.02, -0.03) == "refuted"
+    assert verdict(0.06, -0.01, 0.02, -0.02, 0.03) == "undecided"
+    low, high = ArmDifference("m", "local", "a", "b", [], []).interval([0.01, 0.02, 0.03])
+    assert (low, high) == pytest.approx((0.02 - 4.3027 * 0.01 / 3**0.5, 0.02 + 4.3027 * 0.01 / 3**0.5), abs=1e-6)
+
+
+def test_without_corrupted_images_there_is_no_such_section(tmp_path):
+    text, _ = page_of(write_run(tmp_path / "run").path)
+    assert "Corrupted images" not in text
+    assert "Grad-CAM" not in text
+
+
+def test_where_the_network_looks_is_shown_and_names_are_escaped(tmp_path):
+    run = write_run(tmp_path / "run", classes=CLASSES)
+    look(run)
+    text, page = page_of(run.path)
+    (picture,) = (image for image in page.all("img") if image["src"].startswith("data:image/jpeg;base64,"))
+    assert "notumor" in picture["alt"]
+    assert "<b>glioma</b>/7.jpg" not in text
+    assert "taken for notumor" in page.text
