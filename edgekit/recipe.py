@@ -32,6 +32,9 @@ class Split(Section):
     test: Fraction = 0.2
     """Part of all images kept for the test."""
     seed: int = 0
+    dedupe: bool = False
+    """Images that repeat each other (the same pixels, or nearly: see ``edgekit data audit``) stay in one split; copies
+    of images in the folder's own test (or validation) split are left out of training."""
 
 
 class Data(Section):

@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import bench, compare, doctor, evaluate, export, init, listing, predict, quickstart, report, train
+import typer
 
-VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
+from edgekit.cli import (
+    bench,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    export,
+    init,
+    listing,
+    predict,
+    quickstart,
+    report,
+    train,
+)
+
+VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     ("quickstart", quickstart.quickstart),
     ("init", init.init),
+    ("data", data.data_app),
     ("train", train.train),
     ("evaluate", evaluate.evaluate),
     ("export", export.export),
