@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-from edgekit.report.pareto import mcnemar_exact, pareto_front
+from edgekit.report.pareto import pareto_front
 from edgekit.report.rows import Candidate
+from edgekit.significance import mcnemar_exact
 
 ALPHA = 0.05
 
