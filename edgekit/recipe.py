@@ -277,6 +277,62 @@ class Reported(Section):
     size_mb: float | None = None
 
 
+class Side(Section):
+    """The models one side of a claim is about. What is left out: every one on the left, the same on the right."""
+
+    backbone: str | None = None
+    """On the right also ``others``: every other backbone of the study, each for itself."""
+    strategy: Strategy | None = None
+    file: str | None = None
+    """``tflite-int8``; left out, accuracy is that of the Keras model, and latency and size are of every file."""
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, value: str | None) -> str | None:
+        if value is not None and value not in (*BACKBONES, "others"):
+            raise ValueError(_unknown("backbone", value, [*BACKBONES, "others"]))
+        return value
+
+    @field_validator("file")
+    @classmethod
+    def _known_file(cls, value: str | None) -> str | None:
+        if value is not None and value not in SCHEMES:
+            raise ValueError(_unknown("export", value, list(SCHEMES)))
+        return value
+
+
+class Claim(Section):
+    """A sentence that a study can support or refute, as data. The report judges it with the interval that decides it.
+
+    Accuracy is compared by the difference left - right in points, everything else by the ratio left / right.
+    ``above``: the difference exceeds ``margin`` points (the ratio exceeds the factor ``margin``); ``below``: the same
+    the other way round; ``not-below``: less than the margin below; ``not-above``; ``within``: neither further.
+    """
+
+    text: str
+    metric: Literal["accuracy", "latency", "train_seconds", "epoch_seconds", "size_bytes", "parameters", "macs"]
+    left: Side
+    relation: Literal["above", "below", "not-above", "not-below", "within"]
+    right: Side
+    margin: float | None = None
+    """Points of accuracy (default 0), or a factor of at least 1 (default 1)."""
+    target: str | None = None
+    """Latency: on this target; left out: on every target that was measured."""
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> Claim:
+        if self.left.backbone == "others":
+            raise ValueError("others stands on the right of a claim only")
+        if self.margin is None:
+            return self
+        if self.metric == "accuracy" and not 0 <= self.margin <= 100:
+            raise ValueError(f"the margin of an accuracy is 0 to 100 points, not {self.margin}")
+        if self.metric != "accuracy" and self.margin < 1:
+            raise ValueError(f"the margin of {self.metric} is a factor of at least 1, not {self.margin}")
+        return self
+
+
 class Recipe(Section):
     """A whole recipe; every section has defaults, only the images must be named."""
 
@@ -290,6 +346,7 @@ class Recipe(Section):
     bench: Bench = Bench()
     compare: Compare = Compare()
     reported: list[Reported] = []
+    claims: list[Claim] = []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.report.claims import JudgedClaim, judged_claims
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.notes import limits, missing, warnings
 from edgekit.report.reading import RunData, Source
@@ -49,6 +50,7 @@ class Report:
     warnings: list[tuple[str, list[str]]]
     missing: list[tuple[str, str]]
     reported: list[Reported]
+    claims: list[JudgedClaim]
 
     @property
     def runs(self) -> list[RunData]:
@@ -95,6 +97,8 @@ class Report:
                 for finding in self.findings
             ],
             "limits": self.limits,
+            "claims": [claim.document() for claim in self.claims],
+            "reported": [asdict(row) for row in self.reported],
             "runs": [_run_document(run) for run in self.runs],
             "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
             "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
@@ -123,6 +127,7 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         warnings=warnings(source, rows),
         missing=missing(source, rows),
         reported=_reported(source.runs),
+        claims=judged_claims(source, rows),
     )
 
 

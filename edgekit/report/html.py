@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -69,6 +69,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    page.globals.update(claim_number=claim_number)
     page.globals.update(words=words, threads_text=threads_text, model_title=model_title, environment=environment)
     return page.get_template("template.html.jinja").render(
         report=report,
@@ -87,6 +88,17 @@ def render(report: Report) -> str:
         commands=_commands(report),
         recipe=_recipe(report),
     )
+
+
+def claim_number(unit: str) -> Callable[[float | None], str]:
+    """How an effect is written: points with a sign, ratios with three significant digits."""
+
+    def written(value: float | None) -> str:
+        if value is None:
+            return words.NONE
+        return words.points(value / 100) if unit == "points" else words.significant(value)
+
+    return written
 
 
 def _bars(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -116,6 +116,17 @@ def test_the_ratio_against_scipys_welch() -> None:
         s.log_ratio([1.0], b)
 
 
+def test_newcombes_examples() -> None:
+    """Table II of the paper, method 10: (a) 56/70 - 48/80, (c) 6/7 - 2/7, (h) 10/10 - 0/10."""
+    for counts, low, high in (
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((10, 10, 0, 10), 0.6075, 1.0),
+    ):
+        found = s.unpaired_difference(*counts)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+
+
 def test_demsars_example() -> None:
     """Average ranks 3.143, 2.000, 2.893, 1.964, Friedman 9.28, critical difference 1.25 (JMLR 7, sections 3.2.2-3)."""
     ranking = s.rank_models(DEMSAR)
