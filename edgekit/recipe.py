@@ -200,6 +200,8 @@ class Train(Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """``gpu``: an error where none is found."""
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Each stage ends with the epoch in which this much time is used up; ``null``: no limit."""
     start_from: str | None = None
     """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
@@ -246,6 +248,26 @@ class Bench(Section):
     """At most this many test images for accuracy (seeded, stratified choice); ``null``: all."""
 
 
+class Budget(Section):
+    """What every cell of a study may spend on training."""
+
+    equal: Literal["epochs", "seconds", "compute"] = "epochs"
+    """``epochs``: the stages' own, for all. ``seconds``: each stage ends with the epoch in which its time is used up
+    (the epochs are then the most there are). ``compute``: epochs in inverse proportion to the multiply-accumulates."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """With ``equal: seconds``."""
+    reference: str | None = None
+    """With ``equal: compute``: the backbone that has the recipe's epochs; left out, the one that computes most."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Budget:
+        if (self.equal == "seconds") != (self.seconds is not None):
+            raise ValueError("seconds are given with equal: seconds, and only then")
+        if self.reference is not None and self.equal != "compute":
+            raise ValueError("reference belongs to equal: compute")
+        return self
+
+
 class Compare(Section):
     """The cells of a study: the product of these lists. An empty list: the value given elsewhere in the recipe."""
 
@@ -254,6 +276,7 @@ class Compare(Section):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = []
     overrides: dict[str, dict[str, Any]] = {}
     """Settings of one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. Named in the report."""
+    budget: Budget = Budget()
 
     @field_validator("backbones")
     @classmethod
@@ -333,6 +356,25 @@ class Claim(Section):
         return self
 
 
+class Constraint(Section):
+    """What a model must keep to be chosen; the report names the most accurate that does, or the nearest."""
+
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """p50, batch 1."""
+    max_size_mb: Annotated[float, Field(gt=0)] | None = None
+    """Millions of bytes of the deployed file."""
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+    max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Points of accuracy below the most accurate candidate."""
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Constraint:
+        if all(value is None for name, value in self if name != "threads"):
+            raise ValueError("give at least one limit: max_latency_ms, max_size_mb, max_memory_mb, max_points_lost")
+        return self
+
+
 class Recipe(Section):
     """A whole recipe; every section has defaults, only the images must be named."""
 
@@ -347,6 +389,7 @@ class Recipe(Section):
     compare: Compare = Compare()
     reported: list[Reported] = []
     claims: list[Claim] = []
+    constraints: list[Constraint] = []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

@@ -73,11 +73,12 @@ class JudgedClaim:
 
 def judged_claims(source: Source, candidates: Sequence[Candidate]) -> list[JudgedClaim]:
     """Every claim of the recipe, judged on what is in the folder."""
-    recipe = _recipe(source)
+    recipe = recipe_of(source)
     return [_judged(claim, source.runs, candidates, recipe.get("reported", [])) for claim in recipe.get("claims", [])]
 
 
-def _recipe(source: Source) -> dict[str, Any]:
+def recipe_of(source: Source) -> dict[str, Any]:
+    """The recipe of a study or a run; empty where only its name is known."""
     document = source.study if source.study is not None else source.runs[0].document if source.runs else {}
     recipe = document.get("recipe")
     return recipe if isinstance(recipe, dict) else {}
@@ -201,7 +202,7 @@ def _pairs(
 
 def _subjects(claim: dict[str, Any], runs: Sequence[RunData], candidates: Sequence[Candidate]) -> list[Subject]:
     """Kinds of model, over all seeds: Keras models, or exported files where the claim is about files."""
-    of_files = claim["metric"] in ("latency", "size_bytes", "macs") or claim["left"]["file"] is not None
+    of_files = claim["metric"] in ("latency", "size_bytes") or claim["left"]["file"] is not None
     found: dict[tuple[Any, ...], Subject] = {}
     if not of_files:
         for run in runs:

@@ -187,8 +187,8 @@ def _epochs(run: RunData) -> list[float]:
 
 def _count(metric: str, side: Subject) -> float | None:
     """A number that is known exactly and does not depend on the seed."""
-    if metric == "parameters":
-        return (side.runs[0].document.get("model") or {}).get("parameters")
+    if metric in ("parameters", "macs"):
+        return (side.runs[0].document.get("model") or {}).get(metric)
     return side.files[0].export.get(metric)
 
 

@@ -69,7 +69,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.globals.update(claim_number=claim_number)
+    page.globals.update(claim_number=claim_number, base64=_base64)
     page.globals.update(words=words, threads_text=threads_text, model_title=model_title, environment=environment)
     return page.get_template("template.html.jinja").render(
         report=report,
@@ -88,6 +88,10 @@ def render(report: Report) -> str:
         commands=_commands(report),
         recipe=_recipe(report),
     )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def claim_number(unit: str) -> Callable[[float | None], str]:

@@ -42,6 +42,8 @@ class StageJob:
     checkpoint: StageCheckpoint
     on_history: Callable[[str, list[dict[str, Any]]], None]
     first_epoch: int = 0
+    spent_seconds: float = 0.0
+    """On features before the first epoch; counts towards ``train.max_seconds``."""
 
 
 def run_stage(job: StageJob, progress: Progress) -> StageState:
@@ -61,6 +63,9 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
     stopping, reducing = _policies(job, state)
     last = state.epochs_run if state.stopped_early else job.stage.epochs  # a run may end right after it stopped early
     for epoch in range(state.epochs_run, last):
+        if state.epochs_run and _time_is_up(job, state):
+            progress.info(f"{job.name}: the {job.train.max_seconds:g} s of train.max_seconds are used up")
+            break
         row = _epoch(job, epoch, progress)
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise EdgekitError(
@@ -93,6 +98,11 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
     state.finished = True
     job.checkpoint.save(state, best, best, None)
     return state
+
+
+def _time_is_up(job: StageJob, state: StageState) -> bool:
+    limit = job.train.max_seconds
+    return limit is not None and job.spent_seconds + state.seconds >= limit
 
 
 def _compile(job: StageJob) -> None:

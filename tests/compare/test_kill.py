@@ -1,0 +1,84 @@
+"""A study that is killed again and again ends with the results of one that nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+KILLS = int(os.environ.get("EDGEKIT_TEST_KILLS", "3"))
+
+RECIPE = """
+name: small
+data: {name: digits, image_size: 32, limit_per_class: 6}
+model: {weights: none, backbone: mobilenetv2, alpha: 0.35}
+train:
+  strategy: from-scratch
+  batch_size: 16
+  from_scratch: {epochs: 3, learning_rate: 3.0e-3, batchnorm_momentum: 0.8}
+export: {files: [tflite-fp32, onnx-fp32], parity_images: 10}
+bench: {protocol: quick, threads: [1], images: 50}
+compare: {seeds: [0, 1]}
+"""
+
+
+def study(folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "edgekit", "compare", "small.yaml", "--out", str(folder), "--quiet", "--json"]
+    with (folder.parent / f"{folder.name}.log").open("ab") as log:
+        return subprocess.Popen(command, cwd=folder.parent, stdout=log, stderr=log, start_new_session=True)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """What the study found, without times."""
+    found: dict[str, Any] = {}
+    for cell in json.loads((folder / "study.json").read_text())["cells"]:
+        run = folder / cell["run"]
+        with np.load(run / "predictions.npz") as stored:
+            found[f"{cell['run']} answers"] = stored["probabilities"].argmax(axis=1).tolist()
+        rows = (run / "history.csv").read_text().splitlines()[1:]
+        found[f"{cell['run']} curves"] = [row.split(",")[:6] for row in rows]
+        found[f"{cell['run']} status"] = cell["status"]
+        for export in sorted(run.glob("exports/*/export.json")):
+            document = json.loads(export.read_text())
+            found[f"{cell['run']} {export.parent.name}"] = (document["sha256"], document["status"])
+        for bench in sorted(run.glob("bench/local/*.json")):
+            document = json.loads(bench.read_text())
+            found[f"{cell['run']} {bench.stem} measured"] = (document["sha256"], document["accuracy"]["accuracy"])
+    found["files"] = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if "tensorboard" not in path.parts
+    )
+    return found
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    started = time.monotonic()
+    undisturbed = study(tmp_path / "undisturbed")
+    assert undisturbed.wait() == 0, (tmp_path / "undisturbed.log").read_text()[-3000:]
+    seconds = time.monotonic() - started
+
+    draw = random.Random(int(os.environ.get("EDGEKIT_TEST_SEED", "0")))
+    disturbed = tmp_path / "disturbed"
+    killed = 0
+    for _ in range(KILLS):
+        running = study(disturbed)
+        try:
+            running.wait(timeout=draw.uniform(0.5, 0.7 * seconds))
+        except subprocess.TimeoutExpired:
+            os.kill(running.pid, signal.SIGKILL)  # the study alone: what it started has to notice
+            running.wait()
+            killed += 1
+    assert killed > 0
+    assert study(disturbed).wait() == 0, (tmp_path / "disturbed.log").read_text()[-3000:]
+    assert results(disturbed) == results(tmp_path / "undisturbed")
+    print(f"killed {killed} times; undisturbed it took {seconds:.0f} s")
