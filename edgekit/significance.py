@@ -99,18 +99,33 @@ def over_seeds_and_images(differences: Values, *, confidence: float = 0.95) -> I
     """
     from scipy.stats import t
 
+    mean, variance, freedom = _seeds_and_images(differences)
+    half = float(t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(variance)
+    return Interval(mean, mean - half, mean + half, math.sqrt(variance), len(differences))
+
+
+def p_over_seeds_and_images(differences: Values) -> float:
+    """Two-sided p of no difference, for any seed and any such image: the test of :func:`over_seeds_and_images`."""
+    from scipy.stats import t
+
+    mean, variance, freedom = _seeds_and_images(differences)
+    if variance == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * t.sf(abs(mean) / math.sqrt(variance), freedom))
+
+
+def _seeds_and_images(differences: Values) -> tuple[float, float, float]:
+    """Mean, its variance, and the degrees of freedom of that."""
     seeds, images = differences.shape
     if seeds < 2 or images < 2:
         raise ValueError("this needs at least two seeds and two images")
-    mean = float(differences.mean())
     of_seeds = float(np.var(differences.mean(axis=1), ddof=1)) / seeds
     of_images = float(np.var(differences.mean(axis=0), ddof=1)) / images
     variance = of_seeds + of_images
     if variance == 0:
-        return Interval(mean, mean, mean, 0.0, seeds)
+        return float(differences.mean()), 0.0, float(seeds - 1)
     freedom = variance**2 / (of_seeds**2 / (seeds - 1) + of_images**2 / (images - 1))
-    half = float(t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(variance)
-    return Interval(mean, mean - half, mean + half, math.sqrt(variance), seeds)
+    return float(differences.mean()), variance, freedom
 
 
 def unpaired_difference(correct_a: int, n_a: int, correct_b: int, n_b: int, *, confidence: float = 0.95) -> Interval:

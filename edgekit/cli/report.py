@@ -117,7 +117,8 @@ def _claim(claim: dict[str, Any]) -> str:
         return f"{claim['text']} ({told})"
     (pair,) = claim["pairs"]
     unit = " points" if claim["unit"] == "points" else " times"
-    interval = "no interval" if pair["effect_ci95"] is None else "95% {:.3g} to {:.3g}".format(*pair["effect_ci95"])
+    interval = "no interval" if pair["effect_ci95"] is None else "95%: {:.3g} to {:.3g}".format(*pair["effect_ci95"])
+    interval = "exact" if pair["basis"] == "counted" else interval
     more = pair["more_would_decide"]
     would = f"; about {more['n']:,} more {more['unit'][: -1 if more['n'] == 1 else None]} would decide" if more else ""
     return f"{claim['text']} ({pair['effect']:.3g}{unit}, {interval}{would})"

@@ -210,11 +210,12 @@ def _subjects(claim: dict[str, Any], runs: Sequence[RunData], candidates: Sequen
             title = f"{model_title(run.document)}, {strategy}"
             found.setdefault((title,), Subject(title, name, strategy, None, None)).runs.append(run)
         return list(found.values())
+    several = len({candidate.target for candidate in candidates if candidate.target is not None}) > 1
     for candidate in candidates:
         target = candidate.target if claim["metric"] in ("latency", "accuracy") else None
         if claim["target"] is not None and target != claim["target"]:
             continue
-        title = candidate.title if target is None else f"{candidate.title} on {target}"
+        title = f"{candidate.title} on {target}" if several and target is not None else candidate.title
         subject = found.setdefault(
             (title, target), Subject(title, candidate.backbone, candidate.strategy, candidate.key, target)
         )

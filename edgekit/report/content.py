@@ -12,6 +12,7 @@ from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficie
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.leaks import AuditView, audit_view
 from edgekit.report.notes import limits, missing, warnings
+from edgekit.report.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.reading import RunData, Source
 from edgekit.report.rows import Candidate, Timing, candidates, model_title, run_score
 from edgekit.report.verdict import Finding, Winner, findings, thread_counts
@@ -57,6 +58,7 @@ class Report:
     efficiency: dict[str, list[EfficiencyRow]]
     """By target, with the fewest threads that were measured there; so is ``equal``."""
     equal: dict[str, EqualTerms]
+    ranking: dict[str, AccuracyRanking]
 
     @property
     def runs(self) -> list[RunData]:
@@ -114,6 +116,7 @@ class Report:
                 "shortcuts": self.audit.document["shortcuts"],
             },
             "efficiency": {target: [row.document() for row in rows] for target, rows in self.efficiency.items()},
+            "ranking": {target: ranking.document() for target, ranking in self.ranking.items()},
             "equal_terms": {target: terms.document() for target, terms in self.equal.items()},
             "runs": [_run_document(run) for run in self.runs],
             "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
@@ -149,6 +152,7 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         audit=audit,
         efficiency={target: efficiency(members, threads) for target, (members, threads) in targets.items()},
         equal={t: found for t, (members, threads) in targets.items() if (found := equal_terms(members, threads))},
+        ranking={t: ranked for t, (members, _) in targets.items() if (ranked := accuracy_ranking(members))},
     )
 
 

@@ -273,6 +273,6 @@ def _limits(
         found.append((f"at most {limit:g} MB of memory", lambda g: (_memory(g) or 0.0) / 1e6 or None, limit))
     if constraint.get("max_points_lost") is not None:
         limit = float(constraint["max_points_lost"])
-        text = f"at most {limit:g} points below the best ({percent(best)}%)"
+        text = f"at most {limit:g} point{'s' * (limit != 1)} below the best ({percent(best)}%)"
         found.append((text, lambda g: None if g.accuracy is None else 100 * (best - g.accuracy), limit))
     return found
