@@ -45,7 +45,8 @@ def run_study(
     if target != "local":
         raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
     study = Study.open(out, recipe)
-    with study_lock(study.path):
+    with study_lock(study.path) as lock:
+        _remove_hidden(study.path, except_for=lock)
         audit_study(recipe, study.path, progress)
         with open_executor(executor, jobs) as pool:
             _Cells(study, pool, jobs, retries, quiet=quiet, progress=progress).run()
@@ -193,11 +194,16 @@ def _tidy(run: RunFolder) -> None:
     """Remove what a killed command left half done: temporary files, and a folder that did not become a run."""
     if run.path.is_dir() and not run.run_json.is_file():
         shutil.rmtree(run.path)
-    for stale in run.path.rglob(".*"):
-        if stale.is_file():
-            stale.unlink()
-        elif stale.is_dir():
+    _remove_hidden(run.path)
+
+
+def _remove_hidden(folder: Path, except_for: Path | None = None) -> None:
+    """Everything that is being written has a name that begins with a dot, and nothing that is done."""
+    for stale in list(folder.rglob(".*")):
+        if stale.is_dir():
             shutil.rmtree(stale)
+        elif stale != except_for:
+            stale.unlink(missing_ok=True)
 
 
 def _measured(study: Study, cells: list[Cell], target: str) -> bool:

@@ -79,12 +79,13 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
 
 
 @contextmanager
-def study_lock(path: Path) -> Iterator[None]:
-    """One process works on a study at a time; the lock goes with the process, however it ends.
+def study_lock(path: Path) -> Iterator[Path]:
+    """One process works on a study at a time; the lock (a file) goes with the process, however it ends.
 
     Raises :class:`InputError` where another has it.
     """
-    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    file = path / ".lock"
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +93,7 @@ def study_lock(path: Path) -> Iterator[None]:
             raise InputError(
                 "another edgekit compare is working on this study", where=str(path), hint="wait until it is done"
             ) from None
-        yield
+        yield file
     finally:
         os.close(handle)
 

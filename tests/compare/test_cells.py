@@ -141,8 +141,8 @@ def test_what_a_kill_left_half_done_is_removed(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with study_lock(tmp_path), pytest.raises(InputError, match="another edgekit compare"), study_lock(tmp_path):
         pass
-    with study_lock(tmp_path):
-        pass
+    with study_lock(tmp_path) as lock:
+        assert lock.is_file()
 
 
 @pytest.mark.parametrize(("name", "jobs", "said"), [("slurm", 1, "local, ray"), ("local", 0, "at least 1")])
