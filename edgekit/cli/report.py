@@ -25,7 +25,7 @@ def report(
 
     Says which file is most accurate, fastest and smallest, which are on the Pareto front of accuracy and latency,
     and what the numbers do not prove. The page is one file that opens without a network. What is not there yet
-    (no exports, no bench) is left out and named.
+    (no exports, no bench) is left out and named. Beside it: report.md, candidates.csv, and a card for every file.
 
     Example: edgekit report runs/digits-mobilenetv2
     """

@@ -131,7 +131,8 @@ class Study:
         elif path.is_dir() and any(path.iterdir()):
             raise InputError("this folder holds other things, no study", where=str(path), hint="choose another --out")
         study = cls(path, recipe, cells, created)
-        study.save()
+        if not study.file.is_file():
+            study.save()
         return study
 
     def folder(self, cell: Cell) -> RunFolder:

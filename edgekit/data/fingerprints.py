@@ -67,6 +67,8 @@ class _Print:
     mode: str
     format: str
     reason: str = ""
+    lost: bool = False
+    """The file could not be read at all, which says nothing about its content."""
 
 
 def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
@@ -84,7 +86,8 @@ def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
                 found.append(one)
                 bar.advance()
         prints = _columns(found)
-        _keep(kept, prints)
+        if not any(one.lost for one in found):
+            _keep(kept, prints)
     reasons = prints.pop("reasons")
     corrupt = {file: str(reason) for file, reason in zip(dataset.files, reasons) if reason}
     return Fingerprints(**prints, corrupt=corrupt)
@@ -127,7 +130,7 @@ def _print(path: Path) -> _Print:
         return _Print("", bytes(HASH_BITS // 8), 0, 0, "", "", error.reason)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        return _Print("", bytes(HASH_BITS // 8), 0, 0, "", "", reason)
+        return _Print("", bytes(HASH_BITS // 8), 0, 0, "", "", reason, lost=True)
     digest = hashlib.sha256(f"{image.width}x{image.height}/".encode())
     digest.update(image.tobytes())
     grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
@@ -164,7 +167,5 @@ def _read(file: Path, count: int) -> dict[str, Any] | None:
 
 
 def _keep(file: Path, columns: dict[str, Any]) -> None:
-    if "" in columns["pixels"]:
-        return  # a file that cannot be read now may be there the next time, with the same (empty) content hash
     with disk_errors(file), atomic_path(file) as temporary:
         np.savez(temporary, **columns)

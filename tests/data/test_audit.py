@@ -91,11 +91,12 @@ def test_everything_planted_is_found_and_nothing_else(planted: Path) -> None:
 
 
 def test_a_second_audit_decodes_nothing(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = tmp_path / "whole"
-    shutil.copytree(planted, whole, ignore=shutil.ignore_patterns("cut.jpg", "empty.png"))
-    first = audit_folder(whole).document()
+    first = audit_folder(planted).document()
+    moved = tmp_path / "moved"
+    shutil.copytree(planted, moved)
     monkeypatch.setattr("edgekit.data.fingerprints.decode_rgb", lambda _: pytest.fail("decoded again"))
-    assert audit_folder(whole).document() == first
+    assert audit_folder(planted).document() == first
+    assert audit_folder(moved).document()["corrupt"] == first["corrupt"]
 
 
 def test_no_image_and_its_copy_on_two_sides(planted: Path, tmp_path: Path) -> None:
