@@ -72,9 +72,10 @@ class JudgedClaim:
 
 
 def judged_claims(source: Source, candidates: Sequence[Candidate]) -> list[JudgedClaim]:
-    """Every claim of the recipe, judged on what is in the folder."""
+    """Every claim of the recipe, judged on what is in the folder; of a single run only what it has both sides of."""
     recipe = recipe_of(source)
-    return [_judged(claim, source.runs, candidates, recipe.get("reported", [])) for claim in recipe.get("claims", [])]
+    judged = [_judged(c, source.runs, candidates, recipe.get("reported", [])) for c in recipe.get("claims", [])]
+    return judged if source.study is not None else [claim for claim in judged if claim.pairs]
 
 
 def recipe_of(source: Source) -> dict[str, Any]:

@@ -93,3 +93,18 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     for ours, theirs in zip(learnt(disturbed), learnt(tmp_path / "undisturbed")):
         np.testing.assert_allclose(ours, theirs, atol=0.01)
     print(f"killed {killed} times; undisturbed it took {seconds:.0f} s")
+
+
+@pytest.mark.slow
+def test_interrupted_it_ends_soon_and_takes_everything_with_it(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    running = study(tmp_path / "study")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "study").glob("runs/*/run.json")):  # training has begun
+        assert running.poll() is None, (tmp_path / "study.log").read_text()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=60) == 130
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if str(tmp_path / "study").encode() in command]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from report_factory import write_bench, write_run, write_study
 
-from edgekit.artifacts import RunFolder
+from edgekit.artifacts import RunFolder, write_json
 from edgekit.claims import Evidence, Region, judge, overall
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
@@ -135,6 +135,14 @@ def test_what_the_study_has_not_got_is_said(tmp_path: Path) -> None:
     (judged,) = study_of(tmp_path, [claim("accuracy", "above", left={"backbone": "vgg16"})], {"mobilenetv2": [0.9]})
     assert (judged["verdict"], judged["pairs"]) == ("undecided", [])
     assert judged["reason"] == "this study has no such models"
+
+
+def test_a_single_run_is_not_blamed_for_what_it_does_not_compare(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    document = run.read()
+    document["recipe"]["claims"] = validate({"claims": [claim("accuracy", "above")]}, "test").document()["claims"]
+    write_json(run.run_json, document)
+    assert compose(read_source(run.path), "2026-11-22", "0.1.0").claims == []
 
 
 @pytest.mark.parametrize(
