@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +77,32 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     seconds = time.monotonic() - started
 
     draw = random.Random(int(os.environ.get("EDGEKIT_TEST_SEED", "0")))
-    disturbed = tmp_path / "disturbed"
-    killed = 0
-    for _ in range(KILLS):
-        running = study(disturbed)
+    killed, folders = 0, 0
+    while killed < KILLS:
+        folders += 1
+        disturbed = tmp_path / f"disturbed-{folders}"
+        killed += disturb(disturbed, KILLS - killed, lambda: draw.uniform(0.02, 0.3) * seconds)
+        assert study(disturbed).wait() == 0, (tmp_path / f"{disturbed.name}.log").read_text()[-3000:]
+        assert results(disturbed) == results(tmp_path / "undisturbed")
+        # The threads of the CPU may add up in another order; a lost or a repeated epoch is far outside of this.
+        for ours, theirs in zip(learnt(disturbed), learnt(tmp_path / "undisturbed")):
+            np.testing.assert_allclose(ours, theirs, atol=0.01)
+    print(f"killed {killed} times in {folders} studies; undisturbed one took {seconds:.0f} s")
+
+
+def disturb(folder: Path, most: int, moment: Callable[[], float]) -> int:
+    """Start the study and kill it, again and again, until it is done or was killed ``most`` times; how often it was."""
+    for killed in range(most):
+        running = study(folder)
         try:
-            running.wait(timeout=draw.uniform(0.5, 0.7 * seconds))
+            code = running.wait(timeout=moment())
         except subprocess.TimeoutExpired:
             os.kill(running.pid, signal.SIGKILL)  # the study alone: what it started has to notice
             running.wait()
-            killed += 1
-    assert killed > 0
-    assert study(disturbed).wait() == 0, (tmp_path / "disturbed.log").read_text()[-3000:]
-    assert results(disturbed) == results(tmp_path / "undisturbed")
-    # The threads of the CPU may add up in another order; a lost or a repeated epoch is far outside of this.
-    for ours, theirs in zip(learnt(disturbed), learnt(tmp_path / "undisturbed")):
-        np.testing.assert_allclose(ours, theirs, atol=0.01)
-    print(f"killed {killed} times; undisturbed it took {seconds:.0f} s")
+        else:
+            assert code == 0, folder.with_suffix(".log").read_text()[-3000:]
+            return killed
+    return most
 
 
 @pytest.mark.slow
