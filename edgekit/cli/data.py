@@ -47,7 +47,8 @@ def audit(
     document = audit_folder(data, near_bits=near, progress=out).document()
     out.result({"schema_version": 1, **document}, audit_text(document))
     if strict and (problems := _problems(document)):
-        raise CheckFailed(f"the audit found {', '.join(problems)}", where=document["root"])
+        out.warn(f"the audit found {', '.join(problems)}")
+        raise typer.Exit(CheckFailed.exit_code)
 
 
 def audit_text(document: dict[str, Any]) -> str:
@@ -75,7 +76,11 @@ def _facts(document: dict[str, Any]) -> list[str]:
 def _duplicates_table(document: dict[str, Any]) -> str:
     exact, near = document["exact_duplicates"], document["near_duplicates"]
     rows = [
-        [f"{split} images that repeat one of {split}", f"{n:,}", f"{near['within'][split]:,}"]
+        [
+            f"{split if split != 'all' else ''} images that repeat an earlier one".strip(),
+            f"{n:,}",
+            f"{near['within'][split]:,}",
+        ]
         for split, n in exact["within"].items()
     ]
     rows += [
@@ -94,7 +99,8 @@ def _findings(document: dict[str, Any]) -> list[str]:
         found = [entry for entry in document["label_conflicts"] if entry["kind"] == kind]
         if found:
             told = " and ".join(f"{file['path']} ({file['class']})" for file in found[0]["files"][:2])
-            lines.append(_wrapped("labels", f"{len(found)} times {words} under different labels, the first: {told}"))
+            times = "once" if len(found) == 1 else f"{len(found):,} times"
+            lines.append(_wrapped("labels", f"{times} {words} under different labels, the first: {told}"))
     for entry in document["shortcuts"]:
         lines.append(
             _wrapped(
@@ -131,13 +137,14 @@ def _bands(leaks: list[dict[str, Any]]) -> str:
 
 
 def _problems(document: dict[str, Any]) -> list[str]:
-    counts = {
-        "corrupt files": len(document["corrupt"]),
-        "leaked test images": len(document["leaked_test_images"]),
-        "copies under different labels": sum(c["kind"] == "exact" for c in document["label_conflicts"]),
-        "shortcuts": len(document["shortcuts"]),
-    }
-    return [f"{n:,} {name}" for name, n in counts.items() if n]
+    conflicts = sum(entry["kind"] == "exact" for entry in document["label_conflicts"])
+    found = (
+        (len(document["corrupt"]), "corrupt file", "s"),
+        (len(document["leaked_test_images"]), "leaked test image", "s"),
+        (conflicts, "image", "s under different labels" if conflicts > 1 else " under different labels"),
+        (len(document["shortcuts"]), "shortcut", "s"),
+    )
+    return [f"{n:,} {name}{'' if n == 1 and end == 's' else end}" for n, name, end in found if n]
 
 
 def _wrapped(label: str, text: str) -> str:

@@ -195,6 +195,7 @@ def test_the_command_prints_a_table_or_json(planted: Path, capsys: pytest.Captur
     assert command("audit", str(planted), "--json", "--strict") == 3
     captured = capsys.readouterr()
     assert "8 leaked test images" in captured.err
+    assert json.loads(captured.out)["n_images"] == 212  # one document, also where a check did not hold
 
 
 def test_json_has_the_keys_of_the_contract(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
