@@ -24,6 +24,9 @@ def compare(
     executor: Annotated[
         str, typer.Option(help="local, or ray: a Ray cluster with a shared disk.", metavar="NAME")
     ] = "local",
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", help="Log every cell to this MLflow.", metavar="URI", show_default=False)
+    ] = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -36,7 +39,7 @@ def compare(
     Example: edgekit compare brain-tumor-mri --data mri --jobs 2
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    options = {"jobs": jobs, "retries": retries, "executor": executor}
+    options = {"jobs": jobs, "retries": retries, "executor": executor, "mlflow": mlflow}
     run_and_report(recipe, data, out_folder, target, settings or [], out, **options)
 
 

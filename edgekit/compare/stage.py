@@ -20,6 +20,7 @@ from edgekit.compare.audit import audit_study
 from edgekit.compare.commands import StepFailed, end_commands, run_command
 from edgekit.compare.executors import Executor, open_executor
 from edgekit.compare.study import Cell, Study, study_lock
+from edgekit.compare.tracking import check_mlflow, log_study
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe
@@ -33,17 +34,21 @@ def run_study(
     jobs: int = 1,
     retries: int = 1,
     executor: str = "local",
+    mlflow: str | None = None,
     quiet: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Run or go on with the study of ``recipe`` in ``out``; returns its ``study.json``.
 
     ``jobs`` cells are trained at once, by threads of this machine or by Ray. A cell that fails is tried ``retries``
-    times more, then noted; it does not stop the others, and the next call tries it again. Raises
+    times more, then noted; it does not stop the others, and the next call tries it again. ``mlflow`` is the address of
+    an MLflow that gets every cell at the end. Raises
     :class:`EdgekitError` where no cell succeeded, :class:`InputError` where another process works on this study.
     """
     if target != "local":
         raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+    if mlflow is not None:
+        check_mlflow(mlflow)
     study = Study.open(out, recipe)
     with study_lock(study.path) as lock:
         _remove_hidden(study.path, except_for=lock)
@@ -61,6 +66,8 @@ def run_study(
             options = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
             run_command(["bench", *runs, *options], quiet=quiet)
         run_command(["report", str(study.path)], quiet=True)
+        if mlflow is not None:
+            log_study(study.path, mlflow, progress=progress)
     return read_json(study.file)
 
 
