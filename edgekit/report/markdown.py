@@ -138,7 +138,8 @@ def _finding(finding: Any) -> str:
     for winner in finding.winners:
         number = f" (No. {winner.number})" if winner.number else ""
         names.append(f"{winner.title}{number}{', ' if winner.figure else ''}{winner.figure}")
-    return _plain(". ".join(part for part in ("; ".join(names), finding.figure, finding.remark) if part))
+    parts = [part for part in ("; ".join(names), finding.figure, finding.remark) if part]
+    return _plain(". ".join(f"{part[0].upper()}{part[1:]}" for part in parts))
 
 
 def _candidate_cells(report: Report, candidate: Candidate) -> Iterator[str]:
