@@ -36,6 +36,7 @@ def diagnose() -> dict[str, Any]:
     """Checks with what was found and how to add what is missing, and what follows for each stage."""
     from edgekit.data.cache import cache_dir, cache_size
     from edgekit.device.probe import cpu_name
+    from edgekit.device.runtimes import all_cores
 
     checks = [_package(name, module) for name, module in {**TRAINING, **EXPORT}.items()]
     checks += [_runtime(name) for name in RUNTIMES]
@@ -46,6 +47,7 @@ def diagnose() -> dict[str, Any]:
         "machine": {
             "cpu": cpu_name(),
             "cores": os.cpu_count(),
+            "usable_cores": all_cores(),
             "python": platform.python_version(),
             "platform": platform.platform(),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from . import images
 from .failures import DeviceError, OutputError
 from .jobs import Classifier, Emit, Job, load_pixels
+from .runtimes import all_cores
 
 CHUNK = 32
 """Images whose predictions are written together."""
@@ -19,25 +21,29 @@ CHUNK = 32
 def accuracy(job: Job, emit: Emit) -> None:
     """The verb: probabilities of every image of ``files`` below ``root``, all models on the same pixels.
 
+    As many models at once as there are cores.
+
     A ``predictions`` line holds float32 (count, classes), little-endian, base64. A model whose output is not finite
     gives a ``failed`` line and no more predictions.
     """
     root, files = str(job.raw.get("root", "")), [str(name) for name in job.raw.get("files", [])]
     classifiers = _open_all(job, emit)
-    for start in range(0, len(files), CHUNK):
-        names = files[start : start + CHUNK]
-        pixels = {
-            geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
-            for geometry in {classifier.geometry for classifier in classifiers.values()}
-        }
-        for key, classifier in list(classifiers.items()):
-            try:
-                rows = [classifier.classify(image) for image in pixels[classifier.geometry]]
-            except OutputError as error:
-                del classifiers[key]
-                emit("failed", key=key, reason=f"{error.reason} (images {names[0]} to {names[-1]})")
-                continue
-            emit("predictions", key=key, start=start, **_encoded(np.stack(rows)), activation=classifier.activation)
+    with ThreadPoolExecutor(all_cores()) as pool:  # runtimes let go of Python's lock while they compute
+        for start in range(0, len(files), CHUNK):
+            names = files[start : start + CHUNK]
+            pixels = {
+                geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
+                for geometry in {classifier.geometry for classifier in classifiers.values()}
+            }
+            answers = {key: pool.submit(_rows, model, pixels[model.geometry]) for key, model in classifiers.items()}
+            for key, answer in answers.items():
+                try:
+                    rows = answer.result()
+                except OutputError as error:
+                    del classifiers[key]
+                    emit("failed", key=key, reason=f"{error.reason} (images {names[0]} to {names[-1]})")
+                    continue
+                emit("predictions", key=key, start=start, **_encoded(rows), activation=classifiers[key].activation)
     emit("decoder", name=images.DECODER)
 
 
@@ -58,6 +64,11 @@ def _open_all(job: Job, emit: Emit) -> dict[str, Classifier]:
         emit("opening", key=entry.key)
         classifiers[entry.key] = Classifier(entry, entry.open(job.threads))
     return classifiers
+
+
+def _rows(classifier: Classifier, pixels: list[np.ndarray]) -> np.ndarray:
+    """Probabilities (N, classes) of N images."""
+    return np.stack([classifier.classify(image) for image in pixels])
 
 
 def _encoded(probabilities: np.ndarray) -> dict[str, Any]:

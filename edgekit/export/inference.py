@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgekit.artifacts import RunFolder, sha256_file
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.folding import fold_head
+from edgekit.frameworks import collector_paused, lean_import
 from edgekit.quiet import quiet_native_output
 
 BATCH_SIZE = 16
@@ -69,7 +70,7 @@ def prepare_keras(*, need_tensorflow: bool) -> None:
         # The run may have been trained with any backend: the file is the same.
         os.environ["KERAS_BACKEND"] = "tensorflow" if need_tensorflow else _any_backend()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        with quiet_native_output():
+        with lean_import(os.environ["KERAS_BACKEND"]):
             importlib.import_module("keras")
     backend = sys.modules["keras"].backend.backend()
     if need_tensorflow and backend != "tensorflow":
@@ -94,7 +95,7 @@ def load_network(run: RunFolder, document: dict[str, Any]) -> TrainedNetwork:
     import keras
 
     try:
-        with quiet_native_output():
+        with quiet_native_output(), collector_paused():
             model = keras.models.load_model(run.model, compile=False)
     except Exception as error:  # zip, HDF5 and Keras each raise their own
         raise damaged from error
@@ -120,7 +121,7 @@ def constant_graph(network: TrainedNetwork) -> tuple[Any, Any, Any]:
     model, size = fold_head(network.keras_model), network.image_size
     trainable = [np.asarray(variable.value) for variable in model.trainable_variables]
     others = [np.asarray(variable.value) for variable in model.non_trainable_variables]
-    with tf.Graph().as_default() as graph:
+    with collector_paused(), tf.Graph().as_default() as graph:
         image = tf.compat.v1.placeholder(tf.float32, (1, size, size, 3), name="image")
         outputs, _ = model.stateless_call(
             [tf.constant(array) for array in trainable],

@@ -202,9 +202,9 @@ def _machines(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _training_facts(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("cpu", "cores", "gpu", "platform", "python", "backend"):
+    for name in ("cpu", "cores", "usable_cores", "gpu", "platform", "python", "backend"):
         if machine.get(name) is not None:
-            yield name, str(machine[name])
+            yield name.replace("_", " "), str(machine[name])
     if machine.get("versions"):
         yield "versions", _versions(machine["versions"])
 

@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from edgekit.errors import InputError
-from edgekit.quiet import quiet_native_output
+from edgekit.frameworks import lean_import
 
 FRAMEWORKS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras backends and the module each needs, in order of preference."""
@@ -41,7 +41,7 @@ def prepare_backend(device: str) -> Backend:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if device == "cpu" and name == "jax":
         os.environ["JAX_PLATFORMS"] = "cpu"
-    with quiet_native_output():
+    with lean_import(name):
         accelerator = _ACCELERATOR[name](device)
         importlib.import_module("keras")
     if device == "gpu" and accelerator is None:
@@ -56,6 +56,7 @@ def prepare_backend(device: str) -> Backend:
 def environment(backend: Backend) -> dict[str, Any]:
     """What a number of this run depends on: machine, interpreter, library versions."""
     from edgekit.device.probe import cpu_name
+    from edgekit.device.runtimes import all_cores
 
     packages = ("edgekit", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "scikit-learn")
     return {
@@ -63,6 +64,7 @@ def environment(backend: Backend) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
+        "usable_cores": all_cores(),
         "backend": backend.name,
         "gpu": backend.accelerator,
         "versions": {name: version for name in packages if (version := _version(name)) is not None},

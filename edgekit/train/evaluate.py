@@ -13,6 +13,7 @@ from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.opening import open_run_dataset
 from edgekit.errors import EdgekitError, InputError
+from edgekit.frameworks import collector_paused
 from edgekit.metrics import classification_metrics
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import validate
@@ -45,7 +46,8 @@ def load_network(run: RunFolder) -> Any:
     import keras
 
     try:
-        return keras.models.load_model(run.model, compile=False)
+        with collector_paused():
+            return keras.models.load_model(run.model, compile=False)
     except (ValueError, OSError, KeyError) as error:
         raise InputError(
             f"the run's model cannot be read: {error}", where=str(run.model), hint="train the run again"

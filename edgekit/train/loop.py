@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import EdgekitError
+from edgekit.frameworks import collector_paused
 from edgekit.progress import Bar, Progress
 from edgekit.recipe import Stage, Train
 from edgekit.train.batches import Batches
 from edgekit.train.checkpoint import StageCheckpoint, StageState, live_variables, read_variables, write_variables
+from edgekit.train.optimizer import adam
 
 ES_STATE = ("wait", "best", "best_epoch")
 LR_STATE = ("wait", "best", "cooldown_counter")
@@ -110,7 +113,7 @@ def _compile(job: StageJob) -> None:
     if job.stage.schedule == "cosine":
         steps = job.stage.epochs * math.ceil(job.n_images / job.train.batch_size)
         learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer = adam(learning_rate)
     if job.train.precision == "mixed_float16":
         # Keras itself adds this to models built under the policy, not to the head or the model that augments.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -152,13 +155,15 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
     batches = job.batches(job.first_epoch + epoch)
     learning_rate = float(keras.ops.convert_to_numpy(job.model.optimizer.learning_rate))
     started = time.perf_counter()
-    with progress.bar(f"{job.name} {epoch + 1}/{job.stage.epochs}", job.n_images) as bar:
+    with ExitStack() as tracing, progress.bar(f"{job.name} {epoch + 1}/{job.stage.epochs}", job.n_images) as bar:
+        if job.model.train_function is None:  # the first step is traced, which leaves objects by the hundred thousand
+            tracing.enter_context(collector_paused())
         fitted = job.model.fit(
             batches.source(),
             epochs=1,
             verbose=0,
             shuffle=False,
-            callbacks=[_Show(bar, job.n_images, job.train.batch_size)],
+            callbacks=[_Show(bar, job.n_images, job.train.batch_size, tracing)],
         )
     seconds = time.perf_counter() - started
     labels, probabilities = job.validate()
@@ -180,12 +185,14 @@ class _Show(keras.callbacks.Callback):  # type: ignore[misc]
     async_safe = True
     """So that Keras reads the loss in another thread and the next step need not wait for it."""
 
-    def __init__(self, bar: Bar, n_images: int, batch_size: int) -> None:
+    def __init__(self, bar: Bar, n_images: int, batch_size: int, tracing: ExitStack) -> None:
         super().__init__()
+        self._tracing = tracing
         self._bar, self._n_images, self._batch_size = bar, n_images, batch_size
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._tracing.close()
         done = min((batch + 1) * self._batch_size, self._n_images)
         self._bar.advance(done - min(batch * self._batch_size, self._n_images))
         rate = done / (time.perf_counter() - self._started)

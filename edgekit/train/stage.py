@@ -133,11 +133,15 @@ def _same_images(document: dict[str, Any], dataset: Dataset, run: RunFolder) -> 
 def _network(recipe: Recipe, n_classes: int) -> Any:
     import keras
 
+    from edgekit.frameworks import collector_paused
     from edgekit.train.network import build_network
 
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        return build_network(recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed)
+        with collector_paused():
+            return build_network(
+                recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed
+            )
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -64,7 +64,7 @@ class TestEveryScheme:
         assert (facts["format"], facts["scheme"]) == tuple(key.split("-"))
         assert facts["size_bytes"] == file.stat().st_size
         assert facts["sha256"] == sha256_file(file)
-        assert facts["gzip_bytes"] == pytest.approx(len(gzip.compress(file.read_bytes(), 6)), abs=32)
+        assert facts["gzip_bytes"] == pytest.approx(len(gzip.compress(file.read_bytes(), 6)), rel=0.03)
         assert facts["keras_sha256"] == sha256_file(exported.model)
         assert facts["labels"] == LABELS
         assert facts["seconds"] > 0
