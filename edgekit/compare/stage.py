@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def run_study(
     recipe: Recipe,
     out: Path,
     *,
-    target: str = "local",
+    targets: Sequence[str] = ("local",),
     jobs: int = 1,
     retries: int = 1,
     executor: str = "local",
@@ -45,8 +46,9 @@ def run_study(
     an MLflow that gets every cell at the end. Raises
     :class:`EdgekitError` where no cell succeeded, :class:`InputError` where another process works on this study.
     """
-    if target != "local":
-        raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+    for target in targets:
+        if target != "local":
+            raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
     if mlflow is not None:
         check_mlflow(mlflow)
     study = Study.open(out, recipe)
@@ -58,13 +60,15 @@ def run_study(
         exported = [cell for cell in study.cells if cell.status == "exported"]
         if not exported:
             raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-        if _measured(study, exported, target):
+        missing = [target for target in targets if not _measured(study, exported, target)]
+        if not missing:
             progress.info("\nall files measured before")
         else:
-            progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
+            progress.info(f"\nmeasuring the files of {len(exported)} models on {', '.join(missing)}")
             runs = [str(study.folder(cell).path) for cell in exported]
-            options = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
-            run_command(["bench", *runs, *options], quiet=quiet)
+            where = [word for target in missing for word in ("--target", target)]
+            settings = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
+            run_command(["bench", *runs, *where, *settings], quiet=quiet)
         run_command(["report", str(study.path)], quiet=True)
         if mlflow is not None:
             log_study(study.path, mlflow, progress=progress)
