@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.report.pareto import pareto_front
 from edgekit.report.rows import Candidate
@@ -104,10 +105,10 @@ def front(groups: Sequence[Group], threads: int) -> list[Group]:
     return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]
 
 
-def p_value(a: Group, b: Group) -> float | None:
-    """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+def paired_differences(a: Group, b: Group) -> NDArray[np.float64] | None:
+    """By seed and test image (seeds, images): 1 where only ``a`` was right, -1 where only ``b`` was, else 0.
 
-    One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
+    None where they were not scored on the same images, or have no seed in common.
     """
     if a.accuracy is None or b.accuracy is None:
         return None
@@ -116,13 +117,20 @@ def p_value(a: Group, b: Group) -> float | None:
     files = a.first.answers.keys()
     if not seeds or any(answers.keys() != files for of in (of_a, of_b) for answers in of.values()):
         return None
-    if len(seeds) == 1:
-        right_a, right_b = of_a[seeds[0]], of_b[seeds[0]]
-        only_a = sum(right_a[file] and not right_b[file] for file in right_a)
-        only_b = sum(right_b[file] and not right_a[file] for file in right_a)
-        return mcnemar_exact(only_a, only_b)
-    differences = [[float(of_a[seed][file]) - float(of_b[seed][file]) for file in files] for seed in seeds]
-    return p_over_seeds_and_images(np.array(differences))
+    return np.array([[float(of_a[seed][file]) - float(of_b[seed][file]) for file in files] for seed in seeds])
+
+
+def p_value(a: Group, b: Group) -> float | None:
+    """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+
+    One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
+    """
+    differences = paired_differences(a, b)
+    if differences is None:
+        return None
+    if len(differences) == 1:
+        return mcnemar_exact(int((differences > 0).sum()), int((differences < 0).sum()))
+    return p_over_seeds_and_images(differences)
 
 
 def indistinguishable(a: Group, b: Group) -> bool | None:

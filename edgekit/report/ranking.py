@@ -9,17 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.report.groups import ALPHA, Group, p_value
-from edgekit.significance import cliques, holm, rank_models
+from edgekit.report.groups import ALPHA, Group, p_value, paired_differences
+from edgekit.significance import (
+    Interval,
+    cliques,
+    holm,
+    over_seeds_and_images,
+    paired_bootstrap,
+    rank_models,
+)
 
 
 @dataclass(frozen=True)
 class RankedRow:
-    """One group: candidates that share a letter are not told apart. ``rank`` is its mean over seeds."""
+    """One group: candidates that share a letter are not told apart. ``rank`` is its mean over seeds.
+
+    ``behind`` is how far below the first it is (0 to 1), paired by image: by the bootstrap over images for one seed,
+    by seeds and images for several; None for the first itself.
+    """
 
     group: Group
     letters: str
     rank: float | None
+    behind: Interval | None
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,14 @@ class AccuracyRanking:
     def document(self) -> dict[str, Any]:
         return {
             "rows": [
-                {"number": row.group.number, "title": row.group.title, "letters": row.letters, "mean_rank": row.rank}
+                {
+                    "number": row.group.number,
+                    "title": row.group.title,
+                    "letters": row.letters,
+                    "mean_rank": row.rank,
+                    "points_behind": row.behind and 100 * row.behind.estimate,
+                    "points_behind_ci95": row.behind and [100 * row.behind.low, 100 * row.behind.high],
+                }
                 for row in self.rows
             ],
             "pairs_tested": self.n_pairs,
@@ -65,7 +84,7 @@ def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
     blocks = _by_seed(scored)
     ranking = rank_models(blocks) if blocks.shape[1] > 1 else None
     rows = [
-        RankedRow(group, letters[i], ranking.ranks[i] if ranking is not None else None)
+        RankedRow(group, letters[i], None if ranking is None else ranking.ranks[i], _behind(scored[0], group))
         for i, group in enumerate(scored)
     ]
     return AccuracyRanking(
@@ -75,6 +94,13 @@ def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
         friedman_p=None if ranking is None else ranking.p,
         n_seeds=blocks.shape[1],
     )
+
+
+def _behind(best: Group, group: Group) -> Interval | None:
+    differences = None if group is best else paired_differences(best, group)
+    if differences is None:
+        return None
+    return paired_bootstrap(differences[0]) if len(differences) == 1 else over_seeds_and_images(differences)
 
 
 def _letters(count: int, found: Sequence[Sequence[int]]) -> list[str]:

@@ -39,6 +39,12 @@ def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
     assert [row.group.first.backbone for row in ranking.rows] == ["resnet50v2", "vgg16", "mobilenetv2", "resnet50"]
     assert [row.letters for row in ranking.rows] == ["a", "a", "b", "c"]
     assert (ranking.n_pairs, ranking.critical_difference) == (6, None)
+    assert ranking.rows[0].behind is None
+    last = ranking.rows[3].behind
+    assert last is not None
+    assert last.estimate == pytest.approx(0.35)
+    assert 0.29 < last.low < 0.33
+    assert 0.37 < last.high < 0.41
     a, b = (next(g for g in groups if g.first.backbone == name) for name in ("resnet50v2", "vgg16"))
     right_a, right_b = a.first.answers, b.first.answers
     only = [sum(x[f] and not y[f] for f in x) for x, y in ((right_a, right_b), (right_b, right_a))]
@@ -52,6 +58,10 @@ def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:
     assert ranking is not None
     assert [row.rank for row in ranking.rows] == [1.0, 2.0, 3.0]
     assert [row.letters for row in ranking.rows] == ["a", "b", "c"]
+    behind = ranking.rows[1].behind
+    assert behind is not None
+    assert behind.estimate == pytest.approx(0.15)
+    assert behind.low > 0
     # Demsar 2006: q(3) = 2.343, so 2.343 * sqrt(3 * 4 / (6 * 3)).
     assert ranking.critical_difference == pytest.approx(1.913, abs=1e-3)
     assert ranking.friedman_p == pytest.approx(0.0498, abs=1e-3)
