@@ -172,7 +172,11 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
         enough = images_needed(gap, found.deviation, fewest)
         return None if enough is None or enough <= fewest else More(unit, enough - fewest)
 
-    return Evidence(estimate, lambda confidence: log_ratio(a, b, confidence=confidence), f"{fewest} {unit}", more)
+    def interval(confidence: float) -> Interval:
+        found = log_ratio(a, b, confidence=confidence)
+        return Interval(estimate, math.log(found.low), math.log(found.high), found.deviation, fewest)
+
+    return Evidence(estimate, interval, f"{fewest} {unit}", more)
 
 
 def _train_seconds(run: RunData) -> float | None:

@@ -119,6 +119,26 @@ def test_latency_sizes_and_times(tmp_path: Path) -> None:
     assert (once["verdict"], once["pairs"][0]["more_would_decide"]) == ("undecided", {"unit": "seeds", "n": 1})
 
 
+def test_times_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
+    """Three times faster, known from three seeds each that differ by a few percent."""
+    claims = [
+        claim("train_seconds", "below", 2),
+        claim("train_seconds", "below", 4),
+        claim("train_seconds", "below", 3),
+    ]
+    study_of(tmp_path, claims, {"mobilenetv2": [0.9] * 3, "resnet50v2": [0.9] * 3})
+    for backbone, seconds in (("mobilenetv2", [98, 100, 102]), ("resnet50v2", [294, 300, 306])):
+        for seed, value in enumerate(seconds):
+            run = RunFolder(tmp_path / "runs" / f"{backbone}-{seed}")
+            write_json(run.run_json, {**run.read(), "timing": {"train_seconds": value}})
+    judged = compose(read_source(tmp_path), "2026-11-22", "0.1.0").claims
+    assert [one.verdict for one in judged] == ["supported", "refuted", "undecided"]
+    (pair,) = judged[0].pairs
+    assert pair.effect == pytest.approx(1 / 3)
+    assert pair.ci95 == pytest.approx((0.3186, 0.3487), abs=2e-3)
+    assert pair.basis == "3 seeds"
+
+
 def test_the_page_shows_claims_with_reported_figures_beside(tmp_path: Path) -> None:
     claims = [claim("accuracy", "below"), claim("size_bytes", "below", 5), claim("train_seconds", "below")]
     claims[0]["text"] = "<b>worse</b>"
