@@ -5,8 +5,9 @@ as 32 x 32 grey pixels lie above their median. That is the idea of pHash (Zauner
 perceptual image hash functions", 2010) with four times its 64 bits, because scans of one organ look too much alike for
 64. Encoding again, another size and another brightness change a few bits; two unrelated images differ in about 128.
 
-What it does not see: a copy that was cropped, turned or mirrored, or so brightened that much of it is white; and changed
-copies of pictures without any fine structure (a colour gradient, a few soft spots), whose high frequencies are noise.
+What it does not see: a copy that was cropped, turned or mirrored, or so brightened that much of it is white; and
+changed copies of pictures without any fine structure (a colour gradient, a few soft spots), whose high frequencies are
+noise.
 """
 
 from __future__ import annotations
