@@ -34,6 +34,9 @@ class Split(Section):
     test: Fraction = 0.2
     """Part of all images kept for the test."""
     seed: int = 0
+    dedupe: bool = False
+    """Images that repeat each other (the same pixels, or nearly: see ``edgekit data audit``) stay in one split; copies
+    of images in the folder's own test (or validation) split are left out of training."""
 
 
 class Data(Section):
@@ -288,6 +291,8 @@ class Train(Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """``gpu``: an error where none is found."""
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Each stage ends with the epoch in which this much time is used up; ``null``: no limit."""
     start_from: str | None = None
     """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
     augment: Augment = Augment()
@@ -397,6 +402,26 @@ ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 """Lower-case letters, digits and hyphens: it becomes part of folder names."""
 
 
+class Budget(Section):
+    """What every cell of a study may spend on training."""
+
+    equal: Literal["epochs", "seconds", "compute"] = "epochs"
+    """``epochs``: the stages' own, for all. ``seconds``: each stage ends with the epoch in which its time is used up
+    (the epochs are then the most there are). ``compute``: epochs in inverse proportion to the multiply-accumulates."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """With ``equal: seconds``."""
+    reference: str | None = None
+    """With ``equal: compute``: the backbone that has the recipe's epochs; left out, the one that computes most."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Budget:
+        if (self.equal == "seconds") != (self.seconds is not None):
+            raise ValueError("seconds are given with equal: seconds, and only then")
+        if self.reference is not None and self.equal != "compute":
+            raise ValueError("reference belongs to equal: compute")
+        return self
+
+
 class Compare(Section):
     """The cells of a study: the product of these lists and the arms. Empty: the value given elsewhere."""
 
@@ -408,6 +433,7 @@ class Compare(Section):
     arms: dict[ArmName, dict[str, Any]] = {}
     """Ways of training that are compared with all else equal, each with its settings:
     ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
+    budget: Budget = Budget()
 
     @field_validator("backbones")
     @classmethod
@@ -431,6 +457,81 @@ class Reported(Section):
     size_mb: float | None = None
 
 
+class Side(Section):
+    """The models one side of a claim is about. What is left out: every one on the left, the same on the right."""
+
+    backbone: str | None = None
+    """On the right also ``others``: every other backbone of the study, each for itself."""
+    strategy: Strategy | None = None
+    file: str | None = None
+    """``tflite-int8``; left out, accuracy is that of the Keras model, and latency and size are of every file."""
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, value: str | None) -> str | None:
+        if value is not None and value not in (*BACKBONES, "others"):
+            raise ValueError(_unknown("backbone", value, [*BACKBONES, "others"]))
+        return value
+
+    @field_validator("file")
+    @classmethod
+    def _known_file(cls, value: str | None) -> str | None:
+        if value is not None and value not in SCHEMES:
+            raise ValueError(_unknown("export", value, list(SCHEMES)))
+        return value
+
+
+class Claim(Section):
+    """A sentence that a study can support or refute, as data. The report judges it with the interval that decides it.
+
+    Accuracy is compared by the difference left - right in points, everything else by the ratio left / right.
+    ``above``: the difference exceeds ``margin`` points (the ratio exceeds the factor ``margin``); ``below``: the same
+    the other way round; ``not-below``: less than the margin below; ``not-above``; ``within``: neither further.
+    """
+
+    text: str
+    metric: Literal["accuracy", "latency", "train_seconds", "epoch_seconds", "size_bytes", "parameters", "macs"]
+    left: Side
+    relation: Literal["above", "below", "not-above", "not-below", "within"]
+    right: Side
+    margin: float | None = None
+    """Points of accuracy (default 0), or a factor of at least 1 (default 1)."""
+    target: str | None = None
+    """Latency: on this target; left out: on every target that was measured."""
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> Claim:
+        if self.left.backbone == "others":
+            raise ValueError("others stands on the right of a claim only")
+        if self.margin is None:
+            return self
+        if self.metric == "accuracy" and not 0 <= self.margin <= 100:
+            raise ValueError(f"the margin of an accuracy is 0 to 100 points, not {self.margin}")
+        if self.metric != "accuracy" and self.margin < 1:
+            raise ValueError(f"the margin of {self.metric} is a factor of at least 1, not {self.margin}")
+        return self
+
+
+class Constraint(Section):
+    """What a model must keep to be chosen; the report names the most accurate that does, or the nearest."""
+
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """p50, batch 1."""
+    max_size_mb: Annotated[float, Field(gt=0)] | None = None
+    """Millions of bytes of the deployed file."""
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+    max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Points of accuracy below the most accurate candidate."""
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Constraint:
+        if all(value is None for name, value in self if name != "threads"):
+            raise ValueError("give at least one limit: max_latency_ms, max_size_mb, max_memory_mb, max_points_lost")
+        return self
+
+
 class Recipe(Section):
     """A whole recipe; every section has defaults, only the images must be named."""
 
@@ -447,6 +548,8 @@ class Recipe(Section):
     robustness: Robustness = Robustness()
     compare: Compare = Compare()
     reported: list[Reported] = []
+    claims: list[Claim] = []
+    constraints: list[Constraint] = []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

@@ -22,6 +22,8 @@ class Backbone:
     scaling: str
     parameters: int
     imagenet_top1: float
+    macs: int = 0
+    """Multiply-accumulates for one image of 224 x 224 without the top, width 1."""
     min_image_size: int = 32
     default_image_size: int = 224
     weights_file: str = ""
@@ -65,6 +67,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="vgg16",
             title="VGG16",
+            macs=15_346_630_656,
             keras_class="VGG16",
             weights_file="vgg16_*_notop.h5",
             scaling="caffe",
@@ -75,6 +78,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="resnet50v2",
             title="ResNet50V2",
+            macs=3_480_207_360,
             keras_class="ResNet50V2",
             weights_file="resnet50v2_*_notop.h5",
             scaling="symmetric",
@@ -84,6 +88,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="mobilenetv2",
             title="MobileNetV2",
+            macs=299_494_272,
             keras_class="MobileNetV2",
             weights_file="mobilenet_v2_*_no_top.h5",
             scaling="symmetric",
@@ -94,6 +99,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="resnet50",
             title="ResNet50",
+            macs=3_855_925_248,
             keras_class="ResNet50",
             weights_file="resnet50_*_notop.h5",
             scaling="caffe",
@@ -113,11 +119,11 @@ SCHEMES: dict[str, Scheme] = {
     s.key: s
     for s in (
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
-        Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; most CPUs compute in fp32"),
+        Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
         Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 input"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
-        Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; ONNX Runtime computes in fp32 on a CPU"),
+        Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized while running"),
         Scheme("onnx", "int8", ".onnx", True, "8-bit weights per channel and activations, QDQ"),
     )

@@ -78,7 +78,12 @@ def ratio_per_round(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]) -> l
 
 
 def compare_rounds(
-    a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], *, resamples: int = 2000, seed: int = 0
+    a: Sequence[Sequence[int]],
+    b: Sequence[Sequence[int]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Ratio:
     """The ratio per round of two interleaved models: its median and a percentile bootstrap interval over rounds.
 
@@ -90,7 +95,8 @@ def compare_rounds(
         return Ratio(float(np.median(ratios)), float(ratios.min()), float(ratios.max()), len(ratios))
     picks = np.random.default_rng(seed).integers(0, len(ratios), (resamples, len(ratios)))
     medians = np.median(ratios[picks], axis=1)
-    low, high = np.percentile(medians, [2.5, 97.5])
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(medians, [tail, 100 - tail])
     return Ratio(float(np.median(ratios)), float(low), float(high), len(ratios))
 
 

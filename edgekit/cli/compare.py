@@ -18,23 +18,44 @@ def compare(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Study folder  (default: studies/<recipe name>)", metavar="DIR")
     ] = None,
-    target: Annotated[str, typer.Option(help="Machine to measure on.", metavar="NAME")] = "local",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", help="Machine to measure on; several: repeat it.", metavar="NAME", show_default="local"
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cells to train at the same time.", metavar="N")] = 1,
+    retries: Annotated[int, typer.Option(help="How often a failed cell is tried again.", metavar="N")] = 1,
+    executor: Annotated[
+        str, typer.Option(help="local, or ray: a Ray cluster with a shared disk.", metavar="NAME")
+    ] = "local",
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", help="Log every cell to this MLflow.", metavar="URI", show_default=False)
+    ] = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train, export and measure every backbone, strategy and seed of a recipe, and report.
 
-    The same command goes on with a study that was interrupted. A cell that fails does not stop the others.
+    The same command goes on with a study that was interrupted or killed. A cell that fails is tried again and does
+    not stop the others. The images are audited first: see edgekit data audit.
 
-    Example: edgekit compare brain-tumor-mri --data mri
+    Example: edgekit compare brain-tumor-mri --data mri --jobs 2
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    run_and_report(recipe, data, out_folder, target, settings or [], out)
+    options = {"jobs": jobs, "retries": retries, "executor": executor, "mlflow": mlflow}
+    run_and_report(recipe, data, out_folder, target or ["local"], settings or [], out, **options)
 
 
 def run_and_report(
-    source: str, data: Path | None, folder: Path | None, target: str, settings: list[str], out: Output
+    source: str,
+    data: Path | None,
+    folder: Path | None,
+    targets: list[str],
+    settings: list[str],
+    out: Output,
+    **options: Any,
 ) -> None:
     """Run the study and print its report's table."""
     from edgekit.compare.stage import run_study
@@ -43,7 +64,7 @@ def run_and_report(
     changes: dict[str, Any] = {} if data is None else {"data.path": str(data), "data.name": None}
     resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))
     folder = folder or Path("studies") / resolved.name
-    document = run_study(resolved, folder, target=target, quiet=out.quiet, progress=out)
+    document = run_study(resolved, folder, targets=targets, quiet=out.quiet, progress=out, **options)
     unsound = [cell for cell in document["cells"] if cell["error"] is not None]
     for cell in unsound:
         out.warn(f"{cell['run']}: {cell['error']}")

@@ -25,7 +25,7 @@ def report(
 
     Says which file is most accurate, fastest and smallest, which are on the Pareto front of accuracy and latency,
     and what the numbers do not prove. The page is one file that opens without a network. What is not there yet
-    (no exports, no bench) is left out and named.
+    (no exports, no bench) is left out and named. Beside it: report.md, candidates.csv, and a card for every file.
 
     Example: edgekit report runs/digits-mobilenetv2
     """
@@ -43,6 +43,8 @@ def show_report(folder: Path, out: Output) -> None:
 def _text(document: dict[str, Any]) -> str:
     parts = [_table(document)] if document["candidates"] else []
     parts.append("\n".join(_wrapped(finding["question"], _answer(finding)) for finding in document["verdict"]))
+    if document["claims"]:
+        parts.append("\n".join(_wrapped(claim["verdict"], _claim(claim)) for claim in document["claims"]))
     if document["warnings"]:
         parts.append(f"{len(document['warnings'])} warning(s), in the report")
     return "\n\n".join([*parts, f"report: {document['report_html']}"])
@@ -106,6 +108,20 @@ def _answer(finding: dict[str, Any]) -> str:
     names = [f"#{winner['number']} " * bool(winner["number"]) + winner["title"] for winner in finding["winners"]]
     parts = ("; ".join(names), finding["figure"], finding["remark"])
     return ". ".join(part[0].upper() + part[1:] for part in parts if part)
+
+
+def _claim(claim: dict[str, Any]) -> str:
+    """The claim, and where it is about one pair what was measured; several pairs stand in the report."""
+    if len(claim["pairs"]) != 1:
+        told = f"{len(claim['pairs'])} comparisons, in the report" if claim["pairs"] else claim["reason"]
+        return f"{claim['text']} ({told})"
+    (pair,) = claim["pairs"]
+    unit = " points" if claim["unit"] == "points" else " times"
+    interval = "no interval" if pair["effect_ci95"] is None else "95%: {:.3g} to {:.3g}".format(*pair["effect_ci95"])
+    interval = "exact" if pair["basis"] == "counted" else interval
+    more = pair["more_would_decide"]
+    would = f"; about {more['n']:,} more {more['unit'][: -1 if more['n'] == 1 else None]} would decide" if more else ""
+    return f"{claim['text']} ({pair['effect']:.3g}{unit}, {interval}{would})"
 
 
 def _wrapped(label: str, text: str) -> str:

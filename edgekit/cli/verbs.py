@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import typer
+
 from edgekit.cli import (
     bench,
     compare,
     corrupt,
+    data,
     doctor,
     evaluate,
     export,
@@ -20,9 +23,10 @@ from edgekit.cli import (
     train,
 )
 
-VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
+VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     ("quickstart", quickstart.quickstart),
     ("init", init.init),
+    ("data", data.data_app),
     ("train", train.train),
     ("evaluate", evaluate.evaluate),
     ("export", export.export),

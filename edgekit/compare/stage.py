@@ -1,93 +1,218 @@
-"""The study, step by step: train and export every cell, then measure all files in one interleaved session.
+"""The study, step by step: audit, train and export every cell, then measure all files in one interleaved session.
 
-Every step is a command of its own that reads and writes files, so a killed study goes on where it stopped. The files
-of a trained cell are made while the next one trains: conversion uses one core and training rarely both.
+Every step is a command of its own that reads and writes files, so a killed study goes on where it stopped. Cells are
+trained one after another or several at once; the files of a trained cell are made while others train: conversion uses
+one core and training rarely both.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import read_json, write_text
-from edgekit.compare.study import Cell, Study
+from edgekit.artifacts import RunFolder, read_json, write_text
+from edgekit.compare.audit import audit_study
+from edgekit.compare.commands import StepFailed, end_commands, run_command
+from edgekit.compare.executors import Executor, open_executor
+from edgekit.compare.study import Cell, Study, study_lock
+from edgekit.compare.tracking import check_mlflow, log_study
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe
 
 
 def run_study(
-    recipe: Recipe, out: Path, *, target: str = "local", quiet: bool = False, progress: Progress = SILENT
+    recipe: Recipe,
+    out: Path,
+    *,
+    targets: Sequence[str] = ("local",),
+    jobs: int = 1,
+    retries: int = 1,
+    executor: str = "local",
+    mlflow: str | None = None,
+    quiet: bool = False,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Run or go on with the study of ``recipe`` in ``out``; returns its ``study.json``.
 
-    A cell that fails is noted and does not stop the others. Raises :class:`EdgekitError` where no cell succeeded.
+    ``jobs`` cells are trained at once, by threads of this machine or by Ray. A cell that fails is tried ``retries``
+    times more, then noted; it does not stop the others, and the next call tries it again. ``mlflow`` is the address of
+    an MLflow that gets every cell at the end. Raises
+    :class:`EdgekitError` where no cell succeeded, :class:`InputError` where another process works on this study.
     """
-    if target != "local":
-        raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+    for target in targets:
+        if target != "local":
+            raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+    if mlflow is not None:
+        check_mlflow(mlflow)
     study = Study.open(out, recipe)
-    exports: list[Future[None]] = []
-    with ThreadPoolExecutor(max_workers=1) as exporter:
-        for number, cell in enumerate(study.cells, 1):
-            progress.info(f"\n[{number}/{len(study.cells)}] {cell.title}")
-            if _train(study, cell, quiet, progress):
-                exports.append(exporter.submit(_export, study, cell, progress))
-        for export in exports:
-            export.result()
-    exported = [cell for cell in study.cells if cell.status == "exported"]
-    if not exported:
-        raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-    if _measured(study, exported, target):
-        progress.info("\nall files measured before")
-    else:
-        progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
-        runs = [str(study.folder(cell).path) for cell in exported]
-        _command(["bench", *runs, "--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)], quiet)
-    _show_corrupted(study, exported, quiet, progress)
-    _command(["report", str(study.path)], quiet=True)
+    with study_lock(study.path) as lock:
+        _remove_hidden(study.path, except_for=lock)
+        audit_study(recipe, study.path, progress)
+        with open_executor(executor, jobs) as pool:
+            _Cells(study, pool, jobs, retries, quiet=quiet, progress=progress).run()
+        exported = [cell for cell in study.cells if cell.status == "exported"]
+        if not exported:
+            raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
+        missing = [target for target in targets if not _measured(study, exported, target)]
+        if not missing:
+            progress.info("\nall files measured before")
+        else:
+            progress.info(f"\nmeasuring the files of {len(exported)} models on {', '.join(missing)}")
+            runs = [str(study.folder(cell).path) for cell in exported]
+            where = [word for target in missing for word in ("--target", target)]
+            settings = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
+            run_command(["bench", *runs, *where, *settings], quiet=quiet)
+        _show_corrupted(study, exported, quiet, progress)
+        run_command(["report", str(study.path)], quiet=True)
+        if mlflow is not None:
+            log_study(study.path, mlflow, progress=progress)
     return read_json(study.file)
 
 
-def _train(study: Study, cell: Cell, quiet: bool, progress: Progress) -> bool:
-    """Train a cell where that is not done; whether it is trained now."""
-    run = study.folder(cell)
-    if cell.status in ("trained", "exported") and run.model.is_file():
-        progress.info("trained before")
-        return True
-    recipe = study.path / "cells" / f"{run.path.name}.json"
-    # JSON is YAML: the complete recipe of the cell, every default written out.
-    write_text(recipe, json.dumps(cell.recipe, indent=1) + "\n")
-    resume = ["--resume"] if run.run_json.is_file() else []
-    try:
-        _command(["train", str(recipe), "--run", str(run.path), *resume], quiet)
-    except StepFailed as error:
-        study.update(cell, "failed", str(error))
-        progress.warn(f"{run.path.name} failed: {error.problem}")
-        return False
-    study.update(cell, "trained")
-    return True
+class _Cells:
+    """Training and exporting all cells: ``jobs`` trainings and one conversion at a time."""
+
+    def __init__(
+        self, study: Study, pool: Executor, jobs: int, retries: int, *, quiet: bool, progress: Progress
+    ) -> None:
+        self._study, self._pool, self._jobs, self._retries = study, pool, jobs, retries
+        self._quiet, self._progress = quiet or jobs > 1, progress
+        self._left = [cell.run for cell in study.cells]
+        self._running: dict[Future[Any], tuple[str, float]] = {}
+
+    def run(self) -> None:
+        exports: list[Future[None]] = []
+        with ThreadPoolExecutor(max_workers=1) as exporter:
+            try:
+                while self._left or self._running:
+                    self._start_ready()
+                    for cell in self._finished():
+                        exports.append(exporter.submit(self._export, cell))
+                for export in exports:
+                    export.result()
+            except BaseException:
+                exporter.shutdown(wait=False, cancel_futures=True)
+                end_commands()
+                raise
+
+    def _start_ready(self) -> None:
+        """Start cells, in order, until ``jobs`` run; a fine-tuning waits for the feature extraction it begins at."""
+        for name in list(self._left):
+            if len(self._running) == self._jobs:
+                return
+            cell = self._study.cell(name)
+            waits = {*self._left, *(running for running, _ in self._running.values())}
+            if cell.after in waits:
+                continue
+            self._left.remove(name)
+            number = len(self._study.cells) - len(self._left)
+            self._progress.info(f"\n[{number}/{len(self._study.cells)}] {cell.title}{self._time_left()}")
+            self._running[self._pool.submit(self._arguments(cell), self._quiet, self._environment())] = (
+                name,
+                time.monotonic(),
+            )
+
+    def _arguments(self, cell: Cell) -> list[str] | None:
+        """The command that trains a cell; None where it is trained."""
+        run = self._study.folder(cell)
+        if cell.status in ("trained", "exported") and run.model.is_file():
+            self._progress.info("trained before")
+            return None
+        _tidy(run)
+        recipe = self._study.path / "cells" / f"{run.path.name}.json"
+        # JSON is YAML: the complete recipe of the cell, every default written out.
+        write_text(recipe, json.dumps(cell.recipe, indent=1) + "\n")
+        resume = ["--resume"] if run.run_json.is_file() else []
+        return ["train", str(recipe), "--run", str(run.path), *resume]
+
+    def _finished(self) -> list[Cell]:
+        """Wait until a cell ends; the cells that are trained now. A failed one is put back while tries are left."""
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        trained = []
+        for future in done:
+            name, started = self._running.pop(future)
+            cell = self._study.cell(name)
+            try:
+                document = future.result()
+            except StepFailed as error:
+                self._failed(cell, error)
+                continue
+            if document is not None:
+                cell = self._study.update(cell, "trained", seconds=time.monotonic() - started)
+            trained.append(cell)
+        return trained
+
+    def _failed(self, cell: Cell, error: StepFailed) -> None:
+        name, tries = Path(cell.run).name, cell.tries + 1
+        cell = self._study.update(cell, "failed", str(error), tries=tries)
+        if error.again and tries <= self._retries:
+            self._progress.warn(f"{name} failed and is tried again: {error.problem}")
+            self._left.insert(0, cell.run)
+        else:
+            self._progress.warn(f"{name} failed: {error.problem}")
+
+    def _export(self, cell: Cell) -> None:
+        run = self._study.folder(cell)
+        done = {export.key for export in run.done_exports()}
+        if done >= set(self._study.recipe.export.files) and cell.status == "exported":
+            return
+        _tidy(run)
+        try:
+            document = run_command(["export", str(run.path)], quiet=True)
+        except StepFailed as error:
+            # A file that failed its check is kept and marked; the others are measured.
+            good = any(export.read()["status"] == "ok" for export in run.done_exports())
+            self._study.update(cell, "exported" if good else "failed", str(error))
+            self._progress.warn(f"{run.path.name}: {error.problem}")
+            return
+        self._study.update(cell, "exported")
+        names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])
+        self._progress.info(f"{run.path.name}: exported {names}")
+
+    def _environment(self) -> dict[str, str]:
+        """Several trainings at once share the cores instead of each starting a thread for every one."""
+        if self._jobs == 1:
+            return {}
+        threads = str(max(1, (os.cpu_count() or 1) // self._jobs))
+        return dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+
+    def _time_left(self) -> str:
+        """From the cells that were trained: those of the same backbone and strategy first, else of the backbone."""
+        seconds = 0.0
+        known = [cell for cell in self._study.cells if cell.seconds]
+        for name in [*self._left, *(running for running, _ in self._running.values())]:
+            cell = self._study.cell(name)
+            if cell.status in ("trained", "exported"):
+                continue
+            alike = [c for c in known if (c.backbone, c.strategy) == (cell.backbone, cell.strategy)]
+            alike = alike or [c for c in known if c.backbone == cell.backbone]
+            if not alike:
+                return ""
+            seconds += sum(c.seconds or 0.0 for c in alike) / len(alike)
+        return f"; training: about {max(1, round(seconds / self._jobs / 60))} min left" if seconds else ""
 
 
-def _export(study: Study, cell: Cell, progress: Progress) -> None:
-    run = study.folder(cell)
-    done = {export.key for export in run.done_exports()}
-    if done >= set(study.recipe.export.files) and cell.status == "exported":
-        return
-    try:
-        document = _command(["export", str(run.path)], quiet=True)
-    except StepFailed as error:
-        # A file that failed its check is kept and marked; the others are measured.
-        good = any(export.read()["status"] == "ok" for export in run.done_exports())
-        study.update(cell, "exported" if good else "failed", str(error))
-        progress.warn(f"{run.path.name}: {error.problem}")
-        return
-    study.update(cell, "exported")
-    names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])
-    progress.info(f"{run.path.name}: exported {names}")
+def _tidy(run: RunFolder) -> None:
+    """Remove what a killed command left half done: temporary files, and a folder that did not become a run."""
+    if run.path.is_dir() and not run.run_json.is_file():
+        shutil.rmtree(run.path)
+    _remove_hidden(run.path)
+
+
+def _remove_hidden(folder: Path, except_for: Path | None = None) -> None:
+    """Everything that is being written has a name that begins with a dot, and nothing that is done."""
+    for stale in list(folder.rglob(".*")):
+        if stale.is_dir():
+            shutil.rmtree(stale)
+        elif stale != except_for:
+            stale.unlink(missing_ok=True)
 
 
 def _show_corrupted(study: Study, cells: list[Cell], quiet: bool, progress: Progress) -> None:
@@ -101,7 +226,7 @@ def _show_corrupted(study: Study, cells: list[Cell], quiet: bool, progress: Prog
     for number, cell in enumerate(cells, 1):
         progress.info(f"\ncorrupted images [{number}/{len(cells)}] {cell.title}")
         try:
-            _command(["evaluate", str(study.folder(cell).path), *options], quiet)
+            run_command(["evaluate", str(study.folder(cell).path), *options], quiet=quiet)
         except StepFailed as error:
             study.update(cell, cell.status, str(error))
             progress.warn(f"{cell.run}: {error.problem}")
@@ -124,35 +249,6 @@ def _measured(study: Study, cells: list[Cell], target: str) -> bool:
                 return False
             sessions.add(document["session_id"])
     return len(sessions) == 1
-
-
-class StepFailed(EdgekitError):
-    """A command of the study ended with an error, which is told again."""
-
-
-def _command(arguments: list[str], quiet: bool) -> dict[str, Any]:
-    """Run an edgekit command in a process of its own; its JSON document.
-
-    Its progress goes to this process's stderr. Raises :class:`StepFailed` with the command's own message.
-    """
-    command = [sys.executable, "-m", "edgekit", *arguments, "--json", *(["--quiet"] if quiet else [])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == 130:
-        raise KeyboardInterrupt
-    try:
-        document = json.loads(done.stdout)
-    except json.JSONDecodeError:
-        raise StepFailed(
-            f"edgekit {arguments[0]} ended with code {done.returncode} and no result", where=" ".join(arguments)
-        ) from None
-    if done.returncode != 0:
-        error = document.get("error", {})
-        raise StepFailed(
-            str(error.get("problem", f"edgekit {arguments[0]} ended with code {done.returncode}")),
-            where=error.get("where"),
-            hint=error.get("hint"),
-        )
-    return dict(document)
 
 
 def _threads(recipe: Recipe) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from itertools import product
@@ -10,8 +14,11 @@ from threading import Lock
 from typing import Any
 
 from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.compare.budget import apply_budget
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, assign, differences, validate
+
+_NOT_STORED = ("recipe", "after", "tries")
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,15 @@ class Cell:
     seed: int
     recipe: dict[str, Any]
     arm: str | None = None
+    after: str | None = None
+    """The run whose training has to be done first: the feature extraction that a fine-tuning begins at."""
     status: str = "waiting"
     """``waiting``, ``trained``, ``exported`` or ``failed``."""
     error: str | None = None
+    tries: int = 0
+    """How often it failed in this call."""
+    seconds: float | None = None
+    """Wall-clock time of its training command."""
 
     @property
     def title(self) -> str:
@@ -66,16 +79,38 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
         assign(document, "model.backbone", backbone)
         assign(document, "train.strategy", strategy)
         assign(document, "train.seed", seed)
+        apply_budget(recipe, backbone, document)
+        after = None
         if strategy == "fine-tuning" and "feature-extraction" in strategies:
-            start = study.absolute() / "runs" / _run_name(backbone, "feature-extraction", arm, seed)
-            assign(document, "train.start_from", str(start))
+            after = f"runs/{_run_name(backbone, 'feature-extraction', arm, seed)}"
+            assign(document, "train.start_from", str(study.absolute() / after))
         complete = validate(document, f"{recipe.name}, cell {name}").document()
-        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete, arm))
+        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete, arm, after))
     return cells
 
 
 def _run_name(backbone: str, strategy: str, arm: str | None, seed: int) -> str:
     return "-".join([backbone, strategy, *([] if arm is None else [arm]), f"s{seed}"])
+
+
+@contextmanager
+def study_lock(path: Path) -> Iterator[Path]:
+    """One process works on a study at a time; the lock (a file) goes with the process, however it ends.
+
+    Raises :class:`InputError` where another has it.
+    """
+    file = path / ".lock"
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                "another edgekit compare is working on this study", where=str(path), hint="wait until it is done"
+            ) from None
+        yield file
+    finally:
+        os.close(handle)
 
 
 class Study:
@@ -105,28 +140,36 @@ class Study:
                     hint="choose another --out folder",
                 )
             created = before["created"]
-            errors = {c["run"]: c for c in before["cells"]}
-            cells = [replace(c, status=errors[c.run]["status"], error=errors[c.run]["error"]) for c in cells]
+            kept = {c["run"]: c for c in before["cells"]}
+            cells = [
+                replace(c, **{name: kept[c.run].get(name) for name in ("status", "error", "seconds")}) for c in cells
+            ]
         elif path.is_dir() and any(path.iterdir()):
             raise InputError("this folder holds other things, no study", where=str(path), hint="choose another --out")
         study = cls(path, recipe, cells, created)
-        study.save()
+        if not study.file.is_file():
+            study.save()
         return study
 
     def folder(self, cell: Cell) -> RunFolder:
         return RunFolder(self.path / cell.run)
 
-    def update(self, cell: Cell, status: str, error: str | None = None) -> None:
-        """Note how far a cell has come."""
+    def cell(self, run: str) -> Cell:
+        """The cell as it is now."""
+        return next(cell for cell in self.cells if cell.run == run)
+
+    def update(self, cell: Cell, status: str, error: str | None = None, **changes: Any) -> Cell:
+        """Note how far a cell has come; the cell as it is then."""
         with self._lock:
             position = next(i for i, c in enumerate(self.cells) if c.run == cell.run)
-            self.cells[position] = replace(self.cells[position], status=status, error=error)
+            self.cells[position] = replace(self.cells[position], status=status, error=error, **changes)
             self.save()
+            return self.cells[position]
 
     def save(self) -> None:
         write_json(self.file, self.document())
 
     def document(self) -> dict[str, Any]:
         """``study.json``: the recipe and the cells without their own copies of it."""
-        cells = [{k: v for k, v in asdict(c).items() if k != "recipe"} for c in self.cells]
+        cells = [{k: v for k, v in asdict(c).items() if k not in _NOT_STORED} for c in self.cells]
         return {"name": self.recipe.name, "created": self._created, "recipe": self.recipe.document(), "cells": cells}

@@ -17,7 +17,7 @@ PARTIAL = ".partial"
 """Suffix of a folder that is being written; only the holder of the lock makes or removes one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTS = ("decoded", "datasets", "hashes", "corrupt.json")
+_PARTS = ("decoded", "datasets", "hashes", "fingerprints", "corrupt.json")
 
 
 def cache_dir() -> Path:

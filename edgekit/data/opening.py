@@ -15,6 +15,7 @@ from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
 from edgekit.data.splits import at_most, stratified
+from edgekit.data.unrepeated import without_repeats
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Data, Split
@@ -39,7 +40,7 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     for note in scan.notes:
         progress.warn(note)
     dataset = _hashed(scan, data, progress)
-    dataset = _split(dataset, scan, data.split)
+    dataset = _split(dataset, scan, data.split, progress)
     if data.name == digits.NAME:
         dataset = replace(dataset, name=digits.NAME, layout=digits.LAYOUT)
     if data.limit_per_class is not None:
@@ -132,9 +133,14 @@ def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
     return without_corrupt(dataset, unreadable, data.on_corrupt, progress)
 
 
-def _split(dataset: Dataset, scan: FolderScan, split: Split) -> Dataset:
+def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress) -> Dataset:
     """Give the splits that the folder lacks their part: first the test, then validation of what is left."""
-    splits = np.where(dataset.splits == WHOLE, "train", dataset.splits)
+    dataset = replace(dataset, splits=np.where(dataset.splits == WHOLE, "train", dataset.splits).astype("<U5"))
+    left_out: list[str] = []
+    contents = list(dataset.sha256)
+    if split.dedupe:
+        dataset, contents, left_out = without_repeats(dataset, progress)
+    splits = dataset.splits
     if WHOLE in scan.splits:
         layout = ["one folder of classes"]
     else:
@@ -148,9 +154,9 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split) -> Dataset:
                 where=str(dataset.root),
                 hint=f"give it a part of the images, for example --set data.split.{name}=0.2",
             )
-        splits = _draw(dataset, splits, name, fraction, split.seed)
+        splits = _draw(dataset, splits, contents, name, fraction, split.seed)
         layout.append(f"{name}: {fraction:.0%} of the {_pool(name, scan)} images drawn with seed {split.seed}")
-    return replace(dataset, splits=splits.astype("<U5"), layout="; ".join(layout))
+    return replace(dataset, splits=splits.astype("<U5"), layout="; ".join([*layout, *left_out]))
 
 
 def _pool(name: str, scan: FolderScan) -> str:
@@ -159,10 +165,16 @@ def _pool(name: str, scan: FolderScan) -> str:
     return "whole" if name == "test" else "remaining"
 
 
-def _draw(dataset: Dataset, splits: NDArray[np.str_], name: str, fraction: float, seed: int) -> NDArray[np.str_]:
+def _draw(
+    dataset: Dataset, splits: NDArray[np.str_], contents: list[str], name: str, fraction: float, seed: int
+) -> NDArray[np.str_]:
+    """Move a part of the training images to the split ``name``; equal ``contents`` (N) are moved together."""
     pool = np.flatnonzero(splits == "train")
-    contents = [dataset.sha256[i] for i in pool.tolist()]
-    chosen = stratified(dataset.labels[pool], contents, dataset.classes, fraction, seed, name)
+    of_pool = [contents[i] for i in pool.tolist()]
+    chosen = stratified(dataset.labels[pool], of_pool, dataset.classes, fraction, seed, name)
+    # Copies under two classes are drawn twice, once in each: they stay together where the first of them is.
+    first = {content: place for place, content in reversed(list(enumerate(of_pool)))}
+    chosen = chosen[[first[content] for content in of_pool]]
     splits = splits.astype("<U5")
     splits[pool[chosen]] = name
     return splits

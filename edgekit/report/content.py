@@ -7,12 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
+from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficiency, equal_terms
 from edgekit.report.groups import Group, front, grouped
+from edgekit.report.leaks import AuditView, audit_view
 from edgekit.report.notes import limits, missing, warnings
+from edgekit.report.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.reading import RunData, Source
 from edgekit.report.robustness import Robustness, robustness
 from edgekit.report.rows import Candidate, Timing, candidates, model_title, run_score
-from edgekit.report.verdict import Finding, findings, thread_counts
+from edgekit.report.verdict import Finding, Winner, findings, thread_counts
 from edgekit.results import noise_floors
 from edgekit.robustness import figures, pairs
 
@@ -52,6 +56,12 @@ class Report:
     missing: list[tuple[str, str]]
     reported: list[Reported]
     robustness: Robustness | None
+    claims: list[JudgedClaim]
+    audit: AuditView | None
+    efficiency: dict[str, list[EfficiencyRow]]
+    """By target, with the fewest threads that were measured there; so is ``equal``."""
+    equal: dict[str, EqualTerms]
+    ranking: dict[str, AccuracyRanking]
 
     @property
     def runs(self) -> list[RunData]:
@@ -98,6 +108,19 @@ class Report:
                 for finding in self.findings
             ],
             "limits": self.limits,
+            "claims": [claim.document() for claim in self.claims],
+            "reported": [asdict(row) for row in self.reported],
+            "audit": self.audit
+            and {
+                "leaked_exact": self.audit.n_exact,
+                "leaked_near": self.audit.n_near,
+                "n_test": self.audit.n_test,
+                "accuracies": [row.document() for row in self.audit.accuracies],
+                "shortcuts": self.audit.document["shortcuts"],
+            },
+            "efficiency": {target: [row.document() for row in rows] for target, rows in self.efficiency.items()},
+            "ranking": {target: ranking.document() for target, ranking in self.ranking.items()},
+            "equal_terms": {target: terms.document() for target, terms in self.equal.items()},
             "runs": [_run_document(run) for run in self.runs],
             "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
             "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
@@ -117,19 +140,49 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
     """Everything the folder's documents say."""
     rows = candidates(source.runs)
     groups = grouped(rows)
+    audit = audit_view(source.path, source.runs)
+    targets = _by_target(groups)
     return Report(
         source=source,
         created=created,
         edgekit_version=edgekit_version,
         candidates=rows,
         groups=groups,
-        findings=findings(source.runs, groups),
-        limits=limits(source, groups),
+        findings=[*findings(source.runs, groups), *_choices(source, targets)],
+        limits=limits(source, groups, audit.sentence if audit else None),
         warnings=warnings(source, rows),
         missing=missing(source, rows),
         reported=_reported(source.runs),
         robustness=robustness(source.runs),
+        claims=judged_claims(source, rows),
+        audit=audit,
+        efficiency={target: efficiency(members, threads) for target, (members, threads) in targets.items()},
+        equal={t: found for t, (members, threads) in targets.items() if (found := equal_terms(members, threads))},
+        ranking={t: ranked for t, (members, _) in targets.items() if (ranked := accuracy_ranking(members))},
     )
+
+
+def _by_target(groups: Sequence[Group]) -> dict[str, tuple[list[Group], int]]:
+    """The groups measured on each target, and the fewest threads they were measured with."""
+    targets = list(dict.fromkeys(group.first.target for group in groups if group.first.target is not None))
+    of = {target: [group for group in groups if group.first.target == target] for target in targets}
+    return {target: (members, thread_counts(members)[0]) for target, members in of.items() if thread_counts(members)}
+
+
+def _choices(source: Source, targets: dict[str, tuple[list[Group], int]]) -> list[Finding]:
+    """The answers to the recipe's constraints, as lines of the verdict."""
+    found = []
+    for constraint in recipe_of(source).get("constraints", []):
+        for target, (members, _) in targets.items():
+            choice = choose(constraint, members, constraint["threads"])
+            where = f" on {target}" if len(targets) > 1 else ""
+            figure = "" if choice.winner else "none of them"
+            remark = choice.remark
+            if choice.nearest is not None:
+                remark = f"nearest is {choice.nearest.title} (No. {choice.nearest.number}); {choice.remark}"
+            winners = (Winner(choice.winner.title, choice.winner.number),) if choice.winner else ()
+            found.append(Finding(f"{choice.question[0].upper()}{choice.question[1:]}{where}", winners, figure, remark))
+    return found
 
 
 def _robustness_document(runs: Sequence[RunData]) -> list[dict[str, Any]]:

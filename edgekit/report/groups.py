@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-from edgekit.report.pareto import mcnemar_exact, pareto_front
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.report.pareto import pareto_front
 from edgekit.report.rows import Candidate
+from edgekit.significance import holm, mcnemar_exact, p_over_seeds_and_images
 
 ALPHA = 0.05
 
@@ -101,19 +105,41 @@ def front(groups: Sequence[Group], threads: int) -> list[Group]:
     return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]
 
 
-def indistinguishable(a: Group, b: Group) -> bool | None:
-    """Whether the test images do not tell the accuracy of two groups apart; None where that cannot be said.
+def paired_differences(a: Group, b: Group) -> NDArray[np.float64] | None:
+    """By seed and test image (seeds, images): 1 where only ``a`` was right, -1 where only ``b`` was, else 0.
 
-    One seed each: exact McNemar test at 5% on the images that both were scored on, which must be the same.
-    Several seeds: the interval of one holds the mean of the other.
+    None where they were not scored on the same images, or have no seed in common.
     """
-    if a.interval is None or b.interval is None or a.accuracy is None or b.accuracy is None:
+    if a.accuracy is None or b.accuracy is None:
         return None
-    if len(a.members) > 1 or len(b.members) > 1:
-        return a.interval[0] <= b.accuracy <= a.interval[1] or b.interval[0] <= a.accuracy <= b.interval[1]
-    right_a, right_b = a.first.answers, b.first.answers
-    if right_a.keys() != right_b.keys():
+    of_a, of_b = ({member.seed: member.answers for member in group.members} for group in (a, b))
+    seeds = [seed for seed in of_a if seed in of_b]
+    files = a.first.answers.keys()
+    if not seeds or any(answers.keys() != files for of in (of_a, of_b) for answers in of.values()):
         return None
-    only_a = sum(right_a[file] and not right_b[file] for file in right_a)
-    only_b = sum(right_b[file] and not right_a[file] for file in right_a)
-    return mcnemar_exact(only_a, only_b) >= ALPHA
+    return np.array([[float(of_a[seed][file]) - float(of_b[seed][file]) for file in files] for seed in seeds])
+
+
+def p_value(a: Group, b: Group) -> float | None:
+    """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+
+    One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
+    """
+    differences = paired_differences(a, b)
+    if differences is None:
+        return None
+    if len(differences) == 1:
+        return mcnemar_exact(int((differences > 0).sum()), int((differences < 0).sum()))
+    return p_over_seeds_and_images(differences)
+
+
+def indistinguishable(a: Group, b: Group) -> bool | None:
+    """Whether the test images do not tell the accuracy of two groups apart at 5%; None where that cannot be said."""
+    p = p_value(a, b)
+    return None if p is None else p >= ALPHA
+
+
+def not_worse(best: Group, others: Sequence[Group]) -> list[Group]:
+    """Those of ``others`` that are not measurably worse than ``best``, corrected for their number (Holm)."""
+    known = [(p, group) for group in others if (p := p_value(best, group)) is not None]
+    return [group for adjusted, (_, group) in zip(holm([p for p, _ in known]), known) if adjusted >= ALPHA]

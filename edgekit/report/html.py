@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -73,6 +73,7 @@ def render(report: Report) -> str:
     page.globals.update(
         words=words,
         base64=_base64,
+        claim_number=claim_number,
         threads_text=threads_text,
         model_title=model_title,
         strategy_title=strategy_title,
@@ -101,6 +102,17 @@ def render(report: Report) -> str:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
+
+
+def claim_number(unit: str) -> Callable[[float | None], str]:
+    """How an effect is written: points with a sign, ratios with three significant digits."""
+
+    def written(value: float | None) -> str:
+        if value is None:
+            return words.NONE
+        return words.points(value / 100) if unit == "points" else words.significant(value)
+
+    return written
 
 
 def _bars(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -13,8 +13,8 @@ from edgekit.report.words import count, listing, percent
 from edgekit.results import BenchResult, noise_floors, not_worth_it, repair_text, worth_text
 
 
-def limits(source: Source, groups: Sequence[Group]) -> list[str]:
-    """What the numbers do not prove, in sentences."""
+def limits(source: Source, groups: Sequence[Group], audited: str | None = None) -> list[str]:
+    """What the numbers do not prove, in sentences; ``audited`` is what an audit found of the test images."""
     runs = source.runs
     if not groups and all(run_score(run) is None for run in runs):
         return []
@@ -25,8 +25,9 @@ def limits(source: Source, groups: Sequence[Group]) -> list[str]:
         *_of_test_images(runs, groups),
         *_of_latency(results),
         *_of_machines(results),
-        "Whether test images also stand in the training split (the same picture, or nearly the same) is not checked "
-        "here; where they do, every accuracy above is too high.",
+        audited
+        or "Whether test images also stand in the training split (the same picture, or nearly the same) is not checked "
+        "here (edgekit data audit does); where they do, every accuracy above is too high.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which candidates nobody beats in both cost and value, and whether two of them differ on the same images."""
+"""Which candidates nobody beats in both cost and value."""
 
 from __future__ import annotations
 
@@ -19,14 +19,3 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> set[int]:
             best, at_best = -negative, (cost, -negative)
             front.add(index)
     return front
-
-
-def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided p of the exact McNemar test: ``only_a`` images that only A got right, ``only_b`` that only B did.
-
-    Q. McNemar, Psychometrika 12 (1947), in its exact (binomial) form. 1.0 where the two never differ.
-    """
-    from scipy.stats import binomtest
-
-    discordant = only_a + only_b
-    return float(binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0

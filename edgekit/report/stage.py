@@ -1,4 +1,4 @@
-"""The report stage: a run or study folder in, report.html and report.json out."""
+"""The report stage: a run or study folder in, report.html and report.json out, and the same as text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from edgekit.artifacts import write_json, write_text
 from edgekit.progress import SILENT, Progress
 from edgekit.report.content import compose
 from edgekit.report.html import render
+from edgekit.report.markdown import candidates_csv, model_cards, report_markdown
 from edgekit.report.reading import read_source
 
 
 def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
     """Write ``report/report.html`` and ``report/report.json`` below ``path`` and return the latter's document.
 
-    ``report_html`` and ``report_json`` in it are their paths. Both are made before either is written. What is not
+    ``report_html`` and ``report_json`` in it are their paths. Beside them lie ``report.md``, ``candidates.csv`` and a
+    card for every exported file in ``cards/``. All are made before any is written. What is not
     there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where ``path`` is neither a
     run nor a study, or holds documents that cannot be read.
     """
@@ -27,8 +29,13 @@ def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
     page = render(report)
     html, json = path / "report" / "report.html", path / "report" / "report.json"
     document = {**report.document(), "report_html": str(html), "report_json": str(json)}
+    markdown, table, cards = report_markdown(report), candidates_csv(document), model_cards(report)
     write_text(html, page)
     write_json(json, document)
+    write_text(path / "report" / "report.md", markdown)
+    write_text(path / "report" / "candidates.csv", table)
+    for name, card in cards.items():
+        write_text(path / "report" / "cards" / name, card)
     for text, command in report.missing:
         progress.info(f"{text} To do: {command}" if command else text)
     return document

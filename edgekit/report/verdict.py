@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from edgekit.report.groups import Group, front, indistinguishable
+from edgekit.report.groups import Group, front, indistinguishable, not_worse
 from edgekit.report.reading import RunData
 from edgekit.report.rows import Score, model_title, run_score, strategy_title
 from edgekit.report.words import count, listing, megabytes, percent, percent_range, significant
@@ -66,16 +66,16 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
         return _most_accurate_keras(runs)
     best = max(accuracy for accuracy, _ in scored)
     winners = [group for accuracy, group in scored if accuracy == best]
-    alike = [group for _, group in scored if group not in winners and indistinguishable(winners[0], group)]
+    alike = not_worse(winners[0], [group for _, group in scored if group not in winners])
     n = winners[0].first.score
     assert n is not None
     if len(winners[0].members) == 1:
         figure = _accuracy_text(n)
-        remark = f"not measurably worse on these images (exact McNemar test at 5%): {_named(alike)}"
+        remark = f"not measurably worse on these images (exact McNemar test at 5%, Holm): {_named(alike)}"
     else:
         figure = f"{percent(best)}% on average over {count(len(winners[0].members), 'seed')}"
         figure += f" (95% interval over seeds {percent_range(winners[0].interval)}%)"
-        remark = f"not measurably worse over these seeds: {_named(alike)}"
+        remark = f"not measurably worse over these seeds and images (t test at 5%, Holm): {_named(alike)}"
     return Finding("Most accurate", _winners(winners), figure, remark if alike else "")
 
 

@@ -48,6 +48,8 @@ class StageJob:
     first_epoch: int = 0
     groups: LayerGroups | None = None
     """Where layers learn at rates of their own."""
+    spent_seconds: float = 0.0
+    """On features before the first epoch; counts towards ``train.max_seconds``."""
 
 
 def run_stage(job: StageJob, progress: Progress) -> StageState:
@@ -69,6 +71,9 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
     for epoch in range(state.epochs_run, last):
         if job.groups is not None:
             _grouped(job).set_factors(job.groups.factors(epoch))
+        if state.epochs_run and _time_is_up(job, state):
+            progress.info(f"{job.name}: the {job.train.max_seconds:g} s of train.max_seconds are used up")
+            break
         row = _epoch(job, epoch, progress)
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise EdgekitError(
@@ -101,6 +106,11 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
     state.finished = True
     job.checkpoint.save(state, best, best, None)
     return state
+
+
+def _time_is_up(job: StageJob, state: StageState) -> bool:
+    limit = job.train.max_seconds
+    return limit is not None and job.spent_seconds + state.seconds >= limit
 
 
 def _compile(job: StageJob) -> None:

@@ -150,6 +150,8 @@ def _network(recipe: Recipe, n_classes: int) -> Any:
 def _describe(
     document: dict[str, Any], recipe: Recipe, run: RunFolder, dataset: Dataset, network: Any, backend: Backend
 ) -> dict[str, Any]:
+    from edgekit.train.macs import multiply_accumulates
+
     weights = recipe.model.weights
     is_file = weights not in ("imagenet", "none")
     notes = []
@@ -184,6 +186,7 @@ def _describe(
         },
         "model": {
             "parameters": int(network.count_params()),
+            "macs": multiply_accumulates(network),
             "layers": len(network.layers),
             "input_shape": list(network.input.shape[1:]),
         },

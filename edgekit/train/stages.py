@@ -87,7 +87,13 @@ def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]
     feature_seconds = time.perf_counter() - started
     everything = np.arange(len(val))
     record = _run(
-        material, "feature-extraction", stage, lambda: predict(head, val, everything), progress, stored=stored
+        material,
+        "feature-extraction",
+        stage,
+        lambda: predict(head, val, everything),
+        progress,
+        stored=stored,
+        spent_seconds=feature_seconds,
     )
     return {**record, "feature_seconds": feature_seconds}
 
@@ -167,6 +173,7 @@ def _run(
     first_epoch: int = 0,
     stored: Stored | None = None,
     groups: LayerGroups | None = None,
+    spent_seconds: float = 0.0,
 ) -> dict[str, Any]:
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
@@ -211,6 +218,7 @@ def _run(
         on_history=material.on_history,
         first_epoch=first_epoch,
         groups=groups,
+        spent_seconds=spent_seconds,
     )
     return _record(material, name, stage, run_stage(job, progress))
 

@@ -11,12 +11,18 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import typer
 
 from edgekit.cli.app import main
 from edgekit.cli.verbs import VERBS
 
 README = Path(__file__).parents[2] / "README.md"
 VERB_NAMES = [name for name, _ in VERBS]
+COMMANDS = [
+    name if not isinstance(verb, typer.Typer) else f"{name} {command.name}"
+    for name, verb in VERBS
+    for command in (verb.registered_commands if isinstance(verb, typer.Typer) else [None])
+]
 HEAVY = ("numpy", "pydantic", "tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "PIL", "onnx")
 
 
@@ -59,9 +65,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert answer.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", VERB_NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_verb_has_help_with_an_example_and_the_common_options(name: str) -> None:
-    answer = edgekit(name, "--help")
+    answer = edgekit(*name.split(), "--help")
     assert answer.returncode == 0, answer.stderr
     assert re.search(rf"Examples?:\s+edgekit {name}", answer.stdout)
     for option in ("--json", "--quiet", "--help"):
@@ -96,6 +102,8 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
         (["report", "no/such/run"], "no/such/run"),
         (["predict", "no/such/model.tflite", __file__], "model.tflite"),
         (["init", "no/such/folder"], "no/such/folder"),
+        (["data", "audit", "no/such/folder"], "no/such/folder"),
+        (["data", "fetch", "no-such-dataset"], "no-such-dataset"),
         (["list", "colours"], "colours"),
         (["list", "backbones", "--layers", "alexnet"], "alexnet"),
     ],

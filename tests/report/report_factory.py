@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from edgekit.artifacts import RunFolder, write_json
 from edgekit.metrics import classification_metrics
@@ -244,6 +245,35 @@ def two_run_study(folder: Path) -> Path:
         write_bench(light, key)
         write_bench(heavy, key, factor={"tflite-fp32": 10.5, "tflite-int8": 3.0}[key])
     return write_study(folder, [(light, "done"), (heavy, "done")])
+
+
+def leaky_study(folder: Path) -> Path:
+    """The study of two runs with an audit: the first 40 test images of a run leaked, half of them exactly."""
+    study = two_run_study(folder)
+    files = np.load(study / "runs" / "brain-mobilenetv2-s0" / "predictions.npz")["files"].tolist()
+    leaks = [
+        {"a": f"Training/{i}.jpg", "b": file, "distance": 0 if i < 20 else 4, "exact": i < 20, "same_class": True}
+        for i, file in enumerate(files[:40])
+    ]
+    (study / "audit").mkdir()
+    pictures = []
+    for number, path in enumerate((leaks[0]["a"], leaks[0]["b"])):
+        Image.new("RGB", (112, 112), (200, 30 * number, 0)).save(study / "audit" / f"{number}.jpg")
+        pictures.append({"path": path, "file": f"audit/{number}.jpg"})
+    counts = {"within": {"train": 3, "test": 1}, "across": [{"a": "train", "b": "test", "n_files": 20, "pairs": []}]}
+    write_json(
+        study / "audit.json",
+        {
+            "splits": {"train": 4566, "test": 400},
+            "leaked_test_images": leaks,
+            "exact_duplicates": counts,
+            "near_duplicates": {**counts, "max_distance": 26, "hash_bits": 256},
+            "label_conflicts": [],
+            "shortcuts": [{"property": "mode", "accuracy": 0.48, "largest_class": 0.28, "n_images": 400, "values": {}}],
+            "pictures": pictures,
+        },
+    )
+    return study
 
 
 def _recipe(backbone: str, strategy: str, seed: int, reported: tuple[dict[str, Any], ...]) -> dict[str, Any]:

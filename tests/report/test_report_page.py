@@ -50,9 +50,15 @@ def page_of(folder: Path) -> tuple[str, Page]:
     return text, Page(text)
 
 
-def test_both_files_are_written_and_nothing_else(study):
+def test_the_files_are_written_and_nothing_else(study):
     document = build_report(study)
-    assert sorted(p.name for p in (study / "report").iterdir()) == ["report.html", "report.json"]
+    assert sorted(p.name for p in (study / "report").iterdir()) == [
+        "candidates.csv",
+        "cards",
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
     assert json.loads((study / "report" / "report.json").read_text()) == {"schema_version": 1, **document}
     assert document["report_html"] == str(study / "report" / "report.html")
 

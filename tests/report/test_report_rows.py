@@ -13,7 +13,7 @@ from report_factory import write_bench, write_run, write_study
 from edgekit.report.content import Report, compose
 from edgekit.report.figures import log_ticks
 from edgekit.report.groups import front, indistinguishable
-from edgekit.report.pareto import mcnemar_exact, pareto_front
+from edgekit.report.pareto import pareto_front
 from edgekit.report.reading import read_source
 from edgekit.report.words import digits_for, listing, points
 
@@ -56,13 +56,6 @@ def test_pareto_front_is_what_nothing_beats():
             if not any(c <= cost and v >= value and (c, v) != (cost, value) for c, v in cloud)
         }
         assert pareto_front(cloud) == unbeaten
-
-
-def test_mcnemar_exact():
-    assert mcnemar_exact(0, 0) == 1.0
-    assert mcnemar_exact(1, 9) == pytest.approx(22 / 1024)  # 2 * (C(10,0) + C(10,1)) / 2^10
-    assert mcnemar_exact(9, 1) == mcnemar_exact(1, 9)
-    assert mcnemar_exact(5, 5) == 1.0
 
 
 def test_ticks_are_round_and_inside():

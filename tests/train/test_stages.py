@@ -383,3 +383,11 @@ def test_label_smoothing_takes_its_part_from_the_label_in_training_only(job):
     targets = 0.7 * np.eye(3)[labels] + 0.3 / 3
     assert done.column("loss") == pytest.approx([-(targets * np.log(probabilities)).sum(axis=1).mean()], rel=1e-4)
     assert done.column("val_loss") == pytest.approx([log_loss(done, "val")], rel=1e-4)
+
+
+def test_a_limit_of_time_ends_each_stage_after_an_epoch(job):
+    done = job("fine-tuning", epochs=4, max_seconds=1e-6).go()
+    assert [record["epochs_run"] for record in done.records] == [1, 1]
+    assert [len(rows) for rows in done.history.values()] == [1, 1]
+    enough = job("feature-extraction", epochs=2, max_seconds=1e6).go()
+    assert [record["epochs_run"] for record in enough.records] == [2]

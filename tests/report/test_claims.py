@@ -1,0 +1,225 @@
+"""Claims: which pairs they are about, and the verdict on evidence that is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from report_factory import write_bench, write_run, write_study
+
+from edgekit.artifacts import RunFolder, write_json
+from edgekit.claims import Evidence, Region, judge, overall
+from edgekit.errors import InputError
+from edgekit.recipe import load_recipe, validate
+from edgekit.report.content import compose
+from edgekit.report.reading import read_source
+from edgekit.report.stage import build_report
+from edgekit.significance import Interval
+
+REPORTED = [
+    {"backbone": "mobilenetv2", "strategy": "fine-tuning", "accuracy": 0.9069, "n_samples": 1311, "source": "them"},
+    {"backbone": "resnet50v2", "strategy": "fine-tuning", "accuracy": 0.9108, "n_samples": 1311, "source": "them"},
+]
+
+
+def claim(metric: str, relation: str, margin: float | None = None, **sides: dict[str, str]) -> dict[str, Any]:
+    left = sides.get("left", {"backbone": "mobilenetv2"})
+    right = sides.get("right", {"backbone": "resnet50v2"})
+    return {"text": metric, "metric": metric, "left": left, "relation": relation, "right": right, "margin": margin}
+
+
+def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """The judged claims of a study of fine-tuned models with one run for each accuracy."""
+    cells = []
+    for backbone, values in accuracies.items():
+        for seed, accuracy in enumerate(values):
+            run = write_run(
+                folder / "runs" / f"{backbone}-{seed}",
+                backbone=backbone,
+                strategy="fine-tuning",
+                seed=seed,
+                accuracy=accuracy,
+                scale=1.0 if backbone == "mobilenetv2" else 9.4,
+            )
+            same_images(run)
+            for key in ("tflite-fp32", "tflite-int8"):
+                write_bench(run, key, factor=1.0 if backbone == "mobilenetv2" else 6.0)
+            cells.append((run, "exported"))
+    recipe = validate({"name": "s", "claims": claims, "reported": REPORTED}, "test").document()
+    write_study(folder, cells, recipe)
+    report = compose(read_source(folder), "2026-11-22", "0.1.0").document()
+    return json.loads(json.dumps(report))["claims"]
+
+
+def same_images(run: RunFolder) -> None:
+    """The factory draws other test images for every run: here the names are made the same."""
+    with np.load(run.predictions) as stored:
+        parts = dict(stored)
+    parts["files"] = np.array([f"{i:05}.jpg" for i in range(len(parts["files"]))])
+    np.savez_compressed(run.predictions, **parts)
+
+
+def test_one_seed_is_judged_on_paired_images(tmp_path: Path) -> None:
+    clear, close, wrong = study_of(
+        tmp_path,
+        [claim("accuracy", "below"), claim("accuracy", "not-below", 2), claim("accuracy", "above")],
+        {"mobilenetv2": [0.86], "resnet50v2": [0.93]},
+    )
+    assert [clear["verdict"], close["verdict"], wrong["verdict"]] == ["supported", "refuted", "refuted"]
+    (pair,) = clear["pairs"]
+    assert pair["effect"] == pytest.approx(-7)
+    assert pair["effect_ci95"][0] < -7 < pair["effect_ci95"][1] < 0
+    assert pair["basis"] == "1 seed, 400 images"
+    assert "McNemar" in pair["remark"]
+    assert pair["reported_effect"] == pytest.approx(100 * (0.9069 - 0.9108), abs=0.05)
+    assert pair["reported_effect_ci95"][0] < 0 < pair["reported_effect_ci95"][1]
+
+
+def test_an_undecided_claim_says_what_would_decide(tmp_path: Path) -> None:
+    (judged,) = study_of(tmp_path, [claim("accuracy", "below")], {"mobilenetv2": [0.92], "resnet50v2": [0.93]})
+    assert judged["verdict"] == "undecided"
+    more = judged["pairs"][0]["more_would_decide"]
+    assert more["unit"] == "images"
+    assert 1000 < more["n"] < 100_000
+
+
+def test_several_seeds_are_taken_together(tmp_path: Path) -> None:
+    sure, unsure = study_of(
+        tmp_path,
+        [claim("accuracy", "below"), claim("accuracy", "below", 9)],
+        {"mobilenetv2": [0.84, 0.85, 0.86], "resnet50v2": [0.94, 0.93, 0.95]},
+    )
+    assert (sure["verdict"], unsure["verdict"]) == ("supported", "undecided")
+    assert sure["pairs"][0]["basis"] == "3 seeds, 400 images"
+    assert sure["pairs"][0]["effect"] == pytest.approx(-9)
+    # The estimate lies on the border: no number of seeds or images decides.
+    assert unsure["pairs"][0]["more_would_decide"] is None
+
+
+def test_latency_sizes_and_times(tmp_path: Path) -> None:
+    fast, small, other_way, once = study_of(
+        tmp_path,
+        [
+            claim("latency", "below", 3),
+            claim("size_bytes", "below", 5),
+            claim("size_bytes", "above", left={"backbone": "mobilenetv2"}, right={"backbone": "others"}),
+            claim("train_seconds", "below"),
+        ],
+        {"mobilenetv2": [0.9], "resnet50v2": [0.9]},
+    )
+    assert fast["verdict"] == "supported"
+    assert len(fast["pairs"]) == 2  # every file that both have
+    assert fast["pairs"][0]["effect"] == pytest.approx(1 / 6, rel=0.05)
+    assert (small["verdict"], other_way["verdict"]) == ("supported", "refuted")
+    assert small["pairs"][0]["effect"] == pytest.approx(1 / 9.4, rel=1e-3)
+    assert (once["verdict"], once["pairs"][0]["more_would_decide"]) == ("undecided", {"unit": "seeds", "n": 1})
+
+
+def test_times_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
+    """Three times faster, known from three seeds each that differ by a few percent."""
+    claims = [
+        claim("train_seconds", "below", 2),
+        claim("train_seconds", "below", 4),
+        claim("train_seconds", "below", 3),
+    ]
+    study_of(tmp_path, claims, {"mobilenetv2": [0.9] * 3, "resnet50v2": [0.9] * 3})
+    for backbone, seconds in (("mobilenetv2", [98, 100, 102]), ("resnet50v2", [294, 300, 306])):
+        for seed, value in enumerate(seconds):
+            run = RunFolder(tmp_path / "runs" / f"{backbone}-{seed}")
+            write_json(run.run_json, {**run.read(), "timing": {"train_seconds": value}})
+    judged = compose(read_source(tmp_path), "2026-11-22", "0.1.0").claims
+    assert [one.verdict for one in judged] == ["supported", "refuted", "undecided"]
+    (pair,) = judged[0].pairs
+    assert pair.effect == pytest.approx(1 / 3)
+    assert pair.ci95 == pytest.approx((0.3186, 0.3487), abs=2e-3)
+    assert pair.basis == "3 seeds"
+
+
+def test_the_page_shows_claims_with_reported_figures_beside(tmp_path: Path) -> None:
+    claims = [claim("accuracy", "below"), claim("size_bytes", "below", 5), claim("train_seconds", "below")]
+    claims[0]["text"] = "<b>worse</b>"
+    study_of(tmp_path, claims, {"mobilenetv2": [0.86], "resnet50v2": [0.93]})
+    build_report(tmp_path)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "2 supported, 0 refuted, 1 undecided" in page
+    assert "&lt;b&gt;worse&lt;/b&gt;" in page
+    assert "−0.4" in page  # reported: 90.69 against 91.08
+    assert "about 1 more seed would decide" in page
+
+
+def test_what_the_study_has_not_got_is_said(tmp_path: Path) -> None:
+    (judged,) = study_of(tmp_path, [claim("accuracy", "above", left={"backbone": "vgg16"})], {"mobilenetv2": [0.9]})
+    assert (judged["verdict"], judged["pairs"]) == ("undecided", [])
+    assert judged["reason"] == "this study has no such models"
+
+
+def test_a_single_run_is_not_blamed_for_what_it_does_not_compare(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    document = run.read()
+    document["recipe"]["claims"] = validate({"claims": [claim("accuracy", "above")]}, "test").document()["claims"]
+    write_json(run.run_json, document)
+    assert compose(read_source(run.path), "2026-11-22", "0.1.0").claims == []
+
+
+@pytest.mark.parametrize(
+    ("relation", "supported", "refuted"),
+    [
+        ("above", (0.11, 0.2), (-0.2, 0.1)),
+        ("below", (-0.2, -0.11), (-0.1, 0.2)),
+        ("not-below", (-0.09, 0.5), (-0.5, -0.1)),
+        ("not-above", (-0.5, 0.09), (0.1, 0.5)),
+        ("within", (-0.09, 0.09), (0.1, 0.2)),
+    ],
+)
+def test_regions(relation: str, supported: tuple[float, float], refuted: tuple[float, float]) -> None:
+    region = Region.of(relation, 0.1)
+    assert region.verdict(*supported) == "supported"
+    assert region.verdict(*refuted) == "refuted"
+    assert region.verdict(-0.3, 0.3) == "undecided"
+
+
+def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:
+    def evidence(estimate: float, deviation: float) -> Evidence:
+        def interval(confidence: float) -> Interval:
+            from statistics import NormalDist
+
+            half = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
+            return Interval(estimate, estimate - half, estimate + half, deviation, 9)
+
+        return Evidence(estimate, interval, "", lambda _: None)
+
+    region = Region.of("above", 0.0)
+    barely = evidence(-2.1, 1.0)  # p = 0.036: refuted alone, not as one of three
+    assert judge([barely], region) == ["refuted"]
+    verdicts = judge([evidence(5, 1), barely, evidence(5, 1)], region)
+    assert verdicts == ["supported", "undecided", "supported"]
+    assert overall(verdicts) == "undecided"
+    assert overall(judge([evidence(5, 1), evidence(-4, 1)], region)) == "refuted"
+    assert overall([]) == "undecided"
+    assert Region.of("above", 0.0).gap(-math.inf) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"relation": "better"}, "above"),
+        ({"margin": -1}, "0 to 100 points"),
+        ({"metric": "latency", "margin": 0.5}, "factor of at least 1"),
+        ({"left": {"backbone": "others"}}, "right of a claim only"),
+        ({"left": {"backbone": "vgg61"}}, "did you mean 'vgg16'"),
+        ({"left": {"file": "tflite-int9"}}, "tflite-int8"),
+    ],
+)
+def test_a_claim_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        validate({"claims": [claim("accuracy", "above") | changes]}, "test")
+
+
+def test_the_shipped_claims() -> None:
+    recipe = load_recipe("brain-tumor-mri")
+    assert len(recipe.claims) == 9
+    assert {row.n_samples for row in recipe.reported} == {1311}

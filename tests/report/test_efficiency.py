@@ -1,0 +1,146 @@
+"""Costs beside a reference, equal terms, the chance of the front, constraints, and what leaks do to accuracies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_factory import leaky_study, two_run_study, write_bench, write_run, write_study
+
+from edgekit.artifacts import write_json
+from edgekit.errors import InputError
+from edgekit.recipe import validate
+from edgekit.report.content import compose
+from edgekit.report.efficiency import choose, efficiency, equal_terms, front_probabilities
+from edgekit.report.groups import Group, grouped
+from edgekit.report.reading import read_source
+from edgekit.report.rows import candidates
+from edgekit.report.stage import build_report
+
+
+@pytest.fixture
+def groups(study: Path) -> list[Group]:
+    return grouped(candidates(read_source(study).runs))
+
+
+def test_every_cost_is_told_beside_the_most_accurate(groups: list[Group]) -> None:
+    rows = efficiency(groups, 1)
+    (reference,) = [row for row in rows if row.reference]
+    assert reference.group.accuracy == max(group.accuracy or 0 for group in groups)
+    assert {cost.relative for cost in reference.costs.values() if cost.value} == {1.0}
+    light = rows[1]
+    assert light.costs["size_bytes"].value == 3_100_000
+    assert light.costs["size_bytes"].relative == pytest.approx(3_100_000 / reference.costs["size_bytes"].value)
+    assert light.costs["macs"].value is None  # a run of an older edgekit
+
+
+def same_images(folder: Path) -> list[Group]:
+    """The groups of a study whose test images have the same names; the factory draws others for every run."""
+    for file in folder.rglob("*predictions.npz"):
+        with np.load(file) as stored:
+            parts = dict(stored)
+        parts["files"] = np.array([f"{i:05}.jpg" for i in range(len(parts["files"]))])
+        np.savez_compressed(file, **parts)
+    return grouped(candidates(read_source(folder).runs))
+
+
+def test_the_chance_of_being_on_the_front(study: Path, groups: list[Group]) -> None:
+    assert set(front_probabilities(groups, 1)) == {1, 2}  # answers on other images do not pair
+    chances = front_probabilities(same_images(study), 1)
+    assert set(chances) == {1, 2, 3, 4}
+    # No. 2 is the fastest by far: nothing else is as fast.
+    assert chances[2] == 1.0
+    # No. 3 is the slowest and 0.75 points more accurate than No. 4, on 400 images: mostly on the front.
+    assert 0.5 < chances[3] < 1
+    assert front_probabilities(same_images(study), 1) == chances  # the same every time
+    assert front_probabilities(groups[:1], 1) == {}
+
+
+def test_a_clear_difference_is_certain(tmp_path: Path) -> None:
+    cells = []
+    for backbone, accuracy, factor in (("mobilenetv2", 0.80, 1), ("resnet50v2", 0.95, 10), ("vgg16", 0.70, 30)):
+        run = write_run(tmp_path / "runs" / backbone, backbone=backbone, accuracy=accuracy, files=("tflite-fp32",))
+        write_bench(run, "tflite-fp32", factor=factor)
+        cells.append((run, "exported"))
+    write_study(tmp_path, cells)
+    assert front_probabilities(same_images(tmp_path), 1) == {1: 1.0, 2: 1.0, 3: 0.0}
+
+
+def test_equal_terms(groups: list[Group]) -> None:
+    terms = equal_terms(groups, 1)
+    assert terms is not None
+    light, heavy = terms.rows
+    best = {
+        name: max(g.accuracy or 0 for g in groups if g.first.model == name) for name in ("MobileNetV2", "ResNet50V2")
+    }
+    assert terms.accuracy == min(best.values())
+    assert light.backbone == "MobileNetV2"
+    assert light.at_accuracy is not None
+    assert heavy.at_accuracy is not None
+    assert (light.at_accuracy.p50(1) or 0) < (heavy.at_accuracy.p50(1) or 0)
+    assert light.at_latency is not None
+    assert (light.at_latency.p50(1) or 0) <= terms.latency_ms
+    assert equal_terms(groups[:2], 1) is None
+
+
+def test_a_constraint_gives_the_most_accurate_within_it(groups: list[Group]) -> None:
+    choice = choose({"max_latency_ms": 20, "max_size_mb": 5}, groups, 1)
+    assert choice.winner is not None
+    assert choice.winner.title == "MobileNetV2, feature-extraction, tflite-int8"
+    assert choice.question == "at most 20 ms, at most 5 MB"
+    best = choose({"max_points_lost": 0}, groups, 1)
+    assert best.winner is not None
+    assert best.winner.accuracy == max(group.accuracy or 0 for group in groups)
+
+
+def test_none_and_the_nearest(groups: list[Group]) -> None:
+    choice = choose({"max_latency_ms": 4, "max_size_mb": 5}, groups, 1)
+    assert choice.winner is None
+    assert choice.nearest is not None
+    assert choice.nearest.title == "MobileNetV2, feature-extraction, tflite-int8"
+    assert choice.remark.startswith("at most 4 ms: has 4.")
+    nobody = choose({"max_latency_ms": 4}, groups, 64)
+    assert (nobody.winner, nobody.nearest) == (None, None)
+
+
+def test_a_constraint_that_limits_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="at least one limit"):
+        validate({"constraints": [{"threads": 4}]}, "test")
+
+
+def test_constraints_stand_in_the_verdict(tmp_path: Path) -> None:
+    study = two_run_study(tmp_path / "study")
+    recipe = validate({"constraints": [{"max_latency_ms": 20}, {"max_latency_ms": 0.1}]}, "test").document()
+    document = {**read_source(study).study, "recipe": recipe}  # type: ignore[dict-item]
+    write_json(study / "study.json", document)
+    verdict = compose(read_source(study), "2026-11-22", "0.1.0").document()["verdict"]
+    good, none = (line for line in verdict if line["question"].startswith("At most"))
+    assert good["winners"][0]["title"].startswith("ResNet50V2")
+    assert none["winners"] == []
+    assert none["remark"].startswith("nearest is MobileNetV2, feature-extraction, tflite-int8")
+
+
+def test_accuracy_with_and_without_leaked_images(tmp_path: Path) -> None:
+    study = leaky_study(tmp_path / "study")
+    report = compose(read_source(study), "2026-11-22", "0.1.0")
+    audit = report.document()["audit"]
+    assert (audit["leaked_exact"], audit["leaked_near"], audit["n_test"]) == (20, 20, 400)
+    first = audit["accuracies"][0]
+    assert [first[name]["n_samples"] for name in ("all", "without_exact", "without_exact_and_near", "leaked")] == [
+        400, 380, 360, 40,
+    ]  # fmt: skip
+    whole = first["all"]["accuracy"] * 400
+    assert first["without_exact_and_near"]["accuracy"] * 360 + first["leaked"]["accuracy"] * 40 == pytest.approx(whole)
+    assert any("20 also stand in the training" in limit for limit in report.limits)
+    assert not any("is not checked here" in limit for limit in report.limits)
+
+
+def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:
+    study = leaky_study(tmp_path / "study")
+    build_report(study)
+    page = (study / "report" / "report.html").read_text()
+    assert page.count('<img src="data:image/jpeg;base64,') == 2
+    assert "same pixels" in page
+    assert "Without the same and near" in page
+    assert "tells the class of 48.0% of the images" in page

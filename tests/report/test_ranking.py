@@ -1,0 +1,76 @@
+"""The ranking: letters of who is not told apart, over one seed and over several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_factory import write_bench, write_run, write_study
+
+from edgekit.report.groups import Group, grouped, not_worse, p_value
+from edgekit.report.ranking import _letters, accuracy_ranking
+from edgekit.report.reading import read_source
+from edgekit.report.rows import candidates
+from edgekit.significance import mcnemar_exact
+
+
+def study_of(folder: Path, accuracies: dict[str, list[float]]) -> list[Group]:
+    cells = []
+    for backbone, values in accuracies.items():
+        for seed, accuracy in enumerate(values):
+            place = folder / "runs" / f"{backbone}-{seed}"
+            run = write_run(place, backbone=backbone, seed=seed, accuracy=accuracy, files=("tflite-fp32",))
+            write_bench(run, "tflite-fp32")
+            cells.append((run, "exported"))
+    write_study(folder, cells)
+    for file in folder.rglob("*predictions.npz"):
+        with np.load(file) as stored:
+            parts = dict(stored)
+        parts["files"] = np.array([f"{i:05}.jpg" for i in range(len(parts["files"]))])
+        np.savez_compressed(file, **parts)
+    return grouped(candidates(read_source(folder).runs))
+
+
+def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
+    groups = study_of(tmp_path, {"mobilenetv2": [0.80], "resnet50v2": [0.95], "vgg16": [0.94], "resnet50": [0.60]})
+    ranking = accuracy_ranking(groups)
+    assert ranking is not None
+    assert [row.group.first.backbone for row in ranking.rows] == ["resnet50v2", "vgg16", "mobilenetv2", "resnet50"]
+    assert [row.letters for row in ranking.rows] == ["a", "a", "b", "c"]
+    assert (ranking.n_pairs, ranking.critical_difference) == (6, None)
+    assert ranking.rows[0].behind is None
+    last = ranking.rows[3].behind
+    assert last is not None
+    assert last.estimate == pytest.approx(0.35)
+    assert 0.29 < last.low < 0.33
+    assert 0.37 < last.high < 0.41
+    a, b = (next(g for g in groups if g.first.backbone == name) for name in ("resnet50v2", "vgg16"))
+    right_a, right_b = a.first.answers, b.first.answers
+    only = [sum(x[f] and not y[f] for f in x) for x, y in ((right_a, right_b), (right_b, right_a))]
+    assert p_value(a, b) == mcnemar_exact(*only)
+    assert not_worse(a, [group for group in groups if group is not a]) == [b]
+
+
+def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:
+    accuracies = {"mobilenetv2": [0.80, 0.81, 0.79], "resnet50v2": [0.95, 0.94, 0.96], "vgg16": [0.70, 0.72, 0.71]}
+    ranking = accuracy_ranking(study_of(tmp_path, accuracies))
+    assert ranking is not None
+    assert [row.rank for row in ranking.rows] == [1.0, 2.0, 3.0]
+    assert [row.letters for row in ranking.rows] == ["a", "b", "c"]
+    behind = ranking.rows[1].behind
+    assert behind is not None
+    assert behind.estimate == pytest.approx(0.15)
+    assert behind.low > 0
+    # Demsar 2006: q(3) = 2.343, so 2.343 * sqrt(3 * 4 / (6 * 3)).
+    assert ranking.critical_difference == pytest.approx(1.913, abs=1e-3)
+    assert ranking.friedman_p == pytest.approx(0.0498, abs=1e-3)
+
+
+def test_two_are_no_ranking(tmp_path: Path) -> None:
+    assert accuracy_ranking(study_of(tmp_path, {"mobilenetv2": [0.8], "resnet50v2": [0.95]})) is None
+
+
+def test_letters() -> None:
+    assert _letters(4, [[0, 1], [1, 2]]) == ["a", "ab", "b", "c"]
+    assert _letters(2, []) == ["a", "b"]

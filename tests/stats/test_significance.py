@@ -1,0 +1,169 @@
+"""Every formula against published values or another implementation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekit import significance as s
+
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+"""Student's own example: hours of sleep gained with one drug over the other, ten patients (Biometrika 6, 1908)."""
+
+DEMSAR = np.array(
+    [
+        [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.0, 0.940, 0.619, 0.972, 0.957],
+        [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.0, 0.962, 0.666, 0.981, 0.978],
+        [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.0, 0.965, 0.614, 0.975, 0.946],
+        [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.0, 0.962, 0.669, 0.9749, 0.970],
+    ]
+)
+"""AUC of four variants of C4.5 on 14 data sets (JMLR 7, 2006), which gives the last two 0.975 of voting, not rounded,
+the ranks 2 and 3."""
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_the_binomial_tail_counted_by_hand(only_a: int, only_b: int) -> None:
+    n = only_a + only_b
+    below = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1)) / 2**n
+    assert s.mcnemar_exact(only_a, only_b) == pytest.approx(min(1.0, 2 * below))
+
+
+def test_mcnemar_small_counts() -> None:
+    assert s.mcnemar_exact(0, 0) == 1.0
+    assert s.mcnemar_exact(1, 9) == pytest.approx(22 / 1024)  # 2 * (C(10,0) + C(10,1)) / 2^10
+
+
+def test_holm_as_r_adjusts() -> None:
+    """``p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm")`` of R, and in another order."""
+    assert s.holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert s.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert s.holm([]) == []
+    assert s.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_at_most_what_alone_would_be_rejected(p_values: list[float]) -> None:
+    adjusted = s.holm(p_values)
+    assert all(a >= p for a, p in zip(adjusted, p_values))
+    assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))
+
+
+def test_the_mean_of_students_sleep() -> None:
+    """R: ``t.test(extra ~ group, sleep, paired = TRUE)`` gives 1.58, 0.7001142 to 2.4598858."""
+    interval = s.mean_interval(SLEEP)
+    assert interval.estimate == pytest.approx(1.58)
+    assert (interval.low, interval.high) == pytest.approx((0.7001142, 2.4598858), abs=1e-6)
+    with pytest.raises(ValueError, match="two values"):
+        s.mean_interval([1.0])
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 100))
+def test_the_bootstrap_agrees_with_scipys(seed: int) -> None:
+    from scipy.stats import bootstrap
+
+    random = np.random.default_rng(seed)
+    differences = random.choice([-1.0, 0.0, 1.0], 400, p=[0.05, 0.83, 0.12])
+    ours = s.paired_bootstrap(differences)
+    theirs = bootstrap((differences,), np.mean, method="percentile", n_resamples=4000, random_state=random)
+    assert ours.estimate == pytest.approx(differences.mean())
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.006)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.006)
+    assert ours.deviation == pytest.approx(differences.std() / 20, rel=0.06)
+
+
+def test_equal_models_have_no_width() -> None:
+    assert s.paired_bootstrap(np.zeros(50)).high == 0.0
+    same = s.over_seeds_and_images(np.zeros((3, 50)))
+    assert (same.low, same.high) == (0.0, 0.0)
+
+
+def test_over_seeds_and_images_covers_the_truth() -> None:
+    """1,000 drawn studies with a true difference of 2 points: at least 95% of the intervals hold it."""
+    random = np.random.default_rng(1)
+    held = 0
+    for _ in range(1000):
+        seeds = random.normal(0.02, 0.01, (3, 1))
+        images = random.normal(0, 0.15, (1, 400))
+        differences = seeds + images + random.normal(0, 0.1, (3, 400))
+        interval = s.over_seeds_and_images(differences)
+        held += interval.low <= 0.02 <= interval.high
+    assert 950 <= held <= 998
+
+
+def test_over_seeds_alone_it_is_students_interval() -> None:
+    """Where images do not differ, only the seeds are left."""
+    differences = np.repeat([[0.01], [0.03], [0.02]], 100, axis=1)
+    ours, students = s.over_seeds_and_images(differences), s.mean_interval([0.01, 0.03, 0.02])
+    assert (ours.low, ours.high) == pytest.approx((students.low, students.high))
+
+
+def test_the_ratio_against_scipys_welch() -> None:
+    from scipy.stats import ttest_ind
+
+    a, b = [410.0, 395.0, 430.0, 402.0], [85.0, 92.0, 80.0]
+    ours = s.log_ratio(a, b)
+    theirs = ttest_ind(np.log(a), np.log(b), equal_var=False).confidence_interval()
+    assert ours.estimate == pytest.approx(np.exp(np.log(a).mean() - np.log(b).mean()))
+    assert (ours.low, ours.high) == pytest.approx((math.exp(theirs.low), math.exp(theirs.high)))
+    with pytest.raises(ValueError, match="two positive"):
+        s.log_ratio([1.0], b)
+
+
+def test_newcombes_examples() -> None:
+    """Table II of the paper, method 10: (a) 56/70 - 48/80, (c) 6/7 - 2/7, (h) 10/10 - 0/10."""
+    for counts, low, high in (
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((10, 10, 0, 10), 0.6075, 1.0),
+    ):
+        found = s.unpaired_difference(*counts)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_demsars_example() -> None:
+    """Average ranks 3.143, 2.000, 2.893, 1.964, Friedman 9.28, critical difference 1.25 (JMLR 7, sections 3.2.2-3)."""
+    ranking = s.rank_models(DEMSAR)
+    assert ranking.ranks == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
+    assert ranking.critical_difference == pytest.approx(1.25, abs=0.005)
+    assert ranking.order == [3, 1, 2, 0]
+    assert ranking.cliques == [[3, 1, 2, 0]]
+    from scipy.stats import chi2
+
+    assert chi2.isf(ranking.p, 3) == pytest.approx(9.28, abs=0.005)
+
+
+@pytest.mark.parametrize(("models", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (10, 3.164)])
+def test_the_critical_values_of_demsars_table_5(models: int, q: float) -> None:
+    scores = np.random.default_rng(0).normal(size=(models, 12))
+    found = s.rank_models(scores).critical_difference / math.sqrt(models * (models + 1) / (6 * 12))
+    assert found == pytest.approx(q, abs=1e-3)
+
+
+def test_cliques_are_the_longest_stretches() -> None:
+    apart = [[False, False, True], [False, False, False], [True, False, False]]
+    assert s.cliques([0, 1, 2], apart) == [[0, 1], [1, 2]]
+    nobody = [[False] * 3] * 3
+    assert s.cliques([2, 0, 1], nobody) == [[2, 0, 1]]
+    everybody = [[i != j for j in range(3)] for i in range(3)]
+    assert s.cliques([0, 1, 2], everybody) == []
+
+
+def test_what_is_said_to_decide_would_decide() -> None:
+    needed = s.images_needed(0.01, 0.008, 1311)
+    assert needed is not None
+    assert 1.959964 * 0.008 * math.sqrt(1311 / needed) <= 0.01
+    assert 1.959964 * 0.008 * math.sqrt(1311 / (needed - 2)) > 0.01
+    assert s.images_needed(0.0, 0.008, 1311) is None
+    seeds = s.seeds_needed(0.01, 0.012, 3)
+    assert (
+        seeds == 9
+    )  # Student's t with 8 degrees of freedom is 2.306: 2.306 * 0.012 / 3 = 0.0092; with 8 seeds 0.01003
+    assert s.seeds_needed(-0.01, 0.012, 3) is None
+    assert s.seeds_needed(1e-9, 1.0, 3, most=50) is None
