@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from edgekit.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+LABEL = "EDGEKIT_LABEL"
+"""Environment variable: what stands in front of every message of this process, where several share a terminal; it then
+draws no progress bars."""
 
 
 class Output(Progress):
@@ -25,6 +30,7 @@ class Output(Progress):
     def __init__(self, *, json_mode: bool = False, quiet: bool = False) -> None:
         self.json_mode = json_mode
         self.quiet = quiet
+        self._label = os.environ.get(LABEL)
         self._console: Console | None = None
 
     @property
@@ -38,14 +44,17 @@ class Output(Progress):
 
     def info(self, text: str) -> None:
         if not self.quiet:
-            self.stderr.print(text, markup=False, soft_wrap=True)
+            self.stderr.print(self._labelled(text), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self.stderr.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        self.stderr.print(self._labelled(f"warning: {text}"), style="yellow", markup=False, soft_wrap=True)
+
+    def _labelled(self, text: str) -> str:
+        return text if self._label is None else f"{self._label}: {text}"
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Bar]:
-        if self.quiet or not self.stderr.is_terminal:
+        if self.quiet or self._label is not None or not self.stderr.is_terminal:
             with super().bar(description, total) as silent:
                 yield silent
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,4 +29,5 @@ def quickstart(
     from edgekit.cli.compare import run_and_report
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    run_and_report("quickstart", None, out_folder, ["local"], [], out)
+    # Networks this small keep one core busy, hardly two.
+    run_and_report("quickstart", None, out_folder, ["local"], [], out, jobs=min(2, os.cpu_count() or 1))

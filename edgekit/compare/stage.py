@@ -77,19 +77,19 @@ def run_study(
 
 
 class _Cells:
-    """Training and exporting all cells: ``jobs`` trainings and one conversion at a time."""
+    """Training and exporting all cells: ``jobs`` trainings and as many conversions at a time."""
 
     def __init__(
         self, study: Study, pool: Executor, jobs: int, retries: int, *, quiet: bool, progress: Progress
     ) -> None:
         self._study, self._pool, self._jobs, self._retries = study, pool, jobs, retries
-        self._quiet, self._progress = quiet or jobs > 1, progress
+        self._quiet, self._progress = quiet, progress
         self._left = [cell.run for cell in study.cells]
         self._running: dict[Future[Any], tuple[str, float]] = {}
 
     def run(self) -> None:
         exports: list[Future[None]] = []
-        with ThreadPoolExecutor(max_workers=1) as exporter:
+        with ThreadPoolExecutor(max_workers=self._jobs) as exporter:
             try:
                 while self._left or self._running:
                     self._start_ready()
@@ -114,7 +114,7 @@ class _Cells:
             self._left.remove(name)
             number = len(self._study.cells) - len(self._left)
             self._progress.info(f"\n[{number}/{len(self._study.cells)}] {cell.title}{self._time_left()}")
-            self._running[self._pool.submit(self._arguments(cell), self._quiet, self._environment())] = (
+            self._running[self._pool.submit(self._arguments(cell), self._quiet, self._environment(cell))] = (
                 name,
                 time.monotonic(),
             )
@@ -176,12 +176,14 @@ class _Cells:
         names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])
         self._progress.info(f"{run.path.name}: exported {names}")
 
-    def _environment(self) -> dict[str, str]:
-        """Several trainings at once share the cores instead of each starting a thread for every one."""
+    def _environment(self, cell: Cell) -> dict[str, str]:
+        """Several trainings at once share the terminal, and the cores instead of each starting a thread for each."""
         if self._jobs == 1:
             return {}
         threads = str(max(1, (os.cpu_count() or 1) // self._jobs))
-        return dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+        return {"EDGEKIT_LABEL": Path(cell.run).name} | dict.fromkeys(
+            ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads
+        )
 
     def _time_left(self) -> str:
         """From the cells that were trained: those of the same backbone and strategy first, else of the backbone."""
