@@ -141,6 +141,7 @@ class OnnxMaker:
                 {},
             )
             quantizer.quantize_model()
+            quantizer.model.topological_sort()
         model: onnx.ModelProto = quantizer.model.model
         return model
 
