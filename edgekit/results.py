@@ -99,6 +99,7 @@ class BenchResult:
     def _common(self) -> dict[str, Any]:
         document = self.document
         accuracy, memory, runtime = document["accuracy"] or {}, document["memory"] or {}, document["runtime"] or {}
+        energy = document.get("energy") or {}
         interval = self.accuracy_ci95
         copied = ("run_id", "backbone", "strategy", "seed", "format", "scheme", "model", "size_bytes", "gzip_bytes")
         return {
@@ -111,9 +112,12 @@ class BenchResult:
             "n_samples": accuracy.get("n_samples"),
             "accuracy_ci95": None if interval is None else list(interval),
             "agreement_with_keras": accuracy.get("agreement_with_keras"),
+            "agreement_with_host": accuracy.get("agreement_with_host"),
             "baseline_rss_bytes": memory.get("baseline_rss_bytes"),
             "peak_rss_bytes": memory.get("peak_rss_bytes"),
             "model_rss_bytes": memory.get("model_rss_bytes"),
+            "energy_source": energy.get("source"),
+            "joules_per_inference": energy["joules"] / energy["runs"] if energy.get("source") else None,
             "target": document["target"],
             "emulated": document["emulated"],
             "runtime": runtime.get("name"),

@@ -20,11 +20,12 @@ def accuracy(job: Job, emit: Emit) -> None:
     """The verb: probabilities of every image of ``files`` below ``root``, all models on the same pixels.
 
     A ``predictions`` line holds float32 (count, classes), little-endian, base64. A model whose output is not finite
-    gives a ``failed`` line and no more predictions.
+    gives a ``failed`` line and no more predictions. ``skip``: so many of the files were answered before an
+    interruption.
     """
     root, files = str(job.raw.get("root", "")), [str(name) for name in job.raw.get("files", [])]
     classifiers = _open_all(job, emit)
-    for start in range(0, len(files), CHUNK):
+    for start in range(int(job.raw.get("skip", 0)), len(files), CHUNK):
         names = files[start : start + CHUNK]
         pixels = {
             geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
