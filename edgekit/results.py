@@ -190,6 +190,8 @@ def comparisons(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
             for result in results
             if result.document["session_id"] == session and (latency := result.with_threads(threads)) is not None
         ]
+        if all(latency.percentile_ms(50) is None for _, latency in members):
+            continue  # too few runs to say which is the fastest
         stable = [member for member in members if not member[1].unstable]
         reference, fastest = min(stable or members, key=lambda member: member[1].percentile_ms(50) or float("inf"))
         for result, latency in members:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,17 @@ class HostAnswers:
 
     _known: dict[tuple[str, Any], Predictions] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    quiet: Event = field(default_factory=Event)
+    """Set while nothing is measured here."""
+
+    def __post_init__(self) -> None:
+        self.quiet.set()
 
     def of(
         self, candidates: Sequence[Candidate], sets: dict[str, ImageSet], progress: Progress
     ) -> dict[str, Predictions]:
         """Predictions by candidate id; files that no runtime here runs are left out, with a warning."""
+        self.quiet.wait()
         with self._lock:
             for candidate in candidates:
                 images = sets.get(candidate.id)

@@ -54,7 +54,15 @@ def bench(
     :class:`InputError` and :class:`TargetError`.
     """
     with contextlib.closing(get_target(options.target, progress)) as target:
-        candidates, sets, session = _measure(target, paths, options, progress)
+        return bench_on(target, paths, options, progress, host)
+
+
+def bench_on(
+    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostAnswers | None
+) -> list[BenchResult]:
+    """:func:`bench` on a target that is open."""
+    candidates, sets, session = _measure(target, paths, options, progress)
+    target.close()  # it is free for others while this machine answers
     here = {} if target.name == LOCAL else (host or HostAnswers()).of(candidates, sets, progress)
     return [session.write(candidate, sets.get(candidate.id), here.get(candidate.id)) for candidate in candidates]
 

@@ -49,8 +49,11 @@ def _root(
 def _register() -> None:
     from edgekit.cli.verbs import VERBS
 
-    for name, function in VERBS:
-        app.command(name)(function)
+    for name, verb in VERBS:
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb, name=name)
+        else:
+            app.command(name)(verb)
 
 
 _register()

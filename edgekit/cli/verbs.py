@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edgekit.cli import bench, compare, doctor, evaluate, export, init, listing, predict, quickstart, report, train
+import typer
 
-VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
+from edgekit.cli import (
+    bench,
+    compare,
+    deploy,
+    doctor,
+    evaluate,
+    export,
+    init,
+    listing,
+    predict,
+    quickstart,
+    report,
+    target,
+    train,
+    verify,
+)
+
+VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     ("quickstart", quickstart.quickstart),
     ("init", init.init),
     ("train", train.train),
@@ -17,6 +34,9 @@ VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("compare", compare.compare),
     ("report", report.report),
     ("predict", predict.predict),
+    ("target", target.app),
+    ("verify", verify.verify),
+    ("deploy", deploy.deploy),
     ("doctor", doctor.doctor),
     ("list", listing.list_tables),
 )

@@ -45,10 +45,10 @@ def accuracy(job: Job, emit: Emit) -> None:
 def predict(job: Job, emit: Emit) -> None:
     """The verb: one ``prediction`` line per model and image of ``files``, every class with its probability."""
     classifiers = _open_all(job, emit)
-    for path in (str(Path(job.raw.get("root", "")) / name) for name in job.raw.get("files", [])):
+    for number, path in enumerate(str(Path(job.raw.get("root", "")) / name) for name in job.raw.get("files", [])):
         for key, classifier in classifiers.items():
             probabilities = classifier.classify(load_pixels(path, classifier.geometry))
-            emit("prediction", key=key, file=path, probabilities=[float(p) for p in probabilities])
+            emit("prediction", key=key, number=number, file=path, probabilities=[float(p) for p in probabilities])
 
 
 def _open_all(job: Job, emit: Emit) -> dict[str, Classifier]:

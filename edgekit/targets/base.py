@@ -33,6 +33,9 @@ class Target(Protocol):
         :class:`TargetError` where the target cannot be reached or lacks a runtime, :class:`EdgekitError` otherwise.
         """
 
+    def abort(self) -> None:
+        """From another thread: end the job that runs now, with an error in the thread that follows it."""
+
     def close(self) -> None:
         """Leave nothing running and let others measure."""
 

@@ -38,6 +38,7 @@ class Connection:
         self.config = config
         if shutil.which("ssh") is None:
             raise TargetError("OpenSSH's client is not installed here", hint="sudo apt install openssh-client")
+        self._running: subprocess.Popen[bytes] | None = None
         identity = repr((config.host, config.user, config.port, config.ssh_config))
         self._socket = _socket_folder() / f"{os.getpid()}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
@@ -56,6 +57,7 @@ class Connection:
                 stderr=stderr,
                 start_new_session=True,
             )
+            self._running = process
             writer = threading.Thread(target=_write, args=(process, body), daemon=True)
             writer.start()
             try:
@@ -63,6 +65,7 @@ class Connection:
                 yield from process.stdout
                 code = process.wait()
             finally:
+                self._running = None
                 if process.poll() is None:
                     process.kill()
                     process.wait()
@@ -71,10 +74,16 @@ class Connection:
                 process.stdout.close()
             stderr.seek(0)
             words = stderr.read().decode(errors="replace")
-        if code == LOST:
+        if code == LOST or code < 0:
             raise self._refusal(words)
         if code not in (0, 1):
             raise RemoteFailure(code, words)
+
+    def interrupt(self) -> None:
+        """From another thread: end the client that runs now; its thread sees a lost connection."""
+        process = self._running
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the shared connection."""

@@ -10,6 +10,7 @@ from edgekit.targets.ssh import SshTarget
 
 CLOCK_S = 60
 ROOM_BYTES = 500_000_000
+TFLITE = ("litert", "tflite-runtime")
 
 
 def diagnose_target(target: SshTarget) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def _runtimes(target: SshTarget) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     except EdgekitError as error:
         return [_check("device program", False, error.problem, remedy, needed=True)], environment
     able = any(check["ok"] for check in checks)
+    if any(check["ok"] and check["name"] in TFLITE for check in checks):  # one of the two is enough
+        checks = [check for check in checks if check["ok"] or check["name"] not in TFLITE]
     numpy = environment.get("versions", {}).get("numpy", "-")
     return [_check("runtime", able, f"NumPy {numpy}", remedy, needed=True), *checks], environment
 
@@ -86,7 +89,9 @@ def _conditions(environment: dict[str, Any]) -> list[dict[str, Any]]:
     governor, flags = environment.get("governor"), environment.get("throttled")
     checks = []
     if environment.get("emulated"):
-        checks.append(_check("hardware", False, f"emulated: {environment['emulated']}", "times say nothing here"))
+        checks.append(
+            _check("hardware", False, f"emulated: {environment['emulated']}", "measure time on the device itself")
+        )
     if governor is not None:
         command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         checks.append(_check("governor", governor == "performance", governor, command))

@@ -42,6 +42,9 @@ class LocalTarget:
             finally:
                 _stop(process)
 
+    def abort(self) -> None:
+        """Its job ends with the thread that follows it."""
+
     def close(self) -> None:
         """Nothing outlives :meth:`run` here."""
 

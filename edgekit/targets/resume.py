@@ -37,7 +37,7 @@ class Progressed:
             else:
                 self._next[str(key)] = event["start"] + event["count"]
         if kind in ("prediction", "memory", "verified", "energy", "images"):
-            mark = (kind, key, event.get("file"))
+            mark = (kind, key, event.get("number"))
             if mark in self._seen:
                 return False
             self._seen.add(mark)

@@ -40,10 +40,18 @@ class Shipment:
 
     files: dict[str, str]
     job: Job
+    order: tuple[str, ...] = ()
+    """The paths here of the job's ``files``: two may have one content."""
 
     def here(self, path: str | None) -> str | None:
         """The path here of a path there; what is none of the objects stays as it is."""
         return None if path is None else self.files.get(path.removeprefix(f"{OBJECTS}/"), path)
+
+
+def object_name(path: str, hashes: Hashes) -> str:
+    """What a file is called in the target's store."""
+    suffix = Path(path).suffix.lower()
+    return hashes.of(path) + (suffix if suffix in SUFFIXES else "")
 
 
 def shipment(job: Job, hashes: Hashes) -> Shipment:
@@ -51,11 +59,11 @@ def shipment(job: Job, hashes: Hashes) -> Shipment:
     files: dict[str, str] = {}
 
     def there(path: str) -> str:
-        suffix = Path(path).suffix.lower()
-        name = hashes.of(path) + (suffix if suffix in SUFFIXES else "")
+        name = object_name(path, hashes)
         files.setdefault(name, path)
         return f"{OBJECTS}/{name}"
 
+    order = tuple(os.path.join(job.get("root", ""), name) for name in job.get("files", ()))  # noqa: PTH118
     translated: dict[str, Any] = dict(job)
     if "models" in job:
         translated["models"] = [
@@ -65,9 +73,9 @@ def shipment(job: Job, hashes: Hashes) -> Shipment:
     if "golden" in job:
         translated["golden"] = {key: there(path) for key, path in job["golden"].items()}
     if "files" in job:
-        translated["files"] = [there(os.path.join(job.get("root", ""), name)) for name in job["files"]]  # noqa: PTH118
+        translated["files"] = [there(path) for path in order]
         translated["root"] = ""
-    return Shipment(files, translated)
+    return Shipment(files, translated, order)
 
 
 def content(path: str, size: int) -> Iterator[bytes]:

@@ -40,6 +40,7 @@ class SshTarget:
         self._owner = f"{getpass.getuser()}@{platform.node()} (since {time.strftime('%H:%M')})"
         self._ready = False
         self._started = False
+        self._aborted = False
         self._there: set[str] = set()
         self._hashes = Hashes()
 
@@ -143,11 +144,22 @@ class SshTarget:
             self._started = False
         self._connection.close()
 
-    def shell(self, script: str) -> None:
-        """Run a script in the working folder; every value in it has been quoted."""
+    def abort(self) -> None:
+        """See :class:`edgekit.targets.base.Target`."""
+        self._aborted = True
+        self._connection.interrupt()
+
+    def purge(self) -> None:
+        """Remove what edgekit made in the working folder, and the folder itself where nothing else is in it."""
+        facts = self.facts()
+        if facts["busy"]:
+            raise TargetError(f"{facts['busy']} is measuring on {self.name} now", hint="remove it afterwards")
+        where = folder(self.config.folder)
+        names = "objects env jobs deploy lock owner.json owner.json.part"
         with self._reported():
-            for _ in self._connection.stream(f"cd {folder(self.config.folder)} && {script}"):
+            for _ in self._connection.stream(f"cd {where} && rm -rf {names} && cd / && rmdir {where} || true"):
                 pass
+        self._ready = False
 
     def _run_once(self, verb: str, job: Job, sent: Shipment, progressed: Progressed) -> Generator[Event, None, bool]:
         """Start the job and follow it; the generator's value is whether it came to its end."""
@@ -178,13 +190,15 @@ class SshTarget:
                         code = line["code"]
                     elif line["event"] != "broken" and progressed.is_new(line):
                         opening = None
-                        yield {**line, "file": sent.here(line["file"])} if "file" in line else line
+                        yield {**line, "file": sent.order[line["number"]]} if "file" in line else line
             except ConnectionLost as lost:
                 self._reconnect(lost)
                 command, request = "follow", {"id": request["id"], "from": lines}
 
     def _reconnect(self, lost: ConnectionLost) -> None:
         """Try again with growing pauses; raises what a person is to be told when it stays away."""
+        if self._aborted:
+            raise EdgekitError("interrupted", where=f"target {self.name}")
         self.progress.warn(f"the connection to {self.name} was lost; it is made again, the measurement goes on there")
         end, pause = time.monotonic() + RECONNECT_S, 1.0
         while time.monotonic() < end:
