@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from modelfiles import LABELS
+from modelfiles import LABELS, colour_pixels
 
 from edgekit.artifacts import DatasetRow, RunFolder, gzip_size, sha256_file, write_dataset_csv, write_json
+from edgekit.device.runtimes import open_model
 
 
 def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "mobilenetv2-s0") -> RunFolder:
@@ -35,4 +36,18 @@ def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "m
         write_json(export.export_json, {"status": "ok", "format": form, "scheme": scheme, "file": file.name,
                                         "sha256": sha256_file(file), "gzip_bytes": gzip_size(file),
                                         "labels": list(LABELS), "resize": "stretch"})  # fmt: skip
+    return run
+
+
+def golden_answers(run: RunFolder) -> RunFolder:
+    """Golden inputs and outputs beside every export of ``run``, made here as the export makes them."""
+    inputs = np.stack([colour_pixels(label, seed) for seed in range(3) for label in LABELS])
+    for export in run.done_exports():
+        model = open_model(str(export.model()))
+        outputs = []
+        for pixels in inputs:
+            model.set_input(model.input.prepare(pixels, None))
+            model.invoke()
+            outputs.append(model.scores())
+        np.savez(export.golden, inputs=inputs, outputs=np.stack(outputs))
     return run

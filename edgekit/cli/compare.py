@@ -18,7 +18,12 @@ def compare(
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Study folder  (default: studies/<recipe name>)", metavar="DIR")
     ] = None,
-    target: Annotated[str, typer.Option(help="Machine to measure on.", metavar="NAME")] = "local",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", help="Machine to measure on; several: repeat it.", metavar="NAME", show_default="local"
+        ),
+    ] = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -30,11 +35,11 @@ def compare(
     Example: edgekit compare brain-tumor-mri --data mri
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    run_and_report(recipe, data, out_folder, target, settings or [], out)
+    run_and_report(recipe, data, out_folder, target or ["local"], settings or [], out)
 
 
 def run_and_report(
-    source: str, data: Path | None, folder: Path | None, target: str, settings: list[str], out: Output
+    source: str, data: Path | None, folder: Path | None, targets: list[str], settings: list[str], out: Output
 ) -> None:
     """Run the study and print its report's table."""
     from edgekit.compare.stage import run_study
@@ -43,7 +48,7 @@ def run_and_report(
     changes: dict[str, Any] = {} if data is None else {"data.path": str(data), "data.name": None}
     resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))
     folder = folder or Path("studies") / resolved.name
-    document = run_study(resolved, folder, target=target, quiet=out.quiet, progress=out)
+    document = run_study(resolved, folder, targets=targets, quiet=out.quiet, progress=out)
     unsound = [cell for cell in document["cells"] if cell["error"] is not None]
     for cell in unsound:
         out.warn(f"{cell['run']}: {cell['error']}")

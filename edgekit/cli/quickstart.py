@@ -28,4 +28,4 @@ def quickstart(
     from edgekit.cli.compare import run_and_report
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    run_and_report("quickstart", None, out_folder, "local", [], out)
+    run_and_report("quickstart", None, out_folder, ["local"], [], out)

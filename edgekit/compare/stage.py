@@ -9,26 +9,35 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from edgekit.artifacts import read_json, write_text
 from edgekit.compare.study import Cell, Study
-from edgekit.errors import EdgekitError, TargetError
+from edgekit.errors import EdgekitError
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe
+from edgekit.targets.local import LOCAL
+from edgekit.targets.opening import get_target
 
 
 def run_study(
-    recipe: Recipe, out: Path, *, target: str = "local", quiet: bool = False, progress: Progress = SILENT
+    recipe: Recipe,
+    out: Path,
+    *,
+    targets: Sequence[str] = (LOCAL,),
+    quiet: bool = False,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Run or go on with the study of ``recipe`` in ``out``; returns its ``study.json``.
 
-    A cell that fails is noted and does not stop the others. Raises :class:`EdgekitError` where no cell succeeded.
+    A cell that fails is noted and does not stop the others. Raises :class:`EdgekitError` where no cell succeeded,
+    :class:`TargetError` before anything is trained where a target is not known.
     """
-    if target != "local":
-        raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+    for target in targets:
+        get_target(target)
     study = Study.open(out, recipe)
     exports: list[Future[None]] = []
     with ThreadPoolExecutor(max_workers=1) as exporter:
@@ -41,12 +50,15 @@ def run_study(
     exported = [cell for cell in study.cells if cell.status == "exported"]
     if not exported:
         raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-    if _measured(study, exported, target):
+    missing = [target for target in targets if not _measured(study, exported, target)]
+    if not missing:
         progress.info("\nall files measured before")
     else:
-        progress.info(f"\nmeasuring the files of {len(exported)} models on {target}")
+        progress.info(f"\nmeasuring the files of {len(exported)} models on {', '.join(missing)}")
         runs = [str(study.folder(cell).path) for cell in exported]
-        _command(["bench", *runs, "--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)], quiet)
+        where = [word for target in missing for word in ("--target", target)]
+        settings = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
+        _command(["bench", *runs, *where, *settings], quiet)
     _command(["report", str(study.path)], quiet=True)
     return read_json(study.file)
 

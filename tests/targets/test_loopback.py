@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Server
-from modelfiles import LABELS, colour_pixels
+from modelfiles import colour_pixels
 from PIL import Image
-from runfolders import make_run
+from runfolders import golden_answers, make_run
 
 from edgekit.artifacts import RunFolder
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.cli.app import main
-from edgekit.device.runtimes import open_model
 from edgekit.targets.config import add_target
 from edgekit.targets.program import program, program_name
 
@@ -29,17 +28,7 @@ def tiny(monkeypatch):
 @pytest.fixture
 def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
     files = {"onnx-fp32": onnx_models / "uint8.onnx", "tflite-int8": tflite_models / "quantized.tflite"}
-    made = make_run(tmp_path / "run", files, colours)
-    inputs = np.stack([colour_pixels(label, seed) for seed in range(3) for label in LABELS])
-    for export in made.done_exports():
-        model = open_model(str(export.model()))
-        outputs = []
-        for pixels in inputs:
-            model.set_input(model.input.prepare(pixels, None))
-            model.invoke()
-            outputs.append(model.scores())
-        np.savez(export.golden, inputs=inputs, outputs=np.stack(outputs))
-    return made
+    return golden_answers(make_run(tmp_path / "run", files, colours))
 
 
 @pytest.fixture
