@@ -162,11 +162,16 @@ def run_results(run: RunFolder, target: str | None = None) -> list[BenchResult]:
 
 
 def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], tuple[str, Ratio, NoiseFloor]]:
-    """By session and thread count: the model measured twice, its A/A ratio and the floor that follows."""
+    """By session and thread count: the model measured twice, its A/A ratio and the floor that follows.
+
+    What an emulator measured is no device's time and takes part in no comparison.
+    """
     from edgekit.stats import compare_rounds, noise_floor
 
     floors: dict[tuple[str, int], tuple[str, Ratio, NoiseFloor]] = {}
     for result in results:
+        if result.document["emulated"]:
+            continue
         for control in result.document["control"]:
             key = (str(result.document["session_id"]), int(control["threads"]))
             if key not in floors:
@@ -257,10 +262,16 @@ def worth_text(entry: dict[str, Any]) -> str:
 
 
 def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:
-    """What `edgekit bench --json` prints. ``noise_floor`` is by thread count."""
+    """What `edgekit bench --json` prints. ``noise_floor`` is by thread count, with several targets by target too."""
+    target_of = {str(result.document["session_id"]): str(result.document["target"]) for result in results}
+    several = len(set(target_of.values())) > 1
     floors = {
-        str(threads): {"model": model, **ratio.document(), "floor": [floor.low, floor.high]}
-        for (_, threads), (model, ratio, floor) in noise_floors(results).items()
+        f"{target_of[session]}/{threads}" if several else str(threads): {
+            "model": model,
+            **ratio.document(),
+            "floor": [floor.low, floor.high],
+        }
+        for (session, threads), (model, ratio, floor) in noise_floors(results).items()
     }
     return {
         "schema_version": 1,

@@ -211,7 +211,7 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
     rows = []
     for row in measured:
         comparison = against.get(row["id"])
-        ratio = _ratio(comparison) if comparison is not None else "-" if row["latency_ms_p50"] is None else "1"
+        ratio = _ratio(comparison) if comparison is not None else "-" if _uncompared(row) else "1"
         times = [_milliseconds(row[f"latency_ms_p{p}"]) for p in (50, 90, 99)]
         rows.append([names[row["id"]], *times, ratio])
     headers = ["file", "p50 ms", "p90 ms", "p99 ms", "x fastest [95%]"]
@@ -225,7 +225,12 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
         low, high = control["floor"]
         name = names[control["model"]]
         note = f"\nA/A control {name}: [{low:.3f}, {high:.3f}] is no difference (=)"
-    return f"{threads} thread{'s' * (threads > 1)}\n{text}{note}"
+    emulated = ", emulated" * any(row["emulated"] for row in measured)
+    return f"{threads} thread{'s' * (threads > 1)}{emulated}\n{text}{note}"
+
+
+def _uncompared(row: dict[str, Any]) -> bool:
+    return row["latency_ms_p50"] is None or bool(row["emulated"])
 
 
 def _ratio(comparison: dict[str, Any]) -> str:

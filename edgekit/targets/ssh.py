@@ -26,6 +26,7 @@ RECONNECT_S = 300
 RESTARTS = 5
 """How often one job is begun again after the device lost it."""
 
+FULL_BYTES = 1 << 20
 NO_FOLDER, NO_PYTHON, DAMAGED = 91, 92, 93
 
 
@@ -65,6 +66,12 @@ class SshTarget:
             finished = yield from self._run_once(verb, progressed.rest(sent.job), sent, progressed)
             if finished:
                 return
+            if self.facts()["free_bytes"] < FULL_BYTES:
+                raise TargetError(
+                    f"the disk of {self.name} is full: its lines could not be written",
+                    where=f"{self.name}:{self.config.folder}",
+                    hint="free some space there",
+                )
             if not progressed.resumable:
                 break
             self.progress.warn(f"{self.name} lost the job (was it restarted?); the rest of it is started again")
