@@ -46,7 +46,7 @@ class Connection:
         """Run ``script`` with ``body`` as its stdin and give the lines of its stdout.
 
         Raises :class:`ConnectionLost` where ssh failed in a way that may pass, :class:`TargetError` for a host key or
-        a login that was refused, :class:`RemoteFailure` where the script ended with another code than 0 or 1.
+        a login that was refused, :class:`RemoteFailure` where the script ended with another code than 0.
         """
         with tempfile.TemporaryFile() as stderr:
             # A session of its own: Ctrl-C reaches this program, which then ends the remote one in order.
@@ -76,7 +76,7 @@ class Connection:
             words = stderr.read().decode(errors="replace")
         if code == LOST or code < 0:
             raise self._refusal(words)
-        if code not in (0, 1):
+        if code != 0:
             raise RemoteFailure(code, words)
 
     def interrupt(self) -> None:
