@@ -57,7 +57,13 @@ def measure_sustained(
     with progress.bar(f"sustained, {threads} thread{'s' * (threads > 1)}", int(seconds) * len(candidates)) as bar:
         for event in target.run("sustained", job):
             if event["event"] == "sustained_start":
-                found[event["key"]] = {"seconds": seconds, "threads": threads, "before": _state(event), "windows": []}
+                found[event["key"]] = {
+                    "seconds": seconds,
+                    "threads": threads,
+                    "cooldown_s": event["cooldown_s"],
+                    "before": _state(event),
+                    "windows": [],
+                }
             elif event["event"] == "window":
                 found[event["key"]]["windows"].append({name: event[name] for name in names})
                 bar.advance()

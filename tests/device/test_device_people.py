@@ -11,7 +11,7 @@ import pytest
 from modelfiles import LABELS, colour_pixels
 from PIL import Image
 
-from edgekit.device import energy, probe
+from edgekit.device import energy, probe, sustained
 from edgekit.device.runtimes import open_model
 from edgekit.targets.program import program
 
@@ -161,6 +161,15 @@ def test_energy_of_a_pc_is_that_of_its_counters(monkeypatch, tmp_path, onnx_mode
     meter.start()
     (package / "energy_uj").write_text("1500000\n")
     assert meter.stop(1.0) == pytest.approx(2.5)
+
+
+def test_the_next_model_waits_until_it_is_cool(monkeypatch):
+    heat = [61.0, 55.0, 48.5]
+    monkeypatch.setattr(probe, "temperature_c", lambda: heat.pop(0))
+    monkeypatch.setattr(sustained.time, "sleep", lambda seconds: None)
+    sustained.cool_down(46.0)
+    assert heat == []
+    assert sustained.cool_down(None) < 1
 
 
 def test_without_a_meter_nothing_is_said(monkeypatch, tmp_path, onnx_models):
