@@ -170,7 +170,8 @@ def measure_memory(
     with progress.bar("memory", len(candidates)) as bar:
         for candidate in candidates:
             for event in target.run("memory", {"models": [candidate.job()], "threads": threads}):
-                memory[candidate.id] = {name: event[name] for name in names}
+                if event["event"] == "memory":
+                    memory[candidate.id] = {name: event[name] for name in names}
             bar.advance()
     return memory
 

@@ -1,82 +1,20 @@
-"""A real OpenSSH server of this user on loopback, and targets that lead to it."""
+"""The loopback server, and the model files and images that the tests of the bench use too."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from loopback import SSHD, Server, free_port, wait_for
 from modelfiles import colours, onnx_models, tflite_models  # noqa: F401
-
-from edgekit.progress import Progress
-from edgekit.targets.config import TargetConfig
-
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it listens, and the files of its one user."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.folder / "known_hosts"
-
-    def config_file(self, name: str = "ssh_config", **changes: str) -> Path:
-        """An ssh configuration for the alias ``loop``; ``changes`` replace or add options."""
-        options = {
-            "HostName": "127.0.0.1",
-            "Port": str(self.port),
-            "User": getpass.getuser(),
-            "IdentityFile": str(self.folder / "key"),
-            "IdentitiesOnly": "yes",
-            "IdentityAgent": "none",
-            "UserKnownHostsFile": str(self.known_hosts),
-            "GlobalKnownHostsFile": "none",
-            **changes,
-        }
-        path = self.folder / name
-        path.write_text("Host loop\n" + "".join(f"  {key} {value}\n" for key, value in options.items()))
-        return path
-
-    def target(self, folder: Path, **changes: object) -> TargetConfig:
-        config = TargetConfig(
-            "loop", "loop", python=sys.executable, folder=str(folder), ssh_config=str(self.config_file())
-        )
-        return replace(config, **changes)
-
-    def cut(self) -> int:
-        """End every connection the hard way, as a broken network does; how many there were."""
-        sessions = [pid for pid in _descendants(self.process.pid) if _name(pid) in ("sshd", "sshd-session")]
-        for pid in sessions:
-            os.kill(pid, signal.SIGKILL)
-        return len(sessions)
-
-
-class Notes(Progress):
-    """Keeps what a person would have read."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     shutil.copy(folder / "key.pub", folder / "authorized_keys")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # a server that root starts insists on it
-    port = _free_port()
+    port = free_port()
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
@@ -101,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     key = (folder / "host_key.pub").read_text().split()[:2]
     made.known_hosts.write_text(f"[127.0.0.1]:{port} {' '.join(key)}\n")
     try:
-        _wait_for(port, folder / "log")
+        wait_for(port, folder / "log")
         yield made
     finally:
         made.cut()
@@ -118,32 +56,3 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "80")
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int, log: Path) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.skip(f"a server of this user does not start here: {log.read_text()[-300:]}")
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *_descendants(int(child))]
-    return found
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""

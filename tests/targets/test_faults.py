@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Notes, Server
+from loopback import Notes, Server
 
 from edgekit.cli.app import main
 from edgekit.errors import EdgekitError, InputError, TargetError

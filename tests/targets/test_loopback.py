@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server
+from loopback import Server
 from modelfiles import colour_pixels
 from PIL import Image
 from runfolders import golden_answers, make_run
