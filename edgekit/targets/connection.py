@@ -12,10 +12,10 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
-from edgekit.errors import TargetError
+from edgekit.errors import EdgekitError, TargetError
 from edgekit.targets.config import TargetConfig
 
 CONNECT_S = 15
@@ -42,7 +42,7 @@ class Connection:
         identity = repr((config.host, config.user, config.port, config.ssh_config))
         self._socket = _socket_folder() / f"{os.getpid()}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
-    def stream(self, script: str, body: Iterable[bytes] = ()) -> Iterator[bytes]:
+    def stream(self, script: str, body: Iterable[bytes] = ()) -> Generator[bytes, None, None]:
         """Run ``script`` with ``body`` as its stdin and give the lines of its stdout.
 
         Raises :class:`ConnectionLost` where ssh failed in a way that may pass, :class:`TargetError` for a host key or
@@ -58,7 +58,8 @@ class Connection:
                 start_new_session=True,
             )
             self._running = process
-            writer = threading.Thread(target=_write, args=(process, body), daemon=True)
+            troubles: list[EdgekitError] = []
+            writer = threading.Thread(target=_write, args=(process, body, troubles), daemon=True)
             writer.start()
             try:
                 assert process.stdout is not None
@@ -72,6 +73,8 @@ class Connection:
                 writer.join(timeout=5)
                 assert process.stdout is not None
                 process.stdout.close()
+            if troubles:
+                raise troubles[0]
             stderr.seek(0)
             words = stderr.read().decode(errors="replace")
         if code == LOST or code < 0:
@@ -180,12 +183,19 @@ def folder(path: str) -> str:
     return shlex.quote(path)
 
 
-def _write(process: subprocess.Popen[bytes], body: Iterable[bytes]) -> None:
+def _write(process: subprocess.Popen[bytes], body: Iterable[bytes], troubles: list[EdgekitError]) -> None:
+    """Send ``body``; what goes wrong with it here is left in ``troubles`` for the thread that reads."""
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError, ValueError):
+    try:
         for block in body:
             process.stdin.write(block)
             process.stdin.flush()
+    except BrokenPipeError:
+        pass  # the other side ended; its exit code says why
+    except EdgekitError as error:
+        troubles.append(error)
+    except OSError as error:
+        troubles.append(EdgekitError(f"what was to be sent cannot be read: {error}"))
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.progress import SILENT, Progress
-from edgekit.targets.base import Event, Job, ended, failure, model_paths
+from edgekit.targets.base import Event, Job, ended, failure, opening_path
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, ConnectionLost, RemoteFailure, folder, quoted
 from edgekit.targets.program import program, program_name
@@ -73,7 +73,11 @@ class SshTarget:
                     hint="free some space there",
                 )
             if not progressed.resumable:
-                break
+                raise TargetError(
+                    f"{self.name} lost the job (was it restarted?), and has cooled down: a sustained run is not pieced "
+                    "together",
+                    hint="run the same command again",
+                )
             self.progress.warn(f"{self.name} lost the job (was it restarted?); the rest of it is started again")
             yield {"event": "restarted"}
         raise TargetError(f"{self.name} lost the job again and again", hint=f"edgekit target doctor {self.name}")
@@ -86,20 +90,26 @@ class SshTarget:
         raise TargetError(f"{self.name} did not answer", hint=f"edgekit target doctor {self.name}")
 
     def request(self, verb: str, request: dict[str, Any], body: Iterable[bytes] = ()) -> Iterator[Event]:
-        """One request to the device program: its lines, up to the end. An ``error`` line is raised.
+        """One request to the device program: its lines, up to the end.
 
-        Raises :class:`ConnectionLost` where the connection broke; the first one is made here.
+        Raises the error of an ``error`` line, and :class:`TargetError` where the connection breaks.
         """
+        with self._reported():
+            yield from self._request(verb, request, body)
+
+    def _request(self, verb: str, request: dict[str, Any], body: Iterable[bytes] = ()) -> Generator[Event, None, None]:
+        """The same; raises :class:`ConnectionLost` where a connection that was made breaks."""
         self._prepare()
         line = json.dumps({**request, "session": self._session, "owner": self._owner}).encode() + b"\n"
         words = ""
         try:
-            for event in _events(self._connection.stream(self._script(verb), _joined(line, body))):
-                if event["event"] == "error":
-                    raise failure(event, install=f"edgekit target setup {self.name}")
-                if event["event"] == "done":
-                    return
-                yield event
+            with contextlib.closing(self._connection.stream(self._script(verb), _joined(line, body))) as stream:
+                for event in _events(stream):
+                    if event["event"] == "error":
+                        raise failure(event, install=f"edgekit target setup {self.name}")
+                    if event["event"] == "done":
+                        return
+                    yield event
         except RemoteFailure as error:
             words = error.last
         raise TargetError(
@@ -145,7 +155,7 @@ class SshTarget:
     def close(self) -> None:
         """End what still runs, let others measure, end the connection."""
         if self._started:
-            with contextlib.suppress(EdgekitError, ConnectionLost):
+            with contextlib.suppress(EdgekitError):
                 for _ in self.request("release", {}):
                     pass
             self._started = False
@@ -176,31 +186,35 @@ class SshTarget:
         self._started = True
         while True:
             try:
-                for event in self.request(command, request):
-                    if event["event"] == "lost":
-                        return False
-                    if event["event"] == "stderr":
-                        raise ended(code, opening, event["text"])
-                    if event["event"] != "line":
-                        continue
-                    lines += 1
-                    line = event["line"]
-                    if line["event"] == "opening":
-                        opening = model_paths(sent.job).get(line["key"].removesuffix("#again"))
-                        opening = sent.here(opening)
-                    elif line["event"] == "error":
-                        line["where"] = sent.here(line.get("where"))
-                        raise failure(line, install=f"edgekit target setup {self.name}")
-                    elif line["event"] == "done":
-                        return True
-                    elif line["event"] == "exit":
-                        code = line["code"]
-                    elif line["event"] != "broken" and progressed.is_new(line):
-                        opening = None
-                        yield {**line, "file": sent.order[line["number"]]} if "file" in line else line
+                with contextlib.closing(self._request(command, request)) as events:
+                    for event in events:
+                        if event["event"] == "lost":
+                            return False
+                        if event["event"] == "stderr":
+                            raise ended(code, opening, event["text"])
+                        if event["event"] != "line":
+                            continue
+                        lines += 1
+                        line = event["line"]
+                        if line["event"] == "done":
+                            return True
+                        if line["event"] == "exit":
+                            code = line["code"]
+                        elif line["event"] == "opening":
+                            opening = sent.here(opening_path(sent.job, line["key"]))
+                        elif line["event"] != "broken" and progressed.is_new(line):
+                            opening = None
+                            yield self._told(line, sent)
+                raise TargetError(f"{self.name} stopped telling about its job")
             except ConnectionLost as lost:
                 self._reconnect(lost)
                 command, request = "follow", {"id": request["id"], "from": lines}
+
+    def _told(self, line: Event, sent: Shipment) -> Event:
+        """A line of the job with the paths of this machine; an ``error`` line is raised."""
+        if line["event"] == "error":
+            raise failure({**line, "where": sent.here(line["where"])}, install=f"edgekit target setup {self.name}")
+        return {**line, "file": sent.order[line["number"]]} if "file" in line else line
 
     def _reconnect(self, lost: ConnectionLost) -> None:
         """Try again with growing pauses; raises what a person is to be told when it stays away."""
@@ -221,17 +235,16 @@ class SshTarget:
         raise lost.error
 
     def _missing(self, names: list[str]) -> tuple[list[str], int]:
-        with self._reported():
-            for event in self.request("have", {"objects": names}):
-                if event["event"] == "have":
-                    return event["missing"], event["free_bytes"]
+        for event in self.request("have", {"objects": names}):
+            if event["event"] == "have":
+                return event["missing"], event["free_bytes"]
         raise TargetError(f"{self.name} did not answer")
 
     def _put(self, sizes: dict[str, int], files: dict[str, str]) -> None:
         objects = [{"name": name, "size": size} for name, size in sizes.items()]
         total = sum(sizes.values())
         body = (block for name, size in sizes.items() for block in content(files[name], size))
-        with self._reported(), self.progress.bar(f"send {total / 1e6:.1f} MB", len(sizes)) as bar:
+        with self.progress.bar(f"send {total / 1e6:.1f} MB", len(sizes)) as bar:
             for event in self.request("put", {"objects": objects}, body):
                 if event["event"] == "stored":
                     self._there.add(event["name"])
