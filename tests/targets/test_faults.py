@@ -194,6 +194,7 @@ def test_a_full_disk(config, small_disk, tmp_path, project, capsys):
     assert "No space left" in said
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_the_middle(config, small_disk, job):
     with closing(SshTarget(replace(config, folder=str(small_disk / "work")))) as target:
         target.facts()
@@ -238,6 +239,7 @@ def test_after_a_restart_of_the_device_the_rest_is_measured(config, server, job,
     assert any("lost the job" in text for text in notes.warnings)
 
 
+@pytest.mark.slow
 def test_predictions_after_a_restart_are_those_without(config, server, onnx_models, colours, tmp_path):
     files = [f"{label}/{n}.png" for label in ("red", "green", "blue") for n in range(6)] * 6
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx")}], "root": str(colours), "files": files}
@@ -256,6 +258,7 @@ def test_predictions_after_a_restart_are_those_without(config, server, onnx_mode
     assert [e["probabilities_b64"] for e in parts] == [e["probabilities_b64"] for e in whole]
 
 
+@pytest.mark.slow
 def test_a_crash_is_not_taken_for_a_restart(config, tmp_path, job):
     """A job that is killed alone (for want of memory) would be killed again."""
     with closing(SshTarget(config)) as target, pytest.raises(EdgekitError, match="killed"):
@@ -267,6 +270,7 @@ def test_a_crash_is_not_taken_for_a_restart(config, tmp_path, job):
                 os.kill(int(child), 9)
 
 
+@pytest.mark.slow
 def test_a_sustained_run_is_not_pieced_together(config, onnx_models, tmp_path):
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx")}], "seconds": 5}
     with closing(SshTarget(config)) as target, pytest.raises(TargetError, match="lost the job"):
@@ -276,6 +280,7 @@ def test_a_sustained_run_is_not_pieced_together(config, onnx_models, tmp_path):
                 os.killpg(int((folder / "pid").read_text()), 9)
 
 
+@pytest.mark.slow
 def test_a_device_with_a_wrong_clock(config, tmp_path, job):
     python = wrapped(tmp_path / "fault", "import time; real = time.time; time.time = lambda: real() - 3e8")
     with closing(SshTarget(replace(config, python=python))) as target:
@@ -334,6 +339,7 @@ def test_a_way_that_always_damages_is_refused(config, tmp_path, onnx_models):
     assert [p.suffix for p in (tmp_path / "work" / "objects").iterdir()] == [".pyz"]
 
 
+@pytest.mark.slow
 def test_a_file_that_went_bad_on_the_card_is_replaced(config, tmp_path, onnx_models):
     model = str(onnx_models / "uint8.onnx")
     for _ in range(2):
@@ -365,6 +371,7 @@ def test_a_talkative_login_is_passed_over(config, tmp_path):
         assert target.facts()["system"]
 
 
+@pytest.mark.slow
 def test_nothing_is_left_when_this_side_is_interrupted(config, tmp_path, job):
     with closing(SshTarget(config)) as target:
         next(target.run("latency", {**job, "protocol": {**PROTOCOL, "rounds": 1000}}))
