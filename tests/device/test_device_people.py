@@ -63,11 +63,15 @@ def test_predict(pyz, onnx_models, tmp_path):
         (["predict", "{model}"], 1, "no picture is named"),
         (["predict", "{model}", "--fast"], 2, "unrecognized"),
         ([], 2, "usage"),
-        (["predict", "{float}", "{model}"], 2, "scaled"),
+        (["predict", "{float}", "{image}"], 2, "scaled"),
     ],
 )
-def test_wrong_use_is_said(pyz, onnx_models, arguments, code, said):
-    names = {"model": onnx_models / "labelled.onnx", "float": onnx_models / "nchw.onnx"}
+def test_wrong_use_is_said(pyz, onnx_models, colours, arguments, code, said):
+    names = {
+        "model": onnx_models / "labelled.onnx",
+        "float": onnx_models / "nchw.onnx",
+        "image": colours / "red/0.png",
+    }
     done = run(pyz, *[argument.format(**names) for argument in arguments], stdin=subprocess.DEVNULL)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
@@ -112,7 +116,7 @@ def test_the_camera_loop(pyz, onnx_models, tmp_path):
     launcher = tmp_path / "launch.py"
     launcher.write_text(
         "import os, runpy, sys\nimport edgekit_device.camera as camera\n"
-        f"camera.CAPTURE = 'import sys; sys.path.insert(0, {str(tmp_path)!r})\\n' + camera.CAPTURE\n"
+        f"camera.CAPTURE = 'import sys; sys.path.insert(0, \"{tmp_path}\")\\n' + camera.CAPTURE\n"
         "from edgekit_device.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, launcher, "predict", onnx_models / "labelled.onnx", "--camera", "--top", "1"]
