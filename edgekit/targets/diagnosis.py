@@ -53,7 +53,8 @@ def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = 
 
 
 def _busy(facts: dict[str, Any]) -> dict[str, Any]:
-    return _check("free", facts["busy"] is None, facts["busy"] or "nobody measures there", "wait", needed=True)
+    found = "nobody measures there" if facts["busy"] is None else f"{facts['busy']} is measuring"
+    return _check("free", facts["busy"] is None, found, "try again when it has ended", needed=True)
 
 
 def _room(facts: dict[str, Any]) -> dict[str, Any]:
