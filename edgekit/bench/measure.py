@@ -51,8 +51,10 @@ def measure_latency(
     The smallest file is measured twice, as the A/A control.
     """
     control = min(candidates, key=lambda c: c.size_bytes).id
+    # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
+    decoded = min(DECODED_IMAGES, protocol.repeats * protocol.rounds * protocol.block_runs)
     job = {
-        "models": [c.job(sets[c.id].first_paths(DECODED_IMAGES) if c.id in sets else ()) for c in candidates],
+        "models": [c.job(sets[c.id].first_paths(decoded) if c.id in sets else ()) for c in candidates],
         "threads": threads,
         "control": control,
         "protocol": protocol.document(),
