@@ -65,7 +65,10 @@ def ended(code: int, opening: str | None, last_words: str) -> EdgekitError:
             "the measuring program was killed, probably for want of memory", hint="bench fewer files at once"
         )
     if code < 0 and opening is not None:
-        return InputError("the runtime crashed while opening this file: it is damaged or no model", where=opening)
+        return InputError(
+            "the runtime crashed on this file: it is damaged, no model, or one that this runtime cannot run",
+            where=opening,
+        )
     return EdgekitError(f"the measuring program ended with code {code}{last}", where=opening)
 
 

@@ -107,7 +107,8 @@ def test_a_32_bit_system_has_what_is_possible(old_pi, run, project, capsys):
     done = edgekit(capsys, "target", "setup", "old")
     assert done["runtimes"] == {"tflite-runtime": "2.14.0"}
     assert "no ONNX Runtime" in done["notes"][0]
-    model = run.export("tflite-int8").model()
+    # Not the quantized one: this runtime's 32-bit kernel of a quantized mean crashes (MobileNetV2 int8 runs).
+    model = run.export("tflite-fp32").model()
     checked = edgekit(capsys, "verify", model, "--target", "old")
     assert checked["results"][0]["runtime"]["name"] == "tflite-runtime"
     assert checked["results"][0]["ok"] is True
