@@ -212,6 +212,7 @@ def main() -> None:
         sys.exit(reason)
     if not (pi.folder / "built").exists():
         pi.build()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
     pi.up()
     print(f"edgekit target add emulated emulated --ssh-config {pi.ssh_config()}", flush=True)
     try:
