@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 help:
 	@echo "make quickstart   set up, then train, export, measure and report on the embedded dataset"
 	@echo "make test         set up, then run the tests"
-	@echo "make test-all     the slow tests too"
+	@echo "make test-all     the slow tests too, and those on an emulated Raspberry Pi"
 	@echo "make check        ruff, mypy --strict and the tests"
 	@echo "make format       let ruff format the code"
 	@echo "make lock         resolve the pinned versions anew"
@@ -32,7 +32,7 @@ quickstart: setup
 	$(BIN)/edgekit quickstart
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not pi" $(ARGS)
 
 test-all: setup
 	$(BIN)/python -m pytest $(ARGS)
@@ -41,7 +41,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not pi" $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -99,6 +99,7 @@ class BenchResult:
     def _common(self) -> dict[str, Any]:
         document = self.document
         accuracy, memory, runtime = document["accuracy"] or {}, document["memory"] or {}, document["runtime"] or {}
+        energy = document.get("energy") or {}
         interval = self.accuracy_ci95
         copied = ("run_id", "backbone", "strategy", "seed", "format", "scheme", "model", "size_bytes", "gzip_bytes")
         return {
@@ -111,9 +112,12 @@ class BenchResult:
             "n_samples": accuracy.get("n_samples"),
             "accuracy_ci95": None if interval is None else list(interval),
             "agreement_with_keras": accuracy.get("agreement_with_keras"),
+            "agreement_with_host": accuracy.get("agreement_with_host"),
             "baseline_rss_bytes": memory.get("baseline_rss_bytes"),
             "peak_rss_bytes": memory.get("peak_rss_bytes"),
             "model_rss_bytes": memory.get("model_rss_bytes"),
+            "energy_source": energy.get("source"),
+            "joules_per_inference": energy["joules"] / energy["runs"] if energy.get("source") else None,
             "target": document["target"],
             "emulated": document["emulated"],
             "runtime": runtime.get("name"),
@@ -158,11 +162,16 @@ def run_results(run: RunFolder, target: str | None = None) -> list[BenchResult]:
 
 
 def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], tuple[str, Ratio, NoiseFloor]]:
-    """By session and thread count: the model measured twice, its A/A ratio and the floor that follows."""
+    """By session and thread count: the model measured twice, its A/A ratio and the floor that follows.
+
+    What an emulator measured is no device's time and takes part in no comparison.
+    """
     from edgekit.stats import compare_rounds, noise_floor
 
     floors: dict[tuple[str, int], tuple[str, Ratio, NoiseFloor]] = {}
     for result in results:
+        if result.document["emulated"]:
+            continue
         for control in result.document["control"]:
             key = (str(result.document["session_id"]), int(control["threads"]))
             if key not in floors:
@@ -186,6 +195,8 @@ def comparisons(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
             for result in results
             if result.document["session_id"] == session and (latency := result.with_threads(threads)) is not None
         ]
+        if all(latency.percentile_ms(50) is None for _, latency in members):
+            continue  # too few runs to say which is the fastest
         stable = [member for member in members if not member[1].unstable]
         reference, fastest = min(stable or members, key=lambda member: member[1].percentile_ms(50) or float("inf"))
         for result, latency in members:
@@ -264,10 +275,16 @@ def repair_text(repair: dict[str, Any]) -> str:
 
 
 def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:
-    """What `edgekit bench --json` prints. ``noise_floor`` is by thread count."""
+    """What `edgekit bench --json` prints. ``noise_floor`` is by thread count, with several targets by target too."""
+    target_of = {str(result.document["session_id"]): str(result.document["target"]) for result in results}
+    several = len(set(target_of.values())) > 1
     floors = {
-        str(threads): {"model": model, **ratio.document(), "floor": [floor.low, floor.high]}
-        for (_, threads), (model, ratio, floor) in noise_floors(results).items()
+        f"{target_of[session]}/{threads}" if several else str(threads): {
+            "model": model,
+            **ratio.document(),
+            "floor": [floor.low, floor.high],
+        }
+        for (session, threads), (model, ratio, floor) in noise_floors(results).items()
     }
     return {
         "schema_version": 1,

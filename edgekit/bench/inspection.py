@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.bench.candidates import Candidate
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
-from edgekit.targets.local import LocalTarget
+from edgekit.targets.base import Target
 
 
 def with_runtime(candidates: list[Candidate], runtime: str | None) -> list[Candidate]:
@@ -23,7 +23,19 @@ def with_runtime(candidates: list[Candidate], runtime: str | None) -> list[Candi
     return [replace(c, runtime=runtime) if c.format == file_format else c for c in candidates]
 
 
-def inspected(target: LocalTarget, candidates: list[Candidate], *, scored: bool) -> tuple[list[Candidate], int]:
+def with_target_runtime(candidates: list[Candidate], runtime: str | None) -> list[Candidate]:
+    """The runtime that a target asks for, for the files of its format, where there are any."""
+    if runtime is None or all(candidate.format != RUNTIMES[runtime].format for candidate in candidates):
+        return candidates
+    return with_runtime(candidates, runtime)
+
+
+def with_known_runtime(candidate: Candidate) -> Candidate:
+    """The file with this machine's own choice of a runtime: a target may use one that is not here."""
+    return replace(candidate, runtime=None)
+
+
+def inspected(target: Target, candidates: list[Candidate], *, scored: bool) -> tuple[list[Candidate], int]:
     """Open every file once: what is not a model is refused, what a foreign file says about itself is taken.
 
     ``scored``: the files will be shown images, so the scaling of a float input has to be known. The number is how

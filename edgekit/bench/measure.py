@@ -16,7 +16,7 @@ from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
 from edgekit.errors import EdgekitError
 from edgekit.progress import Progress
-from edgekit.targets.local import Event, LocalTarget
+from edgekit.targets.base import Event, Target
 
 DECODED_IMAGES = 16
 """Images on which decoding and resizing are timed."""
@@ -38,7 +38,7 @@ class LatencySession:
 
 
 def measure_latency(
-    target: LocalTarget,
+    target: Target,
     candidates: Sequence[Candidate],
     sets: dict[str, ImageSet],
     protocol: BenchProtocol,
@@ -51,8 +51,10 @@ def measure_latency(
     The smallest file is measured twice, as the A/A control.
     """
     control = min(candidates, key=lambda c: c.size_bytes).id
+    # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
+    decoded = min(DECODED_IMAGES, protocol.repeats * protocol.rounds * protocol.block_runs)
     job = {
-        "models": [c.job(sets[c.id].first_paths(DECODED_IMAGES) if c.id in sets else ()) for c in candidates],
+        "models": [c.job(sets[c.id].first_paths(decoded) if c.id in sets else ()) for c in candidates],
         "threads": threads,
         "control": control,
         "protocol": protocol.document(),
@@ -115,12 +117,18 @@ class _LatencyLines:
         self._subjects: dict[str, _Subject] = {}
         self._environments: list[Event] = []
         self._frequencies: list[int | None] = []
+        self._states: list[Event] = []
+        self._repeat = 0
         self._reasons: dict[str, None] = {}
         self._failed: dict[str, str] = {}
 
     def add(self, event: Event) -> None:
         if event["event"] == "environment":
             self._environments.append(event)
+        elif event["event"] == "state":
+            self._states.append(event)
+        elif event["event"] == "restarted":
+            self._reasons["the target was restarted while measuring, and the rest measured afterwards"] = None
         elif event["event"] == "failed":
             self._failed[event["key"].removesuffix(AGAIN)] = event["reason"]
         else:
@@ -128,9 +136,10 @@ class _LatencyLines:
             self._frequencies.append(event.get("frequency_khz"))
 
     def end_repeat(self) -> None:
-        before, after = self._environments[-2:]
-        self._reasons |= dict.fromkeys(machine_reasons(before, after, self._frequencies))
-        self._frequencies = []
+        before, after = self._environments[self._repeat], self._environments[-1]
+        self._reasons |= dict.fromkeys(machine_reasons(before, after, self._frequencies, self._states))
+        self._repeat = len(self._environments)
+        self._frequencies, self._states = [], []
 
     def session(self, control: str) -> LatencySession:
         good = {k: s for k, s in self._subjects.items() if k not in self._failed and not k.endswith(AGAIN)}
@@ -155,7 +164,7 @@ def _control(model: str, one: _Subject, again: _Subject) -> dict[str, Any]:
 
 
 def measure_memory(
-    target: LocalTarget, candidates: Sequence[Candidate], threads: int, progress: Progress
+    target: Target, candidates: Sequence[Candidate], threads: int, progress: Progress
 ) -> dict[str, dict[str, Any]]:
     """Memory of each candidate, by its id, each in a process of its own."""
     memory: dict[str, dict[str, Any]] = {}
@@ -163,7 +172,8 @@ def measure_memory(
     with progress.bar("memory", len(candidates)) as bar:
         for candidate in candidates:
             for event in target.run("memory", {"models": [candidate.job()], "threads": threads}):
-                memory[candidate.id] = {name: event[name] for name in names}
+                if event["event"] == "memory":
+                    memory[candidate.id] = {name: event[name] for name in names}
             bar.advance()
     return memory
 
@@ -178,7 +188,7 @@ class Predictions:
 
 
 def measure_accuracy(
-    target: LocalTarget, candidates: Sequence[Candidate], sets: dict[str, ImageSet], progress: Progress
+    target: Target, candidates: Sequence[Candidate], sets: dict[str, ImageSet], progress: Progress
 ) -> tuple[dict[str, Predictions], dict[str, str]]:
     """Predictions by candidate id, and the reason of each candidate whose output was not finite."""
     done: dict[str, Predictions] = {}

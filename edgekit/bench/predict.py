@@ -1,16 +1,18 @@
-"""`edgekit predict`: what an exported file says about some images, on this machine."""
+"""`edgekit predict`: what an exported file says about some images, on this machine or a target."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.bench.candidates import ForeignOptions, collect
-from edgekit.bench.inspection import inspected, with_runtime
+from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
-from edgekit.targets.local import LocalTarget
+from edgekit.targets.local import LOCAL
+from edgekit.targets.opening import get_target
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ def predict(
     *,
     foreign: ForeignOptions | None = None,
     runtime: str | None = None,
+    target: str = LOCAL,
     progress: Progress = SILENT,
 ) -> list[Prediction]:
     """Classify ``images`` with one exported or foreign file; classes without a name are called by their number.
@@ -39,17 +42,18 @@ def predict(
         raise InputError("there is no such image", where=", ".join(map(str, missing[:5])))
     if not model.is_file():
         raise InputError("there is no such model file", where=str(model), hint="give a .tflite or .onnx file")
-    target = LocalTarget()
-    candidates = collect([model], foreign or ForeignOptions(), progress)
-    (candidate,), _ = inspected(target, with_runtime(candidates, runtime), scored=True)
     paths = [image.expanduser().absolute() for image in images]
-    job = {"models": [candidate.job()], "threads": 0, "files": [str(path) for path in paths]}
     found = []
-    with progress.bar("predict", len(paths)) as bar:
-        for event in target.run("predict", job):
-            if event["event"] == "prediction":
-                found.append(_named(Path(event["file"]), event["probabilities"], candidate.labels))
-                bar.advance()
+    with contextlib.closing(get_target(target, progress)) as machine:
+        candidates = collect([model], foreign or ForeignOptions(), progress)
+        candidates = with_runtime(with_target_runtime(candidates, machine.runtime), runtime)
+        (candidate,), _ = inspected(machine, candidates, scored=True)
+        job = {"models": [candidate.job()], "threads": 0, "files": [str(path) for path in paths]}
+        with progress.bar("predict", len(paths)) as bar:
+            for event in machine.run("predict", job):
+                if event["event"] == "prediction":
+                    found.append(_named(Path(event["file"]), event["probabilities"], candidate.labels))
+                    bar.advance()
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgekit.bench.inspection import inspected
 from edgekit.errors import EdgekitError, InputError
 from edgekit.progress import SILENT, Progress
 from edgekit.robustness import Plan, Store, severities_of
-from edgekit.targets.local import get_target
+from edgekit.targets.opening import get_target
 
 
 def evaluate_files(
@@ -34,21 +35,21 @@ def evaluate_files(
     ``keys`` chooses among the exports. All files see the same corrupted pixels; what is stored already is not computed
     again. Raises :class:`InputError` where exports or images are missing.
     """
-    machine = get_target(target)
-    candidates = _chosen(collect([run.path], ForeignOptions(), progress), keys, run)
-    candidates, _ = inspected(machine, candidates, scored=True)
-    images = image_sets(candidates, data, plan.images, progress)[candidates[0].id]
-    stores = {candidate.id: Store(run, machine.name, candidate.key) for candidate in candidates}
-    shown = {"seed": plan.seed, "n_samples": len(images.files), "dataset_sha256": sha256_file(run.dataset)}
-    for candidate in candidates:
-        stores[candidate.id].open({"model_sha256": candidate.sha256, **shown})
-    missing = {candidate.id: stores[candidate.id].missing(plan) for candidate in candidates}
-    for names in dict.fromkeys(tuple(names) for names in missing.values()):
-        group = [candidate for candidate in candidates if tuple(missing[candidate.id]) == names]
-        for name in names:
-            _measure(machine, group, images, name, plan, stores, progress)
-    if not any(missing.values()):
-        progress.info("exported files: all corruptions measured before")
+    with closing(get_target(target, progress)) as machine:
+        candidates = _chosen(collect([run.path], ForeignOptions(), progress), keys, run)
+        candidates, _ = inspected(machine, candidates, scored=True)
+        images = image_sets(candidates, data, plan.images, progress)[candidates[0].id]
+        stores = {candidate.id: Store(run, machine.name, candidate.key) for candidate in candidates}
+        shown = {"seed": plan.seed, "n_samples": len(images.files), "dataset_sha256": sha256_file(run.dataset)}
+        for candidate in candidates:
+            stores[candidate.id].open({"model_sha256": candidate.sha256, **shown})
+        missing = {candidate.id: stores[candidate.id].missing(plan) for candidate in candidates}
+        for names in dict.fromkeys(tuple(names) for names in missing.values()):
+            group = [candidate for candidate in candidates if tuple(missing[candidate.id]) == names]
+            for name in names:
+                _measure(machine, group, images, name, plan, stores, progress)
+        if not any(missing.values()):
+            progress.info("exported files: all corruptions measured before")
 
 
 def _chosen(candidates: list[Candidate], keys: Sequence[str] | None, run: RunFolder) -> list[Candidate]:

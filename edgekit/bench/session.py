@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,61 +14,91 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifacts import RunFolder, atomic_path, write_json
+from edgekit.bench.agreement import HostAnswers, agreement
 from edgekit.bench.candidates import Candidate, ForeignOptions, collect
 from edgekit.bench.evaluation import ImageSet, image_sets
-from edgekit.bench.inspection import inspected, with_runtime
+from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.load import measure_energy, measure_sustained
 from edgekit.bench.measure import LatencySession, Predictions, measure_accuracy, measure_latency, measure_memory
 from edgekit.bench.protocols import BenchProtocol, get_protocol
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
 from edgekit.results import BenchResult
-from edgekit.targets.local import get_target
+from edgekit.targets.base import Target
+from edgekit.targets.local import LOCAL
+from edgekit.targets.opening import get_target
 
 
 @dataclass(frozen=True)
 class BenchOptions:
     """What a person chose; None: as in the recipe of the runs, or the default."""
 
-    target: str = "local"
+    target: str = LOCAL
     protocol: str | None = None
     threads: tuple[int, ...] | None = None
     data: Path | None = None
     images: int | None = None
     runtime: str | None = None
     seed: int = 0
+    sustained_s: float | None = None
     foreign: ForeignOptions = field(default_factory=ForeignOptions)
 
 
-def bench(paths: Sequence[Path], options: BenchOptions, progress: Progress = SILENT) -> list[BenchResult]:
+def bench(
+    paths: Sequence[Path], options: BenchOptions, progress: Progress = SILENT, host: HostAnswers | None = None
+) -> list[BenchResult]:
     """Measure every file that ``paths`` stand for, interleaved, and write one document each.
 
     Everything that can be refused is refused before the first measurement. A file whose output is not finite has
-    a document with ``status: failed``. Raises :class:`InputError` and :class:`TargetError`.
+    a document with ``status: failed``. ``host`` shares this machine's own answers among several targets. Raises
+    :class:`InputError` and :class:`TargetError`.
     """
-    target = get_target(options.target)
-    candidates = collect(paths, options.foreign, progress)
-    protocol, threads = _settings(candidates, options)
-    candidates, cores = inspected(target, with_runtime(candidates, options.runtime), scored=options.data is not None)
+    with contextlib.closing(get_target(options.target, progress)) as target:
+        return bench_on(target, paths, options, progress, host)
+
+
+def bench_on(
+    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostAnswers | None
+) -> list[BenchResult]:
+    """:func:`bench` on a target that is open."""
+    candidates, sets, session = _measure(target, paths, options, progress)
+    target.close()  # it is free for others while this machine answers
+    here = {} if target.name == LOCAL else (host or HostAnswers()).of(candidates, sets, progress)
+    return [session.write(candidate, sets.get(candidate.id), here.get(candidate.id)) for candidate in candidates]
+
+
+def _measure(
+    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress
+) -> tuple[list[Candidate], dict[str, ImageSet], _Session]:
+    found = collect(paths, options.foreign, progress)
+    protocol, threads = _settings(found, options, target)
+    found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
+    candidates, cores = inspected(target, found, scored=options.data is not None)
     sets = image_sets(candidates, options.data, _limit(candidates, options), progress)
     threads = list(dict.fromkeys(count or cores for count in threads))
     sessions = [measure_latency(target, candidates, sets, protocol, n, options.seed, progress) for n in threads]
     memory = measure_memory(target, candidates, threads[0], progress)
+    extras = {"energy": measure_energy(target, candidates, protocol, threads[0])}
+    if options.sustained_s is not None:
+        extras["sustained"] = measure_sustained(target, candidates, sets, options.sustained_s, threads[-1], progress)
     predictions, failed = measure_accuracy(target, candidates, sets, progress)
-    session = _Session(target.name, protocol, sessions, memory, predictions, failed)
-    return [session.write(candidate, sets.get(candidate.id)) for candidate in candidates]
+    return candidates, sets, _Session(target.name, protocol, sessions, memory, predictions, failed, extras)
 
 
-def _settings(candidates: Sequence[Candidate], options: BenchOptions) -> tuple[BenchProtocol, list[int]]:
-    """Protocol and thread counts: the options', else those that the recipes of all runs agree on."""
+def _settings(
+    candidates: Sequence[Candidate], options: BenchOptions, target: Target
+) -> tuple[BenchProtocol, list[int]]:
+    """Protocol and thread counts: the options', else the target's, else those that the recipes of all runs agree on."""
     recipes = [candidate.run["recipe"].get("bench", {}) for candidate in candidates if candidate.run is not None]
     protocols = {recipe["protocol"] for recipe in recipes if "protocol" in recipe}
     threads = {tuple(recipe["threads"]) for recipe in recipes if "threads" in recipe}
-    for name, chosen, found in (("protocol", options.protocol, protocols), ("threads", options.threads, threads)):
+    chosen_threads = options.threads or target.threads
+    for name, chosen, found in (("protocol", options.protocol, protocols), ("threads", chosen_threads, threads)):
         if chosen is None and len(found) > 1:
             raise InputError(
                 f"the recipes of these runs ask for different values of bench.{name}", hint=f"give one: --{name}"
             )
-    counts = options.threads or next(iter(threads), (1, 0))
+    counts = chosen_threads or next(iter(threads), (1, 0))
     if any(count < 0 for count in counts):
         raise InputError("a number of threads is 1 or more, or 0 for all cores")
     return get_protocol(options.protocol or next(iter(protocols), "standard")), list(counts)
@@ -92,22 +123,29 @@ class _Session:
         memory: dict[str, dict[str, Any]],
         predictions: dict[str, Predictions],
         failed: dict[str, str],
+        extras: dict[str, dict[str, dict[str, Any]]],
     ) -> None:
         self._target = target
         self._protocol = protocol
         self._sessions = sessions
         self._memory = memory
         self._predictions = predictions
+        self._extras = extras
         self._failed = {**failed, **{key: reason for s in sessions for key, reason in s.failed.items()}}
         self._id = uuid.uuid4().hex
         self._created = datetime.now(timezone.utc).isoformat(timespec="seconds")
 
-    def write(self, candidate: Candidate, images: ImageSet | None) -> BenchResult:
-        """Write the document of ``candidate`` and its predictions; what was there before is replaced."""
+    def write(self, candidate: Candidate, images: ImageSet | None, here: Predictions | None) -> BenchResult:
+        """Write the document of ``candidate`` and its predictions; what was there before is replaced.
+
+        ``here``: what this machine answers for the same file and images, where the target is another.
+        """
         path = candidate.document_path(self._target)
         document = self._document(candidate)
         if candidate.id in self._predictions and images is not None:
             document["accuracy"] = self._accuracy(candidate, images, path)
+            if here is not None:
+                document["accuracy"]["agreement_with_host"] = agreement(self._predictions[candidate.id], here, images)
         write_json(path, document)
         return BenchResult.read(path)
 
@@ -136,6 +174,7 @@ class _Session:
             "latency": [s.entries[candidate.id] for s in self._sessions if candidate.id in s.entries],
             "memory": self._memory.get(candidate.id),
             "accuracy": None,
+            **{name: found.get(candidate.id) for name, found in self._extras.items()},
             "control": [session.control for session in self._sessions if session.control is not None],
             "environment": {"before": _plain(before), "after": _plain(after)},
             "warnings": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -15,11 +16,19 @@ MIN_PARALLELISM = 1.1
 """Cores kept busy, below which more than one thread had no effect."""
 
 
-def machine_reasons(before: dict[str, Any], after: dict[str, Any], frequencies_khz: list[int | None]) -> list[str]:
-    """Reasons that hold for every model measured between ``before`` and ``after`` (documents of the probe)."""
+def machine_reasons(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    frequencies_khz: list[int | None],
+    during: Sequence[dict[str, Any]] = (),
+) -> list[str]:
+    """Reasons that hold for every model measured between ``before`` and ``after`` (documents of the probe).
+
+    ``during``: what the firmware said after each round; a flag may have come and gone.
+    """
     return [
         *_busy_reasons(before, after),
-        *_throttle_reasons(before.get("throttled"), after.get("throttled")),
+        *_throttle_reasons(before.get("throttled"), after.get("throttled"), during),
         *_frequency_reasons([f for f in frequencies_khz if f]),
     ]
 
@@ -46,11 +55,14 @@ def _busy_reasons(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return reasons
 
 
-def _throttle_reasons(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[str]:
+def _throttle_reasons(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, during: Sequence[dict[str, Any]]
+) -> list[str]:
     if before is None or after is None:
         return []
     new = [flag for flag in after["since_boot"] if flag not in before["since_boot"]]
-    flags = dict.fromkeys([*before["now"], *after["now"], *new])
+    between = [flag for state in during if state.get("throttled") for flag in state["throttled"]["now"]]
+    flags = dict.fromkeys([*before["now"], *between, *after["now"], *new])
     return [f"the firmware reported: {', '.join(flags)}"] if flags else []
 
 

@@ -24,12 +24,21 @@ def bench(
         list[Path],
         typer.Argument(help="Run folders, or .tflite/.onnx files (also foreign ones).", metavar="RUN_OR_MODEL"),
     ],
-    target: Annotated[str, typer.Option("--target", help="Machine to measure on.")] = "local",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            help="Machine to measure on; several at once: repeat it.",
+            metavar="NAME",
+            show_default="local",
+        ),
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             "--protocol",
-            help="quick (2 s a file), standard (10 s) or full (60 s). Default: the recipe's, else standard.",
+            help="quick (2 s a file), standard (10 s), full (60 s), or check (3 runs: does it run at all). "
+            "Default: the recipe's, else standard.",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +64,15 @@ def bench(
         int | None,
         typer.Option("--images", min=0, help="Score on at most N test images; 0: no accuracy.", show_default=False),
     ] = None,
+    sustained: Annotated[
+        str | None,
+        typer.Option(
+            "--sustained",
+            help="Also run every file so long without a pause (10m), and show its latency over time.",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
@@ -79,26 +97,33 @@ def bench(
     Example: edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
     """
     from edgekit.bench.candidates import ForeignOptions
+    from edgekit.bench.load import parse_duration
     from edgekit.bench.session import BenchOptions
-    from edgekit.bench.session import bench as measure
+    from edgekit.bench.several import bench_several
     from edgekit.results import bench_document
 
     output = Output(json_mode=json_mode, quiet=quiet)
     options = BenchOptions(
-        target=target,
         protocol=protocol,
         threads=None if threads is None else parse_threads(threads),
         data=data,
         images=images,
         runtime=runtime,
+        sustained_s=None if sustained is None else parse_duration(sustained),
         foreign=ForeignOptions(labels, scaling, resize, out),
     )
-    results = measure(paths, options, output)
+    results, errors = bench_several(paths, target or ["local"], options, output)
     document = bench_document(results)
+    if errors:
+        document["errors"] = {name: error.problem for name, error in errors.items()}
     output.result(document, "" if json_mode else describe(results, document))
+    for error in errors.values():
+        output.warn(str(error))
     for result in results:
         if not result.ok:
             output.warn(f"{result.id} failed: {'; '.join(result.document['problems'])}")
+    if errors:
+        return next(iter(errors.values())).exit_code
     return 0 if all(result.ok for result in results) else 1
 
 
@@ -111,10 +136,25 @@ def parse_threads(text: str) -> tuple[int, ...]:
 
 
 def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
-    """The tables for people, at most 80 columns."""
+    """The tables for people, at most 80 columns: of each target, and one with a column each where there are several."""
+    names = short_names(results)
+    targets = list(dict.fromkeys(result.document["target"] for result in results))
+    if len(targets) == 1:
+        return _describe_target(results, document, names)
+    from edgekit.cli.bench_targets import describe_targets
+    from edgekit.results import bench_document
+
+    parts = []
+    for target in targets:
+        own = [result for result in results if result.document["target"] == target]
+        parts.append(f"== {target}\n\n{_describe_target(own, bench_document(own), names)}")
+    return "\n\n".join([*parts, "== all targets", describe_targets(document, names, targets)])
+
+
+def _describe_target(results: Sequence[BenchResult], document: dict[str, Any], names: dict[str, str]) -> str:
+    from edgekit.cli.bench_load import agreement_text, conditions_text, energy_text, sustained_text
     from edgekit.results import worth_text
 
-    names = short_names(results)
     counts = sorted({row["threads"] for row in document["results"] if row["threads"] is not None})
     parts = [_files_table(results, names), *(_latency_table(n, document, names) for n in counts)]
     reasons = sorted({reason for row in document["results"] for reason in row["unstable"]})
@@ -124,6 +164,8 @@ def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
     if doubtful:
         wrap = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
         parts.append("\n".join(["not worth it here:", *(wrap.fill(text) for text in doubtful)]))
+    more = (sustained_text(results, names), energy_text(results, names), agreement_text(results, names))
+    parts += [text for text in (*more, conditions_text(results)) if text]
     parts.append("results: " + "\n         ".join(sorted({str(result.path.parent) for result in results})))
     return "\n\n".join(parts)
 
@@ -169,7 +211,7 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
     rows = []
     for row in measured:
         comparison = against.get(row["id"])
-        ratio = "1" if comparison is None else _ratio(comparison)
+        ratio = _ratio(comparison) if comparison is not None else "-" if _uncompared(row) else "1"
         times = [_milliseconds(row[f"latency_ms_p{p}"]) for p in (50, 90, 99)]
         rows.append([names[row["id"]], *times, ratio])
     headers = ["file", "p50 ms", "p90 ms", "p99 ms", "x fastest [95%]"]
@@ -183,7 +225,12 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
         low, high = control["floor"]
         name = names[control["model"]]
         note = f"\nA/A control {name}: [{low:.3f}, {high:.3f}] is no difference (=)"
-    return f"{threads} thread{'s' * (threads > 1)}\n{text}{note}"
+    emulated = ", emulated" * any(row["emulated"] for row in measured)
+    return f"{threads} thread{'s' * (threads > 1)}{emulated}\n{text}{note}"
+
+
+def _uncompared(row: dict[str, Any]) -> bool:
+    return row["latency_ms_p50"] is None or bool(row["emulated"])
 
 
 def _ratio(comparison: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ SetOption = Annotated[
     typer.Option("--set", help="Any recipe setting, e.g. train.batch_size=16. Repeatable.", metavar="KEY=VALUE"),
 ]
 
+TargetOption = Annotated[str, typer.Option("--target", help="Machine to do it on.", metavar="NAME")]
 RuntimeOption = Annotated[
     str | None, typer.Option("--runtime", help="litert, tflite-runtime or onnxruntime.", show_default=False)
 ]

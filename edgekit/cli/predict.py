@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, LabelsOption, QuietOption, ResizeOption, RuntimeOption, ScalingOption
+from edgekit.cli.options import (
+    JsonOption,
+    LabelsOption,
+    QuietOption,
+    ResizeOption,
+    RuntimeOption,
+    ScalingOption,
+    TargetOption,
+)
 from edgekit.cli.output import Output, table
 
 
@@ -15,6 +23,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a foreign one).", metavar="MODEL")],
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
+    target: TargetOption = "local",
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
@@ -22,7 +31,7 @@ def predict(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say what images show, with an exported file and the device's own decoder, on this machine.
+    """Say what images show, with an exported file and the device's own decoder, on this machine or a target.
 
     Example: edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
     """
@@ -32,11 +41,12 @@ def predict(
 
     output = Output(json_mode=json_mode, quiet=quiet)
     predictions = classify(
-        model, images, foreign=ForeignOptions(labels, scaling, resize), runtime=runtime, progress=output
+        model, images, foreign=ForeignOptions(labels, scaling, resize), runtime=runtime, target=target, progress=output
     )
     document = {
         "schema_version": SCHEMA_VERSION,
         "model": str(model),
+        "target": target,
         "predictions": [
             {
                 "image": str(prediction.image),

@@ -12,6 +12,7 @@ from edgekit.cli import (
     compare,
     corrupt,
     data,
+    deploy,
     doctor,
     evaluate,
     export,
@@ -20,7 +21,9 @@ from edgekit.cli import (
     predict,
     quickstart,
     report,
+    target,
     train,
+    verify,
 )
 
 VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
@@ -35,6 +38,9 @@ VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
     ("report", report.report),
     ("predict", predict.predict),
     ("corrupt", corrupt.corrupt),
+    ("target", target.app),
+    ("verify", verify.verify),
+    ("deploy", deploy.deploy),
     ("doctor", doctor.doctor),
     ("list", listing.list_tables),
 )

@@ -22,16 +22,18 @@ from edgekit.compare.commands import StepFailed, end_commands, run_command
 from edgekit.compare.executors import Executor, open_executor
 from edgekit.compare.study import Cell, Study, study_lock
 from edgekit.compare.tracking import check_mlflow, log_study
-from edgekit.errors import EdgekitError, TargetError
+from edgekit.errors import EdgekitError
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe
+from edgekit.targets.local import LOCAL
+from edgekit.targets.opening import get_target
 
 
 def run_study(
     recipe: Recipe,
     out: Path,
     *,
-    targets: Sequence[str] = ("local",),
+    targets: Sequence[str] = (LOCAL,),
     jobs: int = 1,
     retries: int = 1,
     executor: str = "local",
@@ -44,11 +46,11 @@ def run_study(
     ``jobs`` cells are trained at once, by threads of this machine or by Ray. A cell that fails is tried ``retries``
     times more, then noted; it does not stop the others, and the next call tries it again. ``mlflow`` is the address of
     an MLflow that gets every cell at the end. Raises
-    :class:`EdgekitError` where no cell succeeded, :class:`InputError` where another process works on this study.
+    :class:`EdgekitError` where no cell succeeded, :class:`InputError` where another process works on this study,
+    :class:`TargetError` before anything is trained where a target is not known.
     """
     for target in targets:
-        if target != "local":
-            raise TargetError(f"there is no target called {target!r}", hint="this machine is called local")
+        get_target(target)
     if mlflow is not None:
         check_mlflow(mlflow)
     study = Study.open(out, recipe)
@@ -70,8 +72,8 @@ def run_study(
             settings = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
             run_command(["bench", *runs, *where, *settings], quiet=quiet)
         _show_corrupted(study, exported, quiet, progress)
-        run_command(["report", str(study.path)], quiet=True)
         if mlflow is not None:
+            run_command(["report", str(study.path)], quiet=True)
             log_study(study.path, mlflow, progress=progress)
     return read_json(study.file)
 

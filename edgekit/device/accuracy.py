@@ -32,13 +32,13 @@ def accuracy(job: Job, emit: Emit) -> None:
     With ``corruptions`` (pairs of name and severity; ``["clean", 0]`` is none) every image is shown under each of
     them, as ``corruption_seed`` draws it; ``condition`` is then the number of the pair. A ``predictions`` line holds
     float32 (count, classes), little-endian, base64. A model whose output is not finite gives a ``failed`` line and no
-    more predictions.
+    more predictions. ``skip``: so many of the files were answered before an interruption.
     """
     root, files = str(job.raw.get("root", "")), [str(name) for name in job.raw.get("files", [])]
     conditions = _conditions(job)
     classifiers = _open_all(job, emit)
     with ThreadPoolExecutor(all_cores()) as pool:  # runtimes let go of Python's lock while they compute
-        for start in range(0, len(files), CHUNK):
+        for start in range(int(job.raw.get("skip", 0)), len(files), CHUNK):
             names = files[start : start + CHUNK]
             pixels = {
                 geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
@@ -95,10 +95,10 @@ def _shown(pixels: Shown, conditions: list[Condition], seed: int) -> Iterator[tu
 def predict(job: Job, emit: Emit) -> None:
     """The verb: one ``prediction`` line per model and image of ``files``, every class with its probability."""
     classifiers = _open_all(job, emit)
-    for path in (str(Path(job.raw.get("root", "")) / name) for name in job.raw.get("files", [])):
+    for number, path in enumerate(str(Path(job.raw.get("root", "")) / name) for name in job.raw.get("files", [])):
         for key, classifier in classifiers.items():
             probabilities = classifier.classify(load_pixels(path, classifier.geometry))
-            emit("prediction", key=key, file=path, probabilities=[float(p) for p in probabilities])
+            emit("prediction", key=key, number=number, file=path, probabilities=[float(p) for p in probabilities])
 
 
 def _open_all(job: Job, emit: Emit) -> dict[str, Classifier]:

@@ -36,3 +36,21 @@ class OutputError(DeviceError):
     """The model ran and gave something that is no result (NaN or infinity)."""
 
     kind = "output"
+
+
+class StorageError(DeviceError):
+    """The device's disk is full or refuses to be written."""
+
+    kind = "disk"
+
+
+class BusyError(DeviceError):
+    """Somebody else measures on this device now."""
+
+    kind = "busy"
+
+
+class CameraError(DeviceError):
+    """No camera gives pictures."""
+
+    kind = "camera"

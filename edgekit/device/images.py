@@ -81,6 +81,11 @@ def load_image(source: Source, size: int, resize: str = "stretch") -> "np.ndarra
     return np.array(_square(image, size, resize).convert("RGB"))
 
 
+def square_rgb(pixels: Any, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Pixels uint8 (H, W, 3) of a camera made square as :func:`load_image` makes files square."""
+    return np.array(_square(Image.fromarray(pixels), size, resize))
+
+
 def read_header(source: Source) -> ImageHeader:
     """Size, mode and format without decoding the pixels; raises as :func:`decode_rgb`."""
     content = _content(source)

@@ -62,7 +62,7 @@ def cpu_name() -> str | None:
         if key.strip() in {"model name", "Model", "Hardware"} and value.strip():
             return value.strip()
     if sys.platform == "darwin":
-        return _output("sysctl", "-n", "machdep.cpu.brand_string")
+        return output("sysctl", "-n", "machdep.cpu.brand_string")
     return _lscpu_name() or platform.processor() or None
 
 
@@ -88,7 +88,7 @@ THROTTLE_FLAGS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: 
 
 def throttled() -> dict[str, Any] | None:
     """Raspberry Pi firmware's flags: ``now`` and ``since_boot``; None where there is no vcgencmd."""
-    answer = _output("vcgencmd", "get_throttled")
+    answer = output("vcgencmd", "get_throttled")
     return parse_throttled(answer) if answer else None
 
 
@@ -160,7 +160,7 @@ def _versions() -> dict[str, str]:
 
 def _lscpu_name() -> str | None:
     """ARM kernels give no model name; lscpu has the table of part numbers."""
-    for line in (_output("lscpu") or "").splitlines():
+    for line in (output("lscpu") or "").splitlines():
         key, _, value = line.partition(":")
         if key == "Model name" and value.strip() not in {"", "-"}:
             return value.strip()
@@ -182,7 +182,8 @@ def _meminfo(key: str) -> int | None:
     return None
 
 
-def _output(*command: str) -> str | None:
+def output(*command: str) -> str | None:
+    """What a system command prints; None where it is missing or fails."""
     program = shutil.which(command[0])
     if program is None:
         return None

@@ -97,7 +97,8 @@ def latency(job: Job, emit: Emit) -> None:
     """The verb: measure every model of the job, and ``control`` a second time under its own name.
 
     Lines: ``environment`` before and after, ``model`` (load, first, warm-up), ``images`` (decode and read-out),
-    ``block`` per model and round, ``failed`` for a model whose output is not finite.
+    ``block`` per model and round, ``state`` per round, ``failed`` for a model whose output is not finite. ``skip``:
+    so many blocks were measured before an interruption; the order is that of the seed, so the rest follows on.
     """
     protocol = Protocol.read(job.raw.get("protocol", {}))
     order = random.Random(int(job.raw.get("seed", 0)))
@@ -106,7 +107,7 @@ def latency(job: Job, emit: Emit) -> None:
     emit("environment", when="before", others_cores=waiting.cores(), **probe.environment())
     subjects = []
     for entry in job.models:
-        subject = _prepare(entry, entry.key, job.threads, protocol, emit)
+        subject = _prepare(entry, entry.key, job.threads, protocol, emit, decode=not job.raw.get("skip"))
         if subject is not None:
             subjects.append(subject)
     control = job.raw.get("control")
@@ -114,11 +115,15 @@ def latency(job: Job, emit: Emit) -> None:
         again = _prepare(job.model(control), f"{control}#again", job.threads, protocol, emit, decode=False)
         subjects += [again] if again is not None else []
     watch = probe.OthersWatch()
+    skip = int(job.raw.get("skip", 0))
     for number in range(protocol.rounds):
         order.shuffle(subjects)
-        for subject in subjects:
+        for place, subject in enumerate(subjects):
+            if number * len(subjects) + place < skip:
+                continue
             time.sleep(protocol.cooldown_ns / 1e9)
             emit("block", round=number, key=subject.key, **_without_gc(subject.block, protocol, job.threads))
+        emit("state", round=number, temperature_c=probe.temperature_c(), throttled=probe.throttled())
     emit("environment", when="after", others_cores=watch.cores(), **probe.state())
 
 
@@ -139,7 +144,7 @@ def _prepare(
     start = time.perf_counter_ns()
     model = entry.open(threads)
     load_ns = time.perf_counter_ns() - start
-    model.set_input(model.input.prepare(_some_pixels(model, entry), entry.scaling))
+    prepare_input(model, entry)
     first_ns = run_block(model.invoke, 1, 0)[0]
     try:
         model.scores()
@@ -159,6 +164,11 @@ def _prepare(
     if decode and entry.images:
         emit("images", key=key, **_image_times(entry, model))
     return Subject(key, model, statistics.median(warmup))
+
+
+def prepare_input(model: Model, entry: JobModel) -> None:
+    """Set the input once: a real image where there is one, otherwise seeded noise."""
+    model.set_input(model.input.prepare(_some_pixels(model, entry), entry.scaling))
 
 
 def _some_pixels(model: Model, entry: JobModel) -> np.ndarray:

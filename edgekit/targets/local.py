@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from edgekit.errors import EdgekitError, InputError, TargetError
+from edgekit.targets.base import Event, Job, ended, failure, opening_path
 
-Event = dict[str, Any]
+LOCAL = "local"
+
+INSTALL = "pip install 'edgekit[bench]'"
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 """Folder that holds the package: the device program starts there, so that no file of the user shadows a module."""
@@ -25,14 +26,12 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 class LocalTarget:
     """Runs jobs of the device program here."""
 
-    name: str = "local"
+    name: str = LOCAL
+    threads: tuple[int, ...] | None = None
+    runtime: str | None = None
 
-    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]:
-        """Start ``verb`` with ``job`` in a fresh process and give its lines as they come.
-
-        Paths in the job are absolute. The process ends with the iterator. Raises :class:`InputError` for a file that
-        is no model or image, :class:`TargetError` where no runtime is installed, :class:`EdgekitError` otherwise.
-        """
+    def run(self, verb: str, job: Job) -> Iterator[Event]:
+        """See :class:`edgekit.targets.base.Target`. Paths in the job are absolute."""
         with tempfile.TemporaryFile() as stderr:
             command = [sys.executable, "-m", "edgekit.device", verb]
             process = subprocess.Popen(
@@ -43,8 +42,14 @@ class LocalTarget:
             finally:
                 _stop(process)
 
+    def abort(self) -> None:
+        """Its job ends with the thread that follows it."""
 
-def _events(process: subprocess.Popen[bytes], job: dict[str, Any], stderr: IO[bytes]) -> Iterator[Event]:
+    def close(self) -> None:
+        """Nothing outlives :meth:`run` here."""
+
+
+def _events(process: subprocess.Popen[bytes], job: Job, stderr: IO[bytes]) -> Iterator[Event]:
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # it ended before it read the job; its exit code and stderr say why
         process.stdin.write(json.dumps(job).encode())
@@ -53,47 +58,18 @@ def _events(process: subprocess.Popen[bytes], job: dict[str, Any], stderr: IO[by
     for line in process.stdout:
         event: Event = json.loads(line)
         if event["event"] == "opening":
-            opening = _path_of(job, event["key"])
+            opening = opening_path(job, event["key"])
         elif event["event"] == "error":
-            raise failure(event)
+            raise failure(event, install=INSTALL)
         elif event["event"] == "done":
             process.wait()
             return
         else:
             opening = None
             yield event
-    raise _died(process.wait(), opening, stderr)
-
-
-def failure(event: Event) -> EdgekitError:
-    """The error that an ``error`` line of the device program means."""
-    kind, reason, where = event["kind"], event["reason"], event.get("where")
-    if kind in {"model", "image"}:
-        return InputError(reason, where=where)
-    if kind == "runtime":
-        return TargetError(reason, where=where, hint="pip install 'edgekit[bench]'")
-    if kind == "memory":
-        return EdgekitError(reason, where=where, hint="bench fewer files at once")
-    return EdgekitError(reason, where=where)
-
-
-def _died(code: int, opening: str | None, stderr: IO[bytes]) -> EdgekitError:
-    """The program ended without saying why: a runtime crashed, or the system killed it."""
+    code = process.wait()
     stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").strip().splitlines()
-    last = f"; its last words: {lines[-1]}" if lines else ""
-    if code == -signal.SIGKILL:
-        return EdgekitError(
-            "the measuring program was killed, probably for want of memory", hint="bench fewer files at once"
-        )
-    if code < 0 and opening is not None:
-        return InputError("the runtime crashed while opening this file: it is damaged or no model", where=opening)
-    return EdgekitError(f"the measuring program ended with code {code}{last}", where=opening)
-
-
-def _path_of(job: dict[str, Any], key: str) -> str:
-    paths = {str(model.get("key", model["path"])): str(model["path"]) for model in job.get("models", [])}
-    return paths.get(key.removesuffix("#again"), key)
+    raise ended(code, opening, stderr.read().decode(errors="replace"))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -109,12 +85,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-
-
-def get_target(name: str) -> LocalTarget:
-    """The target called ``name``; :class:`TargetError` where there is none."""
-    if name != "local":
-        raise TargetError(
-            f"no target is called {name!r}: only 'local', this machine, is known so far", hint="leave --target out"
-        )
-    return LocalTarget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,18 @@ def load_network(run: RunFolder) -> Any:
 
 
 def evaluate_network(
-    document: dict[str, Any], run: RunFolder, network: Any, dataset: Dataset, pixels: Any, progress: Progress
+    document: dict[str, Any],
+    run: RunFolder,
+    network: Any,
+    dataset: Dataset,
+    pixels: Any,
+    progress: Progress,
+    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``document`` with metrics of validation and test split; predictions and figures are written beside it."""
+    """``document`` with metrics of validation and test split; predictions and figures are written beside it.
+
+    ``known`` probabilities (N, classes) of a split are not computed again.
+    """
     from edgekit.train.batches import predict
     from edgekit.train.gradcam import explain_run
 
@@ -65,7 +75,10 @@ def evaluate_network(
     metrics: dict[str, Any] = {}
     for split in ("val", "test"):
         rows = dataset.indices(split)
-        probabilities = predict(network, pixels, rows, progress=progress, description=f"evaluate {split}")
+        if known is not None and split in known:
+            probabilities = known[split]
+        else:
+            probabilities = predict(network, pixels, rows, progress=progress, description=f"evaluate {split}")
         labels = dataset.labels[rows]
         try:
             metrics[split] = classification_metrics(labels, probabilities, dataset.classes)

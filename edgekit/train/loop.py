@@ -44,6 +44,8 @@ class StageJob:
     n_images: int
     validate: Callable[[], tuple[NDArray[np.int32], NDArray[np.float32]]]
     checkpoint: StageCheckpoint
+    answers: dict[str, NDArray[np.float32]]
+    """Gets ``val``: the probabilities of the best epoch, which nobody needs to compute again."""
     on_history: Callable[[str, list[dict[str, Any]]], None]
     first_epoch: int = 0
     groups: LayerGroups | None = None
@@ -74,7 +76,7 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
         if state.epochs_run and _time_is_up(job, state):
             progress.info(f"{job.name}: the {job.train.max_seconds:g} s of train.max_seconds are used up")
             break
-        row = _epoch(job, epoch, progress)
+        row, probabilities = _epoch(job, epoch, progress)
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise EdgekitError(
                 f"training diverged: the loss became NaN or infinite in epoch {epoch + 1} of {job.name}",
@@ -87,6 +89,7 @@ def run_stage(job: StageJob, progress: Progress) -> StageState:
             reducing.on_epoch_end(epoch, dict(row))
         if stopping.best_epoch == epoch:
             best = read_variables(live)
+            job.answers["val"] = probabilities
         state.history.append(row)
         state.epochs_run = epoch + 1
         state.best_epoch = int(stopping.best_epoch)
@@ -166,7 +169,8 @@ def _policies(job: StageJob, state: StageState) -> tuple[Any, Any]:
     return stopping, reducing
 
 
-def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
+def _epoch(job: StageJob, epoch: int, progress: Progress) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """The epoch's row of the history, and the probabilities (N, classes) of the validation images after it."""
     batches = job.batches(job.first_epoch + epoch)
     learning_rate = float(keras.ops.convert_to_numpy(job.model.optimizer.learning_rate))
     started = time.perf_counter()
@@ -183,7 +187,7 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     labels, probabilities = job.validate()
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return {
+    row = {
         "stage": job.name,
         "epoch": epoch + 1,
         "loss": float(fitted.history["loss"][0]),
@@ -194,6 +198,7 @@ def _epoch(job: StageJob, epoch: int, progress: Progress) -> dict[str, Any]:
         "seconds": seconds,
         "images_per_second": job.n_images / seconds,
     }
+    return row, probabilities
 
 
 class _Show(keras.callbacks.Callback):  # type: ignore[misc]

@@ -49,7 +49,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     write_json(run.run_json, document)  # first: what follows makes a run folder only together with it
     write_dataset_csv(run.dataset, dataset.rows())
     write_text(run.labels, "\n".join(dataset.classes) + "\n")
-    stages = _run_stages(recipe, run, network, dataset, pixels, backend, progress)
+    stages, known = _run_stages(recipe, run, network, dataset, pixels, backend, progress)
     train_seconds = sum(stage["seconds"] + stage.get("feature_seconds", 0.0) for stage in stages)
     _save_network(recipe, run, network, len(dataset.classes))
     document["stages"] = stages
@@ -57,7 +57,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     document["timing"] = {"data_seconds": data_seconds, "train_seconds": train_seconds}
     from edgekit.train.evaluate import evaluate_network
 
-    document = evaluate_network(document, run, network, dataset, pixels, progress)
+    document = evaluate_network(document, run, network, dataset, pixels, progress, known)
     document["timing"]["total_seconds"] = time.perf_counter() - started
     document["status"] = "done"
     document["files"] = {
@@ -197,13 +197,13 @@ def _describe(
 
 def _run_stages(
     recipe: Recipe, run: RunFolder, network: Any, dataset: Dataset, pixels: Any, backend: Backend, progress: Progress
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from edgekit.train.history import HistoryLog
     from edgekit.train.stages import STRATEGY_STAGES, Material
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
         material = Material(recipe, network, dataset, pixels, backend, run.checkpoint, history.update)
-        return [stage(material, progress) for stage in STRATEGY_STAGES[recipe.train.strategy]]
+        return [stage(material, progress) for stage in STRATEGY_STAGES[recipe.train.strategy]], material.answers
 
 
 def _save_network(recipe: Recipe, run: RunFolder, network: Any, n_classes: int) -> None:

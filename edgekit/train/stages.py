@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Material:
     backend: Backend
     checkpoints: Path
     on_history: Callable[[str, list[dict[str, Any]]], None]
+    answers: dict[str, Values] = field(default_factory=dict)
+    """``val``: what the network answers with its best weights, where the last stage has just computed it."""
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
@@ -175,6 +177,7 @@ def _run(
     groups: LayerGroups | None = None,
     spent_seconds: float = 0.0,
 ) -> dict[str, Any]:
+    material.answers.clear()
     train, dataset = material.recipe.train, material.dataset
     labels = dataset.labels[material.train_rows]
     augmented = stored is None and train.augment.active
@@ -215,6 +218,7 @@ def _run(
         n_images=len(rows),
         validate=lambda: (val_labels, predict_val()),
         checkpoint=_checkpoint(material, name),
+        answers=material.answers,
         on_history=material.on_history,
         first_epoch=first_epoch,
         groups=groups,

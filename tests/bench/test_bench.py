@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from modelfiles import LABELS, colour_pixels
 from PIL import Image
+from runfolders import make_run
 
-from edgekit.artifacts import DatasetRow, RunFolder, gzip_size, sha256_file, write_dataset_csv, write_json
+from edgekit.artifacts import RunFolder, gzip_size, write_json
 from edgekit.bench.candidates import ForeignOptions
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.bench.session import BenchOptions, bench
@@ -40,33 +41,6 @@ def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
     """A finished run as training and export leave it, its test images in ``colours``."""
     return make_run(tmp_path / "run", {"onnx-fp32": onnx_models / "uint8.onnx",
                                        "tflite-int8": tflite_models / "quantized.tflite"}, colours)  # fmt: skip
-
-
-def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "mobilenetv2-s0") -> RunFolder:
-    run = RunFolder(folder)
-    files = sorted(path.relative_to(images).as_posix() for path in images.glob("*/*.png"))
-    splits = ["train" if file.endswith("/0.png") else "test" for file in files]
-    rows = [DatasetRow(f, f.split("/")[0], s, sha256_file(images / f)) for f, s in zip(files, splits)]
-    write_dataset_csv(run.dataset, rows)
-    test = [row for row in rows if row.split == "test"]
-    truth = np.array([LABELS.index(row.label) for row in test])
-    keras = np.eye(3, dtype=np.float32)[truth]
-    keras[0] = np.roll(keras[0], 1)  # the Keras model is wrong on one image
-    np.savez(run.predictions, labels=truth, probabilities=keras, files=np.array([row.path for row in test]))
-    dataset = {"name": "colours", "root": str(images), "classes": list(LABELS)}
-    recipe = {"bench": {"protocol": "tiny", "threads": [1], "images": None}}
-    write_json(run.run_json, {"status": "done", "run_id": name, "backbone": "mobilenetv2", "alpha": 1.0,
-                              "strategy": "fine-tuning", "seed": 0, "dataset": dataset, "recipe": recipe})  # fmt: skip
-    for key, source in models.items():
-        export = run.export(key)
-        export.path.mkdir(parents=True)
-        file = export.path / f"model{source.suffix}"
-        shutil.copy(source, file)
-        form, scheme = key.split("-")
-        write_json(export.export_json, {"status": "ok", "format": form, "scheme": scheme, "file": file.name,
-                                        "sha256": sha256_file(file), "gzip_bytes": gzip_size(file),
-                                        "labels": list(LABELS), "resize": "stretch"})  # fmt: skip
-    return run
 
 
 def command(*arguments: object) -> int:
@@ -226,7 +200,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("2 labels do not fit 3 outputs", [model], foreign=ForeignOptions(labels=labels, scaling="unit"))
     labels.write_text("blue\ngreen\nyellow\n")
     refused("'red'", [model], data=colours, foreign=ForeignOptions(labels=labels, scaling="unit"))
-    with pytest.raises(TargetError, match="only 'local'"):
+    with pytest.raises(TargetError, match="known are: local"):
         bench([run.path], BenchOptions(target="pi4"))
 
 

@@ -42,3 +42,13 @@ def test_threads_without_effect():
     assert thread_reasons(1, 0.98) == []
     assert thread_reasons(4, 3.1) == []
     assert thread_reasons(4, 1.02) == ["4 threads had no effect (fewer than 1.1 cores busy)"]
+
+
+def test_a_flag_that_came_and_went_is_seen():
+    none = {"now": [], "since_boot": []}
+    state = {**QUIET, "throttled": none}
+    hot = {"throttled": {"now": ["soft temperature limit"], "since_boot": []}}
+    assert machine_reasons(state, state, [], [{"throttled": none}, hot]) == [
+        "the firmware reported: soft temperature limit"
+    ]
+    assert machine_reasons(QUIET, QUIET, [], [{"throttled": None}]) == []

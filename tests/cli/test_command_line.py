@@ -75,6 +75,16 @@ def test_every_verb_has_help_with_an_example_and_the_common_options(name: str) -
     assert max(map(len, answer.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("name", ["add", "list", "setup", "doctor", "remove"])
+def test_the_actions_of_target_have_the_same(name: str) -> None:
+    answer = edgekit("target", name, "--help")
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(rf"Examples?:\s+edgekit target {name}", answer.stdout)
+    for option in ("--json", "--quiet", "--help"):
+        assert option in answer.stdout
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("name", VERB_NAMES)
 def test_every_verb_is_in_the_readme(name: str) -> None:
     assert f"edgekit {name}" in README.read_text(encoding="utf-8")
@@ -105,6 +115,12 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
         (["data", "audit", "no/such/folder"], "no/such/folder"),
         (["data", "fetch", "no-such-dataset"], "no-such-dataset"),
         (["list", "colours"], "colours"),
+        (["verify", "no/such/run"], "no/such/run"),
+        (["deploy", "no/such/run", "--target", "pi4"], "no/such/run"),
+        (["target", "add", "Pi 4", "host"], "cannot be a target's name"),
+        (["target", "add", "pi4", "-oProxyCommand=x"], "No such option"),
+        (["target", "add", "pi4", "a;b"], "no host name"),
+        (["target", "doctor", "local"], "edgekit doctor"),
         (["list", "backbones", "--layers", "alexnet"], "alexnet"),
     ],
 )
@@ -118,6 +134,15 @@ def test_wrong_use_is_one_clear_error_with_code_2(
     assert "Traceback" not in answer.stderr
     assert answer.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [["target", "setup", "pi9"], ["bench", ".", "--target", "pi9"]])
+def test_an_unknown_target_is_code_4(verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    answer = edgekit(*verb)
+    assert answer.returncode == 4
+    assert "edgekit target add pi9 USER@HOST" in answer.stderr
 
 
 def test_errors_are_json_too(tmp_path: Path) -> None:

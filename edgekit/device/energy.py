@@ -1,0 +1,149 @@
+"""Energy of one inference, where the machine measures its own power; nothing is estimated where it does not."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import probe
+from .jobs import Emit, Job
+from .timing import prepare_input, run_block
+
+RAPL = Path("/sys/class/powercap")
+PMIC_PERIOD_S = 0.2
+IDLE_S = 2.0
+
+
+def energy(job: Job, emit: Emit) -> None:
+    """The verb: one ``energy`` line a model: joules of ``seconds`` of runs, their number, and the idle power before.
+
+    ``source`` None: this machine does not measure its power. The figures are those of what the source covers: the
+    rails behind a Raspberry Pi 5's power chip, or the processor packages of an x86 machine.
+    """
+    meter = find_meter()
+    seconds = float(job.raw.get("seconds", 5))
+    for entry in job.models:
+        if meter is None:
+            emit("energy", key=entry.key, source=None)
+            continue
+        emit("opening", key=entry.key)
+        model = entry.open(job.threads)
+        prepare_input(model, entry)
+        run_block(model.invoke, 3, 100_000_000)
+        idle_j, idle_s, _ = measured(meter, lambda: time.sleep(IDLE_S))
+        joules, wall_s, runs = measured(meter, partial(_runs, model.invoke, seconds))
+        emit(
+            "energy",
+            key=entry.key,
+            source=meter.name,
+            threads=job.threads,
+            joules=joules,
+            wall_s=wall_s,
+            runs=runs,
+            idle_joules=idle_j,
+            idle_s=idle_s,
+        )
+
+
+def _runs(invoke: Any, seconds: float) -> int:
+    return len(run_block(invoke, 3, int(seconds * 1e9)))
+
+
+def measured(meter: Any, work: Any) -> tuple[float, float, Any]:
+    """Joules and seconds of ``work()``, and what it returned."""
+    meter.start()
+    start = time.monotonic()
+    result = work()
+    seconds = time.monotonic() - start
+    return meter.stop(seconds), seconds, result
+
+
+def find_meter() -> Any:
+    """The power meter of this machine, or None."""
+    if parse_pmic(probe.output("vcgencmd", "pmic_read_adc") or "") is not None:
+        return PmicMeter()
+    domains = readable_domains()
+    return RaplMeter(domains) if domains else None
+
+
+def source() -> str | None:
+    """What measures the power of this machine, by name; None: nothing that this program may read."""
+    meter = find_meter()
+    return None if meter is None else str(meter.name)
+
+
+class PmicMeter:
+    """Raspberry Pi 5: current and voltage of each rail behind the power chip, read several times a second."""
+
+    name = "vcgencmd pmic_read_adc"
+
+    def start(self) -> None:
+        self._watts: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float) -> float:
+        self._stop.set()
+        self._thread.join()
+        return seconds * sum(self._watts) / len(self._watts) if self._watts else 0.0
+
+    def _sample(self) -> None:
+        while not self._stop.is_set():
+            watts = parse_pmic(probe.output("vcgencmd", "pmic_read_adc") or "")
+            if watts is not None:
+                self._watts.append(watts)
+            self._stop.wait(PMIC_PERIOD_S)
+
+
+def parse_pmic(answer: str) -> float | None:
+    """Watts of all rails of which both current and voltage are given; None where there are none.
+
+    Lines such as ``VDD_CORE_A current(7)=1.17A`` and ``VDD_CORE_V volt(15)=0.72V``.
+    """
+    values: dict[str, dict[str, float]] = {"A": {}, "V": {}}
+    for rail, number, unit in re.findall(r"(\w+)_[AV] (?:current|volt)\(\d+\)=([\d.]+)([AV])", answer):
+        values[unit][rail] = float(number)
+    rails = values["A"].keys() & values["V"].keys()
+    return sum(values["A"][rail] * values["V"][rail] for rail in rails) if rails else None
+
+
+def readable_domains() -> list[Path]:
+    """RAPL's processor packages whose counter this user may read (since 2020 often root only)."""
+    domains = []
+    for path in sorted(RAPL.glob("intel-rapl:*")):
+        if path.name.count(":") == 1 and _counter(path) is not None:
+            domains.append(path)
+    return domains
+
+
+class RaplMeter:
+    """x86: the energy counters of the processor packages."""
+
+    name = "RAPL"
+
+    def __init__(self, domains: list[Path]) -> None:
+        self._domains = domains
+
+    def start(self) -> None:
+        self._before = [_counter(path) or 0 for path in self._domains]
+
+    def stop(self, _seconds: float) -> float:
+        total = 0
+        for path, before in zip(self._domains, self._before):
+            used = (_counter(path) or 0) - before
+            if used < 0:  # the counter began again from 0
+                used += int((path / "max_energy_range_uj").read_text(encoding="ascii"))
+            total += used
+        return total / 1e6
+
+
+def _counter(path: Path) -> int | None:
+    try:
+        return int((path / "energy_uj").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

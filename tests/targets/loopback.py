@@ -1,0 +1,103 @@
+"""A real OpenSSH server of this user on loopback, and targets that lead to it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from edgekit.progress import Progress
+from edgekit.targets.config import TargetConfig
+
+SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it listens, and the files of its one user."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def config_file(self, name: str = "ssh_config", **changes: str) -> Path:
+        """An ssh configuration for the alias ``loop``; ``changes`` replace or add options."""
+        options = {
+            "HostName": "127.0.0.1",
+            "Port": str(self.port),
+            "User": getpass.getuser(),
+            "IdentityFile": str(self.folder / "key"),
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "UserKnownHostsFile": str(self.known_hosts),
+            "GlobalKnownHostsFile": "none",
+            **changes,
+        }
+        path = self.folder / name
+        path.write_text("Host loop\n" + "".join(f"  {key} {value}\n" for key, value in options.items()))
+        return path
+
+    def target(self, folder: Path, **changes: object) -> TargetConfig:
+        config = TargetConfig(
+            "loop", "loop", python=sys.executable, folder=str(folder), ssh_config=str(self.config_file())
+        )
+        return replace(config, **changes)
+
+    def cut(self) -> int:
+        """End every connection the hard way, as a broken network does; how many there were."""
+        sessions = [pid for pid in _descendants(self.process.pid) if _name(pid) in ("sshd", "sshd-session")]
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        return len(sessions)
+
+
+class Notes(Progress):
+    """Keeps what a person would have read."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, log: Path) -> None:
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.skip(f"a server of this user does not start here: {log.read_text()[-300:]}")
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

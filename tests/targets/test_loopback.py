@@ -1,0 +1,172 @@
+"""The way to a target and back through a real SSH server of this machine, from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loopback import Server
+from modelfiles import colour_pixels
+from PIL import Image
+from runfolders import golden_answers, make_run
+
+from edgekit.artifacts import RunFolder
+from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
+from edgekit.cli.app import main
+from edgekit.targets.config import add_target
+from edgekit.targets.program import program, program_name
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(PROTOCOLS, "tiny", BenchProtocol("tiny", 2, 4, 4, 100_000, 2, 1_000_000))
+
+
+@pytest.fixture
+def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
+    files = {"onnx-fp32": onnx_models / "uint8.onnx", "tflite-int8": tflite_models / "quantized.tflite"}
+    return golden_answers(make_run(tmp_path / "run", files, colours))
+
+
+@pytest.fixture
+def there(project, server: Server, tmp_path) -> Path:
+    """The working folder of the target ``loop``: a name that a shell would make something of."""
+    folder = tmp_path / "it's a $(touch pwned); `folder`"
+    add_target(server.target(folder), project / "targets.toml")
+    return folder
+
+
+def edgekit(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
+def document(capsys, *arguments: object, expect: int = 0) -> dict:
+    capsys.readouterr()
+    code = edgekit(*arguments, "--json")
+    captured = capsys.readouterr()
+    assert code == expect, captured.err
+    return json.loads(captured.out)
+
+
+def test_the_whole_way(run, there, server, capsys, project):
+    done = document(capsys, "target", "setup", "loop")
+    assert done["source"] == "own"
+    assert set(done["runtimes"]) >= {"litert", "onnxruntime"}
+
+    found = document(capsys, "bench", run.path, "--target", "loop", "--threads", "1")
+    assert {(row["target"], row["key"] if "key" in row else row["scheme"]) for row in found["results"]} == {
+        ("loop", "fp32"), ("loop", "int8"),
+    }  # fmt: skip
+    for row in found["results"]:
+        assert row["accuracy"] == 1.0
+        assert len(row["latency_ns"]) >= 32
+        same = row["agreement_with_host"]
+        assert (same["n_images"], same["n_same"], same["differing"]) == (15, 15, [])
+        assert same["max_difference"] < 1e-6, "the same runtime on the same machine"
+    stored = json.loads(run.bench_json("loop", "onnx-fp32").read_text())
+    assert [len(block) >= 4 for block in stored["latency"][0]["rounds"]] == [True] * 8
+    assert len(stored["control"][0]["rounds_a"]) == 8
+    assert stored["model"].startswith(str(run.path)), "paths are those of this machine"
+
+    checked = document(capsys, "verify", run.path, "--target", "loop")
+    assert [(v["ok"], v["n_same"], v["n_inputs"]) for v in checked["results"]] == [(True, 9, 9)] * 2
+
+    pictures = []
+    for number, label in enumerate(("green", "red", "green")):
+        pictures.append(there.parent / f"photo '{number}'.png")
+        Image.fromarray(colour_pixels(label)).save(pictures[-1])
+    model = run.export("tflite-int8").model()
+    seen = document(capsys, "predict", model, *pictures, "--target", "loop")["predictions"]
+    assert [p["label"] for p in seen] == ["green", "red", "green"]
+    assert [p["image"] for p in seen] == [str(path) for path in pictures]
+
+    assert not list(project.parent.rglob("pwned"))
+    objects = sorted(path.name for path in (there / "objects").iterdir())
+    assert program_name() in objects
+    assert not [name for name in objects if name.endswith(".part")]
+
+
+def test_what_is_there_is_not_sent_again(run, there, capsys):
+    model = run.export("onnx-fp32").model()
+    document(capsys, "verify", model, "--target", "loop")
+    before = {path: path.stat().st_mtime_ns for path in (there / "objects").iterdir()}
+    document(capsys, "verify", model, "--target", "loop")
+    assert {path: path.stat().st_mtime_ns for path in (there / "objects").iterdir()} == before
+
+
+def test_a_file_that_answers_otherwise_there_is_code_3(run, there, capsys):
+    export = run.export("onnx-fp32")
+    with np.load(export.golden) as stored:
+        np.savez(export.golden, inputs=stored["inputs"], outputs=np.roll(stored["outputs"], 1, axis=1))
+    found = document(capsys, "verify", export.model(), "--target", "loop", expect=3)
+    assert "9 of 9 golden answers" in found["results"][0]["problem"]
+
+
+def test_deployed_it_works_alone(run, there, server, capsys, tmp_path):
+    done = document(capsys, "deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "colour box")
+    folder = Path(done["folder"])
+    assert {path.name for path in folder.iterdir()} == {
+        "model.onnx", "labels.txt", "golden.npz", "README.txt", "edgekit-device.pyz",
+    }  # fmt: skip
+    Image.fromarray(colour_pixels("blue")).save(folder / "photo.jpg")
+    answer = subprocess.run(done["command"], shell=True, cwd=folder, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("photo.jpg  blue ")
+    assert len((folder / "README.txt").read_text().splitlines()) == 2
+    again = document(capsys, "deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "colour box")
+    assert again["folder"] == done["folder"]
+    assert not (folder / "photo.jpg").exists(), "a folder of the same name is replaced as a whole"
+
+
+def test_two_targets_have_a_column_each(run, there, capsys):
+    assert edgekit("bench", run.path, "--target", "local", "--target", "loop", "--threads", "1") == 0
+    text = capsys.readouterr().out
+    header = next(line for line in text.splitlines() if line.startswith("p50 ms, 1 thread"))
+    assert header.split()[-2:] == ["local", "loop"]
+    assert max(len(line) for line in text.splitlines() if "results:" not in line and "/" not in line) <= 80
+    assert run.bench_json("local", "onnx-fp32").is_file()
+    assert run.bench_json("loop", "onnx-fp32").is_file()
+
+
+def test_a_target_that_is_away_does_not_take_the_other_with_it(run, there, server, capsys, project):
+    away = server.config_file("away", Port="1")
+    add_target(server.target(there, name="away", ssh_config=str(away)), project / "targets.toml")
+    found = document(capsys, "bench", run.path, "--target", "away", "--target", "loop", "--threads", "1", expect=4)
+    assert {row["target"] for row in found["results"]} == {"loop"}
+    assert "cannot be reached" in found["errors"]["away"]
+
+
+def test_sustained_load_is_shown_over_time(run, there, capsys):
+    model = run.export("onnx-fp32").model()
+    assert edgekit("bench", model, "--target", "loop", "--threads", "1", "--images", "0", "--sustained", "2s") == 0
+    text = capsys.readouterr().out
+    assert "2 s without a pause" in text
+    assert "times the latency of the beginning" in text
+    stored = json.loads(run.bench_json("loop", "onnx-fp32").read_text())["sustained"]
+    assert 2 <= len(stored["windows"]) <= 3
+    assert all(len(window["ns"]) > 0 for window in stored["windows"])
+    assert edgekit("bench", model, "--target", "loop", "--sustained", "ten minutes") == 2
+
+
+def test_doctor_and_remove(there, server, capsys, project):
+    text = document(capsys, "target", "doctor", "loop")
+    assert text["ok"] is True
+    assert {check["name"] for check in text["checks"]} >= {"reached", "Python", "clock", "disk", "litert"}
+    assert edgekit("target", "doctor", "loop") == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+    (there / "mine.txt").write_text("kept")
+    assert edgekit("target", "remove", "loop", "--purge") == 0
+    assert [path.name for path in there.iterdir()] == ["mine.txt"], "only what edgekit made is removed"
+    assert "loop" not in (project / "targets.toml").read_text()
+
+
+def test_the_program_is_the_same_bytes_every_time():
+    program.cache_clear()
+    first = program()
+    program.cache_clear()
+    assert program() == first
+    assert first.startswith(b"#!/usr/bin/env python3\n")

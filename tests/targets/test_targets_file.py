@@ -1,0 +1,89 @@
+"""targets.toml: what is read, what is refused, and that a person's own lines survive."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekit.errors import InputError, TargetError
+from edgekit.targets.config import (
+    TargetConfig,
+    add_target,
+    find_target,
+    known_targets,
+    project_file,
+    read_targets,
+    remove_target,
+    user_file,
+)
+from edgekit.targets.connection import folder
+
+
+def test_written_and_read_again(project):
+    config = TargetConfig(
+        "pi4", "raspberrypi.local", user="pi", port=2222, python="/opt/my python/bin/python3",
+        folder='~/bench "x" é', threads=(1, 4), runtime="tflite-runtime", ssh_config="/home/me/ssh",
+    )  # fmt: skip
+    add_target(config, project_file())
+    assert read_targets(project_file()) == [config]
+    assert find_target("pi4") == config
+    with pytest.raises(InputError, match="there already"):
+        add_target(config, project_file())
+
+
+def test_the_rest_of_the_file_stays(project):
+    project_file().write_text("# my boards\n[old]\nhost = 'a'  # in the cellar\n\n[other]\nhost = 'b'")
+    add_target(TargetConfig("new", "c"), project_file())
+    remove_target("old")
+    assert project_file().read_text() == "# my boards\n[other]\nhost = 'b'\n\n[new]\nhost = \"c\"\n"
+
+
+def test_the_projects_own_go_first(project):
+    add_target(TargetConfig("pi", "far"), user_file())
+    add_target(TargetConfig("nas", "nas"), user_file())
+    add_target(TargetConfig("pi", "near"), project_file())
+    assert {name: config.host for name, (config, _) in known_targets().items()} == {"pi": "near", "nas": "nas"}
+    with pytest.raises(TargetError, match="known are: local, pi, nas"):
+        find_target("pi9")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[pi]\nhost = '-oProxyCommand=touch x'", "no host name"),
+        ("[pi]\nhost = 'a; rm -rf b'", "no host name"),
+        ("[pi]\nhost = 'a'\nuser = '-l'", "no user name"),
+        ("[pi]\nhost = 'a'\nport = 70000", "no port"),
+        ("[pi]\nhost = 'a'\nport = '22'", "wrong kind"),
+        ("[pi]\nhost = 'a'\npython = '-c'", "python is no path"),
+        ("[pi]\nhost = 'a'\nfolder = \"/x\\ny\"", "folder is no path"),
+        ("[pi]\nhost = 'a'\nfolder = 'relative'", "begins with /"),
+        ("[pi]\nhost = 'a'\nfolder = '~/'", "folder of its own"),
+        ("[pi]\nhost = 'a'\nthreads = [1, 'all']", "numbers such as"),
+        ("[pi]\nhost = 'a'\nruntime = 'tensorrt'", "choose one of"),
+        ("[pi]\nhost = 'a'\npasswort = 'x'", "unknown key 'passwort'"),
+        ("[local]\nhost = 'a'", "cannot be a target's name"),
+        ("['a b']\nhost = 'a'", "cannot be a target's name"),
+        ("[pi]\nuser = 'a'", "at least a host"),
+        ("pi = 3", "at least a host"),
+        ("[pi\n", "not readable TOML"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(project, text, said):
+    project_file().write_text(text)
+    with pytest.raises(InputError) as error:
+        known_targets()
+    assert said in error.value.problem
+    assert "targets.toml" in error.value.where
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("~/.edgekit", '"$HOME"/.edgekit'),
+        ("~/a b", "\"$HOME\"/'a b'"),
+        ("/x/$(reboot)", "'/x/$(reboot)'"),
+        ("/x/'; reboot", "'/x/'\"'\"'; reboot'"),
+    ],
+)
+def test_paths_are_one_word_of_the_shell_there(path, word):
+    assert folder(path) == word

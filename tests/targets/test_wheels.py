@@ -1,0 +1,89 @@
+"""Which packages a device gets, for the systems that people have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgekit.targets.wheels import plan, platform_tags
+
+
+def facts(**changes: Any) -> dict[str, Any]:
+    return {
+        "system": "Linux", "machine": "aarch64", "bits": 64, "python": [3, 11, 2], "implementation": "cpython",
+        "libc": "glibc", "libc_version": "2.36", "glibcxx": "3.4.30", "installed": {}, **changes,
+    }  # fmt: skip
+
+
+def test_raspberry_pi_os_bookworm():
+    chosen = plan(facts())
+    assert chosen.runtimes == {"tflite": "ai-edge-litert==2.3.0", "onnx": "onnxruntime==1.31.1"}
+    assert chosen.requirements[0].startswith("numpy>=1.26")
+    assert chosen.problem is None
+    assert chosen.notes == ()
+
+
+SYSTEMS = {
+    "Raspberry Pi OS Trixie": {"python": [3, 13, 5], "libc_version": "2.41", "glibcxx": "3.4.33"},
+    "Raspberry Pi OS Bullseye": {"python": [3, 9, 2], "libc_version": "2.31", "glibcxx": "3.4.28"},
+    "Ubuntu 22.04": {"python": [3, 10, 12], "libc_version": "2.35"},
+    "an older libstdc++": {"glibcxx": "3.4.29"},
+    "Debian 10 with a newer Python": {"python": [3, 9, 2], "libc_version": "2.28", "glibcxx": "3.4.25"},
+    "a PC": {"machine": "x86_64"},
+}
+
+
+@pytest.mark.parametrize(
+    ("system", "tflite", "onnx"),
+    [
+        ("Raspberry Pi OS Trixie", "ai-edge-litert==2.3.0", "onnxruntime==1.31.1"),
+        ("Raspberry Pi OS Bullseye", "ai-edge-litert==1.4.0", "onnxruntime==1.19.2"),
+        ("Ubuntu 22.04", "ai-edge-litert==2.3.0", "onnxruntime==1.23.2"),
+        ("an older libstdc++", "ai-edge-litert==1.4.0", "onnxruntime==1.31.1"),
+        ("Debian 10 with a newer Python", "tflite-runtime==2.13.0", "onnxruntime==1.19.2"),
+        ("a PC", "ai-edge-litert==2.3.0", "onnxruntime==1.31.1"),
+    ],
+)
+def test_older_and_newer_systems(system, tflite, onnx):
+    chosen = plan(facts(**SYSTEMS[system]))
+    assert chosen.runtimes == {"tflite": tflite, "onnx": onnx}
+    old = tflite.startswith("tflite-runtime")
+    assert ("numpy>=1.22,<2" in chosen.requirements) == old
+
+
+def test_a_32_bit_system_takes_numpy_from_its_own_packages():
+    chosen = plan(facts(machine="armv7l", bits=32))
+    assert chosen.requirements == ("tflite-runtime==2.14.0",)
+    assert chosen.needs_system == ("python3-numpy", "python3-pil")
+    assert "no ONNX Runtime" in chosen.notes[0]
+    has = {"numpy": "1.24.2", "pillow": "9.4.0"}
+    assert plan(facts(machine="armv7l", bits=32, installed=has)).needs_system == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"machine": "armv6l", "bits": 32}, "Zero 2 W"),
+        ({"machine": "armv7l", "bits": 32, "python": [3, 13, 5]}, "64-bit system"),
+        ({"libc": "musl", "libc_version": ""}, "musl"),
+        ({"python": [3, 8, 10]}, "3.9 or newer"),
+        ({"implementation": "pypy"}, "CPython"),
+        ({"system": "Darwin"}, "Darwin"),
+        ({"libc_version": "2.24"}, "no runtime has a wheel"),
+        ({"machine": "riscv64"}, "no runtime has a wheel"),
+    ],
+)
+def test_what_is_not_possible_is_said(changes, said):
+    assert said in plan(facts(**changes)).problem
+
+
+def test_a_chosen_runtime_is_kept_to():
+    assert plan(facts(), "tflite-runtime").runtimes["tflite"] == "tflite-runtime==2.14.0"
+
+
+def test_every_older_tag_is_named():
+    tags = platform_tags(facts())
+    assert tags[0] == "manylinux_2_36_aarch64"
+    assert {"manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64"} <= set(tags)
+    assert "manylinux_2_38_aarch64" not in tags
