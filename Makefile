@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
+# Test files are shared out to this many processes; each needs about 2 GB.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 .PHONY: help setup quickstart test test-all check format lock clean
 
 help:
@@ -32,16 +36,16 @@ quickstart: setup
 	$(BIN)/edgekit quickstart
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow and not pi" $(ARGS)
+	$(PYTEST) -m "not slow and not pi" $(ARGS)
 
 test-all: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not pi" $(ARGS)
+	$(PYTEST) -m "not slow and not pi" $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .

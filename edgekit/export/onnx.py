@@ -44,6 +44,9 @@ class OnnxMaker:
 
     def _finished(self, model: Any) -> bytes:
         import onnx
+        from onnxruntime.quantization.onnx_model import ONNXModel
+
+        ONNXModel(model).topological_sort()  # quantizers append the nodes that they insert
 
         properties = {"labels": json.dumps(self._facts.labels), "edgekit": json.dumps(signature(self._facts))}
         onnx.helper.set_model_props(model, properties)
@@ -141,7 +144,6 @@ class OnnxMaker:
                 {},
             )
             quantizer.quantize_model()
-            quantizer.model.topological_sort()
         model: onnx.ModelProto = quantizer.model.model
         return model
 
