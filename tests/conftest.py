@@ -5,9 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "EDGEKIT_CACHE" not in os.environ:
     os.environ["EDGEKIT_CACHE"] = tempfile.mkdtemp(prefix="edgekit-test-cache-")
     atexit.register(shutil.rmtree, os.environ["EDGEKIT_CACHE"], ignore_errors=True)
+
+# A script that starts the tests in its background has them and all their children ignore Ctrl-C, which tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
