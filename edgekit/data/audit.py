@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.artifacts import DatasetRow
 from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.folder import WHOLE, scan_folder
-from edgekit.data.hashes import hash_files
+from edgekit.data.opening import scanned_dataset
 from edgekit.data.repeats import NEAR_BITS, Repeats, Twin, find_repeats
 from edgekit.data.shortcuts import Shortcut, shortcuts
 from edgekit.errors import InputError
@@ -143,17 +142,8 @@ def audit_folder(folder: Path, *, near_bits: int = NEAR_BITS, progress: Progress
     Raises :class:`InputError` for a folder without images in class folders.
     """
     scan = scan_folder(Path(folder).expanduser().absolute())
-    classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
-    rows = [
-        DatasetRow(path, label, split, "")
-        for split, found in scan.splits.items()
-        for label, paths in found.items()
-        for path in paths
-    ]
-    hashes, _ = hash_files(scan.root, [row.path for row in rows], progress)
-    rows = [DatasetRow(row.path, row.label, row.split, hashes.get(row.path, "")) for row in rows]
     folders = ", ".join(f"{scan.folders[split]} ({split})" for split in SPLITS if split in scan.folders)
-    dataset = Dataset.from_rows(rows, scan.root, scan.root.name, classes, layout=folders or "one folder of classes")
+    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder of classes")
     return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
 
 

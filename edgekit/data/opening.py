@@ -118,8 +118,10 @@ def _is(corrupt: Mapping[str, str]) -> str:
     return "is" if len(corrupt) == 1 else "are"
 
 
-def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
-    """All images of the folder, in the splits of its folders; unreadable files are treated as corrupt ones."""
+def scanned_dataset(
+    scan: FolderScan, progress: Progress, layout: str = "as listed in the run"
+) -> tuple[Dataset, dict[str, str]]:
+    """All images of a folder in the splits that it has, and why some files cannot be read (by path)."""
     classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
     rows = [
         DatasetRow(path, name, split, "")
@@ -129,7 +131,12 @@ def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
     ]
     hashes, unreadable = hash_files(scan.root, [row.path for row in rows], progress)
     rows = [replace(row, sha256=hashes.get(row.path, "")) for row in rows]
-    dataset = Dataset.from_rows(rows, scan.root, scan.root.name, classes)
+    return Dataset.from_rows(rows, scan.root, scan.root.name, classes, layout=layout), unreadable
+
+
+def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
+    """All images of the folder, in the splits of its folders; unreadable files are treated as corrupt ones."""
+    dataset, unreadable = scanned_dataset(scan, progress)
     return without_corrupt(dataset, unreadable, data.on_corrupt, progress)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from report_factory import leaky_study, two_run_study, write_bench, write_run, write_study
+from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
 from edgekit.artifacts import write_json
 from edgekit.errors import InputError
@@ -37,11 +36,7 @@ def test_every_cost_is_told_beside_the_most_accurate(groups: list[Group]) -> Non
 
 def same_images(folder: Path) -> list[Group]:
     """The groups of a study whose test images have the same names; the factory draws others for every run."""
-    for file in folder.rglob("*predictions.npz"):
-        with np.load(file) as stored:
-            parts = dict(stored)
-        parts["files"] = np.array([f"{i:05}.jpg" for i in range(len(parts["files"]))])
-        np.savez_compressed(file, **parts)
+    give_the_same_images(folder)
     return grouped(candidates(read_source(folder).runs))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from report_factory import write_bench, write_run, write_study
+from report_factory import give_the_same_images, write_bench, write_run, write_study
 
 from edgekit.report.groups import Group, grouped, not_worse, p_value
 from edgekit.report.ranking import _letters, accuracy_ranking
@@ -24,11 +23,7 @@ def study_of(folder: Path, accuracies: dict[str, list[float]]) -> list[Group]:
             write_bench(run, "tflite-fp32")
             cells.append((run, "exported"))
     write_study(folder, cells)
-    for file in folder.rglob("*predictions.npz"):
-        with np.load(file) as stored:
-            parts = dict(stored)
-        parts["files"] = np.array([f"{i:05}.jpg" for i in range(len(parts["files"]))])
-        np.savez_compressed(file, **parts)
+    give_the_same_images(folder)
     return grouped(candidates(read_source(folder).runs))
 
 
