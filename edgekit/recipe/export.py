@@ -1,0 +1,40 @@
+"""Which files are made, and how they are calibrated and judged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from edgekit.recipe.section import Section, unknown_name
+from edgekit.registry import SCHEMES
+
+
+class Calibration(Section):
+    """Images that show the int8 converters the range of values; always from the training split."""
+
+    images: Annotated[int, Field(ge=1)] = 200
+    seed: int = 0
+
+
+class Export(Section):
+    """Which files are made of the trained network."""
+
+    files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
+    calibration: Calibration = Calibration()
+    parity_images: Annotated[int, Field(ge=1)] = 400
+    """At most so many validation images on which every file is compared with the Keras model."""
+    max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
+    """Points of accuracy that a file with smaller numbers than fp32 may lose on them; ``null``: any."""
+    sensitivity: bool = False
+    """Rank the layers by what quantizing each alone does to the answers (int8 files; minutes)."""
+    repair: bool = False
+    """Keep the costliest layers of an int8 file in float where it loses more than ``max_drop``."""
+
+    @field_validator("files")
+    @classmethod
+    def _known_schemes(cls, value: list[str]) -> list[str]:
+        for key in value:
+            if key not in SCHEMES:
+                raise ValueError(unknown_name("export", key, list(SCHEMES)))
+        return list(dict.fromkeys(value))
