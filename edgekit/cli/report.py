@@ -116,7 +116,7 @@ def _claim(claim: dict[str, Any]) -> str:
         told = f"{len(claim['pairs'])} comparisons, in the report" if claim["pairs"] else claim["reason"]
         return f"{claim['text']} ({told})"
     (pair,) = claim["pairs"]
-    unit = " points" if claim["unit"] == "points" else " times"
+    unit = " times" if claim["unit"] == "ratio" else f" {claim['unit']}"
     interval = "no interval" if pair["effect_ci95"] is None else "95%: {:.3g} to {:.3g}".format(*pair["effect_ci95"])
     interval = "exact" if pair["basis"] == "counted" else interval
     more = pair["more_would_decide"]

@@ -56,6 +56,7 @@ def run_study(
     study = Study.open(out, recipe)
     with study_lock(study.path) as lock:
         _remove_hidden(study.path, except_for=lock)
+        study.save()  # the claims may be new
         audit_study(recipe, study.path, progress)
         with open_executor(executor, jobs) as pool:
             _Cells(study, pool, jobs, retries, quiet=quiet, progress=progress).run()

@@ -16,7 +16,7 @@ from typing import Any
 from edgekit.artifacts import RunFolder, read_json, write_json
 from edgekit.compare.budget import apply_budget
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, assign, differences, validate
+from edgekit.recipe import Recipe, assign, other_work, validate
 
 _NOT_STORED = ("recipe", "after", "tries")
 
@@ -126,13 +126,16 @@ class Study:
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe) -> Study:
-        """A new study in ``path``, or the one that is there, if it came from the same recipe."""
+        """A new study in ``path``, or the one that is there, if its recipe asks for the same work.
+
+        What only the report reads (claims, reported figures) is the new recipe's.
+        """
         cells = plan_cells(recipe, path)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         if (path / "study.json").is_file():
             before = read_json(path / "study.json")
             its = validate(before["recipe"], str(path / "study.json")).document()  # younger settings: their defaults
-            changed = sorted(differences(its, recipe.document()))
+            changed = other_work(its, recipe.document())
             if changed:
                 raise InputError(
                     f"this study was started with another recipe; different: {', '.join(changed)}",

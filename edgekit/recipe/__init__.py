@@ -18,10 +18,13 @@ from edgekit.recipe.model import Model as Model
 from edgekit.recipe.reading import assign as assign
 from edgekit.recipe.reading import differences as differences
 from edgekit.recipe.reading import load_recipe as load_recipe
+from edgekit.recipe.reading import other_work as other_work
 from edgekit.recipe.reading import parse_setting as parse_setting
 from edgekit.recipe.reading import shipped_recipes as shipped_recipes
 from edgekit.recipe.reading import validate as validate
 from edgekit.recipe.section import Section as Section
+from edgekit.recipe.study import CORRUPTED as CORRUPTED
+from edgekit.recipe.study import DIFFERENCES as DIFFERENCES
 from edgekit.recipe.study import Budget as Budget
 from edgekit.recipe.study import Claim as Claim
 from edgekit.recipe.study import Compare as Compare

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from edgekit.recipe.section import Section, unknown_name
+from edgekit.recipe.section import Section, known_corruptions
 
 
 class Bench(Section):
@@ -32,9 +32,4 @@ class Robustness(Section):
     @field_validator("corruptions")
     @classmethod
     def _known_corruptions(cls, value: list[str]) -> list[str]:
-        from edgekit.device.corruptions import CORRUPTIONS, GROUPS
-
-        for name in value:
-            if name not in CORRUPTIONS and name not in GROUPS:
-                raise ValueError(unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS]))
-        return value
+        return known_corruptions(value)

@@ -14,6 +14,9 @@ from edgekit.errors import InputError
 from edgekit.recipe.whole import Recipe
 from edgekit.recipe.yaml_text import parse_value, parse_yaml
 
+REPORT_ONLY = ("description", "reported", "claims", "constraints")
+"""Sections that nothing but the report reads."""
+
 
 def load_recipe(source: str | Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe file, or a shipped one by its name, and apply dotted ``settings`` on top.
@@ -66,6 +69,14 @@ def differences(a: Any, b: Any, prefix: str = "") -> Iterator[str]:
             yield from differences(a.get(key), b.get(key), f"{prefix}.{key}" if prefix else key)
     elif a != b:
         yield prefix
+
+
+def other_work(a: Any, b: Any) -> list[str]:
+    """Dotted keys in which two recipe documents ask for other training or measuring.
+
+    What only the report reads is left out: a study may be given new claims when it is finished.
+    """
+    return sorted(key for key in differences(a, b) if key.split(".")[0] not in REPORT_ONLY)
 
 
 def shipped_recipes() -> dict[str, str]:

@@ -25,3 +25,13 @@ def unknown_name(kind: str, value: str, choices: Sequence[str]) -> str:
     close = difflib.get_close_matches(value, choices, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""
     return f"no {kind} is called {value!r}{guess} (choices: {', '.join(choices)})"
+
+
+def known_corruptions(names: list[str]) -> list[str]:
+    """The names, which are of corruptions or of groups of them; :class:`ValueError` for another."""
+    from edgekit.device.corruptions import CORRUPTIONS, GROUPS
+
+    for name in names:
+        if name not in CORRUPTIONS and name not in GROUPS:
+            raise ValueError(unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS]))
+    return names

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Section, Strategy, unknown_name
+from edgekit.recipe.section import Section, Strategy, known_corruptions, unknown_name
 from edgekit.registry import BACKBONES, SCHEMES
 
 ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
@@ -55,17 +55,34 @@ class Compare(Section):
         return value
 
 
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+Loss = Annotated[float, Field(ge=0)]
+
+
 class Reported(Section):
     """A published figure that stands beside the measured ones, marked as reported."""
 
     backbone: str
     strategy: Strategy
-    accuracy: Annotated[float, Field(ge=0, le=1)]
+    arm: ArmName | None = None
+    """Of the study here that trains as the source did."""
+    accuracy: Accuracy | None = None
+    """On test images; left out where the source has only ``val_accuracy``."""
     n_samples: Annotated[int, Field(ge=1)]
+    """Images behind ``accuracy``, or behind ``val_accuracy`` where that is all there is."""
     source: str
-    val_accuracy: float | None = None
+    val_accuracy: Accuracy | None = None
+    loss: Loss | None = None
+    """Cross-entropy on test images, in nats."""
+    val_loss: Loss | None = None
     train_seconds: float | None = None
     size_mb: float | None = None
+
+    @model_validator(mode="after")
+    def _has_an_accuracy(self) -> Reported:
+        if self.accuracy is None and self.val_accuracy is None:
+            raise ValueError("give accuracy (on test images) or val_accuracy (on validation images)")
+        return self
 
 
 class Side(Section):
@@ -74,8 +91,9 @@ class Side(Section):
     backbone: str | None = None
     """On the right also ``others``: every other backbone of the study, each for itself."""
     strategy: Strategy | None = None
+    arm: ArmName | None = None
     file: str | None = None
-    """``tflite-int8``; left out, accuracy is that of the Keras model, and latency and size are of every file."""
+    """``tflite-int8``; left out, latency and size are of every file, everything else is of the Keras model."""
 
     @field_validator("backbone")
     @classmethod
@@ -92,34 +110,69 @@ class Side(Section):
         return value
 
 
+DIFFERENCES = {"accuracy": "points", "corrupted_accuracy": "points", "accuracy_lost": "points", "loss": "nats"}
+"""Metrics that are compared by the difference left - right, and its unit; all others by the ratio left / right."""
+
+CORRUPTED = ("corrupted_accuracy", "accuracy_lost")
+"""Metrics of what ``edgekit evaluate --corruptions`` stores."""
+
+
 class Claim(Section):
     """A sentence that a study can support or refute, as data. The report judges it with the interval that decides it.
 
-    Accuracy is compared by the difference left - right in points, everything else by the ratio left / right.
+    Accuracy is compared by the difference left - right in points, ``loss`` by the difference in nats, everything else
+    by the ratio left / right.
     ``above``: the difference exceeds ``margin`` points (the ratio exceeds the factor ``margin``); ``below``: the same
     the other way round; ``not-below``: less than the margin below; ``not-above``; ``within``: neither further.
+
+    ``corrupted_accuracy``: the mean over ``corruptions`` and severities. ``accuracy_lost``: clean accuracy minus that.
+    ``loss``: cross-entropy of the Keras model on the test images.
     """
 
     text: str
-    metric: Literal["accuracy", "latency", "train_seconds", "epoch_seconds", "size_bytes", "parameters", "macs"]
+    metric: Literal[
+        "accuracy", "corrupted_accuracy", "accuracy_lost", "loss",
+        "latency", "train_seconds", "epoch_seconds", "size_bytes", "parameters", "macs",
+    ]  # fmt: skip
     left: Side
     relation: Literal["above", "below", "not-above", "not-below", "within"]
     right: Side
     margin: float | None = None
-    """Points of accuracy (default 0), or a factor of at least 1 (default 1)."""
+    """Points of accuracy or nats of loss (default 0), or a factor of at least 1 (default 1)."""
+    corruptions: list[str] = []
+    """Names of corruptions or groups of them; empty: all that both sides were shown."""
     target: str | None = None
-    """Latency: on this target; left out: on every target that was measured."""
+    """Latency, and accuracy of files: on this target; left out: on every target that was measured."""
     threads: Annotated[int, Field(ge=1)] = 1
+
+    @field_validator("corruptions")
+    @classmethod
+    def _known_corruptions(cls, value: list[str]) -> list[str]:
+        return known_corruptions(value)
+
+    @model_validator(mode="after")
+    def _sides_fit(self) -> Claim:
+        if self.left.backbone == "others":
+            raise ValueError("others stands on the right of a claim only")
+        if self.corruptions and self.metric not in CORRUPTED:
+            raise ValueError(f"corruptions belong to the metrics {' and '.join(CORRUPTED)}, not to {self.metric}")
+        if self.metric == "loss" and (self.left.file or self.right.file):
+            raise ValueError(
+                "the loss is that of the Keras model: leave file out (an int8 file gives probabilities in steps of "
+                "1/256, and 0 has no logarithm)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _margin_fits(self) -> Claim:
-        if self.left.backbone == "others":
-            raise ValueError("others stands on the right of a claim only")
         if self.margin is None:
             return self
-        if self.metric == "accuracy" and not 0 <= self.margin <= 100:
-            raise ValueError(f"the margin of an accuracy is 0 to 100 points, not {self.margin}")
-        if self.metric != "accuracy" and self.margin < 1:
+        unit = DIFFERENCES.get(self.metric)
+        if unit == "points" and not 0 <= self.margin <= 100:
+            raise ValueError(f"the margin of {self.metric} is 0 to 100 points, not {self.margin}")
+        if unit == "nats" and self.margin < 0:
+            raise ValueError(f"the margin of a loss is 0 or more nats, not {self.margin}")
+        if unit is None and self.margin < 1:
             raise ValueError(f"the margin of {self.metric} is a factor of at least 1, not {self.margin}")
         return self
 

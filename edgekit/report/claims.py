@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgekit.claims import REFUTED, UNDECIDED, Evidence, More, Region, judge, overall
-from edgekit.report.evidence import Subject, evidence_of
+from edgekit.recipe import DIFFERENCES
+from edgekit.report.evidence import evidence_of
 from edgekit.report.reading import RunData, Source
-from edgekit.report.rows import Candidate, model_title
+from edgekit.report.rows import Candidate
+from edgekit.report.subjects import Subject, opponents
 from edgekit.report.words import listing
 from edgekit.significance import Interval, unpaired_difference
 
@@ -18,8 +20,23 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
+class _Scale:
+    """From what a person reads to the scale on which 0 is no effect, and back."""
+
+    stored: Callable[[float], float]
+    shown: Callable[[float], float]
+
+
+_SCALES = {
+    "points": _Scale(lambda x: x / 100, lambda x: 100 * x),
+    "nats": _Scale(lambda x: x, lambda x: x),
+    "ratio": _Scale(math.log, math.exp),
+}
+
+
+@dataclass(frozen=True)
 class JudgedPair:
-    """One pair of models of a claim. The effect is a difference in points of accuracy, or a ratio left / right."""
+    """One pair of models of a claim. The effect: a difference in points or nats, or a ratio left / right."""
 
     left: str
     right: str
@@ -88,21 +105,19 @@ def recipe_of(source: Source) -> dict[str, Any]:
 def _judged(
     claim: dict[str, Any], runs: Sequence[RunData], candidates: Sequence[Candidate], reported: Sequence[dict[str, Any]]
 ) -> JudgedClaim:
-    accuracy = claim["metric"] == "accuracy"
-    unit = "points" if accuracy else "ratio"
-    margin = claim["margin"] if claim["margin"] is not None else (0.0 if accuracy else 1.0)
-    region = Region.of(claim["relation"], margin / 100 if accuracy else math.log(margin))
+    unit = DIFFERENCES.get(claim["metric"], "ratio")
+    margin = claim["margin"] if claim["margin"] is not None else (1.0 if unit == "ratio" else 0.0)
+    region = Region.of(claim["relation"], _SCALES[unit].stored(margin))
     found, lacking = [], []
-    for left, right in _pairs(claim, runs, candidates):
+    for left, right in opponents(claim, runs, candidates):
         evidence = evidence_of(claim, left, right)
         if evidence is None:
             lacking.append(f"{left.title} against {right.title}")
         else:
             found.append((left, right, evidence))
     verdicts = judge([evidence for _, _, evidence in found], region, CONFIDENCE)
-    shown: Callable[[float], float] = (lambda x: 100 * x) if accuracy else math.exp
     pairs = tuple(
-        _pair(claim, left, right, evidence, verdict, region, shown, reported)
+        _pair(claim, left, right, evidence, verdict, region, _SCALES[unit].shown, reported)
         for (left, right, evidence), verdict in zip(found, verdicts)
     )
     verdict = overall(verdicts)
@@ -114,14 +129,14 @@ def _judged(
 
 def _relation(relation: str, margin: float, unit: str) -> str:
     """``difference above −2 points``, ``ratio below 0.5``: the region in words."""
-    if unit == "points":
+    if unit != "ratio":
         return (
             {
-                "above": f"difference above +{margin:g} points",
-                "below": f"difference below −{margin:g} points",
-                "not-below": f"difference above −{margin:g} points",
-                "not-above": f"difference below +{margin:g} points",
-                "within": f"difference within ±{margin:g} points",
+                "above": f"difference above +{margin:g} {unit}",
+                "below": f"difference below −{margin:g} {unit}",
+                "not-below": f"difference above −{margin:g} {unit}",
+                "not-above": f"difference below +{margin:g} {unit}",
+                "within": f"difference within ±{margin:g} {unit}",
             }[relation]
             .replace("+0 ", "0 ")
             .replace("−0 ", "0 ")
@@ -165,62 +180,35 @@ def _pair(
 def _published(
     metric: str, left: Subject, right: Subject, reported: Sequence[dict[str, Any]]
 ) -> tuple[Interval, str] | None:
-    """The effect that the published figures have, on the scale of the evidence, and where they are from."""
-    rows = [
-        next((row for row in reported if (row["backbone"], row["strategy"]) == (s.backbone, s.strategy)), None)
-        for s in (left, right)
-    ]
-    a, b = rows
+    """The effect that the published figures have, on the scale of the evidence, and where they are from.
+
+    Where the source gives no figure of test images, the one of its validation images, which says so.
+    """
+    a, b = (
+        next((row for row in reported if (row["backbone"], row["strategy"], row.get("arm")) == side.kind), None)
+        for side in (left, right)
+    )
     if a is None or b is None:
         return None
+    for key, remark in _PUBLISHED.get(metric, ()):
+        if a.get(key) and b.get(key):
+            return _effect(metric, key, a, b), f"{a['source']}{remark}"
+    return None
+
+
+_PUBLISHED = {
+    "accuracy": (("accuracy", ""), ("val_accuracy", ", validation")),
+    "loss": (("loss", ""), ("val_loss", ", validation")),
+    "train_seconds": (("train_seconds", ""),),
+    "size_bytes": (("size_mb", ""),),
+}
+"""By metric: the keys of a reported row that hold it, and what is to be said of each."""
+
+
+def _effect(metric: str, key: str, a: dict[str, Any], b: dict[str, Any]) -> Interval:
+    """Of the figure ``key`` of two reported rows; with an interval (``n`` above 0) where they are counts."""
     if metric == "accuracy":
-        counts = [(round(row["accuracy"] * row["n_samples"]), row["n_samples"]) for row in (a, b)]
-        return unpaired_difference(*counts[0], *counts[1]), str(a["source"])
-    key = {"train_seconds": "train_seconds", "size_bytes": "size_mb"}.get(metric)
-    if key is None or not a.get(key) or not b.get(key):
-        return None
-    effect = math.log(a[key] / b[key])
-    return Interval(effect, effect, effect, 0.0, 0), str(a["source"])
-
-
-def _pairs(
-    claim: dict[str, Any], runs: Sequence[RunData], candidates: Sequence[Candidate]
-) -> Iterator[tuple[Subject, Subject]]:
-    """Every pair of kinds of model that the claim is about, of those in the folder."""
-    subjects = _subjects(claim, runs, candidates)
-    left, right = claim["left"], claim["right"]
-    for a in subjects:
-        if not a.fits(left["backbone"], left["strategy"], left["file"]):
-            continue
-        for b in subjects:
-            backbone = None if right["backbone"] == "others" else right["backbone"] or a.backbone
-            if backbone is None and b.backbone == a.backbone:
-                continue
-            same = b.fits(backbone, right["strategy"] or a.strategy, right["file"] or a.file)
-            if same and b is not a and b.target == a.target:
-                yield a, b
-
-
-def _subjects(claim: dict[str, Any], runs: Sequence[RunData], candidates: Sequence[Candidate]) -> list[Subject]:
-    """Kinds of model, over all seeds: Keras models, or exported files where the claim is about files."""
-    of_files = claim["metric"] in ("latency", "size_bytes") or claim["left"]["file"] is not None
-    found: dict[tuple[Any, ...], Subject] = {}
-    if not of_files:
-        for run in runs:
-            name, strategy = str(run.document["backbone"]), str(run.document["strategy"])
-            title = f"{model_title(run.document)}, {strategy}"
-            found.setdefault((title,), Subject(title, name, strategy, None, None)).runs.append(run)
-        return list(found.values())
-    several = len({candidate.target for candidate in candidates if candidate.target is not None}) > 1
-    for candidate in candidates:
-        target = candidate.target if claim["metric"] in ("latency", "accuracy") else None
-        if claim["target"] is not None and target != claim["target"]:
-            continue
-        title = f"{candidate.title} on {target}" if several and target is not None else candidate.title
-        subject = found.setdefault(
-            (title, target), Subject(title, candidate.backbone, candidate.strategy, candidate.key, target)
-        )
-        if candidate.seed not in {other.seed for other in subject.files}:
-            subject.files.append(candidate)
-            subject.runs.append(candidate.run)
-    return list(found.values())
+        counts = [(round(row[key] * row["n_samples"]), row["n_samples"]) for row in (a, b)]
+        return unpaired_difference(*counts[0], *counts[1])
+    effect = a[key] - b[key] if metric in DIFFERENCES else math.log(a[key] / b[key])
+    return Interval(effect, effect, effect, 0.0, 0)

@@ -27,11 +27,16 @@ class Reported:
 
     model: str
     strategy: str
-    accuracy: float
+    """With the arm, as :func:`strategy_title` gives it."""
+    accuracy: float | None
     n_samples: int
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
     source: str
     val_accuracy: float | None
+    val_ci95: tuple[float, float] | None
+    """Where ``n_samples`` are the validation images, because there is no ``accuracy``."""
+    loss: float | None
+    val_loss: float | None
     train_seconds: float | None
     size_bytes: float | None
     """Of whatever file the source means."""
@@ -152,7 +157,7 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         limits=limits(source, groups, audit.sentence if audit else None),
         warnings=warnings(source, rows),
         missing=missing(source, rows),
-        reported=_reported(source.runs),
+        reported=_reported(source),
         robustness=robustness(source.runs),
         claims=judged_claims(source, rows),
         audit=audit,
@@ -198,29 +203,40 @@ def _robustness_document(runs: Sequence[RunData]) -> list[dict[str, Any]]:
     ]
 
 
-def _reported(runs: Sequence[RunData]) -> list[Reported]:
-    """The published figures of the recipes, each once, of the backbones and strategies that were trained."""
+def _reported(source: Source) -> list[Reported]:
+    """The published figures of the recipe, each once, of the kinds of model that were trained."""
+    trained = {_kind(run.document, run.document.get("recipe", {}).get("arm")) for run in source.runs}
+    found: dict[tuple[Any, ...], Reported] = {}
+    for entry in recipe_of(source).get("reported", []):
+        if _kind(entry, entry.get("arm")) in trained:
+            row = _reported_row(entry)
+            found.setdefault((row.model, row.strategy, row.source), row)
+    return list(found.values())
+
+
+def _kind(entry: dict[str, Any], arm: str | None) -> tuple[Any, ...]:
+    return entry["backbone"], entry["strategy"], arm
+
+
+def _reported_row(entry: dict[str, Any]) -> Reported:
     from edgekit.stats import wilson_interval
 
-    trained = {(run.document["backbone"], run.document["strategy"]) for run in runs}
-    found: dict[tuple[Any, ...], Reported] = {}
-    for run in runs:
-        for entry in run.document.get("recipe", {}).get("reported", []):
-            if (entry["backbone"], entry["strategy"]) in trained:
-                n = int(entry["n_samples"])
-                row = Reported(
-                    model=model_title(entry),
-                    strategy=entry["strategy"],
-                    accuracy=entry["accuracy"],
-                    n_samples=n,
-                    ci95=wilson_interval(round(entry["accuracy"] * n), n),
-                    source=str(entry["source"]),
-                    val_accuracy=entry.get("val_accuracy"),
-                    train_seconds=entry.get("train_seconds"),
-                    size_bytes=None if entry.get("size_mb") is None else entry["size_mb"] * 1e6,
-                )
-                found.setdefault((row.model, row.strategy, row.source), row)
-    return list(found.values())
+    n, accuracy, val_accuracy = int(entry["n_samples"]), entry.get("accuracy"), entry.get("val_accuracy")
+    arm = entry.get("arm")
+    return Reported(
+        model=model_title(entry),
+        strategy=f"{entry['strategy']}, {arm}" if arm else entry["strategy"],
+        accuracy=accuracy,
+        n_samples=n,
+        ci95=None if accuracy is None else wilson_interval(round(accuracy * n), n),
+        source=str(entry["source"]),
+        val_accuracy=val_accuracy,
+        val_ci95=wilson_interval(round(val_accuracy * n), n) if accuracy is None and val_accuracy else None,
+        loss=entry.get("loss"),
+        val_loss=entry.get("val_loss"),
+        train_seconds=entry.get("train_seconds"),
+        size_bytes=None if entry.get("size_mb") is None else entry["size_mb"] * 1e6,
+    )
 
 
 def _run_document(run: RunData) -> dict[str, Any]:

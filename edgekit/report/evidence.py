@@ -4,54 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from edgekit.claims import Evidence, More
-from edgekit.report.reading import Answers, RunData
+from edgekit.recipe import DIFFERENCES
+from edgekit.report.paired import paired_evidence
+from edgekit.report.reading import RunData
 from edgekit.report.rows import Candidate
+from edgekit.report.subjects import Subject
 from edgekit.results import noise_floors
-from edgekit.significance import (
-    Interval,
-    images_needed,
-    log_ratio,
-    mcnemar_exact,
-    over_seeds_and_images,
-    seeds_needed,
-)
-from edgekit.stats import compare_rounds, paired_difference_interval
-
-
-@dataclass
-class Subject:
-    """One kind of model over all its seeds: Keras models, or files where ``file`` is not None."""
-
-    title: str
-    backbone: str
-    strategy: str
-    file: str | None
-    target: str | None
-    runs: list[RunData] = field(default_factory=list)
-    files: list[Candidate] = field(default_factory=list)
-
-    def fits(self, backbone: str | None, strategy: str | None, file: str | None) -> bool:
-        """Whether it is what a side of a claim asks for; None asks for nothing."""
-        return backbone in (None, self.backbone) and strategy in (None, self.strategy) and file in (None, self.file)
-
-    def answers(self) -> dict[int, Answers]:
-        """By seed: which test images were answered right."""
-        if self.file is not None:
-            return {c.seed: c.answers for c in self.files if c.answers and not c.failed}
-        return {int(run.document["seed"]): run.answers for run in self.runs if run.answers}
+from edgekit.significance import Interval, images_needed, log_ratio
+from edgekit.stats import compare_rounds
 
 
 def evidence_of(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evidence | None:
     """The evidence on the claim's metric; None where one side was not measured."""
     metric = claim["metric"]
-    if metric == "accuracy":
-        return _accuracy(left.answers(), right.answers())
+    if metric in DIFFERENCES:
+        return paired_evidence(claim, left, right)
     if metric == "latency":
         return _latency(left, right, claim["threads"])
     if metric == "train_seconds":
@@ -59,59 +31,6 @@ def evidence_of(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evid
     if metric == "epoch_seconds":
         return _times(*([s for run in side.runs for s in _epochs(run)] for side in (left, right)), unit="epochs")
     return _exact(_count(metric, left), _count(metric, right))
-
-
-def _accuracy(left: Mapping[int, Answers], right: Mapping[int, Answers]) -> Evidence | None:
-    """Paired by image, and by seed where there are several."""
-    seeds = [seed for seed in left if seed in right and left[seed].keys() == right[seed].keys()]
-    if not seeds or any(left[seed].keys() != left[seeds[0]].keys() for seed in seeds):
-        return None
-    files = sorted(left[seeds[0]])
-    differences = np.array([[left[seed][f] - right[seed][f] for f in files] for seed in seeds], dtype=np.float64)
-    return _of_one_seed(differences[0]) if len(seeds) == 1 else _of_seeds(differences)
-
-
-def _of_one_seed(differences: np.ndarray[Any, np.dtype[np.float64]]) -> Evidence:
-    n, won, lost = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
-
-    def interval(confidence: float) -> Interval:
-        low, high = paired_difference_interval(won, lost, n, confidence)
-        return Interval((won - lost) / n, low, high, float(differences.std()) / math.sqrt(n), n)
-
-    def more(gap: float) -> More | None:
-        needed = images_needed(gap, interval(0.95).deviation, n)
-        return None if needed is None or needed <= n else More("images", needed - n)
-
-    p = mcnemar_exact(won, lost)
-    return Evidence(
-        estimate=(won - lost) / n,
-        interval=interval,
-        basis=f"1 seed, {n:,} images",
-        more=more,
-        remark=f"exact McNemar p = {p:.2g}; of these two networks, another seed may give another difference",
-    )
-
-
-def _of_seeds(differences: np.ndarray[Any, np.dtype[np.float64]]) -> Evidence:
-    seeds, images = differences.shape
-    spread = float(np.std(differences.mean(axis=1), ddof=1))
-    of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
-
-    def more(gap: float) -> More | None:
-        # What seeds cannot bring down is the chance of the images.
-        left_over = gap**2 - (1.96 * of_images) ** 2
-        if left_over > 0:
-            needed = seeds_needed(math.sqrt(left_over), spread, seeds)
-            return None if needed is None or needed <= seeds else More("seeds", needed - seeds)
-        needed = images_needed(gap, of_images, images)
-        return None if needed is None or needed <= images else More("images", needed - images)
-
-    return Evidence(
-        estimate=float(differences.mean()),
-        interval=lambda confidence: over_seeds_and_images(differences, confidence=confidence),
-        basis=f"{seeds} seeds, {images:,} images",
-        more=more,
-    )
 
 
 def _latency(left: Subject, right: Subject, threads: int) -> Evidence | None:

@@ -105,11 +105,13 @@ def _base64(content: bytes) -> str:
 
 
 def claim_number(unit: str) -> Callable[[float | None], str]:
-    """How an effect is written: points with a sign, ratios with three significant digits."""
+    """How an effect is written: points and nats with a sign, ratios with three significant digits."""
 
     def written(value: float | None) -> str:
         if value is None:
             return words.NONE
+        if unit == "nats":
+            return words.signed(value, 3)
         return words.points(value / 100) if unit == "points" else words.significant(value)
 
     return written

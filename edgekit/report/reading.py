@@ -17,6 +17,9 @@ from edgekit.robustness import read_answers
 Answers = dict[str, bool]
 """By test image: whether the top class was the true one."""
 
+Losses = dict[str, float]
+"""By test image: minus the logarithm of the probability of the true class, in nats."""
+
 TEXT_COLUMNS = ("stage",)
 
 
@@ -32,7 +35,8 @@ class RunData:
     exports: list[tuple[ExportFolder, dict[str, Any]]]
     results: list[tuple[BenchResult, Answers]]
     answers: Answers
-    """Of the Keras model; empty before it was evaluated."""
+    """Of the Keras model; empty before it was evaluated. So are its losses."""
+    losses: Losses
     corrupted: list[ShiftedAnswers]
     """Of every model that was shown corrupted images."""
     looks: list[dict[str, Any]]
@@ -83,14 +87,16 @@ def _study(path: Path) -> Source:
 
 
 def _run(folder: RunFolder, place: str) -> RunData:
+    answers, losses = _answers(folder.predictions)
     return RunData(
         folder=folder,
         place=place,
         document=folder.read(),
         history=_history(folder.history),
         exports=[(export, export.read()) for export in folder.done_exports()],
-        results=[(result, _answers(result.predictions_path())) for result in run_results(folder)],
-        answers=_answers(folder.predictions),
+        results=[(result, _answers(result.predictions_path())[0]) for result in run_results(folder)],
+        answers=answers,
+        losses=losses,
         corrupted=read_answers(folder),
         looks=_looks(folder),
     )
@@ -121,15 +127,18 @@ def _number(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def _answers(path: Path | None) -> Answers:
-    """Right or wrong by image, of a predictions file; empty where there is none."""
+def _answers(path: Path | None) -> tuple[Answers, Losses]:
+    """Right or wrong and the loss by image, of a predictions file; empty where there is none."""
     import numpy as np
 
+    from edgekit.metrics import cross_entropy
+
     if path is None or not path.is_file():
-        return {}
+        return {}, {}
     try:
         with np.load(path) as stored:
-            right = stored["probabilities"].argmax(axis=1) == stored["labels"]
-            return dict(zip(stored["files"].tolist(), right.tolist()))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            labels, probabilities, files = stored["labels"], stored["probabilities"], stored["files"].tolist()
+        right = probabilities.argmax(axis=1) == labels
+        return dict(zip(files, right.tolist())), dict(zip(files, cross_entropy(labels, probabilities).tolist()))
+    except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
         raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None

@@ -19,12 +19,15 @@ def percent_range(interval: Sequence[float] | None, digits: int = 1) -> str:
 
 def points(difference: float | None) -> str:
     """A difference of fractions in percentage points, with a sign unless it rounds to zero."""
-    if difference is None:
-        return NONE
-    text = f"{abs(100 * difference):.1f}"
+    return NONE if difference is None else signed(100 * difference, 1)
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign, unless it rounds to zero."""
+    text = f"{abs(value):.{digits}f}"
     if float(text) == 0:
         return text
-    return f"{'+' if difference > 0 else '−'}{text}"
+    return f"{'+' if value > 0 else '−'}{text}"
 
 
 def megabytes(size_bytes: float | None, digits: int = 2) -> str:

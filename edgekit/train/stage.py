@@ -15,7 +15,7 @@ from edgekit.data.decode import decode_dataset
 from edgekit.data.opening import open_dataset
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
-from edgekit.recipe import Recipe, differences, validate
+from edgekit.recipe import Recipe, other_work, validate
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.start import check_start
 
@@ -93,8 +93,7 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> dict[str, Any]:
             hint="choose another --run folder" + ("" if state == "finished" else ", or go on with --resume"),
         )
     its = validate(document["recipe"], str(run.run_json)).document()  # settings younger than the run: their defaults
-    if its != recipe.document():
-        changed = sorted(differences(its, recipe.document()))
+    if changed := other_work(its, recipe.document()):
         raise InputError(
             f"this run was started with another recipe; different: {', '.join(changed)}",
             where=str(run.path),

@@ -98,6 +98,19 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         Study.open(tmp_path, recipe(seeds=[0, 1]))
 
 
+def test_a_study_may_be_given_new_claims_when_it_is_finished(tmp_path: Path) -> None:
+    study = Study.open(tmp_path, recipe(seeds=[0]))
+    study.update(study.cells[0], "exported")
+    claims = [{"text": "t", "metric": "loss", "left": {}, "relation": "below", "right": {}}]
+    newer = validate({**recipe(seeds=[0]).document(), "claims": claims, "description": "with claims"}, "test")
+    again = Study.open(tmp_path, newer)
+    assert [cell.status for cell in again.cells] == ["exported"]
+    again.save()
+    assert json.loads(study.file.read_text())["recipe"]["claims"][0]["text"] == "t"
+    with pytest.raises(InputError, match=r"different: train\.batch_size"):
+        Study.open(tmp_path, validate({**newer.document(), "train": {"batch_size": 8}}, "test"))
+
+
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("all of it")
     with pytest.raises(InputError):
