@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,19 @@ def accuracy(job: Job, emit: Emit) -> None:
     root, files = str(job.raw.get("root", "")), [str(name) for name in job.raw.get("files", [])]
     conditions = _conditions(job)
     classifiers = _open_all(job, emit)
-    with ThreadPoolExecutor(all_cores()) as pool:  # runtimes let go of Python's lock while they compute
+    seed = int(job.raw.get("corruption_seed", 0))
+    with ThreadPoolExecutor(all_cores()) as pool:  # runtimes, decoders and numpy let go of Python's lock
         for start in range(int(job.raw.get("skip", 0)), len(files), CHUNK):
             names = files[start : start + CHUNK]
+            paths = [str(Path(root) / name) for name in names]
             pixels = {
-                geometry: [load_pixels(str(Path(root) / name), geometry) for name in names]
+                geometry: list(pool.map(load_pixels, paths, repeat(geometry)))
                 for geometry in {classifier.geometry for classifier in classifiers.values()}
             }
-            for number, shown in _shown(pixels, conditions, int(job.raw.get("corruption_seed", 0))):
+            for number, condition in enumerate(conditions):
+                # All cores change the images, then all classify: changing the next ones meanwhile would take cores
+                # from a runtime whose threads wait for each other.
+                shown = _shown(pixels, condition, seed, pool)
                 answers = {key: pool.submit(_rows, model, shown[model.geometry]) for key, model in classifiers.items()}
                 for key, answer in answers.items():
                     try:
@@ -71,25 +76,15 @@ def _conditions(job: Job) -> list[Condition]:
     return conditions
 
 
-def _shown(pixels: Shown, conditions: list[Condition], seed: int) -> Iterator[tuple[int, Shown]]:
-    """The images under each condition, by its number; the next is made in another thread while one is classified."""
-
-    def under(condition: Condition) -> Shown:
-        name, severity = condition
-        if severity == 0:
-            return pixels
-        return {
-            geometry: [corruptions.corrupt(image, name, severity, seed) for image in of_geometry]
-            for geometry, of_geometry in pixels.items()
-        }
-
-    with ThreadPoolExecutor(max_workers=1) as ahead:
-        following = ahead.submit(under, conditions[0])
-        for number in range(len(conditions)):
-            shown = following.result()
-            if number + 1 < len(conditions):
-                following = ahead.submit(under, conditions[number + 1])
-            yield number, shown
+def _shown(pixels: Shown, condition: Condition, seed: int, pool: ThreadPoolExecutor) -> Shown:
+    """The images under one condition."""
+    name, severity = condition
+    if severity == 0:
+        return pixels
+    return {
+        geometry: list(pool.map(corruptions.corrupt, of_geometry, repeat(name), repeat(severity), repeat(seed)))
+        for geometry, of_geometry in pixels.items()
+    }
 
 
 def predict(job: Job, emit: Emit) -> None:

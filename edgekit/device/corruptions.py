@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
@@ -30,6 +31,9 @@ REFERENCE_SIDE = 224
 
 Pixels = np.ndarray
 
+_own = threading.local()
+"""Memory of each thread, kept from one image to the next."""
+
 WATER_ATTENUATION = (0.35, 0.07, 0.05)
 """Per metre, for red, green and blue: about clear coastal water."""
 WATER_VEIL = (60.0, 140.0, 150.0)
@@ -45,14 +49,14 @@ class Random:
     def words(self, shape: tuple[int, ...]) -> Any:
         """uint16 of ``shape``, uniform."""
         count = int(np.prod(shape))
-        return self._bits.random_raw((count + 3) // 4).astype("<u8").view("<u2")[:count].reshape(shape)
+        return self._bits.random_raw((count + 3) // 4).astype("<u8", copy=False).view("<u2")[:count].reshape(shape)
 
     def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * float(self.words((1,))[0]) / 65536
 
     def normal(self, shape: tuple[int, ...]) -> Any:
         """float32 of ``shape``: one of 65,536 quantiles of the standard normal distribution, up to 4.3 deviations."""
-        return np.asarray(np.take(_normal_table(), self.words(shape)))
+        return _taken(_normal_table(), self.words(shape))
 
 
 def corrupt(pixels: Pixels, name: str, severity: int, seed: int = 0) -> Pixels:
@@ -79,7 +83,10 @@ def gaussian_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
 def shot_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
     """Light comes in photons: Poisson noise, drawn at 1/4096 resolution from its quantiles."""
     table = _poisson_table((60, 25, 12, 5, 3)[level])
-    return np.asarray(np.take(table, pixels.astype(np.int32) * 4096 + (random.words(pixels.shape) >> 4)))
+    place = pixels.astype(np.intp)
+    place <<= 12
+    place += random.words(pixels.shape) >> 4
+    return _taken(table, place)
 
 
 def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001 - all have one form
@@ -87,14 +94,14 @@ def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa:
     radius = max((3, 4, 6, 8, 10)[level] * _scale(pixels), 1.0 + 0.5 * level)
     reach = int(radius)
     height, width = pixels.shape[:2]
-    padded = np.pad(pixels, ((reach, reach), (reach + 1, reach), (0, 0)), mode="symmetric")
-    along = np.cumsum(padded, axis=1, dtype=np.int32)
+    padded = np.pad(pixels, ((reach + 1, reach), (reach, reach), (0, 0)), mode="symmetric")
+    down = np.cumsum(padded, axis=0, dtype=np.int32)  # down: whole rows are added, which is fast
     total, count = np.zeros(pixels.shape, np.int32), 0
-    for row in range(-reach, reach + 1):
-        half = int(np.sqrt(radius * radius - row * row))
-        rows = along[reach + row : reach + row + height]
-        total += rows[:, reach + 1 + half : reach + 1 + half + width]
-        total -= rows[:, reach - half : reach - half + width]
+    for column in range(-reach, reach + 1):
+        half = int(np.sqrt(radius * radius - column * column))
+        columns = down[:, reach + column : reach + column + width]
+        total += columns[reach + 1 + half : reach + 1 + half + height]
+        total -= columns[reach - half : reach - half + height]
         count += 2 * half + 1
     return _to_pixels(total.astype(np.float32) / count)
 
@@ -169,11 +176,13 @@ def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
     """One to five stops less light on a small sensor: dark, with photon and read-out noise."""
     linear = (_levels()[:, 0] / 255) ** 2.2 / 2 ** (level + 1)
     deviation = np.sqrt(linear / 2000 + 0.004**2)  # 2,000 electrons at white, read-out noise of 8
-    light = np.take((4096 * deviation).astype(np.float32), pixels) * random.normal(pixels.shape)
-    light += np.take((4096 * linear).astype(np.float32), pixels)
+    level_of = pixels.astype(np.intp)
+    light = _taken((4096 * deviation).astype(np.float32), level_of)
+    light *= random.normal(pixels.shape)
+    light += _taken((4096 * linear).astype(np.float32), level_of)
     encode = _to_pixels(255 * (np.arange(4097) / 4096) ** (1 / 2.2))
     np.clip(light, 0, 4096, out=light)
-    return np.asarray(np.take(encode, light.astype(np.int16)))
+    return _taken(encode, light)
 
 
 def exposure(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
@@ -198,21 +207,29 @@ def rotation(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 def colour_cast(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
     """Water swallows red first: 1 to 8 metres of it."""
-    return _look_up(pixels, _levels() * np.exp(-np.array(WATER_ATTENUATION) * (1, 2, 4, 6, 8)[level]))
+    return np.array(_behind_water(pixels, level))
+
+
+def _behind_water(pixels: Pixels, level: int) -> Any:
+    return _looked_up(pixels, _levels() * np.exp(-np.array(WATER_ATTENUATION) * (1, 2, 4, 6, 8)[level]))
 
 
 def haze(pixels: Pixels, level: int, random: Random) -> Pixels:
     """Water scatters: a blue-green veil that thickens to one side, and a soft blur."""
-    height, width = pixels.shape[:2]
+    return _hazed(Image.fromarray(pixels), level, random)
+
+
+def _hazed(image: Any, level: int, random: Random) -> Pixels:
+    width, height = image.size
     angle = random.uniform(0, 2 * np.pi)
     strength = -np.log((0.75, 0.6, 0.45, 0.35, 0.25)[level])
     # exp(-strength * (1 + 0.3 * (x + y))) with x and y from -1 to 1 in the direction of the angle
     across = np.exp(-strength * (1 + 0.3 * np.cos(angle) * np.linspace(-1, 1, width)))
     down = np.exp(-strength * 0.3 * np.sin(angle) * np.linspace(-1, 1, height))
-    through = np.outer(down.astype(np.float32), np.repeat(across.astype(np.float32), 3)).reshape(pixels.shape)
-    blur = ImageFilter.BoxBlur((0.4, 0.8, 1.2, 1.6, 2.2)[level] * _scale(pixels))
+    through = np.outer(down.astype(np.float32), np.repeat(across.astype(np.float32), 3)).reshape(height, width, 3)
+    blur = ImageFilter.BoxBlur((0.4, 0.8, 1.2, 1.6, 2.2)[level] * max(width, height) / REFERENCE_SIDE)
     veil = _veil(height, width)
-    seen = np.asarray(Image.fromarray(pixels).filter(blur)) - veil
+    seen = np.asarray(image.filter(blur)) - veil
     seen *= through
     seen += veil
     return _to_pixels(seen)
@@ -220,12 +237,14 @@ def haze(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 def deep_water(pixels: Pixels, level: int, random: Random) -> Pixels:
     """Colour cast, haze, low contrast and noise together, each milder than alone."""
-    seen = haze(colour_cast(pixels, max(0, level - 1), random), max(0, level - 1), random)
+    milder = max(0, level - 1)
+    seen = _hazed(_behind_water(pixels, milder), milder, random).astype(np.float32)
     factor = (0.9, 0.8, 0.7, 0.6, 0.5)[level]
     noise = random.normal(pixels.shape)
     noise *= np.float32(255 * (0.02, 0.03, 0.04, 0.06, 0.08)[level])
     noise += np.float32((1 - factor) * _mean(seen).mean())
-    noise += np.float32(factor) * seen
+    seen *= np.float32(factor)
+    noise += seen
     return _to_pixels(noise)
 
 
@@ -278,15 +297,31 @@ def _to_pixels(values: Any) -> Pixels:
 
 
 def _mean(pixels: Pixels) -> Any:
-    """float64 (3,): the mean level of each channel."""
-    counts = np.array(Image.fromarray(pixels).histogram()).reshape(3, 256)
-    return counts @ np.arange(256.0) / counts[0].sum()
+    """float64 (3,): the mean level of each channel. Sums of whole numbers below 2^24 are exact in float32."""
+    height, width = pixels.shape[:2]
+    of_columns = pixels.reshape(height, -1).astype(np.float32, copy=False).sum(axis=0)
+    return of_columns.reshape(width, 3).astype(np.float64).sum(axis=0) / (height * width)
+
+
+def _taken(table: Any, places: Any) -> Any:
+    """``table[places]``. numpy takes fastest by its own kind of number, and memory that is used again is at hand."""
+    if places.dtype != np.intp:
+        if getattr(_own, "places", np.empty(0)).shape != places.shape:
+            _own.places = np.empty(places.shape, np.intp)
+        np.copyto(_own.places, places, casting="unsafe")
+        places = _own.places
+    return np.take(table, places)
 
 
 def _look_up(pixels: Pixels, table: Any) -> Pixels:
     """``table`` (256, 1) or (256, 3): what becomes of each level, in all channels alike or in each."""
+    return np.array(_looked_up(pixels, table))
+
+
+def _looked_up(pixels: Pixels, table: Any) -> Any:
+    """The same as an image of Pillow, to go on with."""
     rounded = _to_pixels(np.broadcast_to(table, (256, 3)))
-    return np.array(Image.fromarray(pixels).point(rounded.T.ravel().tolist()))
+    return Image.fromarray(pixels).point(rounded.T.ravel().tolist())
 
 
 def _add_noise(pixels: Pixels, deviation: float, random: Random) -> Pixels:
