@@ -55,7 +55,7 @@ def seconds_of_file(run: RunFolder, model: str, name: str, severity: int) -> flo
     from edgekit.bench.candidates import ForeignOptions, collect
     from edgekit.bench.evaluation import image_sets
     from edgekit.progress import SILENT
-    from edgekit.targets.local import get_target
+    from edgekit.targets.opening import get_target
 
     candidates = [c for c in collect([run.path], ForeignOptions(), SILENT) if c.key == model]
     images = image_sets(candidates, None, None, SILENT)[candidates[0].id]

@@ -56,7 +56,7 @@ class Random:
 
     def normal(self, shape: tuple[int, ...]) -> Any:
         """float32 of ``shape``: one of 65,536 quantiles of the standard normal distribution, up to 4.3 deviations."""
-        return _taken(_normal_table(), self.words(shape))
+        return np.asarray(_taken(_normal_table(), self.words(shape)))
 
 
 def corrupt(pixels: Pixels, name: str, severity: int, seed: int = 0) -> Pixels:
@@ -86,7 +86,7 @@ def shot_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
     place = pixels.astype(np.intp)
     place <<= 12
     place += random.words(pixels.shape) >> 4
-    return _taken(table, place)
+    return np.asarray(_taken(table, place))
 
 
 def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001 - all have one form
@@ -182,7 +182,7 @@ def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
     light += _taken((4096 * linear).astype(np.float32), level_of)
     encode = _to_pixels(255 * (np.arange(4097) / 4096) ** (1 / 2.2))
     np.clip(light, 0, 4096, out=light)
-    return _taken(encode, light)
+    return np.asarray(_taken(encode, light))
 
 
 def exposure(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001

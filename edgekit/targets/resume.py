@@ -17,7 +17,10 @@ class Progressed:
         self._job = job
         self._seen: set[tuple[Any, ...]] = set()
         self._blocks = 0
-        self._next: dict[str, int] = {str(model.get("key", model["path"])): 0 for model in job.get("models", [])}
+        conditions = range(len(job.get("corruptions", ["clean"])))
+        keys = [str(model.get("key", model["path"])) for model in job.get("models", [])]
+        # The first image without an answer, by model and number of the condition (clean, or one of the corruptions).
+        self._next: dict[tuple[str, int], int] = {(key, condition): 0 for key in keys for condition in conditions}
 
     @property
     def resumable(self) -> bool:
@@ -30,12 +33,13 @@ class Progressed:
         if kind == "block":
             self._blocks += 1
         if self._verb == "accuracy" and kind in CHUNKED:
+            place = (str(key), int(event.get("condition", 0)))
             if kind == "failed":
-                self._next.pop(str(key), None)
-            elif event["start"] < self._next.get(str(key), 0):
+                self._next = {other: start for other, start in self._next.items() if other[0] != str(key)}
+            elif event["start"] < self._next.get(place, 0):
                 return False
             else:
-                self._next[str(key)] = event["start"] + event["count"]
+                self._next[place] = event["start"] + event["count"]
         if kind in ("prediction", "memory", "verified", "energy", "images"):
             mark = (kind, key, event.get("number"))
             if mark in self._seen:
@@ -49,6 +53,7 @@ class Progressed:
             return {**job, "skip": self._blocks}
         if self._verb == "accuracy" and self._next:
             # A model that failed stays out: its output was not finite, and that does not pass.
-            models = [m for m in job["models"] if str(m.get("key", m["path"])) in self._next]
+            left = {key for key, _ in self._next}
+            models = [m for m in job["models"] if str(m.get("key", m["path"])) in left]
             return {**job, "models": models, "skip": min(self._next.values())}
         return job

@@ -46,12 +46,12 @@ def evaluate_keras(
     What is stored already is not computed again. ``seed`` chooses the images where the plan limits them. Raises
     :class:`InputError` where run, model or images are missing, and :class:`EdgekitError` for a model that gives NaN.
     """
-    from edgekit.train.batches import predict
-    from edgekit.train.evaluate import load_network
-
     document = run.read_finished()
     recipe = validate(document["recipe"], str(run.run_json))
     prepare_backend(recipe.train.device)
+    from edgekit.train.batches import predict  # Keras, which the line above chooses and keeps quiet
+    from edgekit.train.evaluate import load_network
+
     about = document["dataset"]
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
     dataset = open_run_dataset(rows, data_root or about["root"], about["classes"], about["name"], progress=progress)

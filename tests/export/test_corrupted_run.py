@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +67,16 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_loaded(run, capsys, 
     assert evaluate(run.path, *arguments) == 2
     assert problem in capsys.readouterr().err
     assert not run.corruptions.exists()
+
+
+def test_quiet_is_silent_also_while_tensorflow_starts(run):
+    """In a process of its own: here Keras is loaded already."""
+    shown = ["--corruptions", "contrast", "--severities", "1", "--models", "keras", "--quiet", "--json"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "edgekit", "evaluate", str(run.path), *shown], capture_output=True, check=True
+    )
+    assert ended.stderr == b""
+    assert json.loads(ended.stdout)["models"][0]["model"] == "keras"
 
 
 def test_moved_images_are_told_with_what_to_do(run, tmp_path, capsys):

@@ -16,6 +16,7 @@ from runfolders import golden_answers, make_run
 from edgekit.artifacts import RunFolder
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.cli.app import main
+from edgekit.robustness import read_answers
 from edgekit.targets.config import add_target
 from edgekit.targets.program import program, program_name
 
@@ -97,6 +98,22 @@ def test_what_is_there_is_not_sent_again(run, there, capsys):
     before = {path: path.stat().st_mtime_ns for path in (there / "objects").iterdir()}
     document(capsys, "verify", model, "--target", "loop")
     assert {path: path.stat().st_mtime_ns for path in (there / "objects").iterdir()} == before
+
+
+def test_corrupted_images_are_shown_to_the_files_there_and_answered_as_here(run, there, capsys):
+    keys = ",".join(export.key for export in run.done_exports())
+    shown = ("--corruptions", "haze,gaussian-noise", "--severities", "2,5", "--models", keys, "--quiet")
+    found = document(capsys, "evaluate", run.path, *shown, "--target", "loop")
+    assert {model["target"] for model in found["models"]} == {"loop"}
+    document(capsys, "evaluate", run.path, *shown)
+    by_place = {(answers.target, answers.key): answers for answers in read_answers(run)}
+    for export in run.done_exports():
+        far, near = by_place["loop", export.key], by_place["local", export.key]
+        assert far.files == near.files
+        assert far.conditions() == [("haze", 2), ("haze", 5), ("gaussian-noise", 2), ("gaussian-noise", 5)]
+        for name, shift in far.shifts.items():
+            assert np.allclose(shift.probabilities, near.shifts[name].probabilities, atol=1e-6)
+        assert far.about["model_sha256"] == near.about["model_sha256"]
 
 
 def test_a_file_that_answers_otherwise_there_is_code_3(run, there, capsys):
