@@ -18,6 +18,12 @@ def report(
     folder: Annotated[
         Path, typer.Argument(help="Folder of a run or of a study.", metavar="RUN_OR_STUDY", show_default=False)
     ],
+    claims: Annotated[
+        str | None,
+        typer.Option(
+            "--claims", help="Judge the claims of this recipe instead of its own.", metavar="RECIPE", show_default=False
+        ),
+    ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -29,14 +35,16 @@ def report(
 
     Example: edgekit report runs/digits-mobilenetv2
     """
-    show_report(folder, Output(json_mode=json_mode, quiet=quiet))
+    show_report(folder, Output(json_mode=json_mode, quiet=quiet), claims)
 
 
-def show_report(folder: Path, out: Output) -> None:
+def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
     """Make the report of ``folder`` and print its table, also at the end of a study."""
+    from edgekit.recipe import load_recipe
     from edgekit.report.stage import build_report
 
-    document = build_report(folder, progress=out)
+    recipe = None if claims is None else load_recipe(claims)
+    document = build_report(folder, claims=recipe, progress=out)
     out.result(document, _text(document))
 
 

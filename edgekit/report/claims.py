@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.claims import REFUTED, UNDECIDED, Evidence, More, Region, judge, overall
-from edgekit.recipe import DIFFERENCES
+from edgekit.recipe import CORRUPTED, DIFFERENCES
 from edgekit.report.evidence import evidence_of
 from edgekit.report.reading import RunData, Source
 from edgekit.report.rows import Candidate
@@ -123,8 +123,14 @@ def _judged(
     verdict = overall(verdicts)
     if lacking and verdict != REFUTED:
         verdict = UNDECIDED
-    reason = f"not measured: {listing(lacking)}" if lacking else "" if found else "this study has no such models"
+    reason = f"not measured: {listing(lacking)}" if lacking else "" if found else _nothing(claim, runs)
     return JudgedClaim(claim["text"], verdict, reason, unit, _relation(claim["relation"], margin, unit), pairs)
+
+
+def _nothing(claim: dict[str, Any], runs: Sequence[RunData]) -> str:
+    if claim["metric"] in CORRUPTED and not any(run.corrupted for run in runs):
+        return "no model was shown corrupted images yet"
+    return "this study has no such models"
 
 
 def _relation(relation: str, margin: float, unit: str) -> str:

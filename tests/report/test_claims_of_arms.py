@@ -178,3 +178,13 @@ def test_the_shipped_claims_are_about_the_arms_and_files_of_their_recipe(name: s
     assert {side.arm for side in sides} == {None, *recipe.compare.arms}
     assert {side.file for side in sides} - {None} <= set(recipe.export.files)
     assert {row.val_accuracy for row in recipe.reported} == ({0.4111, 0.4722} if name == "jellyfish" else set())
+
+
+def test_a_finished_study_can_be_judged_by_the_claims_of_another_recipe(tmp_path: Path) -> None:
+    study_of_arms(tmp_path / "study", [], seeds=2)
+    stored = (tmp_path / "study" / "study.json").read_bytes()
+    newer = validate({"claims": [claim("accuracy", "above")], "reported": REPORTED}, "test")
+    document = build_report(tmp_path / "study", claims=newer)
+    assert [one["verdict"] for one in document["claims"]] == ["supported"]
+    assert document["claims"][0]["pairs"][0]["reported_effect"] == pytest.approx(6.11, abs=0.01)
+    assert (tmp_path / "study" / "study.json").read_bytes() == stored
