@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
+from edgekit.report.classes import ClassComparison, class_comparisons
 from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficiency, equal_terms
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.leaks import AuditView, audit_view
+from edgekit.report.learning import Learning, learning
 from edgekit.report.notes import limits, missing, warnings
 from edgekit.report.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.reading import RunData, Source
@@ -62,6 +64,8 @@ class Report:
     """By target, with the fewest threads that were measured there; so is ``equal``."""
     equal: dict[str, EqualTerms]
     ranking: dict[str, AccuracyRanking]
+    learning: Learning | None
+    classes: list[ClassComparison]
 
     @property
     def runs(self) -> list[RunData]:
@@ -121,6 +125,8 @@ class Report:
             "efficiency": {target: [row.document() for row in rows] for target, rows in self.efficiency.items()},
             "ranking": {target: ranking.document() for target, ranking in self.ranking.items()},
             "equal_terms": {target: terms.document() for target, terms in self.equal.items()},
+            "learning_curves": None if self.learning is None else self.learning.document(),
+            "class_differences": [comparison.document() for comparison in self.classes],
             "runs": [_run_document(run) for run in self.runs],
             "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
             "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
@@ -159,6 +165,8 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         efficiency={target: efficiency(members, threads) for target, (members, threads) in targets.items()},
         equal={t: found for t, (members, threads) in targets.items() if (found := equal_terms(members, threads))},
         ranking={t: ranked for t, (members, _) in targets.items() if (ranked := accuracy_ranking(members))},
+        learning=learning(source.runs),
+        classes=class_comparisons(groups),
     )
 
 
@@ -270,6 +278,8 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "protocol": result and result.document["protocol"]["name"],
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
+        "energy_source": candidate.energy.get("source"),
+        "joules_per_inference": candidate.joules,
         "latency": [_timing_document(timing) for timing in candidate.timings],
         "result": result and str(Path(result.path)),
     }

@@ -88,9 +88,14 @@ def render(report: Report) -> str:
         latency_digits=words.digits_for(t.p50 for c in report.candidates for t in c.timings),
         largest=max((c.size_bytes for c in report.candidates if c.size_bytes), default=1),
         bars=_bars(report.candidates),
+        n_files=len({(c.run.place, c.key) for c in report.candidates}),
+        confusions=_confusions(report.runs),
         layers=layer_views(report.candidates),
         plots=list(_plots(report)),
         shift=report.robustness,
+        learned=report.learning,
+        learned_plots=report.learning.plots() if report.learning is not None else [],
+        energy=any(c.joules is not None for c in report.candidates),
         runs=[_run_view(report, run, i) for i, run in enumerate(report.runs, 1)],
         fold_runs=len(report.runs) > OPEN_RUNS,
         matrix_classes=MATRIX_CLASSES,
@@ -116,9 +121,30 @@ def claim_number(unit: str) -> Callable[[float | None], str]:
 
 
 def _bars(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """One bar per file, the smallest first: a file measured on two targets is one file."""
-    files = {(c.run.place, c.key): c for c in candidates if c.size_bytes}
+    """One bar per kind of file, the smallest first: files of other seeds or on another target are as large."""
+    files: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.size_bytes:
+            files.setdefault(candidate.title, candidate)
     return sorted(files.values(), key=lambda c: c.size_bytes or 0)
+
+
+def _confusions(runs: Sequence[RunData]) -> list[tuple[str, list[str], list[list[int]]]]:
+    """Title, classes and the sum over seeds of the matrices of each kind of Keras model that has several seeds."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        test = (run.document.get("metrics") or {}).get("test") or {}
+        if test.get("confusion") and len(test["confusion"]) <= MATRIX_CLASSES:
+            found.setdefault(", ".join(_kind(run)), []).append(test)
+    return [
+        (
+            f"{title}, {words.count(len(tests), 'seed')}",
+            [row["label"] for row in tests[0]["per_class"]],
+            [[sum(cells) for cells in zip(*rows)] for rows in zip(*(test["confusion"] for test in tests))],
+        )
+        for title, tests in found.items()
+        if len(tests) > 1
+    ]
 
 
 def _plots(report: Report) -> Iterator[Plot]:

@@ -33,6 +33,8 @@ class RunData:
     results: list[tuple[BenchResult, Answers]]
     answers: Answers
     """Of the Keras model; empty before it was evaluated."""
+    truth: dict[str, int]
+    """By test image: the number of its class; empty before it was evaluated."""
     corrupted: list[ShiftedAnswers]
     """Of every model that was shown corrupted images."""
     looks: list[dict[str, Any]]
@@ -91,6 +93,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         exports=[(export, export.read()) for export in folder.done_exports()],
         results=[(result, _answers(result.predictions_path())) for result in run_results(folder)],
         answers=_answers(folder.predictions),
+        truth=_truth(folder.predictions),
         corrupted=read_answers(folder),
         looks=_looks(folder),
     )
@@ -123,13 +126,26 @@ def _number(text: str | None) -> float | None:
 
 def _answers(path: Path | None) -> Answers:
     """Right or wrong by image, of a predictions file; empty where there is none."""
+    stored = _predictions(path)
+    if stored is None:
+        return {}
+    right = stored["probabilities"].argmax(axis=1) == stored["labels"]
+    return dict(zip(stored["files"].tolist(), right.tolist()))
+
+
+def _truth(path: Path) -> dict[str, int]:
+    stored = _predictions(path)
+    return {} if stored is None else dict(zip(stored["files"].tolist(), stored["labels"].tolist()))
+
+
+def _predictions(path: Path | None) -> dict[str, Any] | None:
+    """``labels`` (N,), ``probabilities`` (N, classes) and ``files`` (N,); None where there are none."""
     import numpy as np
 
     if path is None or not path.is_file():
-        return {}
+        return None
     try:
         with np.load(path) as stored:
-            right = stored["probabilities"].argmax(axis=1) == stored["labels"]
-            return dict(zip(stored["files"].tolist(), right.tolist()))
+            return {name: stored[name] for name in ("labels", "probabilities", "files")}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None

@@ -79,7 +79,7 @@ def test_a_study_in_the_browser(tmp_path, width, dark):
     assert seen["wide"] == []
     assert seen["rising"] == ["2", "1", "4", "3"]
     assert seen["falling"] == ["3", "4", "1", "2"]
-    assert seen["shown"] == 2 + 4  # one width of each plot, and the curves
+    assert seen["shown"] == 2 + 4 + 2  # one width of each plot, the curves of each run, those of both
     assert seen["paper"] == ("rgb(20, 23, 26)" if dark else "rgb(255, 255, 255)")
 
 

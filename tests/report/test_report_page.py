@@ -134,7 +134,8 @@ def test_the_same_folder_gives_the_same_page(study):
 def test_figures_hold_text_and_the_pages_colours(built):
     text, _ = built
     figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(figures) == 2 * 2 + 2 * 2  # two thread counts in two widths; loss and accuracy of two runs
+    # Two thread counts in two widths; loss and accuracy of two runs, and of both together.
+    assert len(figures) == 2 * 2 + 2 * 2 + 2
     for figure in figures:
         assert "<text" in figure
         assert "var(--ink)" in figure
