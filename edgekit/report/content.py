@@ -94,8 +94,11 @@ class Report:
         threads = thread_counts(self.of_target(candidate.target))
         return bool(threads) and any(candidate in g.members for g in self.front(candidate.target, threads[0]))
 
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self.source.path).as_posix()
+
     def document(self) -> dict[str, Any]:
-        """What goes into ``report.json`` (beside ``schema_version``)."""
+        """What goes into ``report.json`` (beside ``schema_version``). Paths are below the folder it is about."""
         results = [c.result for c in self.candidates if c.result is not None]
         return {
             "kind": "run" if self.source.study is None else "study",
@@ -127,8 +130,14 @@ class Report:
             "equal_terms": {target: terms.document() for target, terms in self.equal.items()},
             "learning_curves": None if self.learning is None else self.learning.document(),
             "class_differences": [comparison.document() for comparison in self.classes],
-            "runs": [_run_document(run) for run in self.runs],
-            "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
+            "runs": [{**_run_document(run), "run_dir": self._below(run.folder.path)} for run in self.runs],
+            "candidates": [
+                {
+                    **_candidate_document(c, on_front=self.on_front(c)),
+                    "result": None if c.result is None else self._below(c.result.path),
+                }
+                for c in self.candidates
+            ],
             "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
             "noise_floor": [
                 {"session_id": session, "threads": threads, "model": model, **ratio.document()}
@@ -237,7 +246,6 @@ def _run_document(run: RunData) -> dict[str, Any]:
     return {
         **{name: run.document[name] for name in ("run_id", "backbone", "strategy", "seed", "status")},
         "arm": run.document.get("recipe", {}).get("arm"),
-        "run_dir": run.place,
         "accuracy": score and score.accuracy,
         "n_samples": score and score.n_samples,
         "accuracy_ci95": score and list(score.ci95),
@@ -281,7 +289,6 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "energy_source": candidate.energy.get("source"),
         "joules_per_inference": candidate.joules,
         "latency": [_timing_document(timing) for timing in candidate.timings],
-        "result": result and str(Path(result.path)),
     }
 
 

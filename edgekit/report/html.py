@@ -14,7 +14,9 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from edgekit.places import place_name, without_places
 from edgekit.report import words
+from edgekit.report.claims import recipe_of
 from edgekit.report.content import Report, Reported
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
@@ -102,6 +104,7 @@ def render(report: Report) -> str:
         machines=_machines(report),
         commands=_commands(report),
         recipe=_recipe(report),
+        places=_places(report),
     )
 
 
@@ -274,20 +277,33 @@ def _versions(versions: dict[str, Any]) -> str:
 
 def _recipe(report: Report) -> str | None:
     """The recipe as YAML: the study's, or the run's; None where only its name is known."""
-    document = report.source.study if report.source.study is not None else report.runs[0].document
-    recipe = document.get("recipe")
-    if not isinstance(recipe, dict):
-        return None
-    return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100))
+    recipe = recipe_of(report.source)
+    return (
+        str(yaml.safe_dump(without_places(recipe), sort_keys=False, allow_unicode=True, width=100)) if recipe else None
+    )
+
+
+def _places(report: Report) -> list[str]:
+    """Names in the recipe of what lay somewhere on the machine: the folder of images, the file of weights."""
+    recipe = recipe_of(report.source)
+    data, weights = (recipe.get("data") or {}).get("path"), (recipe.get("model") or {}).get("weights")
+    found = [f"{place_name(data)} (--data)"] if data else []
+    return found + (
+        [f"{place_name(weights)} (--set model.weights)"] if weights not in (None, "imagenet", "none") else []
+    )
 
 
 def _commands(report: Report) -> list[str]:
-    """The commands that make this folder again."""
-    place = shlex.quote(str(report.source.path))
+    """The commands that make this folder again, wherever that is."""
+    place = shlex.quote(report.source.path.resolve().name)
+    targets = [word for target in report.targets if report.targets != ["local"] for word in ("--target", target)]
     if report.source.study is not None:
         recipe = report.source.study.get("recipe")
         name = shlex.quote(recipe) if isinstance(recipe, str) else "recipe.yaml"
-        return [f"edgekit compare {name}", f"edgekit report {place}"]
+        return [
+            " ".join(["edgekit compare", name, "--out", place, *map(shlex.quote, targets)]),
+            f"edgekit report {place}",
+        ]
     commands = [f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
     for target in report.targets:
         first = next(c.result for c in report.candidates if c.result is not None and c.target == target)

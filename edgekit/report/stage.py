@@ -18,7 +18,8 @@ from edgekit.report.reading import read_source
 def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
     """Write ``report/report.html`` and ``report/report.json`` below ``path`` and return the latter's document.
 
-    ``report_html`` and ``report_json`` in it are their paths. Beside them lie ``report.md``, ``candidates.csv`` and a
+    ``report_html`` and ``report_json`` in it are their paths; all others are below ``path``, so that the document says
+    nothing of this machine's folders. Beside them lie ``report.md``, ``candidates.csv`` and a
     card for every exported file in ``cards/``. All are made before any is written. What is not
     there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where ``path`` is neither a
     run nor a study, or holds documents that cannot be read.
@@ -28,7 +29,7 @@ def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__)
     page = render(report)
     html, json = path / "report" / "report.html", path / "report" / "report.json"
-    document = {**report.document(), "report_html": str(html), "report_json": str(json)}
+    document = report.document()
     markdown, table, cards = report_markdown(report), candidates_csv(document), model_cards(report)
     write_text(html, page)
     write_json(json, document)
@@ -38,4 +39,4 @@ def build_report(path: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
         write_text(path / "report" / "cards" / name, card)
     for text, command in report.missing:
         progress.info(f"{text} To do: {command}" if command else text)
-    return document
+    return {**document, "report_html": str(html), "report_json": str(json)}
