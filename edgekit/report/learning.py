@@ -81,8 +81,8 @@ class Learning:
 
 
 def learning(runs: Sequence[RunData]) -> Learning | None:
-    """The curves of all runs; None where fewer than two have any: one run's own curves say it all."""
-    known = [run for run in runs if run.history]
+    """The curves of all finished runs; None where fewer than two have any: one run's own curves say it all."""
+    known = [run for run in runs if run.history and run.document.get("status") == "done"]
     if len(known) < 2:
         return None
     starts = _starts(known)

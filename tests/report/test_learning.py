@@ -70,6 +70,26 @@ def test_a_stage_begins_at_one_place_for_all(tmp_path: Path) -> None:
     assert [kind.curves["loss"][0].epoch for kind in found.kinds] == [11, 1]
 
 
+def test_what_is_not_finished_is_not_averaged(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    write_run(study / "runs" / "feature-extraction-s2", seed=2, finished=False)
+    found = learning(read_source(study).runs)
+    assert found is not None
+    assert found.kinds[0].seeds == [0, 1]
+
+
+def test_the_most_accurate_of_networks_is_a_mean_over_seeds(tmp_path: Path) -> None:
+    """Never the best seed, also where no file was measured yet."""
+    cells = []
+    for backbone, accuracies in (("mobilenetv2", (0.99, 0.80)), ("resnet50v2", (0.92, 0.94))):
+        for seed, accuracy in enumerate(accuracies):
+            run = write_run(tmp_path / "runs" / f"{backbone}-{seed}", backbone=backbone, seed=seed, accuracy=accuracy)
+            cells.append((run, "exported"))
+    finding = build_report(write_study(tmp_path, cells))["verdict"][0]
+    assert [winner["title"] for winner in finding["winners"]] == ["ResNet50V2, feature-extraction"]
+    assert finding["figure"] == "93.0% on average over 2 seeds"
+
+
 def test_one_run_shows_its_own_curves_only(tmp_path: Path) -> None:
     assert learning(read_source(study_of(tmp_path, seeds=1)).runs) is None
 
