@@ -187,16 +187,21 @@ class Ranking:
 def rank_models(scores: Values, *, alpha: float = 0.05) -> Ranking:
     """Rank K models by ``scores`` (K, blocks), higher is better; blocks are data sets, seeds or folds.
 
-    Friedman's test with the Nemenyi critical difference: J. Demsar, "Statistical comparisons of classifiers over
-    multiple data sets", JMLR 7 (2006). Raises :class:`ValueError` for fewer than two models or blocks.
+    Friedman's test, corrected for equal scores as SciPy's is, with the Nemenyi critical difference: J. Demsar,
+    "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006). Raises :class:`ValueError` for
+    fewer than two models or blocks.
     """
     from scipy.stats import chi2, rankdata, studentized_range
 
     models, blocks = scores.shape
     if models < 2 or blocks < 2:
         raise ValueError("a ranking needs at least two models and two blocks")
-    ranks = rankdata(-scores, axis=0).mean(axis=1)
-    statistic = 12 * blocks / (models * (models + 1)) * (float((ranks**2).sum()) - models * (models + 1) ** 2 / 4)
+    of_blocks = rankdata(-scores, axis=0)
+    ranks = of_blocks.mean(axis=1)
+    # Between the models over within the blocks: equal scores share a rank, which makes the latter smaller.
+    within = float(((of_blocks - (models + 1) / 2) ** 2).sum()) / (models - 1)
+    between = blocks**2 * float(((ranks - (models + 1) / 2) ** 2).sum())
+    statistic = between / within if within else 0.0
     # The studentized range for infinitely many degrees of freedom, over sqrt(2), as in Demsar's table 5.
     q = float(studentized_range.ppf(1 - alpha, models, np.inf)) / math.sqrt(2)
     difference = q * math.sqrt(models * (models + 1) / (6 * blocks))

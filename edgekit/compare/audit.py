@@ -20,12 +20,20 @@ PAIRS_SHOWN = 24
 def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
     """Audit the images as the recipe splits them, before anything is trained; once for the same images.
 
-    Raises :class:`InputError` where images cannot be decoded and the recipe says to stop then.
+    Raises :class:`InputError` where images cannot be decoded and the recipe says to stop then, and where the images
+    are not those that a cell of the study was trained on.
     """
     dataset = open_dataset(recipe.data, progress=progress)
     file = folder / AUDIT_FILE
-    if file.is_file() and read_json(file)["fingerprint"] == dataset.fingerprint:
-        return
+    if file.is_file():
+        if read_json(file)["fingerprint"] == dataset.fingerprint:
+            return
+        if any(folder.glob("runs/*/run.json")):
+            raise InputError(
+                "the images have changed since this study was started",
+                where=str(dataset.root),
+                hint="choose another --out folder, or put the images back",
+            )
     progress.info(f"auditing {len(dataset):,} images")
     found = audit(dataset, progress=progress)
     corrupt = found.prints.corrupt
@@ -36,7 +44,7 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
             hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
         )
     pictures = _pictures(found, folder)
-    write_json(file, {**found.document(), "pictures": pictures})
+    write_json(file, {**found.document(), "root": dataset.root.name, "pictures": pictures})
     _tell(found, progress)
 
 

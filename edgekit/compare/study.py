@@ -16,6 +16,7 @@ from typing import Any
 from edgekit.artifacts import RunFolder, read_json, write_json
 from edgekit.compare.budget import apply_budget
 from edgekit.errors import InputError
+from edgekit.places import without_places
 from edgekit.recipe import Recipe, assign, other_work, validate
 
 _NOT_STORED = ("recipe", "after", "tries")
@@ -135,7 +136,7 @@ class Study:
         if (path / "study.json").is_file():
             before = read_json(path / "study.json")
             its = validate(before["recipe"], str(path / "study.json")).document()  # younger settings: their defaults
-            changed = other_work(its, recipe.document())
+            changed = other_work(without_places(its), without_places(recipe.document()))
             if changed:
                 raise InputError(
                     f"this study was started with another recipe; different: {', '.join(changed)}",
@@ -173,6 +174,11 @@ class Study:
         write_json(self.file, self.document())
 
     def document(self) -> dict[str, Any]:
-        """``study.json``: the recipe and the cells without their own copies of it."""
+        """``study.json``: the recipe and the cells without their own copies of it.
+
+        It does not tell where on this machine images and weights lie: who goes on with the study says so again, and
+        the audit knows the images by their content.
+        """
         cells = [{k: v for k, v in asdict(c).items() if k not in _NOT_STORED} for c in self.cells]
-        return {"name": self.recipe.name, "created": self._created, "recipe": self.recipe.document(), "cells": cells}
+        recipe = without_places(self.recipe.document())
+        return {"name": self.recipe.name, "created": self._created, "recipe": recipe, "cells": cells}

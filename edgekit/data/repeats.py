@@ -1,7 +1,8 @@
 """Images that stand in a dataset more than once: the same pixels, or nearly the same, and in which splits.
 
 Two images are *exact* duplicates when their decoded pixels are equal, whatever the files are. They are *near*
-duplicates when their pixels differ and their perceptual hashes differ in at most ``near_bits`` of 256 bits.
+duplicates when their pixels differ and their perceptual hashes, or those of soft images, differ in at most
+``near_bits`` of 256 bits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.fingerprints import HASH_BITS, Fingerprints
+from edgekit.data.fingerprints import HASH_BITS, Fingerprints, Hashes
 from edgekit.data.neighbours import Pairs, groups_of, near_pairs
 
 NEAR_BITS = 26
@@ -36,21 +37,72 @@ class Twin:
 
 
 @dataclass(frozen=True, eq=False)
+class Looks:
+    """One kind of hash: ``numbers`` (N,) number images with the same hash alike, ``near`` are pairs of those numbers.
+
+    An image without such a hash has a number of its own.
+    """
+
+    numbers: Places
+    near: Pairs
+
+    @property
+    def count(self) -> int:
+        return int(self.numbers.max(initial=-1)) + 1
+
+    def earliest(self, among: Places) -> Places:
+        """(N,): the first of the images ``among`` with the same hash or one near to it; N where there is none."""
+        first = _first(self.numbers, among)
+        earliest = first.copy()
+        np.minimum.at(earliest, self.near.first, first[self.near.second])
+        np.minimum.at(earliest, self.near.second, first[self.near.first])
+        return np.asarray(earliest[self.numbers])
+
+    def closest(self, among: Places) -> tuple[Places, Places]:
+        """(N,) each: the closest of the images ``among`` and its distance in bits; N where there is none."""
+        first = _first(self.numbers, among)
+        nearest, distance = self._nearest(first < len(self.numbers))
+        others = np.where(nearest == _NONE, len(self.numbers), first[nearest])
+        return others[self.numbers], distance[self.numbers]
+
+    def _nearest(self, allowed: NDArray[np.bool_]) -> tuple[Places, Places]:
+        """For each number the nearest allowed one, itself first, and its distance; ``-1`` where there is none."""
+        own = np.flatnonzero(allowed)
+        a = np.concatenate([own, self.near.first, self.near.second])
+        b = np.concatenate([own, self.near.second, self.near.first])
+        bits = np.concatenate([np.zeros_like(own), self.near.distance, self.near.distance])
+        kept = np.flatnonzero(allowed[b])
+        # The nearest last: an assignment to the same place keeps the last value.
+        kept = kept[np.lexsort((-b[kept], -bits[kept]))]
+        nearest = np.full(len(allowed), _NONE, dtype=np.int64)
+        distance = np.full(len(allowed), HASH_BITS + 1, dtype=np.int64)
+        nearest[a[kept]], distance[a[kept]] = b[kept], bits[kept]
+        return nearest, distance
+
+
+@dataclass(frozen=True, eq=False)
 class Repeats:
     """Which of N images repeat each other.
 
-    ``pixels`` (N,) numbers images with the same pixels alike, ``looks`` (N,) those with the same hash. An image that
-    cannot be decoded has numbers of its own. ``near`` are pairs of looks.
+    ``pixels`` (N,) numbers images with the same pixels alike, one that cannot be decoded has a number of its own;
+    ``looks`` are the kinds of hash by which images are near.
     """
 
     pixels: Places
-    looks: Places
-    near: Pairs
+    looks: tuple[Looks, ...]
 
     @property
     def groups(self) -> Places:
         """(N,): images that are connected by exact or near repetition, also over others, share a number."""
-        return groups_of(self.near, int(self.looks.max(initial=-1)) + 1)[self.looks]
+        n = len(self.pixels)
+        # Images, their pixels, the hashes of each kind: an image is joined to what it has, near hashes to each other.
+        first, second, offset = [np.arange(n)], [n + self.pixels], n + int(self.pixels.max(initial=-1)) + 1
+        for looks in self.looks:
+            first += [np.arange(n), offset + looks.near.first]
+            second += [offset + looks.numbers, offset + looks.near.second]
+            offset += looks.count
+        joined = Pairs(np.concatenate(first), np.concatenate(second), np.zeros(0, np.int64))
+        return np.asarray(np.unique(groups_of(joined, offset)[:n], return_inverse=True)[1].ravel())
 
     def exact_groups(self) -> list[Places]:
         """The positions of every group of at least two images with the same pixels."""
@@ -68,12 +120,8 @@ class Repeats:
         copies = among > _first(self.pixels, among)[self.pixels[among]]
         if exact:
             return int(copies.sum())
-        # Earliest image with this look or with one near to it.
-        first = _first(self.looks, among)
-        earliest = first.copy()
-        np.minimum.at(earliest, self.near.first, first[self.near.second])
-        np.minimum.at(earliest, self.near.second, first[self.near.first])
-        return int(((among > earliest[self.looks[among]]) & ~copies).sum())
+        earliest = np.min([looks.earliest(among) for looks in self.looks], axis=0)
+        return int(((among > earliest[among]) & ~copies).sum())
 
     def twins(self, of: Places, among: Places, *, exact: bool) -> list[Twin]:
         """For each image of ``of`` that repeats one of ``among`` (which share no image), the closest of those.
@@ -84,29 +132,17 @@ class Repeats:
         copy = _first(self.pixels, among)[self.pixels[of]]
         if exact:
             return [Twin(i, j, 0, exact=True) for i, j in zip(of.tolist(), copy.tolist()) if j < missing]
-        first = _first(self.looks, among)
-        nearest, distance = self._nearest(first < missing)
-        looks = self.looks[of]
-        others = np.where(nearest[looks] == _NONE, missing, first[nearest[looks]])
+        others = np.full(missing, missing)
+        distance = np.full(missing, HASH_BITS + 1)
+        for looks in self.looks:
+            its, bits = looks.closest(among)
+            closer = bits < distance
+            others[closer], distance[closer] = its[closer], bits[closer]
         return [
             Twin(i, j, bits, exact=False)
-            for i, j, bits, same in zip(of.tolist(), others.tolist(), distance[looks].tolist(), copy.tolist())
+            for i, j, bits, same in zip(of.tolist(), others[of].tolist(), distance[of].tolist(), copy.tolist())
             if j < missing and same == missing
         ]
-
-    def _nearest(self, allowed: NDArray[np.bool_]) -> tuple[Places, Places]:
-        """For each look the nearest allowed one, itself first, and its distance; ``-1`` where there is none."""
-        own = np.flatnonzero(allowed)
-        a = np.concatenate([own, self.near.first, self.near.second])
-        b = np.concatenate([own, self.near.second, self.near.first])
-        bits = np.concatenate([np.zeros_like(own), self.near.distance, self.near.distance])
-        kept = np.flatnonzero(allowed[b])
-        # The nearest last: an assignment to the same place keeps the last value.
-        kept = kept[np.lexsort((-b[kept], -bits[kept]))]
-        nearest = np.full(len(allowed), _NONE, dtype=np.int64)
-        distance = np.full(len(allowed), HASH_BITS + 1, dtype=np.int64)
-        nearest[a[kept]], distance[a[kept]] = b[kept], bits[kept]
-        return nearest, distance
 
 
 def find_repeats(prints: Fingerprints, near_bits: int = NEAR_BITS) -> Repeats:
@@ -114,14 +150,18 @@ def find_repeats(prints: Fingerprints, near_bits: int = NEAR_BITS) -> Repeats:
 
     An image without any structure (one colour) has an empty hash, which says nothing: it is near nothing.
     """
-    told = prints.readable & prints.hashes.any(axis=1)
     pixels = _numbered(prints.pixels, prints.readable)
-    rows = np.ascontiguousarray(prints.hashes).view(f"V{prints.hashes.shape[1] * 8}").ravel()
+    return Repeats(pixels, tuple(_looks(hashes, prints.readable, near_bits) for hashes in (prints.hashes, prints.soft)))
+
+
+def _looks(hashes: Hashes, readable: NDArray[np.bool_], near_bits: int) -> Looks:
+    told = readable & hashes.any(axis=1)
+    rows = np.ascontiguousarray(hashes).view(f"V{hashes.shape[1] * 8}").ravel()
     looks = _numbered(rows, told)
     first = _first(looks, np.flatnonzero(told))
     numbers = np.flatnonzero(first < len(looks))
-    pairs = near_pairs(prints.hashes[first[numbers]], near_bits)
-    return Repeats(pixels, looks, Pairs(numbers[pairs.first], numbers[pairs.second], pairs.distance))
+    pairs = near_pairs(hashes[first[numbers]], near_bits)
+    return Looks(looks, Pairs(numbers[pairs.first], numbers[pairs.second], pairs.distance))
 
 
 def _numbered(values: NDArray[np.generic], known: NDArray[np.bool_]) -> Places:

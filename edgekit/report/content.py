@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
+from edgekit.report.classes import ClassComparison, class_comparisons
 from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficiency, equal_terms
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.leaks import AuditView, audit_view
+from edgekit.report.learning import Learning, learning
 from edgekit.report.notes import limits, missing, warnings
 from edgekit.report.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.reading import RunData, Source
@@ -67,6 +69,8 @@ class Report:
     """By target, with the fewest threads that were measured there; so is ``equal``."""
     equal: dict[str, EqualTerms]
     ranking: dict[str, AccuracyRanking]
+    learning: Learning | None
+    classes: list[ClassComparison]
 
     @property
     def runs(self) -> list[RunData]:
@@ -95,8 +99,11 @@ class Report:
         threads = thread_counts(self.of_target(candidate.target))
         return bool(threads) and any(candidate in g.members for g in self.front(candidate.target, threads[0]))
 
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self.source.path).as_posix()
+
     def document(self) -> dict[str, Any]:
-        """What goes into ``report.json`` (beside ``schema_version``)."""
+        """What goes into ``report.json`` (beside ``schema_version``). Paths are below the folder it is about."""
         results = [c.result for c in self.candidates if c.result is not None]
         return {
             "kind": "run" if self.source.study is None else "study",
@@ -126,8 +133,16 @@ class Report:
             "efficiency": {target: [row.document() for row in rows] for target, rows in self.efficiency.items()},
             "ranking": {target: ranking.document() for target, ranking in self.ranking.items()},
             "equal_terms": {target: terms.document() for target, terms in self.equal.items()},
-            "runs": [_run_document(run) for run in self.runs],
-            "candidates": [_candidate_document(c, on_front=self.on_front(c)) for c in self.candidates],
+            "learning_curves": None if self.learning is None else self.learning.document(),
+            "class_differences": [comparison.document() for comparison in self.classes],
+            "runs": [{**_run_document(run), "run_dir": self._below(run.folder.path)} for run in self.runs],
+            "candidates": [
+                {
+                    **_candidate_document(c, on_front=self.on_front(c)),
+                    "result": None if c.result is None else self._below(c.result.path),
+                }
+                for c in self.candidates
+            ],
             "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
             "noise_floor": [
                 {"session_id": session, "threads": threads, "model": model, **ratio.document()}
@@ -164,6 +179,8 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         efficiency={target: efficiency(members, threads) for target, (members, threads) in targets.items()},
         equal={t: found for t, (members, threads) in targets.items() if (found := equal_terms(members, threads))},
         ranking={t: ranked for t, (members, _) in targets.items() if (ranked := accuracy_ranking(members))},
+        learning=learning(source.runs),
+        classes=class_comparisons(groups),
     )
 
 
@@ -245,7 +262,6 @@ def _run_document(run: RunData) -> dict[str, Any]:
     return {
         **{name: run.document[name] for name in ("run_id", "backbone", "strategy", "seed", "status")},
         "arm": run.document.get("recipe", {}).get("arm"),
-        "run_dir": run.place,
         "accuracy": score and score.accuracy,
         "n_samples": score and score.n_samples,
         "accuracy_ci95": score and list(score.ci95),
@@ -286,8 +302,9 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "protocol": result and result.document["protocol"]["name"],
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
+        "energy_source": candidate.energy.get("source"),
+        "joules_per_inference": candidate.joules,
         "latency": [_timing_document(timing) for timing in candidate.timings],
-        "result": result and str(Path(result.path)),
     }
 
 

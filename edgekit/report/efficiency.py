@@ -118,11 +118,18 @@ def _memory(group: Group) -> float | None:
     return mean(known) if known else None
 
 
+def _energy(group: Group) -> float | None:
+    values = [member.joules for member in group.members]
+    known = [value for value in values if value]
+    return mean(known) if known else None
+
+
 COSTS: dict[str, Callable[[Group, int], float | None]] = {
     "parameters": lambda group, _: _run_mean(group, "model", "parameters"),
     "macs": lambda group, _: _run_mean(group, "model", "macs"),
     "size_bytes": lambda group, _: group.first.size_bytes,
     "model_rss_bytes": lambda group, _: _memory(group),
+    "joules_per_inference": lambda group, _: _energy(group),
     "latency_ms_p50": lambda group, threads: group.real_p50(threads),
     "train_seconds": lambda group, _: _run_mean(group, "timing", "train_seconds"),
 }

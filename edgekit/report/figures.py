@@ -118,6 +118,50 @@ def curves(rows: Sequence[dict[str, Any]], quantity: str, *, name: str, width: i
         return inline_svg(figure, name, f"{quantity} over the epochs, training and validation")
 
 
+def seed_bands(
+    lines: Sequence[tuple[str, Sequence[tuple[int, float, float, float]]]],
+    quantity: str,
+    starts: Sequence[int],
+    *,
+    name: str,
+    width: int,
+    height: int,
+) -> Markup:
+    """``quantity`` over the epochs, one line a model: (epoch, mean, lowest, highest) over its seeds.
+
+    ``starts`` are epochs after which a new stage begins. The legend takes room of its own above ``height``.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    factor, unit = (100.0, ", %") if quantity == "accuracy" else (1.0, "")
+    with canvas(width, height + 17 * len(lines)) as figure:
+        axes = figure.add_subplot()
+        for number, (title, points) in enumerate(lines):
+            epochs = [point[0] for point in points]
+            mean, lowest, highest = ([factor * point[i] for point in points] for i in (1, 2, 3))
+            colour = SERIES[number % len(SERIES)]
+            axes.fill_between(epochs, lowest, highest, color=colour, alpha=0.18, linewidth=0)
+            axes.plot(
+                epochs,
+                mean,
+                label=title,
+                color=colour,
+                linewidth=1.6,
+                linestyle=("solid", (0, (4, 2)), (0, (1, 1.5)))[number // len(SERIES) % 3],
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=4,
+                markevery=max(1, len(epochs) // 8),
+            )
+        for start in starts:
+            axes.axvline(start + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.set_xlim(0.5, max(2, *(point[0] for _, points in lines for point in points)) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"validation {quantity}{unit}")
+        figure.legend(loc="outside upper left", ncols=1, handlelength=2.2)
+        return inline_svg(figure, name, f"Validation {quantity} over the epochs, mean and range over seeds")
+
+
 def severity_curves(
     lines: Sequence[tuple[str, Sequence[tuple[int, float]]]], *, name: str, width: int, height: int
 ) -> Markup:

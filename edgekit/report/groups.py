@@ -63,6 +63,11 @@ class Group:
         half = float(t.ppf(0.975, n - 1)) * self.deviation / math.sqrt(n)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
+    @property
+    def marks(self) -> list[str]:
+        """Those of its members, each once."""
+        return list(dict.fromkeys(text for member in self.members for text in member.marks()))
+
     def p50(self, threads: int) -> float | None:
         """Median over members of the p50 in milliseconds; None unless every member has one."""
         values = [timing.p50 for member in self.members if (timing := member.timing(threads)) is not None]

@@ -14,7 +14,9 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from edgekit.places import place_name, without_places
 from edgekit.report import words
+from edgekit.report.claims import recipe_of
 from edgekit.report.content import Report, Reported
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
@@ -88,15 +90,21 @@ def render(report: Report) -> str:
         latency_digits=words.digits_for(t.p50 for c in report.candidates for t in c.timings),
         largest=max((c.size_bytes for c in report.candidates if c.size_bytes), default=1),
         bars=_bars(report.candidates),
+        n_files=len({(c.run.place, c.key) for c in report.candidates}),
+        confusions=_confusions(report.runs),
         layers=layer_views(report.candidates),
         plots=list(_plots(report)),
         shift=report.robustness,
+        learned=report.learning,
+        learned_plots=report.learning.plots() if report.learning is not None else [],
+        energy=any(c.joules is not None for c in report.candidates),
         runs=[_run_view(report, run, i) for i, run in enumerate(report.runs, 1)],
         fold_runs=len(report.runs) > OPEN_RUNS,
         matrix_classes=MATRIX_CLASSES,
         machines=_machines(report),
         commands=_commands(report),
         recipe=_recipe(report),
+        places=_places(report),
     )
 
 
@@ -118,9 +126,30 @@ def claim_number(unit: str) -> Callable[[float | None], str]:
 
 
 def _bars(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """One bar per file, the smallest first: a file measured on two targets is one file."""
-    files = {(c.run.place, c.key): c for c in candidates if c.size_bytes}
+    """One bar per kind of file, the smallest first: files of other seeds or on another target are as large."""
+    files: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.size_bytes:
+            files.setdefault(candidate.title, candidate)
     return sorted(files.values(), key=lambda c: c.size_bytes or 0)
+
+
+def _confusions(runs: Sequence[RunData]) -> list[tuple[str, list[str], list[list[int]]]]:
+    """Title, classes and the sum over seeds of the matrices of each kind of Keras model that has several seeds."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        test = (run.document.get("metrics") or {}).get("test") or {}
+        if test.get("confusion") and len(test["confusion"]) <= MATRIX_CLASSES:
+            found.setdefault(", ".join(_kind(run)), []).append(test)
+    return [
+        (
+            f"{title}, {words.count(len(tests), 'seed')}",
+            [row["label"] for row in tests[0]["per_class"]],
+            [[sum(cells) for cells in zip(*rows)] for rows in zip(*(test["confusion"] for test in tests))],
+        )
+        for title, tests in found.items()
+        if len(tests) > 1
+    ]
 
 
 def _plots(report: Report) -> Iterator[Plot]:
@@ -250,20 +279,33 @@ def _versions(versions: dict[str, Any]) -> str:
 
 def _recipe(report: Report) -> str | None:
     """The recipe as YAML: the study's, or the run's; None where only its name is known."""
-    document = report.source.study if report.source.study is not None else report.runs[0].document
-    recipe = document.get("recipe")
-    if not isinstance(recipe, dict):
-        return None
-    return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100))
+    recipe = recipe_of(report.source)
+    return (
+        str(yaml.safe_dump(without_places(recipe), sort_keys=False, allow_unicode=True, width=100)) if recipe else None
+    )
+
+
+def _places(report: Report) -> list[str]:
+    """Names in the recipe of what lay somewhere on the machine: the folder of images, the file of weights."""
+    recipe = recipe_of(report.source)
+    data, weights = (recipe.get("data") or {}).get("path"), (recipe.get("model") or {}).get("weights")
+    found = [f"{place_name(data)} (--data)"] if data else []
+    return found + (
+        [f"{place_name(weights)} (--set model.weights)"] if weights not in (None, "imagenet", "none") else []
+    )
 
 
 def _commands(report: Report) -> list[str]:
-    """The commands that make this folder again."""
-    place = shlex.quote(str(report.source.path))
+    """The commands that make this folder again, wherever that is."""
+    place = shlex.quote(report.source.path.resolve().name)
+    targets = [word for target in report.targets if report.targets != ["local"] for word in ("--target", target)]
     if report.source.study is not None:
         recipe = report.source.study.get("recipe")
         name = shlex.quote(recipe) if isinstance(recipe, str) else "recipe.yaml"
-        return [f"edgekit compare {name}", f"edgekit report {place}"]
+        return [
+            " ".join(["edgekit compare", name, "--out", place, *map(shlex.quote, targets)]),
+            f"edgekit report {place}",
+        ]
     commands = [f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
     for target in report.targets:
         first = next(c.result for c in report.candidates if c.result is not None and c.target == target)

@@ -14,11 +14,13 @@ from edgekit.report.verdict import threads_text
 
 if TYPE_CHECKING:
     from edgekit.report.content import Report
+    from edgekit.report.learning import LearnedKind
 
 CSV_COLUMNS = (
     "number", "run_id", "backbone", "strategy", "seed", "format", "scheme", "status", "accuracy", "n_samples",
     "accuracy_low", "accuracy_high", "accuracy_drop", "size_bytes", "gzip_bytes", "model_rss_bytes", "target",
-    "runtime", "threads", "n_runs", "latency_ms_p50", "latency_ms_p90", "latency_ms_p95", "latency_ms_p99",
+    "joules_per_inference", "runtime", "threads", "n_runs",
+    "latency_ms_p50", "latency_ms_p90", "latency_ms_p95", "latency_ms_p99",
     "on_pareto_front", "marks", "sha256",
 )  # fmt: skip
 
@@ -44,6 +46,13 @@ def report_markdown(report: Report) -> str:
         ]
         headers = ["Keras model", "all test images, %", "without exact copies", "without exact and near"]
         parts += ["## Accuracy without leaked images", _table(headers, rows)]
+    if report.classes:
+        told = [f"{c.left.title} against {c.right.title}: {c.sentence}" for c in report.classes]
+        parts += ["## Differences by class", "\n".join(f"- {_plain(text)}" for text in told)]
+    if report.learning is not None:
+        rows = [list(_learned_cells(kind)) for kind in report.learning.kinds]
+        headers = ["Keras model", "seeds", "validation, %", "test, % (95% over seeds)", "training above, points"]
+        parts += ["## Training", _table(headers, rows)]
     if report.warnings:
         parts += [
             "## Warnings",
@@ -129,6 +138,10 @@ def _measured(members: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
         if candidate.memory:
             yield f"memory, {where}", f"{words.megabytes(candidate.memory.get('model_rss_bytes'), 1)} MB"
         if candidate.result is not None:
+            told = "not measured"
+            if candidate.joules is not None:
+                told = f"{words.significant(1000 * candidate.joules)} mJ a run ({candidate.energy['source']})"
+            yield f"energy, {where}", told
             runtime, machine = candidate.runtime, candidate.result.document["environment"]["before"].get("cpu")
             yield f"with, {where}", f"{runtime.get('name', '')} {runtime.get('version', '')} on {machine or 'unknown'}"
 
@@ -153,6 +166,15 @@ def _candidate_cells(report: Report, candidate: Candidate) -> Iterator[str]:
         yield words.NONE if timing is None or timing.p50 is None else words.significant(timing.p50)
     yield words.megabytes(candidate.size_bytes)
     yield ", ".join([*(["front"] if report.on_front(candidate) else []), *candidate.marks()])
+
+
+def _learned_cells(kind: LearnedKind) -> Iterator[str]:
+    yield kind.title
+    yield str(len(kind.seeds))
+    yield words.percent(kind.validation)
+    interval = "" if kind.test_ci95 is None else f" ({words.percent_range(kind.test_ci95)})"
+    yield f"{words.percent(kind.test)}{interval}"
+    yield words.points(kind.overfit)
 
 
 def _score(score: Any) -> str:

@@ -35,8 +35,10 @@ class RunData:
     exports: list[tuple[ExportFolder, dict[str, Any]]]
     results: list[tuple[BenchResult, Answers]]
     answers: Answers
-    """Of the Keras model; empty before it was evaluated. So are its losses."""
+    """Of the Keras model; empty before it was evaluated. So are its losses and its truth."""
     losses: Losses
+    truth: dict[str, int]
+    """By test image: the number of its class."""
     corrupted: list[ShiftedAnswers]
     """Of every model that was shown corrupted images."""
     looks: list[dict[str, Any]]
@@ -87,16 +89,17 @@ def _study(path: Path) -> Source:
 
 
 def _run(folder: RunFolder, place: str) -> RunData:
-    answers, losses = _answers(folder.predictions)
+    stored = _predictions(folder.predictions)
     return RunData(
         folder=folder,
         place=place,
         document=folder.read(),
         history=_history(folder.history),
         exports=[(export, export.read()) for export in folder.done_exports()],
-        results=[(result, _answers(result.predictions_path())[0]) for result in run_results(folder)],
-        answers=answers,
-        losses=losses,
+        results=[(result, _answers(_predictions(result.predictions_path()))) for result in run_results(folder)],
+        answers=_answers(stored),
+        losses=_losses(stored),
+        truth=_truth(stored),
         corrupted=read_answers(folder),
         looks=_looks(folder),
     )
@@ -127,18 +130,36 @@ def _number(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def _answers(path: Path | None) -> tuple[Answers, Losses]:
-    """Right or wrong and the loss by image, of a predictions file; empty where there is none."""
-    import numpy as np
+def _answers(stored: dict[str, Any] | None) -> Answers:
+    """Right or wrong by image; empty where there are no predictions."""
+    if stored is None:
+        return {}
+    right = stored["probabilities"].argmax(axis=1) == stored["labels"]
+    return dict(zip(stored["files"].tolist(), right.tolist()))
 
+
+def _losses(stored: dict[str, Any] | None) -> Losses:
     from edgekit.metrics import cross_entropy
 
+    if stored is None:
+        return {}
+    return dict(zip(stored["files"].tolist(), cross_entropy(stored["labels"], stored["probabilities"]).tolist()))
+
+
+def _truth(stored: dict[str, Any] | None) -> dict[str, int]:
+    return {} if stored is None else dict(zip(stored["files"].tolist(), stored["labels"].tolist()))
+
+
+def _predictions(path: Path | None) -> dict[str, Any] | None:
+    """``labels`` (N,), ``probabilities`` (N, classes) and ``files`` (N,); None where there are none."""
+    import numpy as np
+
     if path is None or not path.is_file():
-        return {}, {}
+        return None
     try:
-        with np.load(path) as stored:
-            labels, probabilities, files = stored["labels"], stored["probabilities"], stored["files"].tolist()
-        right = probabilities.argmax(axis=1) == labels
-        return dict(zip(files, right.tolist())), dict(zip(files, cross_entropy(labels, probabilities).tolist()))
+        with np.load(path) as arrays:
+            stored = {name: arrays[name] for name in ("labels", "probabilities", "files")}
+        stored["probabilities"][np.arange(len(stored["labels"])), stored["labels"]]  # every label is a column
     except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
         raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None
+    return stored

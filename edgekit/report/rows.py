@@ -117,6 +117,17 @@ class Candidate:
         return self._measured("memory")
 
     @property
+    def energy(self) -> dict[str, Any]:
+        """``joules`` of ``runs`` and their ``source``; None where the machine does not tell its power."""
+        return {} if self.emulated else self._measured("energy")
+
+    @property
+    def joules(self) -> float | None:
+        """Of one inference, with all that the machine draws meanwhile; None where not measured."""
+        energy = self.energy
+        return energy["joules"] / energy["runs"] if energy.get("source") and energy.get("runs") else None
+
+    @property
     def runtime(self) -> dict[str, Any]:
         return self._measured("runtime")
 

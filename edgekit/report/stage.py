@@ -24,10 +24,11 @@ def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress
     """Write ``report/report.html`` and ``report/report.json`` below ``path`` and return the latter's document.
 
     ``claims`` is a recipe whose claims are judged, and whose reported figures are shown, instead of those that the run
-    or study was started with. ``report_html`` and ``report_json`` in the document are the paths of both. Beside them
-    lie ``report.md``, ``candidates.csv`` and a card for every exported file in ``cards/``. All are made before any is
-    written. What is not there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where
-    ``path`` is neither a run nor a study, or holds documents that cannot be read.
+    or study was started with. ``report_html`` and ``report_json`` in the document are the paths of both; all others in
+    it are below ``path``, so that the document says nothing of this machine's folders. Beside them lie ``report.md``,
+    ``candidates.csv`` and a card for every exported file in ``cards/``. All are made before any is written. What is not
+    there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where ``path`` is neither a run
+    nor a study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
     source = read_source(path)
@@ -36,7 +37,7 @@ def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__)
     page = render(report)
     html, json = path / "report" / "report.html", path / "report" / "report.json"
-    document = {**report.document(), "report_html": str(html), "report_json": str(json)}
+    document = report.document()
     markdown, table, cards = report_markdown(report), candidates_csv(document), model_cards(report)
     write_text(html, page)
     write_json(json, document)
@@ -46,7 +47,7 @@ def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress
         write_text(path / "report" / "cards" / name, card)
     for text, command in report.missing:
         progress.info(f"{text} To do: {command}" if command else text)
-    return document
+    return {**document, "report_html": str(html), "report_json": str(json)}
 
 
 def _with_claims(source: Source, claims: Recipe) -> Source:

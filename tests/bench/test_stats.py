@@ -17,6 +17,14 @@ def test_wilson_against_published_values():
     assert stats.wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
 
 
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_wilson_is_scipys(pair, confidence):
+    from scipy.stats import binomtest
+
+    theirs = binomtest(*pair).proportion_ci(confidence, method="wilson")
+    assert stats.wilson_interval(*pair, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_the_proportion(pair):
     successes, n = pair

@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from edgekit.compare.audit import audit_study
 from edgekit.compare.study import Study, plan_cells
 from edgekit.errors import InputError
+from edgekit.places import place_name
+from edgekit.progress import SILENT
 from edgekit.recipe import Recipe, differences, validate
 
 
@@ -116,3 +120,50 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         Study.open(tmp_path, recipe())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_it_does_not_tell_where_images_and_weights_lie(tmp_path: Path) -> None:
+    """And goes on wherever they lie now: their content is what counts."""
+
+    def of(home: str, epochs: int = 10) -> Recipe:
+        data, model = {"path": f"{home}/photos"}, {"weights": f"{home}/mobile.weights.h5"}
+        train = {"feature_extraction": {"epochs": epochs}}
+        return validate({"name": "s", "data": data, "model": model, "train": train}, "test")
+
+    Study.open(tmp_path / "study", of("/home/ann"))
+    text = (tmp_path / "study" / "study.json").read_text()
+    assert "/home" not in text
+    assert json.loads(text)["recipe"]["data"]["path"] == "photos"
+    study = Study.open(tmp_path / "study", of("/srv"))
+    assert study.cells[0].recipe["data"]["path"] == "/srv/photos"
+    with pytest.raises(InputError, match=r"train\.feature_extraction\.epochs"):
+        Study.open(tmp_path / "study", of("/srv", epochs=3))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/home/ann/photos", "photos"), ("~/photos/", "photos"), ("C:\\Users\\ann\\photos", "photos")]
+    + [(same, same) for same in ("photos", "../data/photos", "imagenet", "none")],
+)
+def test_a_place_by_its_name(path: str, name: str) -> None:
+    assert place_name(path) == name
+
+
+def test_other_images_are_not_mixed_into_a_study(tmp_path: Path) -> None:
+    """Before anything is trained they may change; afterwards half of the cells would have seen others."""
+    for label, grey in (("cat", 40), ("dog", 200)):
+        for number in range(6):
+            (tmp_path / "photos" / label).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), grey + number).save(tmp_path / "photos" / label / f"{number}.png")
+    photos = validate({"name": "s", "data": {"path": str(tmp_path / "photos")}}, "test")
+    study = tmp_path / "study"
+    audit_study(photos, study, SILENT)
+    assert json.loads((study / "audit.json").read_text())["root"] == "photos"
+    Image.new("L", (16, 16), 99).save(tmp_path / "photos" / "cat" / "0.png")
+    audit_study(photos, study, SILENT)
+    (study / "runs" / "a").mkdir(parents=True)
+    (study / "runs" / "a" / "run.json").write_text("{}")
+    audit_study(photos, study, SILENT)
+    Image.new("L", (16, 16), 98).save(tmp_path / "photos" / "cat" / "0.png")
+    with pytest.raises(InputError, match="images have changed"):
+        audit_study(photos, study, SILENT)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
-from edgekit.artifacts import write_json
+from edgekit.artifacts import read_json, write_json
 from edgekit.errors import InputError
 from edgekit.recipe import validate
 from edgekit.report.content import compose
@@ -139,3 +139,30 @@ def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:
     assert "same pixels" in page
     assert "Without the same and near" in page
     assert "tells the class of 48.0% of the images" in page
+
+
+def test_energy_is_told_where_it_was_measured_and_else_said_to_be_missing(study: Path) -> None:
+    build_report(study)
+    page = (study / "report" / "report.html").read_text()
+    assert "Energy: not measured" in page
+    assert "| energy, local | not measured |" in next((study / "report" / "cards").iterdir()).read_text()
+    for file in study.glob("runs/*/bench/local/tflite-*.json"):
+        document = read_json(file)
+        energy = {"source": "RAPL", "joules": 12.0, "runs": 300, "wall_s": 5.0, "idle_joules": 4.0, "idle_s": 2.0}
+        write_json(file, {**document, "energy": energy})
+    document = build_report(study)
+    assert {c["joules_per_inference"] for c in document["candidates"]} == {0.04}
+    assert {c["energy_source"] for c in document["candidates"]} == {"RAPL"}
+    row = document["efficiency"]["local"][0]["joules_per_inference"]
+    assert row == {"value": 0.04, "times_reference": 1.0}
+    page = (study / "report" / "report.html").read_text()
+    assert "Energy, mJ" in page
+    assert "Energy: not measured" not in page
+    assert "40.0 mJ a run (RAPL)" in next((study / "report" / "cards").iterdir()).read_text()
+
+
+def test_an_emulators_energy_is_nobodys(study: Path) -> None:
+    for file in study.glob("runs/*/bench/local/tflite-*.json"):
+        energy = {"source": "RAPL", "joules": 12.0, "runs": 300, "wall_s": 5.0, "idle_joules": 4.0, "idle_s": 2.0}
+        write_json(file, {**read_json(file), "emulated": "qemu", "energy": energy})
+    assert {c["joules_per_inference"] for c in build_report(study)["candidates"]} == {None}

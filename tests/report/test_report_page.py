@@ -14,6 +14,7 @@ from report_factory import CLASSES, two_run_study, write_bench, write_run, write
 
 from edgekit.errors import InputError
 from edgekit.progress import Progress
+from edgekit.recipe import validate
 from edgekit.report.stage import build_report
 
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 * 7 }} & $x$", "d" * 60)
@@ -59,8 +60,9 @@ def test_the_files_are_written_and_nothing_else(study):
         "report.json",
         "report.md",
     ]
+    assert document.pop("report_html") == str(study / "report" / "report.html")
+    assert document.pop("report_json") == str(study / "report" / "report.json")
     assert json.loads((study / "report" / "report.json").read_text()) == {"schema_version": 1, **document}
-    assert document["report_html"] == str(study / "report" / "report.html")
 
 
 def test_stable_keys(study):
@@ -134,7 +136,8 @@ def test_the_same_folder_gives_the_same_page(study):
 def test_figures_hold_text_and_the_pages_colours(built):
     text, _ = built
     figures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(figures) == 2 * 2 + 2 * 2  # two thread counts in two widths; loss and accuracy of two runs
+    # Two thread counts in two widths; loss and accuracy of two runs, and of both together.
+    assert len(figures) == 2 * 2 + 2 * 2 + 2
     for figure in figures:
         assert "<text" in figure
         assert "var(--ink)" in figure
@@ -167,9 +170,29 @@ def test_a_run_tells_the_commands_that_made_it(tmp_path):
     for key in ("tflite-fp32", "tflite-int8"):
         write_bench(run, key)
     _, page = page_of(run.path)
-    assert f"edgekit train recipe.yaml --run '{run.path}'" in page.text
-    assert f"edgekit bench '{run.path}' --target local --protocol quick --threads 1,4" in page.text
+    assert "edgekit train recipe.yaml --run 'my run'" in page.text
+    assert "edgekit bench 'my run' --target local --protocol quick --threads 1,4" in page.text
     assert "backbone: mobilenetv2" in page.text
+
+
+def test_nothing_that_is_shared_tells_where_it_lay(tmp_path):
+    """Paths in report.json are below the study, and the page names folders of images and weights by their last part."""
+    study = two_run_study(tmp_path / "brain")
+    document = json.loads((study / "study.json").read_text())
+    path = {"name": "brain", "data": {"path": "/home/ann/scans"}, "model": {"weights": "/home/ann/mobile.weights.h5"}}
+    document["recipe"] = validate(path, "test").document()
+    (study / "study.json").write_text(json.dumps(document))
+    built = build_report(study)
+    assert built["runs"][0]["run_dir"] == "runs/brain-mobilenetv2-s0"
+    assert built["candidates"][0]["result"] == "runs/brain-mobilenetv2-s0/bench/local/tflite-fp32.json"
+    for file in (study / "report").rglob("*.*"):
+        text = file.read_text()
+        assert str(tmp_path) not in text, file
+        assert "/home/ann" not in text, file
+    page = (study / "report" / "report.html").read_text()
+    assert "edgekit compare recipe.yaml --out brain" in page
+    assert "scans (--data) and mobile.weights.h5 (--set model.weights)" in page
+    assert "path: scans" in page
 
 
 def test_no_bench_yet_is_said(tmp_path):
