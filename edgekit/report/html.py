@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from edgekit.report import words
 from edgekit.report.content import Report, Reported
+from edgekit.report.device import SLICES, device_rows, sustained_views
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
 from edgekit.report.layers import layer_views
@@ -79,6 +80,7 @@ def render(report: Report) -> str:
         strategy_title=strategy_title,
         environment=environment,
     )
+    devices = device_rows(report.candidates)
     return page.get_template("template.html.jinja").render(
         report=report,
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -90,6 +92,9 @@ def render(report: Report) -> str:
         bars=_bars(report.candidates),
         layers=layer_views(report.candidates),
         plots=list(_plots(report)),
+        devices=devices,
+        sustained=sustained_views(devices),
+        sustained_slices=SLICES,
         shift=report.robustness,
         runs=[_run_view(report, run, i) for i, run in enumerate(report.runs, 1)],
         fold_runs=len(report.runs) > OPEN_RUNS,
