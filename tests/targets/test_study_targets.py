@@ -20,7 +20,7 @@ from edgekit.targets.config import add_target
 @pytest.fixture
 def study(tmp_path: Path, onnx_models: Path, colours: Path) -> Study:
     """One trained and exported cell, as training and export leave it."""
-    bench = {"protocol": "check", "threads": [1], "images": 6}
+    bench = {"protocol": "quick", "threads": [1], "images": 6}
     recipe = validate({"name": "s", "data": {"path": str(colours)}, "bench": bench}, "test")
     made = Study.open(tmp_path / "study", recipe)
     shutil.rmtree(made.folder(made.cells[0]).path, ignore_errors=True)
@@ -34,6 +34,7 @@ def stamp(study: Study, target: str) -> str:
     return str(json.loads(path.read_text())["session_id"])
 
 
+@pytest.mark.slow
 def test_one_that_is_away_is_measured_on_later(study: Study, server: Server, project: Path, tmp_path: Path) -> None:
     away = server.config_file("later", Port="1")
     add_target(server.target(tmp_path / "near"), project / "targets.toml")
