@@ -97,10 +97,8 @@ def _gathered(
     for name in names:
         try:
             results += futures[name].result()
-        except InputError:
-            raise  # the same for every target: wrong use
-        except EdgekitError as error:
+        except EdgekitError as error:  # wrong use is wrong on every target: then no results are left
             errors[name] = error
     if not results:
-        raise next(iter(errors.values()))
+        raise next((error for error in errors.values() if isinstance(error, InputError)), next(iter(errors.values())))
     return results, errors

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from statistics import median
-from typing import Any
 
 from edgekit.cli.output import table
+from edgekit.load import energy_of_a_run, sustained_load
 from edgekit.results import BenchResult
 
 SHOWN = 5
@@ -34,15 +33,19 @@ def agreement_text(results: Sequence[BenchResult], names: dict[str, str]) -> str
 def energy_text(results: Sequence[BenchResult], names: dict[str, str]) -> str:
     """Energy of one inference, or that it was not measured."""
     stored = {result.id: result.document.get("energy") for result in results}
-    measured = {key: energy for key, energy in stored.items() if energy and energy["source"]}
+    measured = {key: energy for key, one in stored.items() if (energy := energy_of_a_run(one)) is not None}
     if not measured:
         return "energy: not measured (this machine does not tell its power)" if any(stored.values()) else ""
-    rows = []
-    for key, energy in measured.items():
-        power, idle = energy["joules"] / energy["wall_s"], energy["idle_joules"] / energy["idle_s"]
-        above = 1000 * (power - idle) * energy["wall_s"] / energy["runs"]
-        rows.append([names[key], f"{1000 * energy['joules'] / energy['runs']:.3g}", f"{above:.3g}", f"{idle:.3g}"])
-    source = next(iter(measured.values()))["source"]
+    rows = [
+        [
+            names[key],
+            f"{1000 * energy.joules:.3g}",
+            f"{1000 * energy.joules_above_idle:.3g}",
+            f"{energy.idle_watts:.3g}",
+        ]
+        for key, energy in measured.items()
+    ]
+    source = next(iter(measured.values())).source
     text = table(["energy", "mJ a run", "above idle", "idle W"], rows, right=(1, 2, 3))
     return f"{text}\nas {source} tells: what it covers is not the whole board"
 
@@ -51,33 +54,26 @@ def sustained_text(results: Sequence[BenchResult], names: dict[str, str]) -> str
     """Latency over the time of a sustained run, with clock and temperature."""
     parts = []
     for result in results:
-        stored = result.document.get("sustained")
-        if not stored or not stored["windows"]:
+        load = sustained_load(result.document.get("sustained"), SLICES)
+        if load is None:
             continue
-        windows = stored["windows"]
-        size = max(1, -(-len(windows) // SLICES))
-        slices = [windows[start : start + size] for start in range(0, len(windows), size)]
-        rows = [_slice(part) for part in slices]
-        first, last = (median(n for w in part for n in w["ns"]) for part in (slices[0], slices[-1]))
-        flags = dict.fromkeys(f for w in windows if w["throttled"] for f in w["throttled"]["now"])
-        said = f"; the firmware reported: {', '.join(flags)}" if flags else ""
+        rows = [
+            [
+                f"{part.start_s:.0f}",
+                f"{part.latency_ms_p50:.3g}",
+                "-" if part.frequency_mhz is None else f"{part.frequency_mhz:.0f}",
+                "-" if part.temperature_c is None else f"{part.temperature_c:.0f}",
+            ]
+            for part in load.slices
+        ]
+        said = f"; the firmware reported: {', '.join(load.firmware)}" if load.firmware else ""
+        threads = f"{load.threads} thread{'s' * (load.threads > 1)}"
         parts.append(
-            f"{names[result.id]}, {stored['threads']} threads, {stored['seconds']:.0f} s without a pause\n"
+            f"{names[result.id]}, {threads}, {load.seconds:.0f} s without a pause\n"
             + table(["from s", "p50 ms", "MHz", "deg C"], rows, right=(0, 1, 2, 3))
-            + f"\nat the end {last / first:.2f} times the latency of the beginning{said}"
+            + f"\nat the end {load.ratio:.2f} times the latency of the beginning{said}"
         )
     return "\n\n".join(parts)
-
-
-def _slice(windows: Sequence[dict[str, Any]]) -> list[str]:
-    clock = [w["frequency_khz"] for w in windows if w["frequency_khz"]]
-    heat = [w["temperature_c"] for w in windows if w["temperature_c"] is not None]
-    return [
-        f"{windows[0]['start_s']:.0f}",
-        f"{median(n for w in windows for n in w['ns']) / 1e6:.3g}",
-        f"{median(clock) / 1000:.0f}" if clock else "-",
-        f"{median(heat):.0f}" if heat else "-",
-    ]
 
 
 def conditions_text(results: Sequence[BenchResult]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
 from edgekit.cli.output import Output
-from edgekit.errors import CheckFailed, EdgekitError
+from edgekit.errors import CheckFailed, EdgekitError, TargetError
 
 
 def compare(
@@ -39,7 +39,8 @@ def compare(
     """Train, export and measure every backbone, strategy and seed of a recipe, and report.
 
     The same command goes on with a study that was interrupted or killed. A cell that fails is tried again and does
-    not stop the others. The images are audited first: see edgekit data audit.
+    not stop the others; nor does a target that is away (exit code 4): the same command measures there later. The
+    images are audited first: see edgekit data audit.
 
     Example: edgekit compare brain-tumor-mri --data mri --jobs 2
     """
@@ -71,7 +72,11 @@ def run_and_report(
     from edgekit.cli.report import show_report
 
     show_report(folder, out)
+    for name, problem in document["target_errors"].items():
+        out.warn(f"nothing was measured on {name}: {problem}\n  to do: the same command again, when it is there")
     if any(cell["status"] == "failed" for cell in unsound):
         raise typer.Exit(EdgekitError.exit_code)
+    if document["target_errors"]:
+        raise typer.Exit(TargetError.exit_code)
     if unsound:
         raise typer.Exit(CheckFailed.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ def deploy(
     out.result(
         document,
         f"{done.folder} on {target}: {check.n_same} of {check.n_inputs} golden answers agree there\n"
-        f"there: cd {done.folder} && {done.command}",
+        f"there: cd {shlex.quote(done.folder)} && {done.command}",
     )
     if check.problem is not None:
         out.warn(f"{check.id}: {check.problem}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LABEL = "EDGEKIT_LABEL"
 """Environment variable: what stands in front of every message of this process, where several share a terminal; it then
 draws no progress bars."""
+
+LOG_EVERY_S = 60.0
+"""How often a long step says how far it is where there is no terminal."""
 
 
 class Output(Progress):
@@ -54,9 +58,12 @@ class Output(Progress):
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Bar]:
-        if self.quiet or self._label is not None or not self.stderr.is_terminal:
+        if self.quiet or self._label is not None:
             with super().bar(description, total) as silent:
                 yield silent
+            return
+        if not self.stderr.is_terminal:
+            yield _LoggedBar(self, description, total)
             return
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -102,6 +109,23 @@ class Output(Progress):
                     }
                 }
             )
+
+
+class _LoggedBar:
+    """Progress where stderr goes to a file: a line now and then, and none for what is soon done."""
+
+    def __init__(self, out: Output, description: str, total: int) -> None:
+        self._out, self._description, self._total = out, description, total
+        self._done, self._told = 0, time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if time.monotonic() - self._told >= LOG_EVERY_S:
+            self._told = time.monotonic()
+            self._out.info(f"{self._description}: {self._done} of {self._total}")
+
+    def note(self, text: str) -> None:
+        """Nobody looks on."""
 
 
 class _RichBar:

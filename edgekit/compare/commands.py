@@ -22,17 +22,26 @@ _RUNNING: set[subprocess.Popen[str]] = set()
 
 
 class StepFailed(EdgekitError):
-    """A command of the study ended with an error, which is told again. ``again``: another try may succeed."""
+    """A command of the study ended with an error, which is told again.
 
-    def __init__(self, problem: str, *, where: str | None = None, hint: str | None = None, again: bool = True) -> None:
+    ``again``: another try may succeed. ``code`` is how the command ended.
+    """
+
+    def __init__(
+        self, problem: str, *, where: str | None = None, hint: str | None = None, again: bool = True, code: int = 1
+    ) -> None:
         super().__init__(problem, where=where, hint=hint)
         self.again = again
+        self.code = code
 
 
-def run_command(arguments: list[str], *, quiet: bool, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run_command(
+    arguments: list[str], *, quiet: bool, environment: Mapping[str, str] | None = None, partly: bool = False
+) -> dict[str, Any]:
     """Run an edgekit command in a process of its own; its JSON document.
 
-    Its progress goes to this process's stderr. Raises :class:`StepFailed` with the command's own message, and
+    ``partly``: results that it gives are taken also where its exit code says that some are missing. Its progress
+    goes to this process's stderr. Raises :class:`StepFailed` with the command's own message, and
     :class:`KeyboardInterrupt` where it was interrupted. When this process is interrupted, so is the command.
     """
     command = [sys.executable, "-m", "edgekit.compare.leash", *arguments, "--json", *(["--quiet"] if quiet else [])]
@@ -53,7 +62,7 @@ def run_command(arguments: list[str], *, quiet: bool, environment: Mapping[str, 
             raise
         finally:
             _RUNNING.discard(process)
-    return _answer(arguments, code, output)
+    return _answer(arguments, code, output, partly=partly)
 
 
 def end_commands() -> None:
@@ -75,7 +84,7 @@ def _end(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _answer(arguments: list[str], code: int, output: str) -> dict[str, Any]:
+def _answer(arguments: list[str], code: int, output: str, *, partly: bool = False) -> dict[str, Any]:
     if code == 130:
         raise KeyboardInterrupt
     try:
@@ -84,12 +93,13 @@ def _answer(arguments: list[str], code: int, output: str) -> dict[str, Any]:
         reason = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code} and no result"
         hint = "too little memory is the usual cause; --jobs 1 needs the least" if code == -signal.SIGKILL else None
         raise StepFailed(f"edgekit {arguments[0]} {reason}", where=" ".join(arguments), hint=hint) from None
-    if code != 0:
+    if code != 0 and not (partly and "error" not in document):
         error = document.get("error", {})
         raise StepFailed(
             str(error.get("problem", f"edgekit {arguments[0]} ended with code {code}")),
             where=error.get("where"),
             hint=error.get("hint"),
             again=code != InputError.exit_code,
+            code=code,
         )
     return dict(document)

@@ -20,6 +20,7 @@ from edgekit.artifacts import RunFolder, read_json, write_text
 from edgekit.compare.audit import audit_study
 from edgekit.compare.commands import StepFailed, end_commands, run_command
 from edgekit.compare.executors import Executor, open_executor
+from edgekit.compare.measuring import measure, warn_of_absent
 from edgekit.compare.study import Cell, Study, study_lock
 from edgekit.compare.tracking import check_mlflow, log_study
 from edgekit.errors import EdgekitError
@@ -43,6 +44,9 @@ def run_study(
 ) -> dict[str, Any]:
     """Run or go on with the study of ``recipe`` in ``out``; returns its ``study.json``.
 
+    Beside what the file holds, ``target_errors`` says why a target has no measurement, by its name; the next call
+    measures on it.
+
     ``jobs`` cells are trained at once, by threads of this machine or by Ray. A cell that fails is tried ``retries``
     times more, then noted; it does not stop the others, and the next call tries it again. ``mlflow`` is the address of
     an MLflow that gets every cell at the end. Raises
@@ -57,26 +61,19 @@ def run_study(
     with study_lock(study.path) as lock:
         _remove_hidden(study.path, except_for=lock)
         study.save()  # the claims may be new
+        warn_of_absent(study, targets, progress)
         audit_study(recipe, study.path, progress)
         with open_executor(executor, jobs) as pool:
             _Cells(study, pool, jobs, retries, quiet=quiet, progress=progress).run()
         exported = [cell for cell in study.cells if cell.status == "exported"]
         if not exported:
             raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-        missing = [target for target in targets if not _measured(study, exported, target)]
-        if not missing:
-            progress.info("\nall files measured before")
-        else:
-            progress.info(f"\nmeasuring the files of {len(exported)} models on {', '.join(missing)}")
-            runs = [str(study.folder(cell).path) for cell in exported]
-            where = [word for target in missing for word in ("--target", target)]
-            settings = ["--protocol", recipe.bench.protocol, *_threads(recipe), *_images(recipe)]
-            run_command(["bench", *runs, *where, *settings], quiet=quiet)
+        away = measure(study, exported, list(dict.fromkeys(targets)), quiet=quiet, progress=progress)
         _show_corrupted(study, exported, quiet, progress)
         if mlflow is not None:
             run_command(["report", str(study.path)], quiet=True)
             log_study(study.path, mlflow, progress=progress)
-    return read_json(study.file)
+    return read_json(study.file) | {"target_errors": away}
 
 
 class _Cells:
@@ -235,30 +232,3 @@ def _show_corrupted(study: Study, cells: list[Cell], quiet: bool, progress: Prog
         except StepFailed as error:
             study.update(cell, cell.status, str(error))
             progress.warn(f"{cell.run}: {error.problem}")
-
-
-def _measured(study: Study, cells: list[Cell], target: str) -> bool:
-    """Whether one session has measured every file as it is now: only such latencies may be compared."""
-    sessions = set()
-    for cell in cells:
-        run = study.folder(cell)
-        for export in run.done_exports():
-            file = export.read()
-            if file["status"] != "ok":
-                continue
-            result = run.bench_json(target, export.key)
-            if not result.is_file():
-                return False
-            document = read_json(result)
-            if document["sha256"] != file["sha256"]:
-                return False
-            sessions.add(document["session_id"])
-    return len(sessions) == 1
-
-
-def _threads(recipe: Recipe) -> list[str]:
-    return ["--threads", ",".join(map(str, recipe.bench.threads))]
-
-
-def _images(recipe: Recipe) -> list[str]:
-    return [] if recipe.bench.images is None else ["--images", str(recipe.bench.images)]

@@ -127,26 +127,23 @@ class Study:
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe) -> Study:
-        """A new study in ``path``, or the one that is there, if its recipe asks for the same work.
+        """A new study in ``path``, or the one that is there, if the recipe keeps all that was done for it.
 
-        What only the report reads (claims, reported figures) is the new recipe's.
+        The recipe may ask for more (seeds, backbones, strategies, arms), for other corrupted images, and for other
+        claims; a cell that was trained stays as it is. Raises :class:`InputError` where it asks for anything else.
         """
         cells = plan_cells(recipe, path)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         if (path / "study.json").is_file():
             before = read_json(path / "study.json")
-            its = validate(before["recipe"], str(path / "study.json")).document()  # younger settings: their defaults
-            changed = other_work(without_places(its), without_places(recipe.document()))
-            if changed:
-                raise InputError(
-                    f"this study was started with another recipe; different: {', '.join(changed)}",
-                    where=str(path),
-                    hint="choose another --out folder",
-                )
+            _check_goes_on(validate(before["recipe"], str(path / "study.json")), recipe, path)
             created = before["created"]
             kept = {c["run"]: c for c in before["cells"]}
             cells = [
-                replace(c, **{name: kept[c.run].get(name) for name in ("status", "error", "seconds")}) for c in cells
+                replace(c, **{name: kept[c.run].get(name) for name in ("status", "error", "seconds")})
+                if c.run in kept
+                else c
+                for c in cells
             ]
         elif path.is_dir() and any(path.iterdir()):
             raise InputError("this folder holds other things, no study", where=str(path), hint="choose another --out")
@@ -182,3 +179,28 @@ class Study:
         cells = [{k: v for k, v in asdict(c).items() if k not in _NOT_STORED} for c in self.cells]
         recipe = without_places(self.recipe.document())
         return {"name": self.recipe.name, "created": self._created, "recipe": recipe, "cells": cells}
+
+
+def _check_goes_on(before: Recipe, now: Recipe, path: Path) -> None:
+    """Refuse a recipe under which a cell of the study would be another, or no longer there."""
+    old = {cell.run: cell for cell in plan_cells(before, path)}
+    new = {cell.run: cell for cell in plan_cells(now, path)}
+    changed = {
+        key
+        for key in other_work(without_places(before.document()), without_places(now.document()))
+        if not key.startswith("compare.")
+    }
+    for run in old.keys() & new.keys():
+        changed.update(other_work(without_places(old[run].recipe), without_places(new[run].recipe)))
+    if changed:
+        raise InputError(
+            f"this study was started with another recipe; different: {', '.join(sorted(changed))}",
+            where=str(path),
+            hint="choose another --out folder",
+        )
+    if missing := sorted(Path(run).name for run in old.keys() - new.keys()):
+        raise InputError(
+            f"this study has cells that the recipe does not ask for: {', '.join(missing)}",
+            where=str(path),
+            hint="a study can grow, not shrink: ask for them too, or choose another --out folder",
+        )

@@ -66,6 +66,7 @@ def _for_machines(verb: str, path: str | None) -> int:
     emit = _emitter(_claim_stdout())
     try:
         _run(verb, path, emit)
+        emit("done")
     except BrokenPipeError:
         return 1  # nobody listens any more
     except DeviceError as error:
@@ -74,7 +75,6 @@ def _for_machines(verb: str, path: str | None) -> int:
     except MemoryError:
         emit("error", kind="memory", reason="not enough memory", where=None)
         return 1
-    emit("done")
     return 0
 
 

@@ -14,8 +14,8 @@ from edgekit.errors import InputError
 from edgekit.recipe.whole import Recipe
 from edgekit.recipe.yaml_text import parse_value, parse_yaml
 
-REPORT_ONLY = ("description", "reported", "claims", "constraints")
-"""Sections that nothing but the report reads."""
+CHANGEABLE = ("description", "reported", "claims", "constraints", "robustness")
+"""Sections that change no trained network and no exported file, nor how they are measured."""
 
 
 def load_recipe(source: str | Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
@@ -74,9 +74,10 @@ def differences(a: Any, b: Any, prefix: str = "") -> Iterator[str]:
 def other_work(a: Any, b: Any) -> list[str]:
     """Dotted keys in which two recipe documents ask for other training or measuring.
 
-    What only the report reads is left out: a study may be given new claims when it is finished.
+    What only the report reads, and which corrupted images are shown, is left out: a finished study may be given new
+    claims and other images.
     """
-    return sorted(key for key in differences(a, b) if key.split(".")[0] not in REPORT_ONLY)
+    return sorted(key for key in differences(a, b) if key.split(".")[0] not in CHANGEABLE)
 
 
 def shipped_recipes() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
 from edgekit.report.classes import ClassComparison, class_comparisons
+from edgekit.report.device import device_document
 from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficiency, equal_terms
 from edgekit.report.groups import Group, front, grouped
 from edgekit.report.leaks import AuditView, audit_view
@@ -302,9 +303,9 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "protocol": result and result.document["protocol"]["name"],
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
-        "energy_source": candidate.energy.get("source"),
         "joules_per_inference": candidate.joules,
         "latency": [_timing_document(timing) for timing in candidate.timings],
+        **device_document(candidate),
     }
 
 

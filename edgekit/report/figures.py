@@ -188,6 +188,27 @@ def severity_curves(
         return inline_svg(figure, name, "Accuracy against the severity of corruptions; the numbers are in the tables")
 
 
+def latency_over_time(
+    lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, name: str, width: int, height: int
+) -> Markup:
+    """Latency in milliseconds against the seconds of a run without a pause, one line a file."""
+    with canvas(width, height) as figure:
+        axes = figure.add_subplot()
+        for number, (title, points) in enumerate(lines):
+            axes.plot(
+                *zip(*points),
+                label=title,
+                color=SERIES[number % len(SERIES)],
+                linewidth=1.5,
+                linestyle=("solid", (0, (4, 2)))[number // len(SERIES) % 2],
+            )
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("seconds")
+        axes.set_ylabel("latency, p50 in ms")
+        figure.legend(loc="outside upper left", ncols=max(1, width // 360), handlelength=2.2)
+        return inline_svg(figure, name, "Latency over the time of a run without a pause; the table has both ends")
+
+
 def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Markup:
     """Row-normalised confusion matrix of many classes as a heat map; axes are class numbers, from 1."""
     import numpy as np

@@ -18,6 +18,7 @@ from edgekit.places import place_name, without_places
 from edgekit.report import words
 from edgekit.report.claims import recipe_of
 from edgekit.report.content import Report, Reported
+from edgekit.report.device import SLICES, device_rows, sustained_views
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
 from edgekit.report.layers import layer_views
@@ -81,6 +82,7 @@ def render(report: Report) -> str:
         strategy_title=strategy_title,
         environment=environment,
     )
+    devices = device_rows(report.candidates)
     return page.get_template("template.html.jinja").render(
         report=report,
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -94,6 +96,9 @@ def render(report: Report) -> str:
         confusions=_confusions(report.runs),
         layers=layer_views(report.candidates),
         plots=list(_plots(report)),
+        devices=devices,
+        sustained=sustained_views(devices),
+        sustained_slices=SLICES,
         shift=report.robustness,
         learned=report.learning,
         learned_plots=report.learning.plots() if report.learning is not None else [],

@@ -139,8 +139,8 @@ def _measured(members: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
             yield f"memory, {where}", f"{words.megabytes(candidate.memory.get('model_rss_bytes'), 1)} MB"
         if candidate.result is not None:
             told = "not measured"
-            if candidate.joules is not None:
-                told = f"{words.significant(1000 * candidate.joules)} mJ a run ({candidate.energy['source']})"
+            if (energy := candidate.energy) is not None:
+                told = f"{words.significant(1000 * energy.joules)} mJ a run ({energy.source})"
             yield f"energy, {where}", told
             runtime, machine = candidate.runtime, candidate.result.document["environment"]["before"].get("cpu")
             yield f"with, {where}", f"{runtime.get('name', '')} {runtime.get('version', '')} on {machine or 'unknown'}"

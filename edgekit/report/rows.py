@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.load import Energy, energy_of_a_run
 from edgekit.registry import BACKBONES
 from edgekit.report.reading import Answers, RunData
 from edgekit.results import BenchResult, Latency
@@ -117,15 +118,14 @@ class Candidate:
         return self._measured("memory")
 
     @property
-    def energy(self) -> dict[str, Any]:
-        """``joules`` of ``runs`` and their ``source``; None where the machine does not tell its power."""
-        return {} if self.emulated else self._measured("energy")
+    def energy(self) -> Energy | None:
+        """Of one inference; None where the machine does not tell its power, and for an emulated one."""
+        return None if self.emulated else energy_of_a_run(self._measured("energy"))
 
     @property
     def joules(self) -> float | None:
         """Of one inference, with all that the machine draws meanwhile; None where not measured."""
-        energy = self.energy
-        return energy["joules"] / energy["runs"] if energy.get("source") and energy.get("runs") else None
+        return None if self.energy is None else self.energy.joules
 
     @property
     def runtime(self) -> dict[str, Any]:

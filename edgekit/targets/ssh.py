@@ -14,20 +14,19 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.progress import SILENT, Progress
+from edgekit.targets.arrival import bring_program, read_events
 from edgekit.targets.base import Event, Job, ended, failure, opening_path
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, ConnectionLost, RemoteFailure, folder, quoted
-from edgekit.targets.program import program, program_name
+from edgekit.targets.program import program_name
 from edgekit.targets.resume import Progressed
 from edgekit.targets.shipment import Hashes, Shipment, content, shipment
 
-MIN_PYTHON = (3, 9)
 RECONNECT_S = 300
 RESTARTS = 5
 """How often one job is begun again after the device lost it."""
 
 FULL_BYTES = 1 << 20
-NO_FOLDER, NO_PYTHON, DAMAGED = 91, 92, 93
 
 
 class SshTarget:
@@ -104,7 +103,7 @@ class SshTarget:
         words = ""
         try:
             with contextlib.closing(self._connection.stream(self._script(verb), _joined(line, body))) as stream:
-                for event in _events(stream):
+                for event in read_events(stream):
                     if event["event"] == "error":
                         raise failure(event, install=f"edgekit target setup {self.name}")
                     if event["event"] == "done":
@@ -255,81 +254,12 @@ class SshTarget:
         if self._ready:
             return
         try:
-            hello = self._hello()
-            if hello.get("program") != program_name():
-                self._push_program()
+            bring_program(self._connection, self.config)
         except ConnectionLost as lost:
             if again:
                 raise
             raise lost.error from None
         self._ready = True
-
-    def _hello(self) -> Event:
-        """Whether there is a working folder, a Python, and this program in it."""
-        code = (
-            "import hashlib,json,os,sys;n=sys.argv[1];p=os.path.join('objects',n);"
-            "c=open(p,'rb').read() if os.path.exists(p) else b'';"
-            "print(json.dumps({'event':'hello','version':list(sys.version_info[:3]),"
-            "'program':hashlib.sha256(c).hexdigest()+'.pyz'}))"
-        )
-        where, python = folder(self.config.folder), folder(self.config.python)
-        script = (
-            f"mkdir -p {where}/objects && cd {where} || exit {NO_FOLDER}; "
-            f"command -v {python} >/dev/null || exit {NO_PYTHON}; exec {python} -s -c {quoted(code)} {program_name()}"
-        )
-        try:
-            for event in _events(self._connection.stream(script)):
-                if event["event"] == "hello":
-                    if tuple(event["version"]) < MIN_PYTHON:
-                        raise self._no_python(f"Python {'.'.join(map(str, event['version']))} there is too old")
-                    return event
-        except RemoteFailure as error:
-            if error.code == NO_PYTHON:
-                raise self._no_python(f"there is no {self.config.python} on {self.name}") from None
-            if error.code == NO_FOLDER:
-                raise TargetError(
-                    f"the working folder cannot be made: {error.last}",
-                    where=f"{self.name}:{self.config.folder}",
-                    hint="free some space there, or give the target another folder",
-                ) from None
-            raise TargetError(f"Python does not start on {self.name}: {error.last}") from None
-        raise TargetError(f"{self.name} gives no answer that can be understood", hint=f"ssh {self.config.host}")
-
-    def _no_python(self, problem: str) -> TargetError:
-        return TargetError(
-            problem,
-            where=f"target {self.name}",
-            hint="it needs Python 3.9 or newer: sudo apt install python3 there, or give its path: "
-            "python = ... in targets.toml",
-        )
-
-    def _push_program(self) -> None:
-        name = program_name()
-        code = (
-            "import hashlib,os,sys;n=sys.argv[1];t='objects/'+n+'.part';b=sys.stdin.buffer.read();"
-            "f=open(t,'wb');f.write(b);f.close();h=hashlib.sha256(open(t,'rb').read()).hexdigest()+'.pyz';"
-            f"os.replace(t,'objects/'+n) if h==n else sys.exit({DAMAGED})"
-        )
-        python = folder(self.config.python)
-        script = f"cd {folder(self.config.folder)} && exec {python} -s -c {quoted(code)} {name}"
-        for attempt in range(2):
-            try:
-                for _ in self._connection.stream(script, [program()]):
-                    pass
-            except RemoteFailure as error:
-                if error.code == DAMAGED and attempt == 0:
-                    continue
-                raise self._push_failed(error.last) from None
-            if self._hello().get("program") == name:
-                return
-        raise self._push_failed("it is not there")
-
-    def _push_failed(self, reason: str) -> TargetError:
-        return TargetError(
-            f"the device program could not be put on {self.name}: {reason}",
-            where=f"{self.name}:{self.config.folder}",
-            hint="free some space there, or give the target another folder",
-        )
 
     def _script(self, verb: str) -> str:
         python = folder(self.config.python)
@@ -344,17 +274,6 @@ class SshTarget:
             raise lost.error from None
         except RemoteFailure as error:
             raise TargetError(f"a command failed on {self.name}: {error.last}") from None
-
-
-def _events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """The JSON lines of the program; what a login script prints before them is passed over."""
-    for line in lines:
-        if line.startswith(b'{"event"'):
-            try:
-                event: Event = json.loads(line)
-            except ValueError:
-                continue
-            yield event
 
 
 def _joined(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from edgekit.cli.app import main
+from edgekit.cli.output import Output
 from edgekit.cli.verbs import VERBS
 
 README = Path(__file__).parents[2] / "README.md"
@@ -185,3 +186,17 @@ def test_doctor_says_what_this_machine_can_do() -> None:
     document = json.loads(edgekit("doctor", "--json").stdout)
     assert document["can"]["train"] is True
     assert {"keras", "litert", "onnxruntime"} <= {check["name"] for check in document["checks"]}
+
+
+def test_a_long_step_without_a_terminal_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step() -> str:
+        with Output().bar("accuracy", 3) as bar:
+            for _ in range(3):
+                bar.advance()
+        return capsys.readouterr().err
+
+    assert step() == "", "what is soon done says nothing"
+    monkeypatch.setattr("edgekit.cli.output.LOG_EVERY_S", 0.0)
+    assert step() == "accuracy: 1 of 3\naccuracy: 2 of 3\naccuracy: 3 of 3\n"

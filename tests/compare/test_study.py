@@ -96,10 +96,26 @@ def test_a_study_remembers_its_cells(tmp_path: Path) -> None:
     assert "recipe" not in json.loads(study.file.read_text())["cells"][0]
 
 
-def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    Study.open(tmp_path, recipe(seeds=[0]))
-    with pytest.raises(InputError, match=r"compare\.seeds"):
-        Study.open(tmp_path, recipe(seeds=[0, 1]))
+def test_a_study_can_grow(tmp_path: Path) -> None:
+    study = Study.open(tmp_path, recipe(seeds=[0], arms={"basic": {}}))
+    study.update(study.cells[0], "exported", seconds=9.0)
+    arms = {"basic": {}, "small": {"train.batch_size": 8}}
+    grown = Study.open(tmp_path, recipe(backbones=["mobilenetv2", "vgg16"], seeds=[1, 0], arms=arms))
+    done = {cell.run: cell.seconds for cell in grown.cells if cell.status == "exported"}
+    assert len(grown.cells) == 8
+    assert done == {study.cells[0].run: 9.0}
+
+
+def test_a_study_does_not_shrink(tmp_path: Path) -> None:
+    Study.open(tmp_path, recipe(seeds=[0, 1]))
+    with pytest.raises(InputError, match=r"cells that the recipe does not ask for: mobilenetv2-\S+-s1"):
+        Study.open(tmp_path, recipe(seeds=[0]))
+
+
+def test_a_cell_that_would_be_another_is_refused(tmp_path: Path) -> None:
+    Study.open(tmp_path, recipe(seeds=[0], arms={"small": {"train.batch_size": 8}}))
+    with pytest.raises(InputError, match=r"different: train\.batch_size"):
+        Study.open(tmp_path, recipe(seeds=[0, 1], arms={"small": {"train.batch_size": 16}}))
 
 
 def test_a_study_may_be_given_new_claims_when_it_is_finished(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_energy_is_told_where_it_was_measured_and_else_said_to_be_missing(study:
         write_json(file, {**document, "energy": energy})
     document = build_report(study)
     assert {c["joules_per_inference"] for c in document["candidates"]} == {0.04}
-    assert {c["energy_source"] for c in document["candidates"]} == {"RAPL"}
+    assert {c["energy"]["source"] for c in document["candidates"]} == {"RAPL"}
     row = document["efficiency"]["local"][0]["joules_per_inference"]
     assert row == {"value": 0.04, "times_reference": 1.0}
     page = (study / "report" / "report.html").read_text()

@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from loopback import SSHD, Server, free_port, wait_for
 from modelfiles import colours, onnx_models, tflite_models  # noqa: F401
 
+from edgekit.targets.config import TargetConfig
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -56,3 +58,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "80")
     return folder
+
+
+@pytest.fixture
+def config(server: Server, tmp_path, project) -> TargetConfig:
+    return server.target(tmp_path / "work")

@@ -115,6 +115,7 @@ class EmulatedPi:
         subprocess.run([*command, f"--include={packages}", SUITE, str(self.root), mirror], check=True)
         self._accounts()
         self._small_files()
+        self._compile()
         self._keys()
         (self.folder / "built").touch()
 
@@ -178,6 +179,19 @@ class EmulatedPi:
             (self.root / "sys/devices/system/cpu" / name).write_text("0-3\n")
         (self.root / "sys/firmware/devicetree/base/model").write_text(f"{self.board.title}\0")
         (self.root / "tmp").chmod(0o1777)
+
+    def _compile(self) -> None:
+        """Python's bytecode, which its package makes when it is installed: without it every start takes seconds."""
+        (library,) = self.root.glob("usr/lib/python3.[0-9]*")
+        folders = [library, *self.root.glob("usr/lib/python3/dist-packages")]
+        here = shutil.which(library.name)
+        if here is not None:  # the same version on this machine writes the same bytecode, and is not emulated
+            command = [here, "-m", "compileall", "-q", "-s", str(self.root), *map(str, folders)]
+        else:
+            inside = [f"/{folder.relative_to(self.root)}" for folder in folders]
+            command = ["chroot", str(self.root), "/usr/bin/python3", "-m", "compileall", "-q", *inside]
+        environment = {**os.environ, "QEMU_CPU": self.board.qemu_cpu}
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
     def _keys(self) -> None:
         for path in (self.folder / "key", self.root / "etc/ssh/ssh_host_ed25519_key"):

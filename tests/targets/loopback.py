@@ -9,14 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from edgekit.cli.app import main
 from edgekit.progress import Progress
-from edgekit.targets.config import TargetConfig
+from edgekit.targets.config import TargetConfig, add_target
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")
 
@@ -72,6 +74,36 @@ class Notes(Progress):
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
+
+
+def wrapped(folder: Path, code: str, *, bare: bool = False) -> str:
+    """A Python for the target that runs ``code`` before what it is asked to: a device with a fault.
+
+    ``bare``: the base interpreter without any installed packages.
+    """
+    folder.mkdir(exist_ok=True)
+    script, program = folder / "python", folder / "fault.py"
+    program.write_text(
+        "import runpy, sys\nsys.argv.remove('-s')\nsys.argv.pop(0)\n"
+        + textwrap.dedent(code)
+        + "\nif sys.argv[0] == '-c':\n    source = sys.argv.pop(1)\n    exec(source)\n"
+        "else:\n    sys.path.insert(0, sys.argv[0])\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    python = str(Path(sys.base_prefix, "bin", "python3")) if bare else sys.executable
+    script.write_text(f'#!/bin/sh\nexec "{python}" {"-S" if bare else ""} "{program}" "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def exit_code(config: TargetConfig, project: Path, capsys, *arguments: str) -> tuple[int, str]:
+    """``edgekit ARGUMENTS`` with ``config`` as the target ``loop``: its exit code and what it says."""
+    (project / "targets.toml").unlink(missing_ok=True)
+    add_target(config, project / "targets.toml")
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments])
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return int(stop.value.code or 0), said
 
 
 def free_port() -> int:

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback import Notes, Server
+from loopback import Notes, exit_code, wrapped
 
-from edgekit.cli.app import main
 from edgekit.errors import EdgekitError, InputError, TargetError
 from edgekit.targets import ssh
-from edgekit.targets.config import TargetConfig, add_target
+from edgekit.targets.config import TargetConfig
 from edgekit.targets.diagnosis import diagnose_target
 from edgekit.targets.setup import set_up
 from edgekit.targets.ssh import SshTarget
@@ -38,45 +35,10 @@ PROTOCOL = {
 
 
 @pytest.fixture
-def config(server: Server, tmp_path, project) -> TargetConfig:
-    return server.target(tmp_path / "work")
-
-
-@pytest.fixture
 def job(onnx_models) -> dict:
     paths = {"a": onnx_models / "uint8.onnx", "b": onnx_models / "labelled.onnx"}
     models = [{"key": key, "path": str(path)} for key, path in paths.items()]
     return {"models": models, "protocol": PROTOCOL, "seed": 3, "control": "a"}
-
-
-def wrapped(folder: Path, code: str, *, bare: bool = False) -> str:
-    """A Python for the target that runs ``code`` before what it is asked to: a device with a fault.
-
-    ``bare``: the base interpreter without any installed packages.
-    """
-    folder.mkdir(exist_ok=True)
-    script, program = folder / "python", folder / "fault.py"
-    program.write_text(
-        "import runpy, sys\nsys.argv.remove('-s')\nsys.argv.pop(0)\n"
-        + textwrap.dedent(code)
-        + "\nif sys.argv[0] == '-c':\n    source = sys.argv.pop(1)\n    exec(source)\n"
-        "else:\n    sys.path.insert(0, sys.argv[0])\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
-    python = str(Path(sys.base_prefix, "bin", "python3")) if bare else sys.executable
-    script.write_text(f'#!/bin/sh\nexec "{python}" {"-S" if bare else ""} "{program}" "$@"\n')
-    script.chmod(0o755)
-    return str(script)
-
-
-def exit_code(config: TargetConfig, project: Path, capsys, *arguments: str) -> tuple[int, str]:
-    """``edgekit ARGUMENTS`` with ``config`` as the target ``loop``: its exit code and what it says."""
-    (project / "targets.toml").unlink(missing_ok=True)
-    add_target(config, project / "targets.toml")
-    with pytest.raises(SystemExit) as stop:
-        main([*arguments])
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    return int(stop.value.code or 0), said
 
 
 def refusal(config: TargetConfig) -> TargetError:

@@ -85,6 +85,14 @@ def test_the_same_command_goes_on_where_nothing_is_left_to_do(study: Path) -> No
     assert model.stat().st_mtime_ns == before
 
 
+def test_a_target_that_is_away_costs_the_study_nothing(study: Path) -> None:
+    (study / "targets.toml").write_text('[away]\nhost = "127.0.0.1"\nport = 1\n')
+    (study / "studies/small/report/report.html").unlink()
+    found = edgekit("compare", "small.yaml", "--target", "local", "--target", "away", cwd=study, expect=4)
+    assert {row["target"] for row in found["candidates"]} == {"local"}
+    assert (study / "studies/small/report/report.html").is_file()
+
+
 def test_evaluate_says_the_same_again(study: Path) -> None:
     before = json.loads((study / RUN / "run.json").read_text())["metrics"]
     again = edgekit("evaluate", RUN, cwd=study)

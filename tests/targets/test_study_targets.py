@@ -1,0 +1,67 @@
+"""A study on several targets: one that is away takes nothing from the others, and is measured on when it is back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from loopback import Notes, Server
+from runfolders import make_run
+
+from edgekit.compare.commands import StepFailed
+from edgekit.compare.measuring import is_measured, measure, warn_of_absent
+from edgekit.compare.study import Study
+from edgekit.recipe import validate
+from edgekit.targets.config import add_target
+
+
+@pytest.fixture
+def study(tmp_path: Path, onnx_models: Path, colours: Path) -> Study:
+    """One trained and exported cell, as training and export leave it."""
+    bench = {"protocol": "quick", "threads": [1], "images": 6}
+    recipe = validate({"name": "s", "data": {"path": str(colours)}, "bench": bench}, "test")
+    made = Study.open(tmp_path / "study", recipe)
+    shutil.rmtree(made.folder(made.cells[0]).path, ignore_errors=True)
+    make_run(made.folder(made.cells[0]).path, {"onnx-fp32": onnx_models / "uint8.onnx"}, colours)
+    made.update(made.cells[0], "exported")
+    return made
+
+
+def stamp(study: Study, target: str) -> str:
+    path = study.folder(study.cells[0]).bench_json(target, "onnx-fp32")
+    return str(json.loads(path.read_text())["session_id"])
+
+
+@pytest.mark.slow
+def test_one_that_is_away_is_measured_on_later(study: Study, server: Server, project: Path, tmp_path: Path) -> None:
+    away = server.config_file("later", Port="1")
+    add_target(server.target(tmp_path / "near"), project / "targets.toml")
+    add_target(server.target(tmp_path / "far", name="away", ssh_config=str(away)), project / "targets.toml")
+    notes, names = Notes(), ["away", "loop"]
+
+    warn_of_absent(study, names, notes)
+    assert len(notes.warnings) == 1
+    assert notes.warnings[0].startswith("away cannot measure now")
+    assert "cannot be reached" in notes.warnings[0]
+
+    errors = measure(study, study.cells, names, quiet=True, progress=notes)
+    assert list(errors) == ["away"]
+    assert "cannot be reached" in errors["away"]
+    assert (is_measured(study, study.cells, "loop"), is_measured(study, study.cells, "away")) == (True, False)
+
+    before = stamp(study, "loop")
+    assert list(measure(study, study.cells, names, quiet=True, progress=notes)) == ["away"], "alone, and still away"
+    server.config_file("later")
+    assert measure(study, study.cells, names, quiet=True, progress=notes) == {}
+    assert is_measured(study, study.cells, "away")
+    assert stamp(study, "loop") == before, "what was measured is not measured again"
+
+
+def test_what_is_wrong_on_every_target_ends_the_study(study: Study, server: Server, project: Path, tmp_path: Path):
+    add_target(server.target(tmp_path / "near"), project / "targets.toml")
+    study.folder(study.cells[0]).export("onnx-fp32").model().write_bytes(b"no model")
+    with pytest.raises(StepFailed, match="model") as error:
+        measure(study, study.cells, ["local", "loop"], quiet=True, progress=Notes())
+    assert error.value.code == 2
