@@ -127,7 +127,7 @@ def _kind(title: str, runs: Sequence[RunData], starts: dict[str, int]) -> Learne
         validation=mean(validation) if len(validation) == len(runs) else None,
         validation_sd=stdev(validation) if len(validation) == len(runs) > 1 else None,
         test=mean(scores) if len(scores) == len(runs) else None,
-        test_ci95=interval and (max(0.0, interval.low), min(1.0, interval.high)),
+        test_ci95=None if interval is None else (max(0.0, interval.low), min(1.0, interval.high)),
         overfit=mean(gaps) if len(gaps) == len(runs) else None,
         train_seconds=mean(seconds) if len(seconds) == len(runs) else None,
     )
