@@ -37,7 +37,8 @@ def audit(
 
     Counts images, classes, sizes and modes; lists files that cannot be decoded, images with the same pixels and
     images that look alike (perceptual hash, the distance in bits is shown) within and across splits, copies under
-    different labels, and properties such as mode or size that tell the class without looking at the picture.
+    different labels, and properties such as mode or size that tell the class without looking at the picture. Copies
+    that were cropped, turned or mirrored are not found, nor changed copies of nearly blank pictures.
 
     Example: edgekit data audit photos --json > audit.json
     """

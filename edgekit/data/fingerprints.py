@@ -201,8 +201,7 @@ def _columns(prints: list[_Print]) -> dict[str, Any]:
 
 
 def _words(hashes: list[bytes]) -> Hashes:
-    words: Hashes = np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, HASH_WORDS).copy()
-    return words
+    return np.array(np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, HASH_WORDS))
 
 
 def _file(dataset: Dataset) -> Path:

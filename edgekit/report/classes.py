@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def class_comparisons(groups: Sequence[Group]) -> list[ClassComparison]:
             right,
             seeds,
             n_tests,
-            [ClassDifference(**{**row.__dict__, "p": next(adjusted)}) for row, _ in rows],
+            [replace(row, p=next(adjusted)) for row, _ in rows],
         )
         for left, right, seeds, rows in found
     ]

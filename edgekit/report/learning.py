@@ -77,7 +77,11 @@ class Learning:
         return found
 
     def document(self) -> dict[str, Any]:
-        return {"stages": [list(stage) for stage in self.stages], "kinds": [asdict(kind) for kind in self.kinds]}
+        kinds = [
+            {**asdict(kind), "epochs": list(kind.epochs), "test_ci95": kind.test_ci95 and list(kind.test_ci95)}
+            for kind in self.kinds
+        ]
+        return {"stages": [list(stage) for stage in self.stages], "kinds": kinds}
 
 
 def learning(runs: Sequence[RunData]) -> Learning | None:

@@ -26,7 +26,7 @@ train:
   strategy: from-scratch
   batch_size: 16
   from_scratch: {epochs: 3, learning_rate: 3.0e-3, batchnorm_momentum: 0.8}
-export: {files: [tflite-fp32, onnx-fp32], parity_images: 10}
+export: {files: [tflite-fp32, tflite-fp16], parity_images: 10}
 bench: {protocol: quick, threads: [1], images: 50}
 compare: {seeds: [0, 1]}
 """
