@@ -92,6 +92,8 @@ def test_arms_are_compared_seed_by_seed(arms):
 def test_files_are_judged_against_their_twins_over_all_seeds(arms):
     page_of(arms)
     document = json.loads((arms / "report" / "report.json").read_text())
+    text = (arms / "report" / "report.md").read_text()
+    assert "tflite-int8 loses more under corruption than keras, points: +5.0" in text
     basic, mixed = document["robustness_of_files"]
     assert (basic["title"], mixed["title"]) == tuple(
         f"MobileNetV2, feature-extraction, {arm}" for arm in ("basic", "mixed")
