@@ -250,19 +250,23 @@ def paired(reference: Answers, other: Answers) -> dict[str, Any] | None:
     }
 
 
-def pairs(models: Sequence[Answers]) -> list[dict[str, Any]]:
-    """Every file with smaller numbers against the fp32 file of its format, or the Keras model where there is none."""
+def twins(models: Sequence[Answers]) -> list[tuple[Answers, Answers]]:
+    """Every file with smaller numbers, behind the fp32 file of its format, or the Keras model where there is none."""
     by_key = {(answers.target, answers.key): answers for answers in models}
     keras = next((answers for answers in models if answers.key == KERAS), None)
     found = []
     for answers in models:
         file_format, _, scheme = answers.key.partition("-")
-        if scheme in ("", "fp32"):
-            continue
         reference = by_key.get((answers.target, f"{file_format}-fp32"), keras)
-        if reference is not None and (pair := paired(reference, answers)) is not None:
-            found.append(pair)
+        if scheme not in ("", "fp32") and reference is not None:
+            found.append((reference, answers))
     return found
+
+
+def pairs(models: Sequence[Answers]) -> list[dict[str, Any]]:
+    """What :func:`paired` says of all :func:`twins`."""
+    found = [paired(reference, other) for reference, other in twins(models)]
+    return [pair for pair in found if pair is not None]
 
 
 def robustness_document(run: RunFolder) -> dict[str, Any]:

@@ -22,6 +22,13 @@ from edgekit.recipe import Data, Recipe, parse_yaml, validate
 _SIZES = (96, 128, 160, 192, 224)
 _SKEWED = 1.5
 _SMALL_CLASS = 100
+_ARMS = """\
+  # Does it help here to mix pairs of images (MixUp, CutMix)? With few images it may. Two ways of training, all else
+  # equal, tell; they take twice the time and need several seeds.
+  # arms:
+  #   basic: {}
+  #   mixed: {train.mix.mixup.probability: 0.5, train.mix.cutmix.probability: 0.5, train.mix.stages: [fine-tuning]}
+"""
 
 
 def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progress = SILENT) -> dict[str, Any]:
@@ -115,7 +122,7 @@ compare:
   backbones: [mobilenetv2, resnet50v2, vgg16]
   strategies: [feature-extraction, fine-tuning]
   seeds: [0]  # {_why_seeds(facts)}
-"""
+{_ARMS if smallest < _SMALL_CLASS else ""}"""
 
 
 def _image_size(facts: Facts) -> int:

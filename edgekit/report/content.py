@@ -152,6 +152,7 @@ class Report:
             ],
             "warnings": [{"text": text, "about": about} for text, about in self.warnings],
             "robustness": _robustness_document(self.runs),
+            "robustness_of_files": [] if self.robustness is None else [d.document() for d in self.robustness.files],
             "robustness_of_arms": [] if self.robustness is None else [d.document() for d in self.robustness.arms],
             "missing": [{"text": text, "command": command} for text, command in self.missing],
         }

@@ -24,9 +24,11 @@ from edgekit.report.groups import Group
 from edgekit.report.layers import layer_views
 from edgekit.report.notes import environment
 from edgekit.report.reading import RunData
+from edgekit.report.robustness import interval_of
 from edgekit.report.rows import Candidate, Score, model_title, run_score, strategy_title
 from edgekit.report.svg import SERIES
 from edgekit.report.verdict import thread_counts, threads_text
+from edgekit.robustness import MARGIN
 
 MATRIX_CLASSES = 15
 """Up to so many classes the confusion matrix is a table of counts; beyond, a heat map."""
@@ -77,6 +79,8 @@ def render(report: Report) -> str:
         words=words,
         base64=_base64,
         claim_number=claim_number,
+        interval_of=interval_of,
+        margin=MARGIN,
         threads_text=threads_text,
         model_title=model_title,
         strategy_title=strategy_title,

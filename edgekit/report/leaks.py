@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.artifacts import read_json
 from edgekit.report.reading import Answers, RunData
-from edgekit.report.rows import Score, model_title
+from edgekit.report.rows import Score, model_title, strategy_title
 
 AUDIT_FILE = "audit.json"
 
@@ -109,7 +109,7 @@ def _with_and_without(run: RunData, exact: set[str], both: set[str]) -> WithAndW
     everything = _score(run.answers)
     assert everything is not None
     return WithAndWithout(
-        title=f"{model_title(document)}, {document['strategy']}, seed {document['seed']}",
+        title=f"{model_title(document)}, {strategy_title(document)}, seed {document['seed']}",
         everything=everything,
         without_exact=_score({file: right for file, right in run.answers.items() if file not in exact}),
         without_any=_score({file: right for file, right in run.answers.items() if file not in both}),

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgekit.report import words
+from edgekit.report.robustness import interval_of
 from edgekit.report.rows import Candidate, run_score
 from edgekit.report.verdict import threads_text
 
 if TYPE_CHECKING:
+    from edgekit.claims import Evidence
     from edgekit.report.content import Report
     from edgekit.report.learning import LearnedKind
+    from edgekit.report.robustness import Robustness
 
 CSV_COLUMNS = (
     "number", "run_id", "backbone", "strategy", "seed", "format", "scheme", "status", "accuracy", "n_samples",
@@ -39,6 +42,8 @@ def report_markdown(report: Report) -> str:
         latency = [f"p50, ms, {threads_text(n)}" for n in report.threads]
         headers = ["No.", "candidate", "seed", "accuracy, % (95%)", "drop, points", *latency, "MB", "marks"]
         parts += ["## Candidates", _table(headers, rows)]
+    if report.robustness is not None:
+        parts += ["## Corrupted images", *_corrupted(report.robustness)]
     if report.audit is not None and report.audit.document["leaked_test_images"]:
         rows = [
             [row.title, _score(row.everything), _score(row.without_exact), _score(row.without_any)]
@@ -59,6 +64,27 @@ def report_markdown(report: Report) -> str:
             "\n".join(f"- {_plain(t)} ({_plain(words.listing(a, 4))})" for t, a in report.warnings),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _corrupted(shift: Robustness) -> Iterator[str]:
+    """Accuracy on corrupted images of every kind of model, and each file against its fp32 twin."""
+    rows = []
+    for s in shift.models:
+        shares = [words.percent(value) for value in (s.clean, s.corrupted, s.relative_error)]
+        errors = [words.number(value, 3) for value in (s.clean_ece, s.ece)]
+        rows.append([s.title, s.target, str(s.seeds), *shares, *errors])
+    yield _table(["model", "target", "seeds", "clean, %", "corrupted, %", "lost, points", "ECE", "ECE corrupted"], rows)
+    for d in shift.arms:
+        gain = f"{d.arm} against {d.reference} on corrupted images, points: {_range(d.corrupted)}"
+        yield _plain(f"{d.title}: {gain}; more accurate: {d.verdict}.")
+    for lost in shift.files:
+        more = f"{lost.model} loses more under corruption than {lost.reference}, points: {_range(lost.more)}"
+        yield _plain(f"{lost.title}: {more}; as robust: {lost.verdict}.")
+
+
+def _range(evidence: Evidence) -> str:
+    found = interval_of(evidence)
+    return f"{words.points(found.estimate)} (95%: {words.points(found.low)} to {words.points(found.high)})"
 
 
 def candidates_csv(document: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -30,6 +30,9 @@ Differences = NDArray[np.float64]
 
 ByImage = Mapping[str, float]
 
+ShiftedBySeed = Mapping[int, ShiftedAnswers]
+"""Answers of one kind of model to corrupted images."""
+
 ONE_SEED = "of these two networks, another seed may give another difference"
 
 
@@ -42,7 +45,8 @@ def paired_evidence(claim: Mapping[str, Any], left: Subject, right: Subject) -> 
     if metric == "loss":
         differences = _differences(left.losses(), right.losses())
         return None if differences is None else _of_losses(differences)
-    return _of_corrupted(claim, left.shifted, right.shifted)
+    less_clean = metric == "accuracy_lost"
+    return shifted_evidence(left.shifted, right.shifted, claim["corruptions"], less_clean=less_clean)
 
 
 def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> Differences | None:
@@ -75,15 +79,18 @@ def _of_losses(differences: Differences) -> Evidence:
     return _of_images(lambda confidence: mean_interval(of_images, confidence=confidence), len(of_images), ONE_SEED)
 
 
-def _of_corrupted(
-    claim: Mapping[str, Any], left: Mapping[int, ShiftedAnswers], right: Mapping[int, ShiftedAnswers]
+def shifted_evidence(
+    left: ShiftedBySeed, right: ShiftedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
 ) -> Evidence | None:
-    """An image counts once: its mean over the corruptions and severities that every model was shown."""
+    """Accuracy under the corruptions ``names`` (or groups; none: all that every model was shown); None: not measured.
+
+    An image counts once: its mean over corruptions and severities. ``less_clean``: how much is lost against its clean
+    picture. ``("clean",)``: the clean pictures.
+    """
     models = [answers for side in (left, right) for answers in side.values()]
-    conditions = _shared(claim["corruptions"], models)
+    conditions = _shared(names, models)
     if not conditions:
         return None
-    less_clean = claim["metric"] == "accuracy_lost"
     sides = [{seed: _by_image(a, conditions, less_clean) for seed, a in side.items()} for side in (left, right)]
     differences = _differences(*sides)
     if differences is None:
@@ -95,10 +102,12 @@ def _of_corrupted(
     return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
 
 
-def _shared(names: list[str], models: list[ShiftedAnswers]) -> list[tuple[str, int]]:
+def _shared(names: Sequence[str], models: list[ShiftedAnswers]) -> list[tuple[str, int]]:
     """Corruptions and severities that all ``models`` were shown; none where one of ``names`` is lacking."""
     if not models:
         return []
+    if tuple(names) == (CLEAN,):
+        return [(CLEAN, 0)]
     wanted = [single for name in names for single in GROUPS.get(name, (name,))]
     shared = [c for c in models[0].conditions() if all(c in model.conditions() for model in models[1:])]
     if not wanted:

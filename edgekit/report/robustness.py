@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
 from markupsafe import Markup
 
+from edgekit.claims import UNDECIDED, Evidence, Region, judge
 from edgekit.report.figures import severity_curves
+from edgekit.report.paired import shifted_evidence
 from edgekit.report.reading import RunData
 from edgekit.report.rows import model_title, strategy_title
-from edgekit.robustness import KERAS, figures, pairs
+from edgekit.robustness import CLEAN, KERAS, MARGIN, Answers, figures, twins
+from edgekit.significance import Interval
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class ShiftedModel:
     severities: list[int]
     table: dict[str, list[float | None]]
     """Accuracy by corruption, one figure for each of ``severities``."""
+    calibration: dict[str, float]
+    """Expected calibration error by corruption, mean over severities."""
+
+    def mean_of(self, name: str) -> float | None:
+        """Accuracy under a corruption, mean over severities; None where one is lacking."""
+        values = self.table.get(name, [None])
+        return None if None in values else mean(value for value in values if value is not None)
 
     @property
     def curve(self) -> list[tuple[int, float]]:
@@ -45,39 +54,70 @@ class ShiftedModel:
 
 @dataclass(frozen=True)
 class ArmDifference:
-    """What one way of training brings against another, seed by seed; differences of accuracy, 0.01 is one point."""
+    """What one way of training brings against another; differences of accuracy, 0.01 is one point."""
 
     title: str
     target: str
     arm: str
     reference: str
-    clean: list[float]
-    corrupted: list[float]
-
-    def interval(self, differences: list[float]) -> tuple[float, float] | None:
-        """Student's t 95% interval of the mean over seeds; None for one seed."""
-        if len(differences) < 2:
-            return None
-        from scipy.stats import t
-
-        half = float(t.ppf(0.975, len(differences) - 1)) * stdev(differences) / math.sqrt(len(differences))
-        return mean(differences) - half, mean(differences) + half
+    seeds: int
+    clean: Evidence
+    corrupted: Evidence
+    by_corruption: dict[str, Evidence]
 
     @property
     def verdict(self) -> str:
-        """Whether the arm is more accurate on corrupted images: *supported*, *refuted* or *undecided*."""
-        interval = self.interval(self.corrupted)
-        if interval is None:
-            return "undecided"
-        return "supported" if interval[0] > 0 else "refuted" if interval[1] < 0 else "undecided"
+        """Whether the arm is more accurate on corrupted images; one seed decides nothing."""
+        return UNDECIDED if self.seeds < 2 else judge([self.corrupted], Region.of("above", 0.0))[0]
+
+    def document(self) -> dict[str, Any]:
+        names = ("title", "target", "arm", "reference", "seeds", "verdict")
+        return {
+            **{name: getattr(self, name) for name in names},
+            **_documented("clean", self.clean),
+            **_documented("corrupted", self.corrupted),
+            "by_corruption": {name: _documented("corrupted", e) for name, e in self.by_corruption.items()},
+        }
+
+
+@dataclass(frozen=True)
+class FileDifference:
+    """What a file with smaller numbers loses against its fp32 twin, on clean images and more under corruption."""
+
+    title: str
+    target: str
+    model: str
+    reference: str
+    seeds: int
+    clean: Evidence
+    corrupted: Evidence
+    more: Evidence
+    """The difference of the two."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is as robust: at most :data:`edgekit.robustness.MARGIN` more is lost under corruption."""
+        return judge([self.more], Region.of("not-above", MARGIN))[0]
 
     def document(self) -> dict[str, Any]:
         return {
-            **asdict(self),
-            "clean_ci95": self.interval(self.clean),
-            "corrupted_ci95": self.interval(self.corrupted),
-            "verdict": self.verdict,
+            **{name: getattr(self, name) for name in ("title", "target", "model", "reference", "seeds", "verdict")},
+            **_documented("clean_loss", self.clean),
+            **_documented("corrupted_loss", self.corrupted),
+            **_documented("extra_loss", self.more),
+            "margin": MARGIN,
         }
+
+
+def interval_of(evidence: Evidence) -> Interval:
+    """The 95% interval; evidence from answers always has one."""
+    assert evidence.interval is not None
+    return evidence.interval(0.95)
+
+
+def _documented(name: str, evidence: Evidence) -> dict[str, Any]:
+    found = interval_of(evidence)
+    return {name: evidence.estimate, f"{name}_ci95": [found.low, found.high]}
 
 
 @dataclass(frozen=True)
@@ -85,64 +125,114 @@ class Robustness:
     """Everything the report says about corrupted images."""
 
     models: list[ShiftedModel]
-    pairs: list[tuple[str, dict[str, Any]]]
-    """Title of the run, and a file against its fp32 twin as :func:`edgekit.robustness.paired` gives it."""
+    files: list[FileDifference]
     arms: list[ArmDifference]
 
     def plots(self) -> tuple[Markup, Markup]:
         """Accuracy against severity, wide and narrow."""
-        lines = [(model.title, model.curve) for model in self.models]
+        lines = [(self.short(model.title), model.curve) for model in self.models]
         return (
             severity_curves(lines, name="shift-wide", width=760, height=360),
             severity_curves(lines, name="shift-narrow", width=350, height=360),
         )
 
+    @property
+    def common(self) -> str:
+        """What the titles of all models begin with; empty for a single model."""
+        parts = [model.title.split(", ") for model in self.models]
+        same = 0
+        while len(parts) > 1 and all(len(p) > same + 1 and p[same] == parts[0][same] for p in parts):
+            same += 1
+        return ", ".join(parts[0][:same])
+
+    def short(self, title: str) -> str:
+        """A title without what all have in common, nor the target where all were shown the images on one."""
+        return title.removeprefix(f"{self.common}, ") if self.common else title
+
+    @property
+    def one_target(self) -> bool:
+        return len({model.target for model in self.models}) == 1
+
+    @property
+    def corruptions(self) -> list[str]:
+        """All that any model was shown."""
+        return list(dict.fromkeys(name for model in self.models for name in model.table))
+
+
+Kinds = dict[tuple[str, str], dict[int, Answers]]
+"""By title and target of a kind of model, then by seed: its answers to corrupted images."""
+
 
 def robustness(runs: Sequence[RunData]) -> Robustness | None:
     """The section of the report; None where no run was shown corrupted images."""
-    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    paired = []
+    kinds: Kinds = {}
     for run in runs:
-        kind = f"{model_title(run.document)}, {strategy_title(run.document)}"
         for answers in run.corrupted:
             if answers.corruptions:
-                kinds.setdefault((f"{kind}, {_what(answers.key)}", answers.target), []).append(figures(answers))
-        paired += [(f"{kind}, seed {run.document['seed']}", pair) for pair in pairs(run.corrupted)]
+                title = f"{_kind(run)}, {_what(answers.key)}"
+                kinds.setdefault((title, answers.target), {}).setdefault(int(run.document["seed"]), answers)
     if not kinds:
         return None
-    models = [_model(title, target, found) for (title, target), found in kinds.items()]
-    return Robustness(models, paired, arm_differences(runs))
+    models = [
+        _model(title, target, [figures(answers) for answers in by_seed.values()])
+        for (title, target), by_seed in kinds.items()
+    ]
+    return Robustness(models, file_differences(runs), arm_differences(runs))
+
+
+def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
+    """Every kind of file with smaller numbers against its fp32 twin, over all seeds."""
+    found: dict[tuple[str, str, str, str], tuple[dict[int, Answers], dict[int, Answers]]] = {}
+    for run in runs:
+        for reference, other in twins([answers for answers in run.corrupted if answers.corruptions]):
+            sides = found.setdefault((_kind(run), other.target, other.key, reference.key), ({}, {}))
+            for side, answers in zip(sides, (reference, other)):
+                side.setdefault(int(run.document["seed"]), answers)
+    differences = []
+    for (title, target, model, reference_key), (fp32, small) in found.items():
+        # Lost: the twin's accuracy less the file's.
+        clean, corrupted = shifted_evidence(fp32, small, (CLEAN,)), shifted_evidence(fp32, small)
+        more = shifted_evidence(small, fp32, less_clean=True)
+        if clean is not None and corrupted is not None and more is not None:
+            kind = (title, target, model, reference_key, len(small))
+            differences.append(FileDifference(*kind, clean, corrupted, more))
+    return differences
 
 
 def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
     """Every arm against the first one of the study, for the seeds that both have."""
-    found: dict[tuple[str, str], dict[str, dict[int, dict[str, Any]]]] = {}
+    found: dict[tuple[str, str], dict[str, dict[int, Answers]]] = {}
     for run in runs:
-        document = run.document
-        arm = (document.get("recipe") or {}).get("arm")
-        if arm is None:
-            continue
-        for answers in run.corrupted:
+        arm = (run.document.get("recipe") or {}).get("arm")
+        for answers in run.corrupted if arm is not None else ():
             if answers.corruptions:
-                title = f"{model_title(document)}, {document['strategy']}, {_what(answers.key)}"
+                title = f"{model_title(run.document)}, {run.document['strategy']}, {_what(answers.key)}"
                 by_arm = found.setdefault((title, answers.target), {})
-                by_arm.setdefault(str(arm), {})[int(document["seed"])] = figures(answers)
+                by_arm.setdefault(str(arm), {}).setdefault(int(run.document["seed"]), answers)
     differences = []
     for (title, target), by_arm in found.items():
         reference, *others = by_arm
         for arm in others:
-            pairs_of = [(by_arm[arm][s], by_arm[reference][s]) for s in by_arm[arm] if s in by_arm[reference]]
-            # Only where both were shown the same: a mean over other corruptions would be another figure.
-            same = [(a, b) for a, b in pairs_of if _conditions(a) == _conditions(b)]
-            if same:
-                clean = [a["clean"]["accuracy"] - b["clean"]["accuracy"] for a, b in same]
-                corrupted = [b["mean_corruption_error"] - a["mean_corruption_error"] for a, b in same]
-                differences.append(ArmDifference(title, target, arm, reference, clean, corrupted))
+            seeds = [seed for seed in by_arm[arm] if seed in by_arm[reference]]
+            sides = [{seed: by_arm[name][seed] for seed in seeds} for name in (arm, reference)]
+            difference = _arm_difference((title, target, arm, reference, len(seeds)), *sides)
+            differences += [] if difference is None else [difference]
     return differences
 
 
-def _conditions(document: dict[str, Any]) -> set[tuple[str, int]]:
-    return {(name, row["severity"]) for name, rows in document["corruptions"].items() for row in rows}
+def _arm_difference(
+    kind: tuple[str, str, str, str, int], left: dict[int, Answers], right: dict[int, Answers]
+) -> ArmDifference | None:
+    clean, corrupted = shifted_evidence(left, right, (CLEAN,)), shifted_evidence(left, right)
+    if clean is None or corrupted is None:
+        return None
+    each = {name: shifted_evidence(left, right, (name,)) for name in next(iter(left.values())).corruptions}
+    known = {name: evidence for name, evidence in each.items() if evidence is not None}
+    return ArmDifference(*kind, clean, corrupted, known)
+
+
+def _kind(run: RunData) -> str:
+    return f"{model_title(run.document)}, {strategy_title(run.document)}"
 
 
 def _what(key: str) -> str:
@@ -172,4 +262,5 @@ def _model(title: str, target: str, found: list[dict[str, Any]]) -> ShiftedModel
         ece=mean(one["mean_ece"] for one in found),
         severities=severities,
         table={name: [cell(name, severity) for severity in severities] for name in shared},
+        calibration={name: mean(row["ece"] for one in found for row in one["corruptions"][name]) for name in shared},
     )

@@ -11,6 +11,7 @@ import pytest
 from data_helpers import image
 
 from edgekit.cli.app import main
+from edgekit.compare.study import plan_cells
 from edgekit.data import open_dataset
 from edgekit.recipe import load_recipe
 
@@ -119,3 +120,19 @@ def test_the_verb_imports_nothing_heavy():
     code = "import sys, edgekit.cli.init; sys.exit(bool({'numpy', 'pydantic', 'PIL', 'yaml'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == 0
+
+
+def test_a_small_folder_is_offered_two_ways_of_training(make_folder, tmp_path):
+    """Commented out, because it doubles the time; what is offered is valid as it stands."""
+    recipe = tmp_path / "r.yaml"
+    assert run(make_folder({"cat": 40, "dog": 30}), "-o", recipe, "-q") == 0
+    text = recipe.read_text()
+    assert load_recipe(recipe).compare.arms == {}
+    for line in ("  # arms:", "  #   basic:", "  #   mixed:"):
+        assert line in text
+        text = text.replace(line, line.replace("  # ", "  ", 1))
+    recipe.write_text(text)
+    assert set(load_recipe(recipe).compare.arms) == {"basic", "mixed"}
+    cells = plan_cells(load_recipe(recipe), tmp_path)
+    mixed = next(cell for cell in cells if (cell.arm, cell.strategy) == ("mixed", "fine-tuning"))
+    assert mixed.recipe["train"]["mix"]["cutmix"]["probability"] == 0.5

@@ -11,6 +11,7 @@ from report_factory import CLASSES, answers, write_run, write_study
 from test_report_page import page_of
 
 from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.report.paired import _of_seeds
 from edgekit.report.robustness import ArmDifference
 from edgekit.robustness import CLEAN, Store
 
@@ -59,10 +60,10 @@ def test_each_arm_has_its_mean_over_seeds_and_its_table(arms):
     for arm, keras, int8 in (("basic", "65.0", "60.0"), ("mixed", "75.0", "70.0")):
         for what, corrupted in (("Keras", keras), ("tflite-int8", int8)):
             title = f"MobileNetV2, feature-extraction, {arm}, {what}"
-            row = section[section.index(f'data-v="{title}"') :]
+            row = section[section.index(f'data-v="{title}">{arm}, {what}<') :]
             assert f">{corrupted}<" in row[: row.index("</tr>")]
     assert "haze" in page.text
-    assert "undecided" in page.text or "refuted" in page.text
+    assert "As robust as the fp32 file?" in page.text
     document = json.loads((arms / "report" / "report.json").read_text())
     assert len(document["robustness"]) == 4
     entry = document["robustness"][0]
@@ -81,21 +82,37 @@ def test_arms_are_compared_seed_by_seed(arms):
     document = json.loads((arms / "report" / "report.json").read_text())
     keras, int8 = document["robustness_of_arms"]
     assert (keras["arm"], keras["reference"]) == (int8["arm"], int8["reference"]) == ("mixed", "basic")
-    assert keras["corrupted"] == pytest.approx([0.1, 0.1])
-    assert keras["clean"] == pytest.approx([0, 0])
+    assert (keras["corrupted"], keras["clean"], keras["seeds"]) == (pytest.approx(0.1), pytest.approx(0), 2)
+    low, high = keras["corrupted_ci95"]
+    assert 0 < low < 0.1 < high
+    assert set(keras["by_corruption"]) == {"haze", "jpeg"}
     assert keras["verdict"] == int8["verdict"] == "supported"
 
 
-def test_an_arm_is_judged_by_the_interval_over_seeds():
-    def verdict(*corrupted: float) -> str:
-        return ArmDifference("m", "local", "mixed", "basic", [0.0] * len(corrupted), list(corrupted)).verdict
+def test_files_are_judged_against_their_twins_over_all_seeds(arms):
+    page_of(arms)
+    document = json.loads((arms / "report" / "report.json").read_text())
+    text = (arms / "report" / "report.md").read_text()
+    assert "tflite-int8 loses more under corruption than keras, points: +5.0" in text
+    basic, mixed = document["robustness_of_files"]
+    assert (basic["title"], mixed["title"]) == tuple(
+        f"MobileNetV2, feature-extraction, {arm}" for arm in ("basic", "mixed")
+    )
+    assert (basic["model"], basic["reference"], basic["seeds"]) == ("tflite-int8", "keras", 2)
+    assert basic["clean_loss"] == pytest.approx(0)
+    assert (basic["corrupted_loss"], basic["extra_loss"]) == (pytest.approx(0.05), pytest.approx(0.05))
+    assert basic["verdict"] in ("refuted", "undecided")
 
-    assert verdict(0.2) == "undecided"
-    assert verdict(0.02, 0.03, 0.025, 0.02, 0.03) == "supported"
-    assert verdict(-0.02, -0.03, -0.025, -0.02, -0.03) == "refuted"
-    assert verdict(0.06, -0.01, 0.02, -0.02, 0.03) == "undecided"
-    low, high = ArmDifference("m", "local", "a", "b", [], []).interval([0.01, 0.02, 0.03])
-    assert (low, high) == pytest.approx((0.02 - 4.3027 * 0.01 / 3**0.5, 0.02 + 4.3027 * 0.01 / 3**0.5), abs=1e-6)
+
+def test_one_seed_decides_nothing_about_an_arm():
+    def verdict(first: float, second: float, seeds: int = 2) -> str:
+        evidence = _of_seeds(np.array([[first] * 40, [second] * 40]) + np.tile([0.05, -0.05], 20))
+        return ArmDifference("m", "local", "mixed", "basic", seeds, evidence, evidence, {}).verdict
+
+    assert verdict(0.25, 0.26) == "supported"
+    assert verdict(0.25, 0.26, seeds=1) == "undecided"
+    assert verdict(-0.25, -0.26) == "refuted"
+    assert verdict(0.3, -0.2) == "undecided"
 
 
 def test_without_corrupted_images_there_is_no_such_section(tmp_path):
