@@ -208,6 +208,12 @@ def _files_table(results: Sequence[BenchResult], names: dict[str, str]) -> str:
 def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]) -> str:
     against = {c["model"]: c for c in document["comparisons"] if c["threads"] == threads}
     measured = [row for row in document["results"] if row["threads"] == threads]
+    emulated = ", emulated" * any(row["emulated"] for row in measured)
+    title = f"{threads} thread{'s' * (threads > 1)}{emulated}"
+    if all(row["latency_ms_p50"] is None for row in measured):
+        runs = min(len(row["latency_ns"]) for row in measured)
+        text = f"{title}: every file ran {runs} times, too few for a percentile (--protocol quick has enough)"
+        return textwrap.fill(text, 80, subsequent_indent="  ", break_on_hyphens=False)
     rows = []
     for row in measured:
         comparison = against.get(row["id"])
@@ -225,8 +231,7 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
         low, high = control["floor"]
         name = names[control["model"]]
         note = f"\nA/A control {name}: [{low:.3f}, {high:.3f}] is no difference (=)"
-    emulated = ", emulated" * any(row["emulated"] for row in measured)
-    return f"{threads} thread{'s' * (threads > 1)}{emulated}\n{text}{note}"
+    return f"{title}\n{text}{note}"
 
 
 def _uncompared(row: dict[str, Any]) -> bool:

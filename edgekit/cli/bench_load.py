@@ -22,7 +22,7 @@ def agreement_text(results: Sequence[BenchResult], names: dict[str, str]) -> str
             continue
         lines.append(
             f"  {names[result.id]}: {found['n_same']} of {found['n_images']} images, "
-            f"scores within {found['max_difference']:.2g}"
+            + (f"scores within {found['max_difference']:.2g}" if found["max_difference"] else "equal scores")
         )
         lines += [f"    {d['file']}: {d['here']} here, {d['there']} there" for d in found["differing"][:SHOWN]]
         if len(found["differing"]) > SHOWN:
