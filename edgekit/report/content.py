@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.profiles import read_profile
 from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
 from edgekit.report.efficiency import EfficiencyRow, EqualTerms, choose, efficiency, equal_terms
 from edgekit.report.groups import Group, front, grouped
@@ -270,6 +271,9 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "protocol": result and result.document["protocol"]["name"],
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
+        "profile": None
+        if (profile := read_profile(result and result.document.get("profile"))) is None
+        else profile.document(),
         "latency": [_timing_document(timing) for timing in candidate.timings],
         "result": result and str(Path(result.path)),
     }
