@@ -272,7 +272,7 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
         "profile": None
-        if (profile := read_profile(result and result.document.get("profile"))) is None
+        if (profile := read_profile(result.document.get("profile") if result else None)) is None
         else profile.document(),
         "latency": [_timing_document(timing) for timing in candidate.timings],
         "result": result and str(Path(result.path)),
