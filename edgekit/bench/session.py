@@ -169,6 +169,7 @@ class _Session:
             "size_bytes": candidate.size_bytes,
             "gzip_bytes": candidate.gzip_bytes,
             "sha256": candidate.sha256,
+            "operators": candidate.operators,
             "target": self._target,
             "emulated": before["emulated"] is not None,
             "session_id": self._id,

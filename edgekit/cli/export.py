@@ -128,11 +128,13 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
 
 def _summary(documents: list[dict[str, Any]]) -> str:
     """The table of the files, what was repaired, and the costliest layers where they were ranked."""
-    from edgekit.results import repair_text
+    from edgekit.results import calibration_text, repair_text
 
     parts = [_files(documents)]
     for document in documents:
         name = f"{document['format']}-{document['scheme']}"
+        if (document.get("calibration") or {}).get("ranges"):
+            parts.append(textwrap.fill(f"{name}: {calibration_text(document['calibration'])}", 80))
         if document.get("repair"):
             parts.append(textwrap.fill(f"{name} was repaired: {repair_text(document['repair'])}", 80))
         if document.get("sensitivity"):

@@ -18,7 +18,7 @@ from edgekit.report import words
 from edgekit.report.content import Report, Reported
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
-from edgekit.report.layers import layer_views
+from edgekit.report.layers import calibrations, layer_views
 from edgekit.report.notes import environment
 from edgekit.report.profile import profile_views
 from edgekit.report.reading import RunData
@@ -90,6 +90,7 @@ def render(report: Report) -> str:
         largest=max((c.size_bytes for c in report.candidates if c.size_bytes), default=1),
         bars=_bars(report.candidates),
         layers=layer_views(report.candidates),
+        calibrations=calibrations(report.candidates),
         profiles=profile_views(report.candidates),
         plots=list(_plots(report)),
         shift=report.robustness,
