@@ -19,6 +19,8 @@ from typing import Any
 from common import run_program, show, told, write_result
 
 from edgekit.errors import EdgekitError
+from edgekit.results import BenchResult
+from edgekit.stats import compare_rounds
 
 QUANTIZERS = ("converter", "ai-edge-quantizer")
 SCHEMES = ("int8", "dynamic")
@@ -37,8 +39,7 @@ def main() -> int:
         show(["scheme", "quantizer", "same %", "drop pt", "MB", "s", "peak MB", "p50 ms"], _rows(result), range(2, 8))
         for scheme, ratio in result["ratios"].items():
             low, high = ratio["ratio_ci95"]
-            print(f"{scheme}: {ratio['model']} / {ratio['against']} = {ratio['ratio']:.3f} [{low:.3f}, {high:.3f}], "
-                  f"{ratio['verdict']}")  # fmt: skip
+            print(f"{scheme}: ai-edge-quantizer takes {ratio['ratio']:.3f} times as long [{low:.3f}, {high:.3f}]")
     write_result(arguments.out, "quantizers", {"protocol": arguments.protocol, "results": results})
     return 0
 
@@ -58,6 +59,7 @@ def measure(run: Path, protocol: str) -> dict[str, Any]:
                 print(f"{run.name} {name}: {document['timing']['convert_seconds']:.1f} s", file=sys.stderr)
         bench = ["-m", "edgekit", "bench", *map(str, models), "--protocol", protocol, "--threads", "1", "--json"]
         measured = run_program([*bench, "--quiet", "--images", "0", "--out", folder]).document
+        stored = {r.id: r for r in map(BenchResult.read, Path(folder).glob("bench/local/*.json"))}
     kept = ("name", "quantizer", "scheme", "size_bytes", "gzip_bytes", "peak_rss_bytes", "timing", "converter",
             "integer_only", "float_operators", "status", "problems")  # fmt: skip
     return {
@@ -70,12 +72,12 @@ def measure(run: Path, protocol: str) -> dict[str, Any]:
                 "agreement": file["parity"]["agreement"],
                 "mean_abs_difference": file["parity"]["mean_abs_difference"],
                 "drop_points": file["gate"]["drop_points"] if file["gate"] else None,
-                "latency_ns": next(row["latency_ns"] for row in measured["results"] if row["id"] == file["name"]),
-                "latency_ms_p50": next(r["latency_ms_p50"] for r in measured["results"] if r["id"] == file["name"]),
+                "rounds_ns": stored[file["name"]].latency[0].rounds,
+                "latency_ms_p50": stored[file["name"]].latency[0].percentile_ms(50),
             }
             for file in files
         ],
-        "ratios": _ratios(measured["comparisons"]),
+        "ratios": {scheme: _ratio(scheme, stored) for scheme in SCHEMES},
         "noise_floor": measured["noise_floor"],
     }
 
@@ -88,15 +90,10 @@ def _export(run: Path, scheme: str, quantizer: str) -> dict[str, Any]:
     return document
 
 
-def _ratios(comparisons: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By scheme, where the session's fastest file is one of its two; the others have their times."""
-    found = {}
-    for scheme in SCHEMES:
-        names = {f"{scheme}-{quantizer}.tflite" for quantizer in QUANTIZERS}
-        for entry in comparisons:
-            if {entry["model"], entry["against"]} == names:
-                found[scheme] = entry
-    return found
+def _ratio(scheme: str, stored: dict[str, BenchResult]) -> dict[str, Any]:
+    """How many times as long a run of ai-edge-quantizer's file takes as one of the converter's."""
+    converter, edge = (stored[f"{scheme}-{quantizer}.tflite"].latency[0].rounds for quantizer in QUANTIZERS)
+    return compare_rounds(edge, converter).document()
 
 
 def _rows(result: dict[str, Any]) -> list[list[str]]:

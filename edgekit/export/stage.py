@@ -72,7 +72,7 @@ def export_run(
     schemes = [get_scheme(key) for key in dict.fromkeys(keys)]
     # What some other file could not have does not matter.
     chosen = {"export.files": [scheme.key for scheme in schemes]} if schemes else {}
-    recipe = export_recipe(run, {**(settings or {}), **chosen})
+    recipe = export_recipe(run, {**chosen, **(settings or {})})
     schemes = schemes or [get_scheme(key) for key in recipe.export.files]
     _need_tools(schemes, recipe)
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
