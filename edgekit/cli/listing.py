@@ -90,8 +90,8 @@ def _recipes() -> Rows:
 
 
 def _formats() -> Rows:
-    entries = [{"export": s.key, "ranges": " ".join(s.ranges) or "-", "summary": s.summary} for s in SCHEMES.values()]
-    return ["export", "calibrated by", "what it is"], entries, ()
+    entries = [{"export": s.key, "calibrated": s.calibrated, "summary": s.summary} for s in SCHEMES.values()]
+    return ["export", "calibr.", "what it is"], entries, ()
 
 
 def _runtimes() -> Rows:

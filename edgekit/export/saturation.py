@@ -20,7 +20,7 @@ IMAGES = 32
 
 WORST = 5
 SATURATED = 0.01
-"""Share of a tensor's values outside its range from which on the report warns."""
+"""So much more of a tensor's values outside its range on validation than on calibration images is warned of."""
 
 
 def calibration_report(
@@ -66,20 +66,21 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         "outside_calibration": _mean(tensors, "calibration"),
         "worst": [
             {
-                "layer": t["layer"] or t["tensor"],
-                "low": t["low"],
-                "high": t["high"],
-                "outside": t["validation"]["outside"],
+                "layer": tensor["layer"] or tensor["tensor"],
+                "low": tensor["low"],
+                "high": tensor["high"],
+                "outside": tensor["validation"]["outside"],
+                "outside_calibration": tensor["calibration"]["outside"],
             }
-            for t in worst
-            if t["validation"]["outside"] > 0
+            for tensor in worst
+            if tensor["validation"]["outside"] > 0
         ],
     }
 
 
 def saturation_warnings(found: dict[str, Any]) -> list[str]:
-    """A warning where a layer loses many values on validation images; ``found`` as :func:`summary` gives it."""
-    bad = [entry for entry in found["worst"] if entry["outside"] > SATURATED]
+    """A warning where a layer loses many more values on validation than on calibration images; ``found`` as :func:`summary` gives it."""
+    bad = [entry for entry in found["worst"] if entry["outside"] - entry["outside_calibration"] > SATURATED]
     if not bad:
         return []
     names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in bad[:3])
