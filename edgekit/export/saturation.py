@@ -79,8 +79,12 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def saturation_warnings(found: dict[str, Any]) -> list[str]:
-    """A warning where a layer loses many more values on validation than on calibration images; ``found`` as :func:`summary` gives it."""
-    bad = [entry for entry in found["worst"] if entry["outside"] - entry["outside_calibration"] > SATURATED]
+    """A warning where a layer loses many more values on validation than on calibration images.
+
+    ``found`` is as :func:`summary` gives it.
+    """
+    worst = found["worst"]
+    bad = [entry for entry in worst if entry["outside"] - entry["outside_calibration"] > SATURATED]
     if not bad:
         return []
     names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in bad[:3])
