@@ -239,6 +239,11 @@ class ExportFolder:
         """Parity images: ``indices``, ``keras`` and ``exported`` probabilities."""
         return self.path / "parity.npz"
 
+    @property
+    def calibration(self) -> Path:
+        """The calibration report of an int8 file."""
+        return self.path / "calibration.json"
+
     def read(self) -> dict[str, Any]:
         return read_json(self.export_json)
 

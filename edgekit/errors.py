@@ -42,3 +42,9 @@ class TargetError(EdgekitError):
     """A machine to measure on could not be reached or prepared."""
 
     exit_code = 4
+
+
+class ConversionFailed(EdgekitError):
+    """A file cannot be made of this network; others may."""
+
+    exit_code = 3

@@ -43,6 +43,15 @@ class Scheme:
     extension: str
     calibrated: bool
     summary: str
+    methods: tuple[str, ...] = ("minmax",)
+    """How the range of an activation can follow from the values seen, for files that are calibrated."""
+    source: str | None = None
+    """The export that this one is made from, where it is made from another."""
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """``methods``, and none for a file that is not calibrated."""
+        return self.methods if self.calibrated else ()
 
     @property
     def key(self) -> str:
@@ -121,11 +130,19 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
-        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 input"),
+        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 in"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
         Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized while running"),
-        Scheme("onnx", "int8", ".onnx", True, "8-bit weights per channel and activations, QDQ"),
+        Scheme(
+            "onnx",
+            "int8",
+            ".onnx",
+            True,
+            "8-bit, QDQ; ranges by minmax, percentile or entropy",
+            methods=("minmax", "percentile", "entropy"),
+        ),
+        Scheme("onnx", "int8-tflite", ".onnx", True, "the integers of tflite-int8 as QDQ", source="tflite-int8"),
     )
 }
 

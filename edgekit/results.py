@@ -220,6 +220,7 @@ def comparisons(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
 def not_worth_it(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
     """Files with smaller numbers that are no faster, or no smaller, than the fp32 file of the same run and format.
 
+    ``fell_back`` says why that may be, as far as it is known: see :func:`fell_back`.
     One entry for a file and thread count (None: about the size), with the ratio of times (file / fp32) where there is
     one. Only files measured in one session, stable, are compared.
     """
@@ -228,7 +229,7 @@ def not_worth_it(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
         twin = next((other for other in results if _is_fp32_of(other, result)), None)
         if twin is None:
             continue
-        about = {"model": result.id, "fp32": twin.id}
+        about = {"model": result.id, "fp32": twin.id, "fell_back": fell_back(result)}
         if result.document["size_bytes"] >= twin.document["size_bytes"]:
             found.append({**about, "threads": None, "reason": "no smaller than its fp32 file"})
         for entry in comparisons([twin, result]):
@@ -252,13 +253,49 @@ def _is_fp32_of(other: BenchResult, result: BenchResult) -> bool:
     )
 
 
+def fell_back(result: BenchResult) -> list[str]:
+    """What of a file does not run as it was meant to, in phrases: floats in int8, operators beside the delegate.
+
+    The second is known where the file was profiled, or where the runtime took no delegate at all.
+    """
+    from edgekit.profiles import DELEGATE, read_profile
+
+    document, phrases = result.document, []
+    floats = (document.get("operators") or {}).get("float") or {}
+    if str(document["scheme"]).startswith("int8") and floats:
+        phrases.append(f"computes in floats: {_counted(floats)}")
+    if (document["runtime"] or {}).get("delegate") == "none":
+        phrases.append(f"runs without {DELEGATE}")
+    profile = read_profile(document.get("profile"))
+    if profile is not None and profile.beside_delegate:
+        names = ", ".join(f"{row.operator} ({row.share:.1%} of the time)" for row in profile.beside_delegate)
+        phrases.append(f"left by {DELEGATE}: {names}")
+    return phrases
+
+
+def _counted(operators: dict[str, int]) -> str:
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in operators.items())
+
+
 def worth_text(entry: dict[str, Any]) -> str:
-    """``slower than its fp32 file with 1 thread: 1.35 times (95% interval 1.31 to 1.40)``."""
+    """``slower than its fp32 file with 1 thread: 1.35 times (95% interval 1.31 to 1.40); runs without XNNPACK``."""
+    why = "".join(f"; {phrase}" for phrase in entry["fell_back"])
     if entry["threads"] is None:
-        return str(entry["reason"])
+        return f"{entry['reason']}{why}"
     low, high = entry["ratio_ci95"]
     threads = f"{entry['threads']} thread{'s' * (entry['threads'] > 1)}"
-    return f"{entry['reason']} with {threads}: {entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
+    return f"{entry['reason']} with {threads}: {entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f}){why}"
+
+
+def calibration_text(calibration: dict[str, Any]) -> str:
+    """Ranges and what lies outside; the ``calibration`` of an ``export.json`` that has ``ranges``, in a sentence."""
+    found = calibration["ranges"]
+    worst = ", ".join(f"{entry['layer']} {entry['outside']:.2%}" for entry in found["worst"][:3])
+    return (
+        f"{found['tensors']} ranges by {calibration['method']} over {calibration['images']} images; outside them lie "
+        f"{found['outside']:.3%} of the values of validation images, {found['outside_calibration']:.3%} of calibration "
+        f"images{f' (most: {worst})' if worst else ''}"
+    )
 
 
 def repair_text(repair: dict[str, Any]) -> str:

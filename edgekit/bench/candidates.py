@@ -39,6 +39,8 @@ class Candidate:
     scaling: Any = None
     resize: str | None = None
     runtime: str | None = None
+    operators: dict[str, Any] | None = None
+    """How many of each kind it consists of, and which compute with floats; None for a foreign file."""
 
     def document_path(self, target: str) -> Path:
         """Where its result goes."""
@@ -151,6 +153,7 @@ def _export(export: ExportFolder) -> Candidate:
         gzip_bytes=int(document["gzip_bytes"]),
         labels=tuple(document["labels"]),
         resize=document.get("resize"),
+        operators={"counts": document.get("operators"), "float": document.get("float_operators")},
     )
 
 

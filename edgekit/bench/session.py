@@ -20,6 +20,7 @@ from edgekit.bench.evaluation import ImageSet, image_sets
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.bench.load import measure_energy, measure_sustained
 from edgekit.bench.measure import LatencySession, Predictions, measure_accuracy, measure_latency, measure_memory
+from edgekit.bench.profile import measure_profile
 from edgekit.bench.protocols import BenchProtocol, get_protocol
 from edgekit.errors import InputError
 from edgekit.progress import SILENT, Progress
@@ -41,6 +42,7 @@ class BenchOptions:
     runtime: str | None = None
     seed: int = 0
     sustained_s: float | None = None
+    profile: bool = False
     foreign: ForeignOptions = field(default_factory=ForeignOptions)
 
 
@@ -81,6 +83,8 @@ def _measure(
     extras = {"energy": measure_energy(target, candidates, protocol, threads[0])}
     if options.sustained_s is not None:
         extras["sustained"] = measure_sustained(target, candidates, sets, options.sustained_s, threads[-1], progress)
+    if options.profile:
+        extras["profile"] = measure_profile(target, candidates, protocol, threads[0], progress)
     predictions, failed = measure_accuracy(target, candidates, sets, progress)
     return candidates, sets, _Session(target.name, protocol, sessions, memory, predictions, failed, extras)
 
@@ -165,6 +169,7 @@ class _Session:
             "size_bytes": candidate.size_bytes,
             "gzip_bytes": candidate.gzip_bytes,
             "sha256": candidate.sha256,
+            "operators": candidate.operators,
             "target": self._target,
             "emulated": before["emulated"] is not None,
             "session_id": self._id,

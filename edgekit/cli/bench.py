@@ -73,6 +73,9 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also take the time of each kind of operator, as the runtime tells it.")
+    ] = False,
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
@@ -94,7 +97,10 @@ def bench(
     All files given are measured in turns, in short blocks in a random order, so that they can be compared; one of
     them is measured twice, and differences no larger than between the two are reported as none.
 
-    Example: edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
+    \b
+    Examples:
+      edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
+      edgekit bench runs/mobilenetv2 --profile
     """
     from edgekit.bench.candidates import ForeignOptions
     from edgekit.bench.load import parse_duration
@@ -110,6 +116,7 @@ def bench(
         images=images,
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
+        profile=profile,
         foreign=ForeignOptions(labels, scaling, resize, out),
     )
     results, errors = bench_several(paths, target or ["local"], options, output)
@@ -153,6 +160,7 @@ def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
 
 def _describe_target(results: Sequence[BenchResult], document: dict[str, Any], names: dict[str, str]) -> str:
     from edgekit.cli.bench_load import agreement_text, conditions_text, energy_text, sustained_text
+    from edgekit.cli.bench_profile import profiles_text
     from edgekit.results import worth_text
 
     counts = sorted({row["threads"] for row in document["results"] if row["threads"] is not None})
@@ -164,8 +172,9 @@ def _describe_target(results: Sequence[BenchResult], document: dict[str, Any], n
     if doubtful:
         wrap = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
         parts.append("\n".join(["not worth it here:", *(wrap.fill(text) for text in doubtful)]))
-    more = (sustained_text(results, names), energy_text(results, names), agreement_text(results, names))
-    parts += [text for text in (*more, conditions_text(results)) if text]
+    asked = (profiles_text(results, names), sustained_text(results, names))
+    more = (energy_text(results, names), agreement_text(results, names))
+    parts += [text for text in (*asked, *more, conditions_text(results)) if text]
     parts.append("results: " + "\n         ".join(sorted({str(result.path.parent) for result in results})))
     return "\n\n".join(parts)
 

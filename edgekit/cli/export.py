@@ -27,6 +27,18 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
     ] = False,
+    int8_tflite: Annotated[
+        bool, typer.Option("--int8-tflite", help="ONNX with the integers of the int8 TFLite file.")
+    ] = False,
+    quantizer: Annotated[
+        str | None,
+        typer.Option(
+            "--quantizer",
+            help="converter | ai-edge-quantizer: what makes int8 and dynamic TFLite files. Default: the recipe's.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -53,9 +65,10 @@ def export(
 ) -> None:
     """Turn a trained run into deployable files, each checked against the Keras model on real images.
 
-    Without --fp32, --fp16, --dynamic or --int8: the files that the run's recipe names. All files take RGB pixels,
-    uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
-    (export.json) and a few inputs and outputs to test a device with (golden.npz). A file that loses more accuracy
+    Without --fp32, --fp16, --dynamic, --int8 or --int8-tflite: the files that the run's recipe names. All files take
+    RGB pixels, uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their
+    check (export.json) and a few inputs and outputs to test a device with (golden.npz); int8 files with the range of
+    every activation and how much lies outside (calibration.json). A file that loses more accuracy
     than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --repair ranks
     the layers by what int8 costs in each and keeps as few in float as it takes (minutes). --data says
     where the run's images are now, if they have moved; --set changes the recipe's export section for this export.
@@ -65,6 +78,7 @@ def export(
       edgekit export runs/mri
       edgekit export runs/mri --format tflite --fp16 --int8
       edgekit export runs/mri --int8 --set export.calibration.images=500
+      edgekit export runs/mri --format onnx --int8 --set export.calibration.method=percentile
       edgekit export runs/mri --int8 --max-drop 0.5 --repair
     """
     from edgekit.artifacts import RunFolder
@@ -77,8 +91,10 @@ def export(
     if max_drop is not None:
         changes["export.max_drop"] = max_drop
     changes |= {f"export.{name}": True for name, given in (("repair", repair), ("sensitivity", sensitivity)) if given}
-    flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8}
-    named = export_recipe(folder, changes).export.files
+    if quantizer is not None:
+        changes["export.quantizer"] = quantizer
+    flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8, "int8-tflite": int8_tflite}
+    named = export_recipe(folder, {k: v for k, v in changes.items() if k == "export.files"}).export.files
     keys = choose_keys(file_format, [name for name, given in flags.items() if given], named)
     try:
         documents = export_run(folder, keys, settings=changes, progress=out, data_root=data)
@@ -105,18 +121,20 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
     if not keys:
         raise InputError(
             f"the run's recipe names no {file_format} file (it names {', '.join(named) or 'none'})",
-            hint="say which: --fp32, --fp16, --dynamic, --int8",
+            hint="say which: --fp32, --fp16, --dynamic, --int8, --int8-tflite",
         )
     return keys
 
 
 def _summary(documents: list[dict[str, Any]]) -> str:
     """The table of the files, what was repaired, and the costliest layers where they were ranked."""
-    from edgekit.results import repair_text
+    from edgekit.results import calibration_text, repair_text
 
     parts = [_files(documents)]
     for document in documents:
         name = f"{document['format']}-{document['scheme']}"
+        if (document.get("calibration") or {}).get("ranges"):
+            parts.append(textwrap.fill(f"{name}: {calibration_text(document['calibration'])}", 80))
         if document.get("repair"):
             parts.append(textwrap.fill(f"{name} was repaired: {repair_text(document['repair'])}", 80))
         if document.get("sensitivity"):

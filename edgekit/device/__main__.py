@@ -25,6 +25,7 @@ JOB_VERBS = {
     "sustained": "sustained.sustained",
     "energy": "energy.energy",
     "memory": "memory.memory",
+    "profile": "profiling.profile",
     "accuracy": "accuracy.accuracy",
     "predict": "accuracy.predict",
     "verify": "verification.verify",

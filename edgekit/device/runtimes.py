@@ -160,7 +160,11 @@ _ORT_TYPES = {
 }
 
 
-def _open_onnx(path: str, threads: int) -> Model:
+def onnx_session(path: str, threads: int, profile: str | None = None) -> Any:
+    """An ``InferenceSession`` as everything here is measured with; ``profile``: beginning of the profile's file name.
+
+    Raises :class:`ModelError` where the file cannot be opened.
+    """
     ort = import_runtime("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -168,10 +172,18 @@ def _open_onnx(path: str, threads: int) -> Model:
     options.log_severity_level = 3
     # Worker threads may spin inside a run, but not on into the block of the next model.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other common base
         raise ModelError(f"onnxruntime cannot open this file: {_first_line(error)}", path) from None
+
+
+def _open_onnx(path: str, threads: int) -> Model:
+    ort = import_runtime("onnxruntime")
+    session = onnx_session(path, threads)
     feed = _one(session.get_inputs(), "input", path)
     result = _one(session.get_outputs(), "output", path)
     spec = input_spec(feed.name, _ORT_TYPES.get(feed.type), feed.shape, None, path)

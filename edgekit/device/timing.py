@@ -168,10 +168,10 @@ def _prepare(
 
 def prepare_input(model: Model, entry: JobModel) -> None:
     """Set the input once: a real image where there is one, otherwise seeded noise."""
-    model.set_input(model.input.prepare(_some_pixels(model, entry), entry.scaling))
+    model.set_input(model.input.prepare(example_pixels(model, entry), entry.scaling))
 
 
-def _some_pixels(model: Model, entry: JobModel) -> np.ndarray:
+def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
     """A real image where there is one, otherwise seeded noise; uint8 (H, W, 3)."""
     side = model.input.height
     if entry.images and side == model.input.width:

@@ -8,10 +8,16 @@ _ROOM = 1 << 20
 
 
 def unpack(content: bytes) -> Any:
-    """The ``ModelT`` of a TFLite file."""
+    """The ``ModelT`` of a TFLite file. Weights that stand behind the flatbuffer are brought into it."""
+    import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 stand for none
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def pack(model: Any, size_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgekit.export.inference import TrainedNetwork
 from edgekit.export.operators import OperatorTable
+from edgekit.recipe import Export
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,17 @@ class FileFacts:
     labels: list[str]
     image_size: int
     resize: str
+
+
+@dataclass(frozen=True)
+class ActivationRange:
+    """What a quantized tensor can hold, and the step between two values. ``layer``: its Keras layer where known."""
+
+    tensor: str
+    layer: str | None
+    low: float
+    high: float
+    step: float
 
 
 class Maker(Protocol):
@@ -46,9 +58,15 @@ class Maker(Protocol):
     def mixed(self, floats: frozenset[str]) -> bytes:
         """The int8 file in which the layers ``floats`` compute in float."""
 
+    def activation_ranges(self, content: bytes) -> list[ActivationRange]:
+        """Where the quantized activations of an int8 file end, in the order of the file."""
 
-MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts], Maker]
-"""Network, calibration images uint8 (N, H, W, 3), facts."""
+    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        """What the tensors ``names`` hold in float, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+
+
+MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts, Export], Maker]
+"""Network, calibration images uint8 (N, H, W, 3), facts, the recipe's settings."""
 
 
 def maker_class(file_format: str) -> MakerClass:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 
 from edgekit import __version__
 from edgekit.export.folding import fold_head
-from edgekit.export.formats import FileFacts, installed_version, signature
+from edgekit.export.formats import ActivationRange, FileFacts, installed_version, signature
 from edgekit.export.inference import TrainedNetwork
+from edgekit.export.onnx_activations import float_activations, onnx_ranges
 from edgekit.export.onnx_layers import INPUT, OPSET, build_onnx
 from edgekit.export.operators import OperatorTable, onnx_operators
+from edgekit.recipe import Export
 
 SCALING = "scaling"
 """The layer in front of the backbone; its few numbers stay in float."""
@@ -28,18 +31,30 @@ SCALING = "scaling"
 LEFT_AS_FLOAT = ("Transpose", "Cast", "Softmax")
 """Moving bytes needs no quantization, and a softmax of 8-bit probabilities would lose the small ones."""
 
+AT_ONCE = 8
+"""Calibration images whose activations are in memory together (27 MB each for MobileNetV2 at 224x224)."""
+
 
 class OnnxMaker:
     """See :class:`edgekit.export.formats.Maker`."""
 
-    def __init__(self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts) -> None:
+    def __init__(
+        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export
+    ) -> None:
         self._network = network
         self._calibration = calibration
         self._facts = facts
+        self._settings = settings
 
     def make(self, scheme: str) -> bytes:
-        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic`` or ``int8``."""
-        made = {"fp32": lambda: self._float32, "fp16": self._float16, "dynamic": self._dynamic, "int8": self._int8}
+        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic``, ``int8`` or ``int8-tflite``."""
+        made = {
+            "fp32": lambda: self._float32,
+            "fp16": self._float16,
+            "dynamic": self._dynamic,
+            "int8": self._int8,
+            "int8-tflite": self._int8_tflite,
+        }
         return self._finished(made[scheme]())
 
     def _finished(self, model: Any) -> bytes:
@@ -59,6 +74,8 @@ class OnnxMaker:
         return OPSET
 
     def converter(self, scheme: str) -> tuple[str, str]:
+        if scheme == "int8-tflite":
+            return "tf2onnx", installed_version("tf2onnx")
         if scheme != "fp32":
             return "onnxruntime", installed_version("onnxruntime")
         return "edgekit", __version__
@@ -89,6 +106,21 @@ class OnnxMaker:
             quantize_dynamic(source, result, weight_type=QuantType.QUInt8)
             return onnx.load_model(result)
 
+    def _int8_tflite(self) -> Any:
+        """The integers of the ``tflite-int8`` file of the converter, for the runtime of ONNX."""
+        from edgekit.export.tflite import TFLiteMaker
+        from edgekit.export.tflite_to_onnx import onnx_of_tflite
+
+        source = TFLiteMaker(self._network, self._calibration, self._facts, self._settings).float_ends()
+        return onnx_of_tflite(source, self._network.image_size)
+
+    def activation_ranges(self, content: bytes) -> list[ActivationRange]:
+        known = {name for node in self._float32.graph.node for name in node.output}
+        return [found for found in onnx_ranges(content) if found.tensor in known]
+
+    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        return float_activations(self._float32, names, pixels)
+
     def quantizable(self) -> list[str]:
         # Activations are taken into the quantization of what stands before them.
         left = {*LEFT_AS_FLOAT, "Clip", "Relu"}
@@ -100,24 +132,33 @@ class OnnxMaker:
 
     @cached_property
     def _ranges(self) -> Any:
-        """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
+        """The range of every tensor over the calibration images, by ONNX Runtime's calibrator.
+
+        The images go in by and by: the methods other than ``minmax`` keep every value of what they get at once.
+        """
         import onnx
         from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
+        wanted = self._settings.calibration
+        method = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}[wanted.method]
+        options = {"percentile": wanted.percentile} if wanted.method == "percentile" else {}
+        step = len(self._calibration) if wanted.method == "minmax" else AT_ONCE
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging(), redirect_stdout(io.StringIO()):
             source = Path(folder) / "fp32.onnx"
             onnx.save_model(self._float32, source)
             calibrator = create_calibrator(
                 source,
                 _quantized_types(),
                 augmented_model_path=str(Path(folder) / "augmented.onnx"),
-                calibrate_method=CalibrationMethod.MinMax,
+                calibrate_method=CalibrationMethod[method],
+                extra_options=options,
             )
-            calibrator.collect_data(_reader(self._calibration))
+            for start in range(0, len(self._calibration), step):
+                calibrator.collect_data(_reader(self._calibration[start : start + step]))
             return calibrator.compute_data()
 
     def _int8(self, floats: frozenset[str] = frozenset()) -> Any:
-        """Static QDQ but for the layers ``floats``: uint8 activations by minimum and maximum, int8 weights per channel.
+        """Static QDQ but for the layers ``floats``: uint8 activations, int8 weights per channel.
 
         uint8 activations with int8 weights are the fast pair on x86 with VNNI. What ``quantize_static`` does, with a
         calibration that is done once however many layers are tried in float. ONNX Runtime's preprocessing is left

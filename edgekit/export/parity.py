@@ -17,6 +17,9 @@ FLOAT_TOLERANCE = 1e-3
 
 STEP_OF_8_BITS = 1 / 256
 
+ENOUGH_IMAGES, MOSTLY = 8, 0.9
+"""A file that gives one class to so many images is broken where the Keras model gives it to less than this share."""
+
 Probabilities = NDArray[np.float32]
 
 
@@ -77,7 +80,17 @@ def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.in
             comparison.problems.append(f"the file answers the same to all {len(keras)} images, unlike the Keras model")
         else:
             comparison.warnings.append(f"the trained network answers (nearly) the same to all {len(keras)} images")
+    elif len(keras) >= ENOUGH_IMAGES and _top_share(exported) == 1 and _top_share(keras) < MOSTLY:
+        comparison.problems.append(
+            f"the file gives one and the same class to all {len(keras)} images; the Keras model gives its most "
+            f"frequent one to {_top_share(keras):.0%}"
+        )
     return comparison
+
+
+def _top_share(probabilities: Probabilities) -> float:
+    """Share of the images that get the most frequent class."""
+    return float(np.bincount(probabilities.argmax(axis=1)).max() / len(probabilities))
 
 
 def _spread(probabilities: Probabilities) -> float:

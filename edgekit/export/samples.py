@@ -25,6 +25,9 @@ PARITY_SEED = 0
 FEW_IMAGES = 50
 """Below so many calibration images a range rests on chance."""
 
+ALIKE_LEVELS = 2.0
+"""Images that differ by less, out of 255 levels, are nearly one and the same."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -76,6 +79,8 @@ def calibration_warnings(samples: Samples) -> list[str]:
             hint="more images: --set export.calibration.images=200",
         )
     warnings = []
+    if len(samples) > 1 and _spread(samples.pixels) < ALIKE_LEVELS:
+        warnings.append("the calibration images hardly differ from each other, so the ranges may not fit others")
     if len(samples) < FEW_IMAGES:
         warnings.append(f"calibrated on {len(samples)} images only: {FEW_IMAGES} or more are advised")
     missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())
@@ -83,6 +88,11 @@ def calibration_warnings(samples: Samples) -> list[str]:
         names = ", ".join(samples.dataset.classes[i] for i in sorted(missing))
         warnings.append(f"no calibration image shows {names}")
     return warnings
+
+
+def _spread(pixels: NDArray[np.uint8]) -> float:
+    """Standard deviation of a pixel over the images, mean over pixels, in levels of 0-255; every fourth pixel."""
+    return float(pixels[:FEW_IMAGES, ::4, ::4].astype(np.float32).std(axis=0).mean())
 
 
 def _draw(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:

@@ -21,12 +21,14 @@ from edgekit.artifacts import ExportFolder, RunFolder, gzip_size, write_bytes, w
 from edgekit.device.failures import MissingRuntimeError
 from edgekit.device.memory import peak_bytes, reset_peak
 from edgekit.device.runtimes import default_runtime
-from edgekit.errors import CheckFailed, InputError
+from edgekit.errors import CheckFailed, ConversionFailed, InputError
+from edgekit.export import edge_quantizer
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples
+from edgekit.export.saturation import calibration_report, saturation_warnings, summary
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
@@ -67,37 +69,58 @@ def export_run(
     one did not hold; that file is kept, and its ``export.json`` says so.
     """
     document = run.read_finished()
-    recipe = export_recipe(run, settings or {})
-    schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
-    _need_tools({scheme.format for scheme in schemes})
+    schemes = [get_scheme(key) for key in dict.fromkeys(keys)]
+    # What some other file could not have does not matter.
+    chosen = {"export.files": [scheme.key for scheme in schemes]} if schemes else {}
+    recipe = export_recipe(run, {**chosen, **(settings or {})})
+    schemes = schemes or [get_scheme(key) for key in recipe.export.files]
+    _need_tools(schemes, recipe)
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
     calibrated = _calibration(calibration) if any(scheme.calibrated for scheme in schemes) else None
     for warning in calibrated["warnings"] if calibrated else []:
         progress.warn(warning)
-    prepare_keras(need_tensorflow=any(scheme.format == "tflite" for scheme in schemes))
+    prepare_keras(need_tensorflow="tflite" in _formats(schemes))
     network = load_network(run, document)
     facts = _file_facts(document, recipe, network.labels, network.image_size)
     max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
     reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
     makers: dict[str, Maker] = {}
-    documents = []
+    documents, failures = [], []
     with progress.bar("exporting", len(schemes)) as bar:
         for scheme in schemes:
             bar.note(scheme.key)
             if scheme.format not in makers:
-                makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts)
+                makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts, recipe.export)
             mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
-            documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common, mending))
             bar.advance()
+            try:
+                documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common, mending))
+            except ConversionFailed as error:  # this file cannot be made; the others can
+                failures.append(f"{scheme.key}: {error.problem}")
+                continue
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
-    _raise_failed(run, documents)
+    _raise_failed(run, documents, failures)
     return documents
 
 
-def _need_tools(formats: set[str]) -> None:
-    for file_format in sorted(formats):
+def _formats(schemes: Sequence[Scheme]) -> set[str]:
+    """The formats of the files, and of those that they are made from."""
+    return {get_scheme(key).format for scheme in schemes for key in (scheme.key, scheme.source) if key is not None}
+
+
+def _need_tools(schemes: Sequence[Scheme], recipe: Recipe) -> None:
+    if any(scheme.source for scheme in schemes) and importlib.util.find_spec("tf2onnx") is None:
+        raise InputError("tf2onnx is not installed, and int8-tflite is made with it", hint="pip install tf2onnx")
+    quantized = any(scheme.format == "tflite" and scheme.name in ("int8", "dynamic") for scheme in schemes)
+    wanted = recipe.export.quantizer == edge_quantizer.NAME and quantized
+    if wanted and importlib.util.find_spec(edge_quantizer.MODULE) is None:
+        raise InputError(
+            "export.quantizer is ai-edge-quantizer, which is not installed",
+            hint="pip install 'edgekit[quantizer]', or --quantizer converter",
+        )
+    for file_format in sorted(_formats(schemes)):
         for module in PACKAGES[file_format]:
             if importlib.util.find_spec(module) is None:
                 raise InputError(f"{module} is not installed, and .{file_format} files are made with it", hint=INSTALL)
@@ -139,8 +162,9 @@ def _export(
             gzip_bytes = pool.submit(gzip_size, path)
             checked = check_file(path, scheme, maker.operators(content), reference)
             checked["gzip_bytes"] = gzip_bytes.result()
-        if scheme.calibrated:
+        if scheme.calibrated and scheme.source is None:
             checked |= mending.mend(path, scheme, content, checked, reference)
+            calibrated = _report_calibration(folder, path.read_bytes(), mending, reference, calibrated, checked)
     seconds = time.perf_counter() - started
     name, version = maker.converter(scheme.name)
     document = {
@@ -161,6 +185,23 @@ def _export(
     export = run.export(scheme.key)
     write_json(export.export_json, document)
     return export.read()
+
+
+def _report_calibration(
+    folder: Path,
+    content: bytes,
+    mending: Mending,
+    reference: Reference,
+    calibrated: dict[str, Any] | None,
+    checked: dict[str, Any],
+) -> dict[str, Any]:
+    """Write ``calibration.json``, add its warnings to ``checked``, and give the ``calibration`` of the document."""
+    method = mending.recipe.export.calibration
+    report = calibration_report(mending.maker, content, method, mending.calibration, reference.parity)
+    write_json(ExportFolder(folder).calibration, report)
+    found = summary(report)
+    checked["warnings"] = [*checked["warnings"], *saturation_warnings(found)]
+    return {**(calibrated or {}), "method": method.method, "ranges": found}
 
 
 @contextmanager
@@ -201,18 +242,23 @@ def _versions() -> dict[str, str]:
         "tensorflow": installed_version("tensorflow", "tensorflow-cpu"),
         "onnx": installed_version("onnx"),
         "onnxruntime": installed_version("onnxruntime"),
+        "ai_edge_quantizer": installed_version(edge_quantizer.NAME),
+        "tf2onnx": installed_version("tf2onnx"),
         "litert": installed_version("ai-edge-litert", "tflite-runtime"),
         "numpy": np.__version__,
     }
 
 
-def _raise_failed(run: RunFolder, documents: list[dict[str, Any]]) -> None:
+def _raise_failed(run: RunFolder, documents: list[dict[str, Any]], failures: list[str]) -> None:
+    """``failures`` are files that could not be made at all."""
     failed = [document for document in documents if document["status"] != "ok"]
-    if not failed:
+    if not failed and not failures:
         return
     lines = [f"  - {d['format']}-{d['scheme']}: {problem}" for d in failed for problem in d["problems"]]
+    lines += [f"  - {text}" for text in failures]
+    what = "exported files failed their check" if failed else "files could not be made"
     raise CheckFailed(
-        f"{len(failed)} of {len(documents)} exported files failed their check:\n" + "\n".join(lines),
+        f"{len(failed) + len(failures)} of {len(documents) + len(failures)} {what}:\n" + "\n".join(lines),
         where=str(run.exports),
         hint="do not deploy these files; export.json and parity.npz beside each have the details, "
         "and --max-drop says how many points of accuracy a file may lose",

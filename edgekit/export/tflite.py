@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.export import edge_quantizer
+from edgekit.export.activations import float_activations, tflite_ranges
 from edgekit.export.calibration import full_range, with_ranges
 from edgekit.export.flatbuffer import pack, unpack
-from edgekit.export.formats import FileFacts, installed_version
+from edgekit.export.formats import ActivationRange, FileFacts, installed_version
 from edgekit.export.inference import TrainedNetwork, constant_graph
 from edgekit.export.metadata import NAME, metadata_buffer, with_label_file
 from edgekit.export.operators import OperatorTable, tflite_operators
 from edgekit.quiet import quiet_native_output
+from edgekit.recipe import Export
 
 INPUT = "image"
 OUTPUT = "probabilities"
+
+QUANTIZED = ("int8", "dynamic")
+"""Schemes whose file a quantizer makes from the float one."""
 
 
 class TFLiteMaker:
     """See :class:`edgekit.export.formats.Maker`. The fp32 conversion is also what int8 is quantized from."""
 
-    def __init__(self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts) -> None:
+    def __init__(
+        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export
+    ) -> None:
         self._network = network
         self._calibration = calibration
         self._facts = facts
+        self._edge = settings.quantizer == edge_quantizer.NAME
 
     def make(self, scheme: str) -> bytes:
         """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic`` or ``int8``."""
@@ -37,7 +47,9 @@ class TFLiteMaker:
     def opset(self) -> int | None:
         return None
 
-    def converter(self, scheme: str) -> tuple[str, str]:  # noqa: ARG002 - the same for all
+    def converter(self, scheme: str) -> tuple[str, str]:
+        if self._edge and scheme in QUANTIZED:
+            return edge_quantizer.NAME, installed_version(edge_quantizer.NAME)
         return "tensorflow", installed_version("tensorflow", "tensorflow-cpu")
 
     def operators(self, content: bytes) -> OperatorTable:
@@ -62,6 +74,9 @@ class TFLiteMaker:
 
     def _dynamic(self) -> bytes:
         import tensorflow as tf
+
+        if self._edge:
+            return edge_quantizer.dynamic_int8(self._converted)
 
         return self._convert(optimizations=[tf.lite.Optimize.DEFAULT])
 
@@ -90,20 +105,39 @@ class TFLiteMaker:
         ``TFLiteConverter.convert`` with a representative dataset ends in the same quantizer, after a conversion of its
         own, which the fp32 file has already paid for, and a slower calibration.
         """
+        excluded = [name for layer in floats for name in self._layers[layer]]
+        if self._edge:
+            return edge_quantizer.static_int8(self._ranged, excluded)
+        return self._converter_int8(excluded, ends="uint8")
+
+    def _converter_int8(self, excluded: list[str], ends: str) -> bytes:
         import tensorflow as tf
         from tensorflow.lite.python.convert import mlir_quantize
 
-        excluded = [name for layer in floats for name in self._layers[layer]]
         with quiet_native_output():
             return bytes(
                 mlir_quantize(
                     self._ranged,
-                    input_data_type=tf.uint8,
-                    output_data_type=tf.uint8,
+                    input_data_type=tf.as_dtype(ends),
+                    output_data_type=tf.as_dtype(ends),
                     disable_per_channel_for_dense_layers=False,
                     denylisted_nodes=excluded or None,
                 )
             )
+
+    def float_ends(self) -> bytes:
+        """The converter's int8 file with float32 (1, H, W, 3) and (1, classes) at its ends, and nothing added."""
+        return self._converter_int8([], ends="float32")
+
+    def activation_ranges(self, content: bytes) -> list[ActivationRange]:
+        known = {tensor.name.decode() for tensor in unpack(self._converted).subgraphs[0].tensors}
+        return [found for found in tflite_ranges(content, self._owner_of) if found.tensor in known]
+
+    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        return float_activations(self._converted, names, pixels)
+
+    def _owner_of(self, tensor: str) -> str | None:
+        return _owner(tensor, {layer.name: hasattr(layer, "kernel") for layer in self._network.keras_model.layers})
 
     def quantizable(self) -> list[str]:
         return list(self._layers)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.section import Section, unknown_name
 from edgekit.registry import SCHEMES
@@ -15,6 +15,10 @@ class Calibration(Section):
 
     images: Annotated[int, Field(ge=1)] = 200
     seed: int = 0
+    method: Literal["minmax", "percentile", "entropy"] = "minmax"
+    """How a range follows from the values that were seen. Which files can have which: ``edgekit list formats``."""
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    """With ``method: percentile``: this share of the values, in percent, lies within the range."""
 
 
 class Export(Section):
@@ -22,6 +26,8 @@ class Export(Section):
 
     files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
     calibration: Calibration = Calibration()
+    quantizer: Literal["converter", "ai-edge-quantizer"] = "converter"
+    """What quantizes ``tflite-int8`` and ``tflite-dynamic``."""
     parity_images: Annotated[int, Field(ge=1)] = 400
     """At most so many validation images on which every file is compared with the Keras model."""
     max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
@@ -38,3 +44,16 @@ class Export(Section):
             if key not in SCHEMES:
                 raise ValueError(unknown_name("export", key, list(SCHEMES)))
         return list(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _ranges_that_can_be_had(self) -> Export:
+        method = self.calibration.method
+        for key in self.files:
+            choices = SCHEMES[key].ranges
+            if choices and method not in choices:
+                others = [name for name, scheme in SCHEMES.items() if method in scheme.ranges]
+                raise ValueError(
+                    f"{key} cannot be calibrated by {method} (choices: {', '.join(choices)}; "
+                    f"{method} is for {', '.join(others)})"
+                )
+        return self

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.profiles import read_profile
 from edgekit.report.claims import JudgedClaim, judged_claims, recipe_of
 from edgekit.report.classes import ClassComparison, class_comparisons
 from edgekit.report.device import device_document
@@ -305,6 +306,9 @@ def _candidate_document(candidate: Candidate, *, on_front: bool) -> dict[str, An
         "session_id": result and result.document["session_id"],
         **{name: memory.get(name) for name in ("baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes")},
         "joules_per_inference": candidate.joules,
+        "profile": None
+        if (profile := read_profile(result.document.get("profile") if result else None)) is None
+        else profile.document(),
         "latency": [_timing_document(timing) for timing in candidate.timings],
         **device_document(candidate),
     }

@@ -21,8 +21,9 @@ from edgekit.report.content import Report, Reported
 from edgekit.report.device import SLICES, device_rows, sustained_views
 from edgekit.report.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.groups import Group
-from edgekit.report.layers import layer_views
+from edgekit.report.layers import calibrations, layer_views
 from edgekit.report.notes import environment
+from edgekit.report.profile import profile_views
 from edgekit.report.reading import RunData
 from edgekit.report.robustness import interval_of
 from edgekit.report.rows import Candidate, Score, model_title, run_score, strategy_title
@@ -99,6 +100,8 @@ def render(report: Report) -> str:
         n_files=len({(c.run.place, c.key) for c in report.candidates}),
         confusions=_confusions(report.runs),
         layers=layer_views(report.candidates),
+        calibrations=calibrations(report.candidates),
+        profiles=profile_views(report.candidates),
         plots=list(_plots(report)),
         devices=devices,
         sustained=sustained_views(devices),

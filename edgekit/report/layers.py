@@ -1,4 +1,4 @@
-"""Which layers lose accuracy to int8, and which a repair keeps in float: from ``export.json``."""
+"""Calibrated ranges, which layers lose accuracy to int8, and which a repair keeps in float: from ``export.json``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.report.rows import Candidate
-from edgekit.results import repair_text
+from edgekit.results import calibration_text, repair_text
 
 SHOWN = 12
 """Layers in the report; ``export.json`` has all."""
@@ -59,3 +59,14 @@ def _rows(ranked: Sequence[dict[str, Any]], kept: set[str]) -> list[LayerRow]:
         )
         for entry in ranked[:SHOWN]
     ]
+
+
+def calibrations(candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
+    """Title and sentence of every calibrated file, each file once."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for candidate in candidates:
+        calibration = candidate.export.get("calibration") or {}
+        if calibration.get("ranges"):
+            place = (candidate.run.place, candidate.key)
+            found.setdefault(place, (candidate.title, calibration_text(calibration)))
+    return list(found.values())

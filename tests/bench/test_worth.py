@@ -69,3 +69,31 @@ def test_bench_says_it_in_80_columns():
     text = describe(results, bench_document(results))
     assert "not worth it here:\n  mobilenetv2 tflite-int8: no smaller than its fp32 file" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_fell_back_is_named():
+    slow = measured("tflite-int8", 15, 30)
+    slow.document["operators"] = {"counts": {"CONV_2D": 3, "ADD": 2}, "float": {"ADD": 2, "MUL": 1}}
+    slow.document["runtime"] = {"name": "litert", "version": "2.3.0", "delegate": "XNNPACK"}
+    slow.document["profile"] = {
+        "reason": None, "runtime": "litert", "version": "2.3.0", "threads": 1, "run_ns": [10_000, 10_000],
+        "nodes": [{"name": "0", "operator": "QUANTIZE", "where": "LiteRT", "ns": [1_000, 1_000]},
+                  {"name": "1", "operator": "Convolution", "where": "XNNPACK", "ns": [9_000, 9_000]}],
+    }  # fmt: skip
+    (entry,) = not_worth_it([FP32, slow])
+    assert entry["fell_back"] == ["computes in floats: ADD x2, MUL", "left by XNNPACK: QUANTIZE (10.0% of the time)"]
+    text = describe([FP32, slow], bench_document([FP32, slow]))
+    assert "ADD x2" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_runtime_without_its_delegate_is_named():
+    slow = measured("tflite-int8", 15, 30)
+    slow.document["runtime"] = {"name": "litert", "version": "2.3.0", "delegate": "none"}
+    assert worth_text(not_worth_it([FP32, slow])[0]).endswith("; runs without XNNPACK")
+
+
+def test_floats_are_no_fault_of_files_that_are_meant_to_have_them():
+    slow = measured("tflite-fp16", 15, 30)
+    slow.document["operators"] = {"counts": {"CONV_2D": 3}, "float": {"CONV_2D": 3}}
+    assert not_worth_it([FP32, slow])[0]["fell_back"] == []

@@ -118,6 +118,16 @@ class TestCompare:
         assert dead.problems == []
         assert "nearly" in dead.warnings[0]
 
+    def test_one_class_for_every_image(self):
+        keras = np.array([[0.9, 0.1], [0.2, 0.8]] * 5, np.float32)
+        labels = np.array([0, 1] * 5, np.int32)
+        stuck = np.array([[0.9, 0.1], [0.6, 0.4]] * 5, np.float32)
+        problem = compare(keras, stuck, labels, "int8").problems[0]
+        assert "one and the same class to all 10 images; the Keras model gives its most frequent one to 50%" in problem
+        # A network that itself hardly ever gives another class proves nothing.
+        mostly = np.array([[0.9, 0.1]] * 9 + [[0.2, 0.8]], np.float32)
+        assert compare(mostly, np.repeat(stuck[:1], 10, axis=0) - mostly / 100, labels, "int8").problems == []
+
 
 class TestOnnxLayers:
     """Layers in the ways that the backbones do not use them, against Keras."""

@@ -105,8 +105,13 @@ def test_calibration_on_copies_of_one_picture_is_refused():
     pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), np.uint8).repeat(4, axis=0)
     with pytest.raises(InputError, match="all 4 calibration images are the same picture"):
         calibration_warnings(Samples("train", dataset, np.arange(4), pixels, 0))
+    pixels[0] ^= 1  # another picture, by a level
+    samples = Samples("train", dataset, np.arange(4), pixels, 0)
+    assert any("hardly differ" in warning for warning in calibration_warnings(samples))
     pixels[0] = 0
-    assert "no calibration image shows c" in calibration_warnings(Samples("train", dataset, np.arange(4), pixels, 0))
+    warnings = calibration_warnings(samples)
+    assert "no calibration image shows c" in warnings
+    assert not any("hardly differ" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(

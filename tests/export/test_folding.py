@@ -66,11 +66,12 @@ def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path)
     from edgekit.export.formats import FileFacts, maker_class
     from edgekit.export.inference import TrainedNetwork
     from edgekit.export.parity import answers, open_exported
+    from edgekit.recipe import Export
 
     images = pixels(100).astype(np.uint8)
     labels = [f"class {i}" for i in range(CLASSES)]
     facts = FileFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
-    maker = maker_class(file_format)(TrainedNetwork(network, 8, labels, ""), images, facts)
+    maker = maker_class(file_format)(TrainedNetwork(network, 8, labels, ""), images, facts, Export())
     path = tmp_path / f"model.{file_format}"
     path.write_bytes(maker.make("int8"))
     given = answers(open_exported(path), images)

@@ -8,7 +8,7 @@ from pathlib import Path
 from report_factory import two_run_study
 
 from edgekit.report.stage import build_report
-from edgekit.results import repair_text
+from edgekit.results import calibration_text, repair_text
 
 REPAIR = {
     "held": True,
@@ -46,3 +46,29 @@ def test_the_page_shows_ranking_and_repair(tmp_path: Path) -> None:
     assert ranking.index("<code>Conv_1</code>") < ranking.index("<code>Conv1</code>")
     assert "width: 50.00%" in ranking
     assert ranking.count(">in float<") == 2
+
+
+CALIBRATION = {
+    "images": 200,
+    "method": "minmax",
+    "warnings": [],
+    "ranges": {
+        "file": "calibration.json",
+        "tensors": 68,
+        "outside": 0.00012,
+        "outside_calibration": 0.0,
+        "worst": [{"layer": "Conv_1", "low": 0.0, "high": 6.0, "outside": 0.004}],
+    },
+}
+
+
+def test_the_page_says_what_lies_outside_the_ranges(tmp_path: Path) -> None:
+    study = two_run_study(tmp_path / "brain")
+    file = next(study.glob("runs/*/exports/tflite-int8/export.json"))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": CALIBRATION}))
+    build_report(study)
+    page = (study / "report" / "report.html").read_text(encoding="utf-8")
+    text = calibration_text(CALIBRATION)
+    assert text.startswith("68 ranges by minmax over 200 images; outside them lie 0.012% of the values of validation")
+    assert page.count("<h3>Calibration</h3>") == 1
+    assert text in page

@@ -1,0 +1,160 @@
+"""Two quantizers of TFLite files, the methods of calibration and its report, and the same integers as ONNX."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_runs import make_run
+
+from edgekit.artifacts import RunFolder
+from edgekit.device.runtimes import open_model
+from edgekit.errors import InputError
+from edgekit.export.flatbuffer import unpack
+from edgekit.export.operators import tflite_operators
+from edgekit.export.parity import answers
+from edgekit.export.stage import export_recipe, export_run
+from edgekit.recipe import validate
+
+EDGE = {"export.quantizer": "ai-edge-quantizer"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    return make_run(tmp_path_factory.mktemp("quantizers") / "run", "mobilenetv2", alpha=0.35, steps=60)
+
+
+@pytest.fixture(scope="module")
+def made(run) -> dict[str, dict]:
+    """Documents by export; the files of ai-edge-quantizer are called after it."""
+    pytest.importorskip("ai_edge_quantizer")
+    pytest.importorskip("tf2onnx")
+    documents = export_run(run, ["tflite-int8", "tflite-dynamic", "onnx-int8", "onnx-int8-tflite"])
+    found = {f"{d['format']}-{d['scheme']}": d for d in documents}
+    for key in ("tflite-int8", "tflite-dynamic"):
+        run.export(key).path.rename(run.exports / f"kept-{key}")
+    for document in export_run(run, ["tflite-int8", "tflite-dynamic"], settings=EDGE):
+        found[f"edge-{document['scheme']}"] = document
+    return found
+
+
+def pixels(run: RunFolder, count: int = 16) -> np.ndarray:
+    with np.load(run.exports / "kept-tflite-int8" / "golden.npz") as golden:
+        return golden["inputs"][:count]
+
+
+def test_ai_edge_quantizer_keeps_the_contract(run, made):
+    document = made["edge-int8"]
+    assert (document["status"], document["integer_only"]) == ("ok", True)
+    assert document["converter"]["name"] == "ai-edge-quantizer"
+    assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
+    assert document["gate"]["verdict"] == "held"
+    assert document["size_bytes"] == pytest.approx(made["tflite-int8"]["size_bytes"], rel=0.1)
+    operators = tflite_operators(run.export("tflite-int8").model().read_bytes())
+    assert operators.counts["QUANTIZE"] == 2
+
+
+def test_both_quantizers_answer_alike(run, made):
+    images = pixels(run)
+    one, other = (open_model(str(folder / "model.tflite")) for folder in
+                  (run.exports / "kept-tflite-int8", run.export("tflite-int8").path))  # fmt: skip
+    a, b = answers(one, images), answers(other, images)
+    assert np.abs(a - b).max() < 0.1
+    assert (a.argmax(axis=1) == b.argmax(axis=1)).all()
+
+
+def test_dynamic_files_of_ai_edge_quantizer_have_one_scale_in_dense_layers(run, made):
+    from ai_edge_litert import schema_py_generated as schema
+
+    assert made["edge-dynamic"]["status"] == "ok"
+    model = unpack(run.export("tflite-dynamic").model().read_bytes())
+    graph = model.subgraphs[0]
+    dense = [o for o in graph.operators
+             if model.operatorCodes[o.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED]  # fmt: skip
+    kernels = [graph.tensors[int(o.inputs[1])] for o in dense]
+    assert dense
+    assert all(len(kernel.quantization.scale) == 1 for kernel in kernels if kernel.type == schema.TensorType.INT8)
+
+
+def test_onnx_has_the_integers_of_the_tflite_file(run, made):
+    document = made["onnx-int8-tflite"]
+    assert (document["status"], document["input"]["dtype"]) == ("ok", "uint8")
+    assert document["converter"]["name"] == "tf2onnx"
+    images = pixels(run)
+    there = answers(open_model(str(run.exports / "kept-tflite-int8" / "model.tflite")), images)
+    here = answers(open_model(str(run.export("onnx-int8-tflite").model())), images)
+    # The last step of one is the float value of the other's 8-bit probability; runtimes round the rest differently.
+    assert np.abs(here - there).max() < 0.05
+
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(run.export("onnx-int8-tflite").model()).graph
+    theirs = {numpy_helper.to_array(t).size: t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8}
+    model = unpack((run.exports / "kept-tflite-int8" / "model.tflite").read_bytes())
+    mine = [t for t in model.subgraphs[0].tensors if model.buffers[t.buffer].data is not None and len(t.shape) == 4]
+    largest = max(mine, key=lambda t: int(np.prod(t.shape)))
+    values = np.asarray(model.buffers[largest.buffer].data, np.uint8).view(np.int8)
+    assert sorted(numpy_helper.to_array(theirs[values.size]).ravel().tolist()) == sorted(values.tolist())
+
+
+@pytest.mark.parametrize("key", ["tflite-int8", "onnx-int8", "edge-int8"])
+def test_calibration_report(run, made, key):
+    folder = run.exports / ("kept-tflite-int8" if key == "tflite-int8" else key.replace("edge", "tflite"))
+    report = json.loads((folder / "calibration.json").read_text())
+    assert report["method"] == "minmax"
+    layers = {tensor["layer"] for tensor in report["tensors"]}
+    assert {"head_dense", "block_16_project", "Conv1"} & layers >= {"head_dense"}
+    assert len(layers) > 20
+    for tensor in report["tensors"]:
+        assert tensor["low"] <= 0 <= tensor["high"]
+        # minimum and maximum over these very images
+        assert tensor["calibration"]["outside"] < 0.001
+    ranges = made[key]["calibration"]["ranges"]
+    assert ranges["tensors"] == len(report["tensors"])
+    assert ranges["outside_calibration"] <= ranges["outside"] + 1e-3
+
+
+@pytest.mark.parametrize("method", ["percentile", "entropy"])
+def test_other_methods_cut_values_off(run, made, method):
+    settings = {"export.calibration.method": method, "export.calibration.percentile": 99.0, "export.max_drop": None}
+    (document,) = export_run(run, ["onnx-int8"], settings=settings)
+    report = json.loads(run.export("onnx-int8").calibration.read_text())
+    assert document["calibration"]["method"] == report["method"] == method
+    assert document["calibration"]["ranges"]["outside_calibration"] > 0
+    assert max(tensor["calibration"]["outside"] for tensor in report["tensors"]) > 0.001
+
+
+def test_a_method_that_a_file_cannot_have_is_refused_at_recipe_load():
+    with pytest.raises(InputError, match=r"tflite-int8 cannot be calibrated by percentile.*onnx-int8"):
+        validate({"export": {"files": ["tflite-int8"], "calibration": {"method": "percentile"}}}, "test")
+    recipe = validate({"export": {"files": ["tflite-fp32", "onnx-int8"], "calibration": {"method": "entropy"}}}, "test")
+    assert recipe.export.calibration.method == "entropy"
+    with pytest.raises(InputError, match="quantizer"):
+        validate({"export": {"quantizer": "magic"}}, "test")
+
+
+def test_a_missing_quantizer_is_named_before_slow_work(run, monkeypatch):
+    from edgekit.export import edge_quantizer
+
+    monkeypatch.setattr(edge_quantizer, "MODULE", "no_such_module")
+    with pytest.raises(InputError, match="not installed") as refused:
+        export_run(run, ["tflite-int8"], settings=EDGE)
+    assert "--quantizer converter" in refused.value.hint
+    assert export_recipe(run, EDGE).export.quantizer == "ai-edge-quantizer"
+
+
+def test_a_file_that_cannot_be_made_does_not_stop_the_others(run, monkeypatch):
+    import tf2onnx
+
+    from edgekit.errors import CheckFailed
+
+    def refuse(path: str, opset: int) -> None:
+        raise ValueError(f"an operator of {Path(path).name} is not known at opset {opset}")
+
+    monkeypatch.setattr(tf2onnx.convert, "from_tflite", refuse)
+    with pytest.raises(CheckFailed, match=r"onnx-int8-tflite: tf2onnx cannot convert.*is not known"):
+        export_run(run, ["onnx-int8-tflite", "onnx-fp32"])
+    assert run.export("onnx-fp32").export_json.is_file()
