@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.export.formats import FileFacts, installed_version
+from edgekit.export.operators import OperatorTable, tflite_operators
 from edgekit.export.plain import PlainNetwork
+from edgekit.export.tflite import finish
 from edgekit.quiet import quiet_native_output
 
 BATCH_SIZE = 8
@@ -61,6 +64,33 @@ def int8_file(model: Any, image_size: int) -> bytes:
         converter.inference_input_type = converter.inference_output_type = tf.uint8
         converter.exclude_conversion_metadata = True
         return bytes(converter.convert())
+
+
+class QatMaker:
+    """Makes the one file of a model trained with fake quantization; see :class:`edgekit.export.formats.Maker`."""
+
+    def __init__(self, model: Any, facts: FileFacts) -> None:
+        self._model = model
+        self._facts = facts
+
+    def make(self, scheme: str) -> bytes:  # noqa: ARG002 - it has only one
+        return finish(int8_file(self._model, self._facts.image_size), self._facts)
+
+    def opset(self) -> int | None:
+        return None
+
+    def converter(self, scheme: str) -> tuple[str, str]:  # noqa: ARG002
+        return "tensorflow", installed_version("tensorflow", "tensorflow-cpu")
+
+    def operators(self, content: bytes) -> OperatorTable:
+        return tflite_operators(content)
+
+    def quantizable(self) -> list[str]:
+        """None that could be kept in float: the network was trained for 8 bits throughout."""
+        return []
+
+    def mixed(self, floats: frozenset[str]) -> bytes:
+        raise NotImplementedError(f"layers cannot be kept in float after quantization-aware training: {sorted(floats)}")
 
 
 def _observed_ranges(twin: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:

@@ -77,6 +77,8 @@ class PlainNetwork:
         for layer in self.layers:
             given = [tensors[name] for name in layer.inputs]
             made = getattr(library.layers, layer.kind)(**layer.settings, name=layer.name)
+            if layer.kind == "BatchNormalization":
+                made.trainable = False  # also: its statistics stay
             tensors[layer.name] = made(given if len(given) > 1 else given[0])
         model = library.Model(image, tensors[self.layers[-1].name], name=self.name)
         for layer in self.layers:

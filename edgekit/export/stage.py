@@ -24,9 +24,11 @@ from edgekit.device.runtimes import default_runtime
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
+from edgekit.export.further import Further, FurtherTrainings, need_optimization
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples
+from edgekit.export.weights import count_weights
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
@@ -70,6 +72,8 @@ def export_run(
     recipe = export_recipe(run, settings or {})
     schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
     _need_tools({scheme.format for scheme in schemes})
+    if any(scheme.training for scheme in schemes):
+        need_optimization()
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
     calibrated = _calibration(calibration) if any(scheme.calibrated for scheme in schemes) else None
     for warning in calibrated["warnings"] if calibrated else []:
@@ -80,15 +84,19 @@ def export_run(
     max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
     reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
-    makers: dict[str, Maker] = {}
+    further = FurtherTrainings(network, recipe, calibration, reference, progress)
+    makers: dict[tuple[str, str], Maker] = {}
     documents = []
     with progress.bar("exporting", len(schemes)) as bar:
         for scheme in schemes:
             bar.note(scheme.key)
-            if scheme.format not in makers:
-                makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts)
-            mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
-            documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common, mending))
+            trained = further.get(scheme.training) if scheme.training else None
+            kind = (scheme.format, scheme.training)
+            if kind not in makers:
+                make = maker_class(scheme.format)
+                makers[kind] = trained.maker(scheme.format) if trained else make(network, calibration.pixels, facts)
+            mending = Mending(recipe, makers[kind], calibration, network, progress)
+            documents.append(_export(run, scheme, makers[kind], reference, calibrated, common, mending, trained))
             bar.advance()
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
@@ -126,23 +134,25 @@ def _export(
     calibrated: dict[str, Any] | None,
     common: dict[str, Any],
     mending: Mending,
+    trained: Further | None,
 ) -> dict[str, Any]:
     """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
     started = time.perf_counter()
     reset_peak()
     with _replaced(run.export(scheme.key)) as folder:
         path = folder / f"model{scheme.extension}"
-        content = maker.make(scheme.name)
+        content = maker.make(scheme.numbers)
         write_bytes(path, content)
         convert_seconds = time.perf_counter() - started
         with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
             gzip_bytes = pool.submit(gzip_size, path)
-            checked = check_file(path, scheme, maker.operators(content), reference)
+            answers = trained.answers if trained else None
+            checked = check_file(path, scheme, maker.operators(content), reference, trained=answers)
             checked["gzip_bytes"] = gzip_bytes.result()
-        if scheme.calibrated:
+        if scheme.calibrated and not scheme.training:
             checked |= mending.mend(path, scheme, content, checked, reference)
     seconds = time.perf_counter() - started
-    name, version = maker.converter(scheme.name)
+    name, version = maker.converter(scheme.numbers)
     document = {
         **common,
         "format": scheme.format,
@@ -152,6 +162,8 @@ def _export(
         "converter": {"name": name, "version": version},
         **({"opset": opset} if (opset := maker.opset()) is not None else {}),
         "calibration": calibrated if scheme.calibrated else None,
+        "training": trained.record if trained else None,
+        "weights": count_weights(content) if trained else None,
         "seconds": seconds,
         "timing": {"convert_seconds": convert_seconds, "check_seconds": seconds - convert_seconds},
         "peak_rss_bytes": peak_bytes(),
