@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.artifacts import RunFolder, read_json
 from edgekit.errors import InputError
+from edgekit.registry import FURTHER_TRAINING
 
 if TYPE_CHECKING:
-    from edgekit.registry import FURTHER_TRAINING
-from edgekit.stats import NoiseFloor, Ratio
+    from edgekit.stats import NoiseFloor, Ratio
 
 PERCENTILES = (50, 90, 95, 99)
 
