@@ -35,6 +35,9 @@ from edgekit.registry import Scheme, get_backbone, get_scheme
 
 _PARTIAL = ".partial"
 
+_LAST_RESORT = get_scheme("tflite-int8-qat")
+"""What a repair ends with."""
+
 
 def export_recipe(run: RunFolder, settings: Mapping[str, Any]) -> Recipe:
     """The recipe of a finished run with other values of its export section (``export.calibration.images``).
@@ -100,8 +103,26 @@ def export_run(
             bar.advance()
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
+            if scheme.key == "tflite-int8" and _floats_did_not_help(documents[-1]) and _LAST_RESORT not in schemes:
+                _add_last_resort(schemes, progress)
     _raise_failed(run, documents)
     return documents
+
+
+def _floats_did_not_help(document: dict[str, Any]) -> bool:
+    """Whether a repair was tried and no choice of layers in float made the gate hold."""
+    return document.get("repair") is not None and not document["repair"]["held"]
+
+
+def _add_last_resort(schemes: list[Scheme], progress: Progress) -> None:
+    """Quantization-aware training as one more file, where it is installed."""
+    try:
+        need_optimization()
+    except InputError as error:
+        progress.warn(f"repair: quantization-aware training could not be tried: {error.problem}; {error.hint}")
+    else:
+        progress.info(f"repair: layers in float did not help, so {_LAST_RESORT.key} is made too")
+        schemes.append(_LAST_RESORT)
 
 
 def _need_tools(formats: set[str]) -> None:
