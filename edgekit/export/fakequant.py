@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,9 +26,10 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
     import tf_keras
     from tensorflow_model_optimization.quantization.keras import quantize_annotate_model, quantize_apply
 
-    twin = network.with_convolutions_only().build(tf_keras)
+    network = network.with_convolutions_only()
+    twin = network.build(tf_keras)
     with quiet_native_output():
-        model = quantize_apply(quantize_annotate_model(twin), scheme=_scheme())
+        model = quantize_apply(quantize_annotate_model(twin), scheme=_scheme(_before_relu(network)))
     _set_activation_ranges(model, _observed_ranges(twin, pixels))
     set_weight_ranges(model)
     return model
@@ -132,22 +132,36 @@ def _set_activation_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -
             variable.assign(low if end == "min" else high)
 
 
-@cache
-def _scheme() -> Any:
-    """TensorFlow Model Optimization's scheme for 8 bits, with a range for every channel of a depthwise kernel.
+def _before_relu(network: PlainNetwork) -> frozenset[str]:
+    """The layers whose output goes into a ReLU: the file computes both in one operator, with one rounding."""
+    relus = [x for x in network.layers if x.kind == "ReLU" or x.settings.get("activation") == "relu"]
+    return frozenset(x.inputs[0] for x in relus if x.kind in ("ReLU", "Activation"))
 
-    Its own takes one range for such a kernel as a whole, in which the channels of a MobileNet, some a hundred times
-    as large as others, are lost; the converter's files have one for every channel.
+
+def _scheme(before_relu: frozenset[str]) -> Any:
+    """TensorFlow Model Optimization's scheme for 8 bits with two differences, which make it what the file computes.
+
+    A depthwise kernel has a range for every channel. Its own scheme takes one for the whole kernel, in which the
+    channels of a MobileNet, some a hundred times as large as others, are lost. And a layer ``before_relu`` has its
+    weights quantized, but not its output. Its own scheme leaves the weights of such a layer in float, unless a
+    BatchNorm stands in between.
     """
     import tensorflow as tf
     import tf_keras
-    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+    from tensorflow_model_optimization.python.core.quantization.keras import (
+        quantize_layout_transform,
+        quantizers,
+    )
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
         default_8bit_quantize_registry as registry,
     )
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
         default_8bit_quantize_scheme as scheme,
     )
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_transforms as transforms,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import model_transformer
 
     class PerChannel(quantizers.LastValueQuantizer):  # type: ignore[misc]
         """For kernels (height, width, channels, 1): TensorFlow quantizes by the last axis only."""
@@ -172,13 +186,28 @@ def _scheme() -> Any:
             self.weight_quantizer = PerChannel()
 
     class Registry(registry.Default8BitQuantizeRegistry):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            config = Depthwise(["depthwise_kernel"], ["activation"], False)
-            self._layer_quantize_map[tf_keras.layers.DepthwiseConv2D] = config
+        def get_quantize_config(self, layer: Any) -> Any:
+            activations = [] if layer.name in before_relu else ["activation"]
+            if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
+                return Depthwise(["depthwise_kernel"], activations, False)
+            if isinstance(layer, tf_keras.layers.Conv2D):
+                return registry.Default8BitConvQuantizeConfig(["kernel"], activations, False)
+            if isinstance(layer, tf_keras.layers.Dense):
+                return registry.Default8BitQuantizeConfig(["kernel"], activations, False)
+            if layer.name in before_relu:
+                return registry.Default8BitQuantizeConfig([], [], False)
+            return super().get_quantize_config(layer)
 
-    class PerChannelScheme(scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
+    class Layout(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
+        def apply(self, model: Any, layer_quantize_map: Any) -> Any:
+            given = (model, [transforms.InputLayerQuantize()], set(layer_quantize_map), layer_quantize_map)
+            return model_transformer.ModelTransformer(*given).transform()
+
+    class Scheme(scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
+        def get_layout_transformer(self) -> Any:
+            return Layout()
+
         def get_quantize_registry(self) -> Any:
             return Registry()
 
-    return PerChannelScheme()
+    return Scheme()
