@@ -23,13 +23,14 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
     TensorFlow Model Optimization begins every range at [-6, 6] and moves it by a thousandth towards that of each
     batch, so a few hundred steps would end with ranges that fit nothing. Here they begin as calibration finds them.
     """
+    import tensorflow_model_optimization as optimization
     import tf_keras
-    from tensorflow_model_optimization.quantization.keras import quantize_annotate_model, quantize_apply
 
+    keras = optimization.quantization.keras
     network = network.with_convolutions_only()
     twin = network.build(tf_keras)
     with quiet_native_output():
-        model = quantize_apply(quantize_annotate_model(twin), scheme=_scheme(_before_relu(network)))
+        model = keras.quantize_apply(keras.quantize_annotate_model(twin), scheme=_scheme(_before_relu(network)))
     _set_activation_ranges(model, _observed_ranges(twin, pixels))
     set_weight_ranges(model)
     return model

@@ -28,22 +28,18 @@ def pruned(
 
     The sparsity follows the polynomial of Zhu and Gupta 2017 (arXiv:1710.01878).
     """
+    import tensorflow_model_optimization as optimization
     import tf_keras
-    from tensorflow_model_optimization.sparsity.keras import (
-        PolynomialDecay,
-        UpdatePruningStep,
-        prune_low_magnitude,
-        strip_pruning,
-    )
 
+    keras = optimization.sparsity.keras
     chosen, steps = large_kernels(network), steps_of(lessons, settings)
     rising = max(1, round(RISING * steps))
-    schedule = PolynomialDecay(0.0, settings.sparsity, 0, rising, frequency=max(1, rising // UPDATES))
+    schedule = keras.PolynomialDecay(0.0, settings.sparsity, 0, rising, frequency=max(1, rising // UPDATES))
 
     def wrapped(layer: Any) -> Any:
-        return prune_low_magnitude(layer, schedule) if layer.name in chosen else layer
+        return keras.prune_low_magnitude(layer, schedule) if layer.name in chosen else layer
 
     with quiet_native_output():
         model = tf_keras.models.clone_model(network.build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, lessons, settings, "pruning", progress, [UpdatePruningStep()])
-    return network.with_weights_of(strip_pruning(model)), {**record, "layers": sorted(chosen)}
+    record = fine_tune(model, lessons, settings, "pruning", progress, [keras.UpdatePruningStep()])
+    return network.with_weights_of(keras.strip_pruning(model)), {**record, "layers": sorted(chosen)}

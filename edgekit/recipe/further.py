@@ -42,5 +42,5 @@ class Clustering(FurtherTraining):
 
     epochs: Annotated[int, Field(ge=1)] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    clusters: Annotated[int, Field(ge=2, le=256)] = 32
+    clusters: Annotated[int, Field(ge=2, le=256)] = 16
     """Different values of each convolution's and hidden Dense layer's kernel; the same layers as in pruning."""
