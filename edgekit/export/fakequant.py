@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,11 +28,13 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
     import tensorflow_model_optimization as optimization
     import tf_keras
 
+    from edgekit.export.qat_scheme import Scheme
+
     keras = optimization.quantization.keras
     network = network.with_convolutions_only()
     twin = network.build(tf_keras)
     with quiet_native_output():
-        model = keras.quantize_apply(keras.quantize_annotate_model(twin), scheme=_scheme(_before_relu(network)))
+        model = keras.quantize_apply(keras.quantize_annotate_model(twin), scheme=Scheme(_before_relu(network)))
     _set_activation_ranges(model, _observed_ranges(twin, pixels))
     set_weight_ranges(model)
     return model
@@ -38,19 +42,52 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
 
 def set_weight_ranges(model: Any) -> None:
     """Give every kernel the range of the values it has now, as the last training step left them."""
-    for wrapper in model.layers:
-        for kernel, quantizer, ranges in getattr(wrapper, "_weight_vars", []):
-            values = np.abs(kernel.numpy())
-            if not quantizer.per_axis:
-                largest = values.max()
-            elif "depthwise" in kernel.name:
-                largest = values.max(axis=(0, 1, 3))
-            else:
-                largest = values.max(axis=tuple(range(values.ndim - 1)))
-            # A channel that is all zero still needs a step.
-            largest = np.maximum(largest, np.float32(1e-8))
-            ranges["min_var"].assign(-largest)
-            ranges["max_var"].assign(largest)
+    for kernel, quantizer, ranges in _kernels(model):
+        largest = _largest(kernel, quantizer)
+        ranges["min_var"].assign(-largest)
+        ranges["max_var"].assign(largest)
+
+
+def _kernels(model: Any) -> list[tuple[Any, Any, dict[str, Any]]]:
+    """Every quantized kernel, its quantizer and the variables with its range."""
+    return [entry for wrapper in model.layers for entry in getattr(wrapper, "_weight_vars", [])]
+
+
+def _largest(kernel: Any, quantizer: Any) -> Any:
+    """The end of a kernel's symmetric range, of each channel where it has one for each."""
+    values = np.abs(kernel.numpy())
+    if not quantizer.per_axis:
+        axes = tuple(range(values.ndim))
+    elif _is_depthwise(quantizer):
+        axes = (0, 1, 3)
+    else:
+        axes = tuple(range(values.ndim - 1))
+    return np.maximum(values.max(axis=axes), np.float32(1e-8))  # a channel that is all zero needs a step too
+
+
+def _is_depthwise(quantizer: Any) -> bool:
+    return hasattr(quantizer, "off")
+
+
+@contextmanager
+def _depthwise_on_the_grid(model: Any) -> Iterator[None]:
+    """For the block: depthwise kernels hold the rounded values, and are not rounded again in the graph.
+
+    The converter does not look for a range behind the transposition that rounding by channel needs; from values on the
+    grid it finds the same one by itself.
+    """
+    changed = [(kernel, quantizer) for kernel, quantizer, _ in _kernels(model) if _is_depthwise(quantizer)]
+    before = [kernel.numpy() for kernel, _ in changed]
+    try:
+        for (kernel, quantizer), values in zip(changed, before):
+            step = (_largest(kernel, quantizer) / 127)[:, np.newaxis]
+            kernel.assign(np.rint(values / step) * step)
+            quantizer.off = True
+        yield
+    finally:
+        for (kernel, quantizer), values in zip(changed, before):
+            kernel.assign(values)
+            quantizer.off = False
 
 
 def int8_file(model: Any, image_size: int) -> bytes:
@@ -58,7 +95,7 @@ def int8_file(model: Any, image_size: int) -> bytes:
     import tensorflow as tf
 
     shape = tf.TensorSpec((1, image_size, image_size, 3), tf.float32)
-    with quiet_native_output():
+    with quiet_native_output(), _depthwise_on_the_grid(model):
         function = tf.function(lambda image: model(image, training=False)).get_concrete_function(shape)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -137,78 +174,3 @@ def _before_relu(network: PlainNetwork) -> frozenset[str]:
     """The layers whose output goes into a ReLU: the file computes both in one operator, with one rounding."""
     relus = [x for x in network.layers if x.kind == "ReLU" or x.settings.get("activation") == "relu"]
     return frozenset(x.inputs[0] for x in relus if x.kind in ("ReLU", "Activation"))
-
-
-def _scheme(before_relu: frozenset[str]) -> Any:
-    """TensorFlow Model Optimization's scheme for 8 bits with two differences, which make it what the file computes.
-
-    A depthwise kernel has a range for every channel. Its own scheme takes one for the whole kernel, in which the
-    channels of a MobileNet, some a hundred times as large as others, are lost. And a layer ``before_relu`` has its
-    weights quantized, but not its output. Its own scheme leaves the weights of such a layer in float, unless a
-    BatchNorm stands in between.
-    """
-    import tensorflow as tf
-    import tf_keras
-    from tensorflow_model_optimization.python.core.quantization.keras import (
-        quantize_layout_transform,
-        quantizers,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_registry as registry,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_scheme as scheme,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_transforms as transforms,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import model_transformer
-
-    class PerChannel(quantizers.LastValueQuantizer):  # type: ignore[misc]
-        """For kernels (height, width, channels, 1): TensorFlow quantizes by the last axis only."""
-
-        def __init__(self) -> None:
-            super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
-
-        def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-            def limit(end: str, value: float) -> Any:
-                start = tf_keras.initializers.Constant(value)
-                return layer.add_weight(f"{name}_{end}", shape=(tensor_shape[-2],), initializer=start, trainable=False)
-
-            return {"min_var": limit("min", -6.0), "max_var": limit("max", 6.0)}
-
-        def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
-            turned = tf.transpose(inputs, (0, 1, 3, 2))
-            return tf.transpose(super().__call__(turned, training, weights, **kwargs), (0, 1, 3, 2))
-
-    class Depthwise(registry.Default8BitQuantizeConfig):  # type: ignore[misc]
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
-            self.weight_quantizer = PerChannel()
-
-    class Registry(registry.Default8BitQuantizeRegistry):  # type: ignore[misc]
-        def get_quantize_config(self, layer: Any) -> Any:
-            activations = [] if layer.name in before_relu else ["activation"]
-            if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
-                return Depthwise(["depthwise_kernel"], activations, False)
-            if isinstance(layer, tf_keras.layers.Conv2D):
-                return registry.Default8BitConvQuantizeConfig(["kernel"], activations, False)
-            if isinstance(layer, tf_keras.layers.Dense):
-                return registry.Default8BitQuantizeConfig(["kernel"], activations, False)
-            if layer.name in before_relu:
-                return registry.Default8BitQuantizeConfig([], [], False)
-            return super().get_quantize_config(layer)
-
-    class Layout(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
-        def apply(self, model: Any, layer_quantize_map: Any) -> Any:
-            given = (model, [transforms.InputLayerQuantize()], set(layer_quantize_map), layer_quantize_map)
-            return model_transformer.ModelTransformer(*given).transform()
-
-    class Scheme(scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
-        def get_layout_transformer(self) -> Any:
-            return Layout()
-
-        def get_quantize_registry(self) -> Any:
-            return Registry()
-
-    return Scheme()
