@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import InputError
 from edgekit.export.checks import Reference
 from edgekit.export.finetune import Lessons, fine_tune
 from edgekit.export.formats import Maker, installed_version, maker_class
@@ -23,7 +21,6 @@ from edgekit.frameworks import lean_import
 from edgekit.progress import Progress
 from edgekit.recipe import Recipe
 
-INSTALL = 'pip install "edgekit[compress]"'
 CARRIED_IMAGES = 32
 RANGE_IMAGES = 128
 """Calibration images that the ranges of fake quantization begin with; training moves them."""
@@ -114,16 +111,6 @@ class FurtherTrainings:
         pixels, facts = self.calibration.pixels, self.reference.facts
         answers = network.predict(self.reference.parity.pixels)
         return Further(record, answers, lambda name: maker_class(name)(network, pixels, facts))
-
-
-def need_optimization() -> None:
-    """Raise :class:`InputError` where TensorFlow Model Optimization is not installed."""
-    for module in ("tensorflow_model_optimization", "tf_keras"):
-        if importlib.util.find_spec(module) is None:
-            raise InputError(
-                f"{module} is not installed, and quantization-aware training, pruning and clustering need it",
-                hint=INSTALL,
-            )
 
 
 def import_optimization() -> None:

@@ -24,11 +24,12 @@ from edgekit.device.runtimes import default_runtime
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
-from edgekit.export.further import Further, FurtherTrainings, need_optimization
+from edgekit.export.further import Further, FurtherTrainings
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples
 from edgekit.export.weights import count_weights
+from edgekit.frameworks import need_model_optimization
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
@@ -76,7 +77,7 @@ def export_run(
     schemes = [get_scheme(key) for key in dict.fromkeys(keys or recipe.export.files)]
     _need_tools({scheme.format for scheme in schemes})
     if any(scheme.training for scheme in schemes):
-        need_optimization()
+        need_model_optimization()
     calibration, parity = read_samples(run, document, recipe, data_root, progress)
     calibrated = _calibration(calibration) if any(scheme.calibrated for scheme in schemes) else None
     for warning in calibrated["warnings"] if calibrated else []:
@@ -117,7 +118,7 @@ def _floats_did_not_help(document: dict[str, Any]) -> bool:
 def _add_last_resort(schemes: list[Scheme], progress: Progress) -> None:
     """Quantization-aware training as one more file, where it is installed."""
     try:
-        need_optimization()
+        need_model_optimization()
     except InputError as error:
         progress.warn(f"repair: quantization-aware training could not be tried: {error.problem}; {error.hint}")
     else:

@@ -138,11 +138,12 @@ class TestChoice:
                 assert f"{scheme.format}-{scheme.numbers}" in SCHEMES
 
     def test_without_the_package_the_command_that_installs_it_is_named_first(self, run, monkeypatch):
-        from edgekit.export import further, stage
+        from edgekit import frameworks
+        from edgekit.export import stage
 
         found = importlib.util.find_spec
         monkeypatch.setattr(
-            further.importlib.util,
+            frameworks.importlib.util,
             "find_spec",
             lambda name, *rest: None if name == "tensorflow_model_optimization" else found(name, *rest),
         )
