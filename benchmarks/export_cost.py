@@ -23,6 +23,7 @@ from typing import Any
 from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json, write_text
 from edgekit.registry import BACKBONES, SCHEMES
 
+PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]
 CLASSES = [f"class{number}" for number in range(4)]
 
 
@@ -156,7 +157,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=["mobilenetv2"])
-    parser.add_argument("--files", nargs="+", choices=list(SCHEMES), default=list(SCHEMES))
+    parser.add_argument("--files", nargs="+", choices=list(SCHEMES), default=PLAIN)
     parser.add_argument("--calibration-images", type=int, default=50)
     parser.add_argument("--parity-images", type=int, default=20)
     parser.add_argument("--out", type=Path, help="also write the figures to this JSON file")

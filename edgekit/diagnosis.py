@@ -23,10 +23,12 @@ TRAINING = {
     "tensorboardX": "tensorboardX",
 }
 EXPORT = {"onnx": "onnx", "flatbuffers": "flatbuffers"}
-OPTIONAL = ("jax", "torch")
+COMPRESS = {"tf_keras": "tf_keras", "TF Model Optimization": "tensorflow_model_optimization"}
+OPTIONAL = ("jax", "torch", *COMPRESS)
 REMEDIES = {
     "jax": 'pip install "edgekit[jax]"',
     "torch": "pip install torch",
+    **dict.fromkeys(COMPRESS, 'pip install "edgekit[compress]"'),
     "onnx": 'pip install "edgekit[export]"',
     "flatbuffers": 'pip install "edgekit[export]"',
 }
@@ -38,7 +40,7 @@ def diagnose() -> dict[str, Any]:
     from edgekit.device.probe import cpu_name
     from edgekit.device.runtimes import all_cores
 
-    checks = [_package(name, module) for name, module in {**TRAINING, **EXPORT}.items()]
+    checks = [_package(name, module) for name, module in {**TRAINING, **EXPORT, **COMPRESS}.items()]
     checks += [_runtime(name) for name in RUNTIMES]
     checks.append(_gpu())
     checks += [_weights(name) for name in BACKBONES]
@@ -55,6 +57,7 @@ def diagnose() -> dict[str, Any]:
         "can": {
             "train": ok["keras"] and ok["scikit-learn"] and any(ok[name] for name in ("tensorflow", "jax", "torch")),
             "export to TFLite": ok["keras"] and ok["tensorflow"] and ok["flatbuffers"] and ok["litert"],
+            "train on for smaller files": ok["tensorflow"] and ok["flatbuffers"] and all(ok[name] for name in COMPRESS),
             "export to ONNX": ok["keras"] and ok["onnx"] and ok["onnxruntime"],
             "measure TFLite files": ok["litert"] or ok["tflite-runtime"],
             "measure ONNX files": ok["onnxruntime"],

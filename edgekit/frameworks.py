@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgekit.errors import InputError
 from edgekit.quiet import quiet_native_output
 
 _LOOKED_FOR = ("jax", "sklearn")
@@ -42,3 +44,13 @@ def collector_paused() -> Iterator[None]:
         gc.freeze()
         if enabled:
             gc.enable()
+
+
+def need_model_optimization() -> None:
+    """Raise :class:`InputError` where TensorFlow Model Optimization, or the tf_keras it works on, is not installed."""
+    for module in ("tensorflow_model_optimization", "tf_keras"):
+        if importlib.util.find_spec(module) is None:
+            raise InputError(
+                f"{module} is not installed, and quantization-aware training, pruning and clustering need it",
+                hint='pip install "edgekit[compress]"',
+            )

@@ -43,6 +43,8 @@ class Scheme:
     extension: str
     calibrated: bool
     summary: str
+    training: str = ""
+    """Further training of the network that it needs, one of :data:`FURTHER_TRAINING`; empty: none."""
     methods: tuple[str, ...] = ("minmax",)
     """How the range of an activation can follow from the values seen, for files that are calibrated."""
     source: str | None = None
@@ -50,8 +52,13 @@ class Scheme:
 
     @property
     def ranges(self) -> tuple[str, ...]:
-        """``methods``, and none for a file that is not calibrated."""
+        """``methods``, and none for a file that is not calibrated, nor for one that was trained as integers."""
         return self.methods if self.calibrated else ()
+
+    @property
+    def numbers(self) -> str:
+        """``fp32``, ``fp16``, ``dynamic`` or ``int8``, whatever training there was."""
+        return self.name.partition("-")[0]
 
     @property
     def key(self) -> str:
@@ -124,6 +131,13 @@ STRATEGIES: dict[str, str] = {
     "from-scratch": "every layer trained from random weights (the default with --weights none)",
 }
 
+FURTHER_TRAINING: dict[str, str] = {
+    "qat": "trained on with 8-bit rounding in every step",
+    "pruned": "trained on while its smallest weights become 0",
+    "clustered": "trained on with few different weights in a kernel",
+}
+"""How a finished network is trained on for smaller files, by TensorFlow Model Optimization."""
+
 SCHEMES: dict[str, Scheme] = {
     s.key: s
     for s in (
@@ -131,6 +145,11 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
         Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 in"),
+        Scheme("tflite", "int8-qat", ".tflite", True, "int8 after quantization-aware training", "qat"),
+        Scheme("tflite", "fp32-pruned", ".tflite", False, "32-bit floats, part of the weights 0", "pruned"),
+        Scheme("tflite", "int8-pruned", ".tflite", True, "int8 of the pruned network", "pruned"),
+        Scheme("tflite", "fp32-clustered", ".tflite", False, "32-bit floats, few different weights", "clustered"),
+        Scheme("tflite", "int8-clustered", ".tflite", True, "int8 of the clustered network", "clustered"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
         Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
         Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized while running"),

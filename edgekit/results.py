@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.artifacts import RunFolder, read_json
 from edgekit.errors import InputError
+from edgekit.registry import FURTHER_TRAINING
 
 if TYPE_CHECKING:
     from edgekit.stats import NoiseFloor, Ratio
@@ -309,6 +310,30 @@ def repair_text(repair: dict[str, Any]) -> str:
         f"{len(kept)} of {repair['n_layers']} layers compute in float ({names}): {more:+.2f} MB, "
         f"{ratio['median']:.2f} times as long a run (95% interval {low:.2f} to {high:.2f}){verdict}"
     )
+
+
+def training_text(export: dict[str, Any]) -> str:
+    """How the network of a file was trained on, and what is there of it in the file; of an ``export.json``."""
+    training, weights = export["training"], export["weights"]
+    settings, steps = training["settings"], training["steps"]
+    text = f"{FURTHER_TRAINING[training['kind']]}: {steps} step{'s' * (steps > 1)} in {training['seconds']:.0f} s"
+    if training["kind"] == "pruned":
+        part = 100 * weights["n_zero"] / weights["n_weights"]
+        text += f"; {part:.1f}% of the {weights['n_weights']:,} weights in the file are 0"
+    if training["kind"] == "clustered":
+        few = sum(kernel["n_distinct"] <= settings["clusters"] for kernel in weights["kernels"])
+        text += (
+            f"; {few} of {len(weights['kernels'])} kernels in the file have at most {settings['clusters']} "
+            "different values"
+        )
+        if export["scheme"].startswith("int8"):
+            text += " in a channel"
+    trained = export["parity"].get("trained")
+    if trained is not None:
+        n_images = export["parity"]["n_images"]
+        same = n_images - trained["n_disagree"]
+        text += f"; the file answers {same} of {n_images} images as the network trained for it"
+    return text
 
 
 def bench_document(results: Sequence[BenchResult]) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def export(
             show_default=False,
         ),
     ] = None,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="int8 after training on with 8-bit rounding in every step (minutes to hours).")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Train on while the smallest weights become 0; of --fp32, --int8 or both.")
+    ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Train on with few different weights; of --fp32, --int8 or both.")
+    ] = False,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -65,13 +74,15 @@ def export(
 ) -> None:
     """Turn a trained run into deployable files, each checked against the Keras model on real images.
 
-    Without --fp32, --fp16, --dynamic, --int8 or --int8-tflite: the files that the run's recipe names. All files take
-    RGB pixels, uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their
-    check (export.json) and a few inputs and outputs to test a device with (golden.npz); int8 files with the range of
-    every activation and how much lies outside (calibration.json). A file that loses more accuracy
+    Without an option that names files (--fp32 to --cluster): those that the run's recipe names. All files take RGB
+    pixels, uint8 (1, H, W, 3), and give probabilities. They are written to RUN/exports/FORMAT-SCHEME/ with their check
+    (export.json) and a few inputs and outputs to test a device with (golden.npz); int8 files with the range of every
+    activation and how much lies outside (calibration.json). A file that loses more accuracy
     than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --repair ranks
-    the layers by what int8 costs in each and keeps as few in float as it takes (minutes). --data says
-    where the run's images are now, if they have moved; --set changes the recipe's export section for this export.
+    the layers by what int8 costs in each and keeps as few in float as it takes (minutes). --qat, --prune and --cluster
+    train the network on with the run's training images and settings of their own (export.qat, export.pruning,
+    export.clustering); they need pip install "edgekit[compress]". --data says where the run's images are now, if they
+    have moved; --set changes the recipe's export section for this export.
 
     \b
     Examples:
@@ -80,6 +91,8 @@ def export(
       edgekit export runs/mri --int8 --set export.calibration.images=500
       edgekit export runs/mri --format onnx --int8 --set export.calibration.method=percentile
       edgekit export runs/mri --int8 --max-drop 0.5 --repair
+      edgekit export runs/mri --qat --set export.qat.epochs=5
+      edgekit export runs/mri --int8 --prune --set export.pruning.sparsity=0.8
     """
     from edgekit.artifacts import RunFolder
     from edgekit.export.stage import export_recipe, export_run
@@ -94,8 +107,10 @@ def export(
     if quantizer is not None:
         changes["export.quantizer"] = quantizer
     flags = {"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8, "int8-tflite": int8_tflite}
+    further = {"qat": qat, "pruned": prune, "clustered": cluster}
     named = export_recipe(folder, {k: v for k, v in changes.items() if k == "export.files"}).export.files
-    keys = choose_keys(file_format, [name for name, given in flags.items() if given], named)
+    chosen = scheme_names([n for n, given in flags.items() if given], [n for n, given in further.items() if given])
+    keys = choose_keys(file_format, chosen, named)
     try:
         documents = export_run(folder, keys, settings=changes, progress=out, data_root=data)
     except CheckFailed:
@@ -105,6 +120,19 @@ def export(
         raise
     document = {"schema_version": 1, "run_id": documents[0]["run_id"], "run_dir": str(run), "exports": documents}
     out.result(document, f"{_summary(documents)}\n\nwritten to {folder.exports}")
+
+
+def scheme_names(numbers: list[str], further: list[str]) -> list[str]:
+    """The schemes meant by the options: ``--int8 --prune`` is ``int8`` and ``int8-pruned``.
+
+    Further training is done for those of ``numbers`` that have such a scheme, and where none has, for all that do.
+    """
+    known = {scheme.name: scheme for scheme in SCHEMES.values()}
+    names = list(numbers)
+    for training in further:
+        offered = [name for name, scheme in known.items() if scheme.training == training]
+        names += [name for name in offered if known[name].numbers in numbers] or offered
+    return names
 
 
 def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[str]:
@@ -121,20 +149,22 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
     if not keys:
         raise InputError(
             f"the run's recipe names no {file_format} file (it names {', '.join(named) or 'none'})",
-            hint="say which: --fp32, --fp16, --dynamic, --int8, --int8-tflite",
+            hint="say which: --fp32, --fp16, --dynamic, --int8, --int8-tflite, --qat, --prune, --cluster",
         )
     return keys
 
 
 def _summary(documents: list[dict[str, Any]]) -> str:
     """The table of the files, what was repaired, and the costliest layers where they were ranked."""
-    from edgekit.results import calibration_text, repair_text
+    from edgekit.results import calibration_text, repair_text, training_text
 
     parts = [_files(documents)]
     for document in documents:
         name = f"{document['format']}-{document['scheme']}"
         if (document.get("calibration") or {}).get("ranges"):
             parts.append(textwrap.fill(f"{name}: {calibration_text(document['calibration'])}", 80))
+        if document.get("training"):
+            parts.append(textwrap.fill(f"{name}: {training_text(document)}", 80))
         if document.get("repair"):
             parts.append(textwrap.fill(f"{name} was repaired: {repair_text(document['repair'])}", 80))
         if document.get("sensitivity"):

@@ -24,8 +24,10 @@ from edgekit.compare.measuring import measure, warn_of_absent
 from edgekit.compare.study import Cell, Study, study_lock
 from edgekit.compare.tracking import check_mlflow, log_study
 from edgekit.errors import EdgekitError
+from edgekit.frameworks import need_model_optimization
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe
+from edgekit.registry import get_scheme
 from edgekit.targets.local import LOCAL
 from edgekit.targets.opening import get_target
 
@@ -57,6 +59,8 @@ def run_study(
         get_target(target)
     if mlflow is not None:
         check_mlflow(mlflow)
+    if any(get_scheme(key).training for key in recipe.export.files):
+        need_model_optimization()
     study = Study.open(out, recipe)
     with study_lock(study.path) as lock:
         _remove_hidden(study.path, except_for=lock)

@@ -14,11 +14,15 @@ from edgekit.device.runtimes import Model
 from edgekit.export.formats import FileFacts
 from edgekit.export.gate import FAILED, UNDECIDED, judge
 from edgekit.export.operators import OperatorTable
-from edgekit.export.parity import Comparison, Probabilities, answers, compare, open_exported
+from edgekit.export.parity import FLOAT_TOLERANCE, Comparison, Probabilities, answers, compare, open_exported
 from edgekit.export.samples import Samples
 from edgekit.registry import Scheme
+from edgekit.stats import wilson_interval
 
 GOLDEN_IMAGES = 8
+
+TRAINED_AGREEMENT = 0.98
+"""Share of images to which an int8 file has to give the answer of the network with fake quantization it was made of."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,18 @@ class Reference:
 
 
 def check_file(
-    path: Path, scheme: Scheme, table: OperatorTable, reference: Reference, *, mixed: bool = False
+    path: Path,
+    scheme: Scheme,
+    table: OperatorTable,
+    reference: Reference,
+    *,
+    mixed: bool = False,
+    trained: Probabilities | None = None,
 ) -> dict[str, Any]:
     """Run the file on the parity images, save golden and parity files beside it, and say what was found.
 
-    ``mixed``: a repair left layers in float on purpose.
+    ``mixed``: a repair left layers in float on purpose. ``trained`` (N, classes): what the network that was trained on
+    for this file answers to the same images; the file has to be that network, not only a good one.
     """
     comparison = Comparison({"n_images": 0})
     tensors: dict[str, Any] = {"input": None, "output": None}
@@ -50,6 +61,8 @@ def check_file(
         comparison.problems.append(error.reason)
     else:
         comparison = compare(reference.keras, exported, reference.parity.labels, scheme.name)
+        if trained is not None:
+            _compare_trained(comparison, trained, exported, scheme)
         comparison.problems += _input_problems(model, reference.facts)
         golden = _save_answers(ExportFolder(path.parent), reference, exported)
         if reference.max_drop is not None and scheme.name != "fp32":  # fp32 has to give the same probabilities
@@ -58,7 +71,7 @@ def check_file(
                 comparison.problems.append(gate.sentence())
             elif gate.verdict == UNDECIDED:
                 comparison.warnings.append(f"{gate.sentence()}; too few to call it worse")
-    if scheme.key == "tflite-int8" and not table.integer_only and not mixed:
+    if scheme.format == "tflite" and scheme.numbers == "int8" and not table.integer_only and not mixed:
         comparison.problems.append(f"float operators are left: {', '.join(table.floats)}")
     return {
         "size_bytes": path.stat().st_size,
@@ -74,6 +87,29 @@ def check_file(
         "problems": comparison.problems,
         "warnings": comparison.warnings,
     }
+
+
+def _compare_trained(comparison: Comparison, trained: Probabilities, exported: Probabilities, scheme: Scheme) -> None:
+    """Add how far the file answers as the network that was trained on for it.
+
+    What TensorFlow Model Optimization trains and what the converter makes of it need not be the same network.
+    """
+    n_images, difference = len(trained), np.abs(trained - exported)
+    same = int((trained.argmax(axis=1) == exported.argmax(axis=1)).sum())
+    comparison.facts["trained"] = {
+        "agreement": same / n_images,
+        "n_disagree": n_images - same,
+        "max_abs_difference": float(difference.max()),
+        "mean_abs_difference": float(difference.mean()),
+    }
+    text = f"the file answers {same} of {n_images} images as the network trained for it"
+    if scheme.numbers == "fp32" and difference.max() > FLOAT_TOLERANCE:
+        comparison.problems.append(f"{text}, with probabilities that differ by up to {difference.max():.2g}")
+    elif same / n_images < TRAINED_AGREEMENT and scheme.training == "qat":
+        surely = wilson_interval(same, n_images)[1] < TRAINED_AGREEMENT
+        (comparison.problems if surely else comparison.warnings).append(
+            f"{text}, fewer than {100 * TRAINED_AGREEMENT:g}%"
+        )
 
 
 def _tensors(model: Model) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class ActivationRange:
 
 
 class Maker(Protocol):
-    """Makes all files of one format of one network; steps that several schemes need are done once."""
+    """Makes the files of one format of one network; steps that several schemes need are done once."""
 
     def make(self, scheme: str) -> bytes:
         """The file of one scheme, with its metadata. Takes uint8 (1, H, W, 3) RGB 0-255."""
@@ -51,6 +51,10 @@ class Maker(Protocol):
 
     def operators(self, content: bytes) -> OperatorTable:
         """What a file consists of."""
+
+
+class QuantizingMaker(Maker, Protocol):
+    """Quantizes the network itself, so that layers can be kept in float and ranges looked at."""
 
     def quantizable(self) -> list[str]:
         """The Keras layers that int8 quantizes, in the network's order."""
@@ -65,7 +69,7 @@ class Maker(Protocol):
         """What the tensors ``names`` hold in float, for each image of ``pixels`` uint8 (N, H, W, 3)."""
 
 
-MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts, Export], Maker]
+MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts, Export], QuantizingMaker]
 """Network, calibration images uint8 (N, H, W, 3), facts, the recipe's settings."""
 
 

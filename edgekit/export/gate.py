@@ -50,9 +50,9 @@ class Gate:
         """What was found, with its interval, for a person."""
         low, high = (100 * value for value in self.interval)
         return (
-            f"{100 * self.drop:.1f} points of accuracy are lost to quantization (95% interval {low:.1f} to {high:.1f}; "
-            f"allowed: {100 * self.max_drop:g}): {len(self.worse)} of {self.n_images} validation images became wrong, "
-            f"{len(self.better)} right"
+            f"{100 * self.drop:.1f} points of accuracy are lost against the Keras model "
+            f"(95% interval {low:.1f} to {high:.1f}; allowed: {100 * self.max_drop:g}): "
+            f"{len(self.worse)} of {self.n_images} validation images became wrong, {len(self.better)} right"
         )
 
     def document(self, files: list[str]) -> dict[str, Any]:

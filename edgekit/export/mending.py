@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.artifacts import gzip_size, write_bytes
 from edgekit.export.checks import Reference, check_file
-from edgekit.export.formats import Maker
+from edgekit.export.formats import QuantizingMaker
 from edgekit.export.gate import HELD, Gate, judge
 from edgekit.export.inference import TrainedNetwork
 from edgekit.export.repair import repair
@@ -25,7 +25,7 @@ class Mending:
     """The sensitivity and the repair of the int8 file of one format, as far as the recipe asks for them."""
 
     recipe: Recipe
-    maker: Maker
+    maker: QuantizingMaker
     calibration: Samples
     network: TrainedNetwork
     progress: Progress

@@ -36,7 +36,7 @@ AT_ONCE = 8
 
 
 class OnnxMaker:
-    """See :class:`edgekit.export.formats.Maker`."""
+    """See :class:`edgekit.export.formats.QuantizingMaker`."""
 
     def __init__(
         self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export

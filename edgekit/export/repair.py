@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.device.runtimes import open_model
 from edgekit.device.timing import run_block
-from edgekit.export.formats import Maker
+from edgekit.export.formats import QuantizingMaker
 from edgekit.export.gate import HELD, Gate
 from edgekit.export.sensitivity import LayerCost, top
 from edgekit.progress import Progress
@@ -48,7 +48,7 @@ class Repair:
 
 
 def repair(
-    maker: Maker,
+    maker: QuantizingMaker,
     costs: Sequence[LayerCost],
     judged: Callable[[bytes], Gate],
     before: bytes,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.formats import ActivationRange, Maker
+from edgekit.export.formats import ActivationRange, QuantizingMaker
 from edgekit.export.samples import Samples
 from edgekit.recipe import Calibration
 
@@ -24,7 +24,7 @@ SATURATED = 0.01
 
 
 def calibration_report(
-    maker: Maker, content: bytes, method: Calibration, calibration: Samples, validation: Samples
+    maker: QuantizingMaker, content: bytes, method: Calibration, calibration: Samples, validation: Samples
 ) -> dict[str, Any]:
     """The ``calibration.json`` of an int8 file ``content``.
 
@@ -95,7 +95,7 @@ def _mean(tensors: list[dict[str, Any]], name: str) -> float:
     return float(np.mean([t[name]["outside"] for t in tensors])) if tensors else 0.0
 
 
-def _seen(maker: Maker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[dict[str, float]]:
+def _seen(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[dict[str, float]]:
     outside = np.zeros(len(ranges), np.int64)
     counted = np.zeros(len(ranges), np.int64)
     lowest, highest = np.full(len(ranges), np.inf), np.full(len(ranges), -np.inf)
@@ -108,6 +108,6 @@ def _seen(maker: Maker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]
                 outside[position] += int(np.count_nonzero((array < low) | (array > high)))
             lowest[position], highest[position] = min(lowest[position], least), max(highest[position], most)
     return [
-        {"outside": float(o / max(1, n)), "low": float(a), "high": float(b)}
-        for o, n, a, b in zip(outside, counted, lowest, highest)
+        {"outside": float(share), "low": float(low), "high": float(high)}
+        for share, low, high in zip(outside / np.maximum(1, counted), lowest, highest)
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.export.formats import Maker
+from edgekit.export.formats import QuantizingMaker
 from edgekit.export.parity import Probabilities, answers, open_exported
 from edgekit.progress import Progress
 
@@ -34,7 +34,7 @@ class LayerCost:
         return {"layer": self.layer, "divergence_nats": self.divergence, "agreement": self.agreement}
 
 
-def layer_costs(maker: Maker, pixels: Any, keras: Probabilities, progress: Progress) -> list[LayerCost]:
+def layer_costs(maker: QuantizingMaker, pixels: Any, keras: Probabilities, progress: Progress) -> list[LayerCost]:
     """Every layer's cost, the highest first.
 
     ``pixels`` uint8 (N, H, W, 3) are calibration images: the validation split stays for the verdict. ``keras``

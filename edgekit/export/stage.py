@@ -24,16 +24,22 @@ from edgekit.device.runtimes import default_runtime
 from edgekit.errors import CheckFailed, ConversionFailed, InputError
 from edgekit.export import edge_quantizer
 from edgekit.export.checks import Reference, check_file
-from edgekit.export.formats import PACKAGES, FileFacts, Maker, installed_version, maker_class
+from edgekit.export.formats import PACKAGES, FileFacts, Maker, QuantizingMaker, installed_version, maker_class
+from edgekit.export.further import Further, FurtherTrainings
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples
 from edgekit.export.saturation import calibration_report, saturation_warnings, summary
+from edgekit.export.weights import count_weights
+from edgekit.frameworks import need_model_optimization
 from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
 
 _PARTIAL = ".partial"
+
+_LAST_RESORT = get_scheme("tflite-int8-qat")
+"""What a repair ends with."""
 
 
 def export_recipe(run: RunFolder, settings: Mapping[str, Any]) -> Recipe:
@@ -85,24 +91,55 @@ def export_run(
     max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
     reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
-    makers: dict[str, Maker] = {}
+    further = FurtherTrainings(network, recipe, calibration, reference, progress)
+    makers: dict[str, QuantizingMaker] = {}
+    trained_makers: dict[tuple[str, str], Maker] = {}
     documents, failures = [], []
     with progress.bar("exporting", len(schemes)) as bar:
         for scheme in schemes:
             bar.note(scheme.key)
-            if scheme.format not in makers:
-                makers[scheme.format] = maker_class(scheme.format)(network, calibration.pixels, facts, recipe.export)
-            mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
+            trained = further.get(scheme.training) if scheme.training else None
+            maker: Maker
+            mending = None
+            if trained:
+                kind = (scheme.format, scheme.training)
+                if kind not in trained_makers:
+                    trained_makers[kind] = trained.maker(scheme.format)
+                maker = trained_makers[kind]
+            else:
+                if scheme.format not in makers:
+                    make = maker_class(scheme.format)
+                    makers[scheme.format] = make(network, calibration.pixels, facts, recipe.export)
+                maker = makers[scheme.format]
+                mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
             bar.advance()
             try:
-                documents.append(_export(run, scheme, makers[scheme.format], reference, calibrated, common, mending))
+                documents.append(_export(run, scheme, maker, reference, calibrated, common, mending, trained))
             except ConversionFailed as error:  # this file cannot be made; the others can
                 failures.append(f"{scheme.key}: {error.problem}")
                 continue
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
+            if scheme.key == "tflite-int8" and _floats_did_not_help(documents[-1]) and _LAST_RESORT not in schemes:
+                _add_last_resort(schemes, progress)
     _raise_failed(run, documents, failures)
     return documents
+
+
+def _floats_did_not_help(document: dict[str, Any]) -> bool:
+    """Whether a repair was tried and no choice of layers in float made the gate hold."""
+    return document.get("repair") is not None and not document["repair"]["held"]
+
+
+def _add_last_resort(schemes: list[Scheme], progress: Progress) -> None:
+    """Quantization-aware training as one more file, where it is installed."""
+    try:
+        need_model_optimization()
+    except InputError as error:
+        progress.warn(f"repair: quantization-aware training could not be tried: {error.problem}; {error.hint}")
+    else:
+        progress.info(f"repair: layers in float did not help, so {_LAST_RESORT.key} is made too")
+        schemes.append(_LAST_RESORT)
 
 
 def _formats(schemes: Sequence[Scheme]) -> set[str]:
@@ -111,9 +148,11 @@ def _formats(schemes: Sequence[Scheme]) -> set[str]:
 
 
 def _need_tools(schemes: Sequence[Scheme], recipe: Recipe) -> None:
+    if any(scheme.training for scheme in schemes):
+        need_model_optimization()
     if any(scheme.source for scheme in schemes) and importlib.util.find_spec("tf2onnx") is None:
         raise InputError("tf2onnx is not installed, and int8-tflite is made with it", hint="pip install tf2onnx")
-    quantized = any(scheme.format == "tflite" and scheme.name in ("int8", "dynamic") for scheme in schemes)
+    quantized = any(scheme.format == "tflite" and scheme.numbers in ("int8", "dynamic") for scheme in schemes)
     wanted = recipe.export.quantizer == edge_quantizer.NAME and quantized
     if wanted and importlib.util.find_spec(edge_quantizer.MODULE) is None:
         raise InputError(
@@ -148,25 +187,27 @@ def _export(
     reference: Reference,
     calibrated: dict[str, Any] | None,
     common: dict[str, Any],
-    mending: Mending,
+    mending: Mending | None,
+    trained: Further | None,
 ) -> dict[str, Any]:
     """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
     started = time.perf_counter()
     reset_peak()
     with _replaced(run.export(scheme.key)) as folder:
         path = folder / f"model{scheme.extension}"
-        content = maker.make(scheme.name)
+        content = maker.make(scheme.numbers)
         write_bytes(path, content)
         convert_seconds = time.perf_counter() - started
         with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
             gzip_bytes = pool.submit(gzip_size, path)
-            checked = check_file(path, scheme, maker.operators(content), reference)
+            answers = trained.answers if trained else None
+            checked = check_file(path, scheme, maker.operators(content), reference, trained=answers)
             checked["gzip_bytes"] = gzip_bytes.result()
-        if scheme.calibrated and scheme.source is None:
+        if mending is not None and scheme.calibrated and scheme.source is None:
             checked |= mending.mend(path, scheme, content, checked, reference)
             calibrated = _report_calibration(folder, path.read_bytes(), mending, reference, calibrated, checked)
     seconds = time.perf_counter() - started
-    name, version = maker.converter(scheme.name)
+    name, version = maker.converter(scheme.numbers)
     document = {
         **common,
         "format": scheme.format,
@@ -176,6 +217,8 @@ def _export(
         "converter": {"name": name, "version": version},
         **({"opset": opset} if (opset := maker.opset()) is not None else {}),
         "calibration": calibrated if scheme.calibrated else None,
+        "training": trained.record if trained else None,
+        "weights": count_weights(content) if trained else None,
         "seconds": seconds,
         "timing": {"convert_seconds": convert_seconds, "check_seconds": seconds - convert_seconds},
         "peak_rss_bytes": peak_bytes(),

@@ -29,7 +29,7 @@ QUANTIZED = ("int8", "dynamic")
 
 
 class TFLiteMaker:
-    """See :class:`edgekit.export.formats.Maker`. The fp32 conversion is also what int8 is quantized from."""
+    """See :class:`edgekit.export.formats.QuantizingMaker`. The fp32 conversion is also what int8 is quantized from."""
 
     def __init__(
         self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export

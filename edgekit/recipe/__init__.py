@@ -11,6 +11,10 @@ from edgekit.recipe.data import Data as Data
 from edgekit.recipe.data import Split as Split
 from edgekit.recipe.export import Calibration as Calibration
 from edgekit.recipe.export import Export as Export
+from edgekit.recipe.further import Clustering as Clustering
+from edgekit.recipe.further import FurtherTraining as FurtherTraining
+from edgekit.recipe.further import Pruning as Pruning
+from edgekit.recipe.further import Qat as Qat
 from edgekit.recipe.measure import Bench as Bench
 from edgekit.recipe.measure import Robustness as Robustness
 from edgekit.recipe.model import Head as Head

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edgekit.recipe.further import Clustering, Pruning, Qat
 from edgekit.recipe.section import Section, unknown_name
 from edgekit.registry import SCHEMES
 
@@ -35,7 +36,11 @@ class Export(Section):
     sensitivity: bool = False
     """Rank the layers by what quantizing each alone does to the answers (int8 files; minutes)."""
     repair: bool = False
-    """Keep the costliest layers of an int8 file in float where it loses more than ``max_drop``."""
+    """Keep the costliest layers of an int8 file in float where it loses more than ``max_drop``; where that does not
+    help, a file of quantization-aware training is made beside it."""
+    qat: Qat = Qat()
+    pruning: Pruning = Pruning()
+    clustering: Clustering = Clustering()
 
     @field_validator("files")
     @classmethod

@@ -10,7 +10,7 @@ from edgekit.report.groups import Group
 from edgekit.report.reading import RunData, Source
 from edgekit.report.rows import Candidate, model_title, outdated, run_score
 from edgekit.report.words import count, listing, percent
-from edgekit.results import BenchResult, noise_floors, not_worth_it, repair_text, worth_text
+from edgekit.results import BenchResult, noise_floors, not_worth_it, repair_text, training_text, worth_text
 
 
 def limits(source: Source, groups: Sequence[Group], audited: str | None = None) -> list[str]:
@@ -140,6 +140,8 @@ def _of_candidate(candidate: Candidate) -> Iterator[tuple[str, str]]:
         yield f"failed: {problem}" if candidate.failed else problem, about
     if candidate.export.get("repair"):
         yield f"repaired: {repair_text(candidate.export['repair'])}", about
+    if candidate.export.get("training"):
+        yield training_text(candidate.export), about
     if candidate.not_integer:
         yield "int8, but some operators still compute in floats", about
     for timing in candidate.timings:

@@ -134,13 +134,18 @@ class Candidate:
     @property
     def not_integer(self) -> bool:
         """A TFLite int8 file in which float operators are left; QDQ ONNX keeps its first and last ones by design."""
-        kind = (self.export.get("format"), self.export.get("scheme"))
-        return kind == ("tflite", "int8") and self.export.get("integer_only") is False and not self.export.get("repair")
+        if self.export.get("format") != "tflite" or not self._is_int8:
+            return False
+        return self.export.get("integer_only") is False and not self.export.get("repair")
+
+    @property
+    def _is_int8(self) -> bool:
+        return str(self.export.get("scheme")).partition("-")[0] == "int8"
 
     @property
     def float_operators(self) -> str | None:
         """Those left in an int8 file, with their number; None for other schemes, where floats are no news."""
-        if self.export.get("scheme") != "int8":
+        if not self._is_int8:
             return None
         return ", ".join(f"{name} {n}" for name, n in self.export.get("float_operators", {}).items()) or "none"
 

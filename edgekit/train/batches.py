@@ -10,19 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.augmenting import Draws, apply_on_cpu
 from edgekit.progress import SILENT, Progress
-from edgekit.train.augment import Draws, apply_on_cpu
 from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
 
 Array = NDArray[Any]
-
-_ORDER_STREAM = 1 << 32
-"""Keeps the draws of the order apart from those of the augmentation, which use the same seed."""
-
-
-def epoch_order(n_images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the training images in one epoch; the same for every backbone."""
-    return np.random.Generator(np.random.Philox(key=[seed + _ORDER_STREAM, epoch])).permutation(n_images)
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]

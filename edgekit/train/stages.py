@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifacts import atomic_path
+from edgekit.data.augmenting import draw, epoch_order, sample_weights
 from edgekit.data.dataset import Dataset
 from edgekit.progress import Progress
 from edgekit.recipe import FineTuning, FromScratch, Recipe, Stage
 from edgekit.train import network as net
-from edgekit.train.augment import TrainingModel, draw, training_model
+from edgekit.train.augment import TrainingModel, training_model
 from edgekit.train.backend import Backend
-from edgekit.train.batches import Batches, epoch_order, predict
+from edgekit.train.batches import Batches, predict
 from edgekit.train.checkpoint import StageCheckpoint, StageState
 from edgekit.train.groups import LayerGroups
 from edgekit.train.loop import StageJob, run_stage
@@ -190,7 +191,7 @@ def _run(
         model = material.network if in_step is None else in_step.model
         inputs, rows = [material.pixels], material.train_rows
     targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
-    weights = _sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
+    weights = sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
     val_labels = dataset.labels[material.val_rows]
     image_size = material.recipe.data.image_size
 
@@ -248,14 +249,6 @@ def _record(material: Material, name: str, stage: Stage, state: StageState) -> d
         "trainable_parameters": sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
         "trainable_layers": len(trainable),
     }
-
-
-def _sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool) -> NDArray[np.float32]:
-    """1 for every image, or n / (classes * images of its class), which also averages to 1."""
-    if not balanced:
-        return np.ones(len(labels), np.float32)
-    per_class = np.bincount(labels, minlength=n_classes)
-    return (len(labels) / (n_classes * per_class))[labels].astype(np.float32)
 
 
 def _features(material: Material, extractor: keras.Model, split: str, progress: Progress, view: int = 0) -> Values:

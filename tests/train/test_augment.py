@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from train_helpers import SIDE, coloured_noise
 
+from edgekit.data import augmenting
 from edgekit.recipe import Augment
 
 N = 200
@@ -43,14 +44,14 @@ def found(images: np.ndarray) -> np.ndarray:
 
 
 def spots_after(aug, augment: Augment, start=SPOT, seed=0) -> np.ndarray:
-    draws = aug.draw(augment, N, SIDE, seed, 0)
-    return found(aug.apply_on_cpu(np.stack([spot(*start)] * N), draws))
+    draws = augmenting.draw(augment, N, SIDE, seed, 0)
+    return found(augmenting.apply_on_cpu(np.stack([spot(*start)] * N), draws))
 
 
 def test_draws_that_change_nothing_change_no_pixel(aug):
     images = coloured_noise(5).astype(np.uint8)
-    draws = aug.draw(Augment(), 5, SIDE, 3, 1)
-    assert np.array_equal(aug.apply_on_cpu(images, draws), images)
+    draws = augmenting.draw(Augment(), 5, SIDE, 3, 1)
+    assert np.array_equal(augmenting.apply_on_cpu(images, draws), images)
     on_accelerator = aug.ApplyDraws()([images, draws.warp, draws.tone])
     assert np.array_equal(np.asarray(on_accelerator), images.astype(np.float32))
 
@@ -58,7 +59,7 @@ def test_draws_that_change_nothing_change_no_pixel(aug):
 @pytest.mark.parametrize("augment", [Augment(brightness=1e-9), Augment(contrast=1e-9), Augment(shift=1e-9)])
 def test_draws_of_next_to_nothing_change_no_pixel(aug, augment):
     images = coloured_noise(5).astype(np.uint8)
-    assert np.array_equal(aug.apply_on_cpu(images, aug.draw(augment, 5, SIDE, 0, 0)), images)
+    assert np.array_equal(augmenting.apply_on_cpu(images, augmenting.draw(augment, 5, SIDE, 0, 0)), images)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_draws_of_next_to_nothing_change_no_pixel(aug, augment):
 )
 def test_a_flip_mirrors_half_of_the_images_exactly(aug, flip, mirrored):
     image = coloured_noise(1)[0].astype(np.uint8)
-    results = aug.apply_on_cpu(np.stack([image] * N), aug.draw(Augment(flip=flip), N, SIDE, 0, 0))
+    results = augmenting.apply_on_cpu(np.stack([image] * N), augmenting.draw(Augment(flip=flip), N, SIDE, 0, 0))
     flipped = [np.array_equal(result, image[mirrored]) for result in results]
     kept = [np.array_equal(result, image) for result in results]
     assert all(a != b for a, b in zip(flipped, kept))
@@ -121,17 +122,21 @@ def test_a_shift_adds_to_the_same_rotation_zoom_and_flip(aug):
 
 def test_brightness_and_contrast_do_to_a_grey_what_they_say(aug):
     grey = np.full((N, SIDE, SIDE, 3), 100, np.uint8)
-    brighter = aug.apply_on_cpu(grey, aug.draw(Augment(brightness=0.1), N, SIDE, 0, 0))[:, 0, 0, 0].astype(float)
+    brighter = augmenting.apply_on_cpu(grey, augmenting.draw(Augment(brightness=0.1), N, SIDE, 0, 0))[
+        :, 0, 0, 0
+    ].astype(float)
     assert (brighter.min(), brighter.max()) == pytest.approx((100 - 25.5, 100 + 25.5), abs=1.5)
-    contrasted = aug.apply_on_cpu(grey, aug.draw(Augment(contrast=0.5), N, SIDE, 0, 0))[:, 0, 0, 0].astype(float)
+    contrasted = augmenting.apply_on_cpu(grey, augmenting.draw(Augment(contrast=0.5), N, SIDE, 0, 0))[
+        :, 0, 0, 0
+    ].astype(float)
     distances = 127.5 - contrasted
     assert (distances.min(), distances.max()) == pytest.approx((27.5 * 0.5, 27.5 * 1.5), abs=1.5)
 
 
 def test_pixels_stay_in_their_range(aug):
     images = np.stack([np.zeros((SIDE, SIDE, 3), np.uint8), np.full((SIDE, SIDE, 3), 255, np.uint8)] * 20)
-    draws = aug.draw(Augment(brightness=0.5, contrast=0.5), len(images), SIDE, 0, 0)
-    on_cpu = aug.apply_on_cpu(images, draws)
+    draws = augmenting.draw(Augment(brightness=0.5, contrast=0.5), len(images), SIDE, 0, 0)
+    on_cpu = augmenting.apply_on_cpu(images, draws)
     on_accelerator = np.asarray(aug.ApplyDraws()([images, draws.warp, draws.tone]))
     assert on_accelerator.min() >= 0
     assert on_accelerator.max() <= 255
@@ -146,8 +151,8 @@ def test_both_ways_of_applying_give_nearly_the_same_pixels(aug):
     import cv2
 
     images = np.stack([cv2.GaussianBlur(image, (0, 0), 1.5) for image in coloured_noise(40)]).astype(np.uint8)
-    draws = aug.draw(EVERYTHING, len(images), SIDE, 5, 2)
-    on_cpu = aug.apply_on_cpu(images, draws).astype(float)
+    draws = augmenting.draw(EVERYTHING, len(images), SIDE, 5, 2)
+    on_cpu = augmenting.apply_on_cpu(images, draws).astype(float)
     on_accelerator = np.asarray(aug.ApplyDraws()([images, draws.warp, draws.tone]))
     assert on_accelerator.dtype == np.float32
     difference = np.abs(on_cpu - on_accelerator)
@@ -158,7 +163,7 @@ def test_both_ways_of_applying_give_nearly_the_same_pixels(aug):
 
 def test_draws_depend_on_seed_and_epoch_alone(aug):
     def draws(seed=0, epoch=0):
-        drawn = aug.draw(EVERYTHING, N, SIDE, seed, epoch)
+        drawn = augmenting.draw(EVERYTHING, N, SIDE, seed, epoch)
         return np.concatenate([drawn.warp, drawn.tone], axis=1)
 
     assert np.array_equal(draws(), draws())
@@ -168,13 +173,13 @@ def test_draws_depend_on_seed_and_epoch_alone(aug):
 
 
 def test_switching_one_change_on_leaves_the_draws_of_the_others(aug):
-    plain, more = (aug.draw(Augment(rotation=30, brightness=b), N, SIDE, 0, 0) for b in (0.0, 0.2))
+    plain, more = (augmenting.draw(Augment(rotation=30, brightness=b), N, SIDE, 0, 0) for b in (0.0, 0.2))
     assert np.array_equal(plain.warp, more.warp)
 
 
 def epoch_of(batch_size: int, *, epoch: int = 0, on_cpu: bool = True, seed: int = 0):
-    from edgekit.train.augment import draw
-    from edgekit.train.batches import Batches, epoch_order
+    from edgekit.data.augmenting import draw, epoch_order
+    from edgekit.train.batches import Batches
 
     images, rows = coloured_noise(30).astype(np.uint8), np.arange(5, 30)
     targets = np.eye(25, dtype=np.float32)
@@ -228,7 +233,7 @@ def test_an_accelerator_gets_the_same_images_and_draws(aug):
     for index in range(len(on_cpu)):
         images, warp, tone = on_accelerator[index][0]
         assert images.dtype == np.uint8
-        assert np.array_equal(aug.apply_on_cpu(images, aug.Draws(warp, tone)), on_cpu[index][0])
+        assert np.array_equal(augmenting.apply_on_cpu(images, augmenting.Draws(warp, tone)), on_cpu[index][0])
 
 
 def test_the_augmenting_model_trains_the_network_it_stands_before(aug):

@@ -1,0 +1,170 @@
+"""The network under TensorFlow Model Optimization's fake quantization: made, given ranges, turned into an int8 file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.formats import FileFacts, installed_version
+from edgekit.export.operators import OperatorTable, tflite_operators
+from edgekit.export.plain import PlainNetwork
+from edgekit.export.tflite import finish
+from edgekit.quiet import quiet_native_output
+
+BATCH_SIZE = 8
+PIXELS = (0.0, 255.0)
+
+
+def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
+    """A tf_keras model that computes as the int8 file will, its ranges from ``pixels`` uint8 (N, H, W, 3).
+
+    TensorFlow Model Optimization begins every range at [-6, 6] and moves it by a thousandth towards that of each
+    batch, so a few hundred steps would end with ranges that fit nothing. Here they begin as calibration finds them.
+    """
+    import tensorflow_model_optimization as optimization
+    import tf_keras
+
+    from edgekit.export.qat_scheme import Scheme
+
+    keras = optimization.quantization.keras
+    network = network.with_convolutions_only()
+    twin = network.build(tf_keras)
+    with quiet_native_output():
+        model = keras.quantize_apply(keras.quantize_annotate_model(twin), scheme=Scheme(_before_relu(network)))
+    _set_activation_ranges(model, _observed_ranges(twin, pixels))
+    set_weight_ranges(model)
+    return model
+
+
+def set_weight_ranges(model: Any) -> None:
+    """Give every kernel the range of the values it has now, as the last training step left them."""
+    for kernel, quantizer, ranges in _kernels(model):
+        largest = _largest(kernel, quantizer)
+        ranges["min_var"].assign(-largest)
+        ranges["max_var"].assign(largest)
+
+
+def _kernels(model: Any) -> list[tuple[Any, Any, dict[str, Any]]]:
+    """Every quantized kernel, its quantizer and the variables with its range."""
+    return [entry for wrapper in model.layers for entry in getattr(wrapper, "_weight_vars", [])]
+
+
+def _largest(kernel: Any, quantizer: Any) -> Any:
+    """The end of a kernel's symmetric range, of each channel where it has one for each."""
+    values = np.abs(kernel.numpy())
+    if not quantizer.per_axis:
+        axes = tuple(range(values.ndim))
+    elif _is_depthwise(quantizer):
+        axes = (0, 1, 3)
+    else:
+        axes = tuple(range(values.ndim - 1))
+    return np.maximum(values.max(axis=axes), np.float32(1e-8))  # a channel that is all zero needs a step too
+
+
+def _is_depthwise(quantizer: Any) -> bool:
+    return hasattr(quantizer, "off")
+
+
+@contextmanager
+def _depthwise_on_the_grid(model: Any) -> Iterator[None]:
+    """For the block: depthwise kernels hold the rounded values, and are not rounded again in the graph.
+
+    The converter does not look for a range behind the transposition that rounding by channel needs; from values on the
+    grid it finds the same one by itself.
+    """
+    changed = [(kernel, quantizer) for kernel, quantizer, _ in _kernels(model) if _is_depthwise(quantizer)]
+    before = [kernel.numpy() for kernel, _ in changed]
+    try:
+        for (kernel, quantizer), values in zip(changed, before):
+            step = (_largest(kernel, quantizer) / 127)[:, np.newaxis]
+            kernel.assign(np.rint(values / step) * step)
+            quantizer.off = True
+        yield
+    finally:
+        for (kernel, quantizer), values in zip(changed, before):
+            kernel.assign(values)
+            quantizer.off = False
+
+
+def int8_file(model: Any, image_size: int) -> bytes:
+    """The TFLite file of a fake-quantized model, uint8 in and out, batch 1."""
+    import tensorflow as tf
+
+    shape = tf.TensorSpec((1, image_size, image_size, 3), tf.float32)
+    with quiet_native_output(), _depthwise_on_the_grid(model):
+        function = tf.function(lambda image: model(image, training=False)).get_concrete_function(shape)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.exclude_conversion_metadata = True
+        return bytes(converter.convert())
+
+
+class QatMaker:
+    """Makes the one file of a model trained with fake quantization; see :class:`edgekit.export.formats.Maker`."""
+
+    def __init__(self, model: Any, facts: FileFacts) -> None:
+        self._model = model
+        self._facts = facts
+
+    def make(self, scheme: str) -> bytes:  # noqa: ARG002 - it has only one
+        return finish(int8_file(self._model, self._facts.image_size), self._facts)
+
+    def opset(self) -> int | None:
+        return None
+
+    def converter(self, scheme: str) -> tuple[str, str]:  # noqa: ARG002
+        return "tensorflow", installed_version("tensorflow", "tensorflow-cpu")
+
+    def operators(self, content: bytes) -> OperatorTable:
+        return tflite_operators(content)
+
+
+def _observed_ranges(twin: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest output of every layer over ``pixels``, 0 included; ``logits`` before the softmax too."""
+    import tensorflow as tf
+    import tf_keras
+
+    layers, last = twin.layers[1:], twin.layers[-1]
+    observer = tf_keras.Model(twin.input, [*(layer.output for layer in layers), last.input])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *twin.input.shape[1:]), tf.float32)])
+    def extremes(images: Any) -> Any:
+        *outputs, before_last = observer(images, training=False)
+        outputs.append(tf.matmul(before_last, last.kernel) + last.bias)
+        return tf.stack([tf.reduce_min(x) for x in outputs]), tf.stack([tf.reduce_max(x) for x in outputs])
+
+    extremes = tf.function(extremes_of)
+    found = [extremes(pixels[i : i + BATCH_SIZE].astype(np.float32)) for i in range(0, len(pixels), BATCH_SIZE)]
+    lowest = np.minimum(np.min([low for low, _ in found], axis=0), 0.0)
+    highest = np.maximum(np.max([high for _, high in found], axis=0), 0.0)
+    names = [*(layer.name for layer in layers), "logits"]
+    return {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest)}
+
+
+def _set_activation_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
+    for layer in model.layers:
+        name = layer.name.removeprefix("quant_")
+        for variable in layer.weights:
+            kind, _, end = variable.name.split("/")[-1].split(":")[0].rpartition("_")
+            if end not in ("min", "max"):
+                continue
+            if kind in ("post_activation", "output"):
+                low, high = ranges[name]
+            elif kind == "pre_activation":
+                low, high = ranges["logits"]
+            elif kind == name:  # the input: a uint8 file takes the pixel itself (scale 1, zero point 0)
+                low, high = PIXELS
+            else:
+                continue
+            variable.assign(low if end == "min" else high)
+
+
+def _before_relu(network: PlainNetwork) -> frozenset[str]:
+    """The layers whose output goes into a ReLU: the file computes both in one operator, with one rounding."""
+    relus = [x for x in network.layers if x.kind == "ReLU" or x.settings.get("activation") == "relu"]
+    return frozenset(x.inputs[0] for x in relus if x.kind in ("ReLU", "Activation"))

@@ -1,0 +1,267 @@
+"""Further training for smaller files: the twin, fake quantization, pruning and clustering, each to the file itself."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_runs import COLOURS, SIDE, make_run
+
+from edgekit.artifacts import RunFolder
+from edgekit.cli.export import scheme_names
+from edgekit.data.dataset import Dataset
+from edgekit.errors import CheckFailed, EdgekitError, InputError
+from edgekit.registry import BACKBONES, FURTHER_TRAINING, SCHEMES
+
+needs_optimization = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_model_optimization") is None, reason='pip install "edgekit[compress]"'
+)
+
+FEW_STEPS = {
+    "export.qat.max_steps": 4,
+    "export.pruning.max_steps": 10,
+    "export.pruning.sparsity": 0.6,
+    "export.clustering.max_steps": 3,
+    "export.clustering.clusters": 8,
+    "export.max_drop": None,
+}
+
+
+def network_of(run: RunFolder):
+    from edgekit.export.inference import load_network, prepare_keras
+
+    prepare_keras(need_tensorflow=True)
+    return load_network(run, run.read_finished())
+
+
+def noise(count: int = 8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+class TestPlainNetwork:
+    """The same function in layers that tf_keras has too."""
+
+    @pytest.mark.parametrize("backbone", BACKBONES)
+    def test_without_batchnorm_it_gives_the_same_probabilities(self, backbone, tmp_path):
+        import keras
+
+        from edgekit.export.plain import plain_network
+
+        network = network_of(make_run(tmp_path / "run", backbone))
+        plain = plain_network(network.keras_model)
+        expected = network.predict(noise())
+        for version in (plain, plain.with_convolutions_only()):
+            given = np.asarray(version.build(keras)(noise().astype(np.float32), training=False))
+            assert np.abs(given - expected).max() < 1e-4
+        lone = [layer.name for layer in plain.layers if layer.kind == "BatchNormalization"]
+        assert len(lone) == {"resnet50v2": 17}.get(backbone, 0)
+        assert not [x for x in plain.with_convolutions_only().layers if x.kind in ("BatchNormalization", "Rescaling")]
+
+    @pytest.mark.parametrize("head", [{"units": 0}, {"batchnorm": False}, {"units": 0, "batchnorm": False}])
+    def test_heads_of_every_shape(self, head):
+        import keras
+
+        from edgekit.export.inference import prepare_keras
+        from edgekit.export.plain import plain_network
+
+        prepare_keras(need_tensorflow=True)
+        from export_runs import _stir
+
+        from edgekit.recipe import Head, Model
+        from edgekit.train.network import build_network
+
+        model = Model(backbone="mobilenetv2", alpha=0.35, weights="none", head=Head(**head))
+        network = build_network(model, image_size=SIDE, classes=3, seed=0)
+        _stir(network)
+        plain = plain_network(network)
+        pixels = noise().astype(np.float32)
+        given = np.asarray(plain.build(keras)(pixels, training=False))
+        assert np.abs(given - np.asarray(network(pixels, training=False))).max() < 1e-4
+        assert {layer.kind for layer in plain.layers} & {"BatchNormalization", "Dropout"} == set()
+
+    def test_weights_go_into_the_model_and_back(self, finished_run):
+        import keras
+
+        from edgekit.export.plain import plain_network
+
+        plain = plain_network(network_of(finished_run).keras_model)
+        model = plain.build(keras)
+        layer = model.get_layer("head_dense")
+        layer.set_weights([weight + 1 for weight in layer.get_weights()])
+        after = {x.name: x for x in plain.with_weights_of(model).layers}
+        before = {x.name: x for x in plain.layers}
+        assert np.allclose(after["head_dense"].weights[0], before["head_dense"].weights[0] + 1)
+        assert np.array_equal(after["Conv1"].weights[0], before["Conv1"].weights[0])
+
+    def test_a_layer_that_is_not_known_is_named(self):
+        from edgekit.export.inference import prepare_keras
+        from edgekit.export.plain import plain_network
+
+        prepare_keras(need_tensorflow=True)
+        import keras
+
+        image = keras.Input((SIDE, SIDE, 3))
+        network = keras.Model(image, keras.layers.UpSampling2D(name="larger")(image))
+        with pytest.raises(EdgekitError, match="larger is a UpSampling2D"):
+            plain_network(network)
+
+    def test_a_twin_with_other_answers_stops_the_work(self):
+        from edgekit.export.plain import verify_carried_over
+
+        answers = np.full((3, 2), 0.5, np.float32)
+        assert verify_carried_over(answers, answers + 5e-5) == pytest.approx(5e-5, rel=0.01)
+        for wrong in (answers + 2e-4, np.full_like(answers, np.nan)):
+            with pytest.raises(CheckFailed, match="other probabilities"):
+                verify_carried_over(answers, wrong)
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("numbers", "further", "names"),
+        [
+            ([], ["qat"], ["int8-qat"]),
+            ([], ["pruned"], ["fp32-pruned", "int8-pruned"]),
+            (["int8"], ["pruned"], ["int8", "int8-pruned"]),
+            (["fp32"], ["qat", "clustered"], ["fp32", "int8-qat", "fp32-clustered"]),
+        ],
+    )
+    def test_options_name_schemes(self, numbers, further, names):
+        assert scheme_names(numbers, further) == names
+
+    def test_every_further_training_has_schemes_of_known_numbers(self):
+        for kind in FURTHER_TRAINING:
+            schemes = [scheme for scheme in SCHEMES.values() if scheme.training == kind]
+            assert schemes
+            for scheme in schemes:
+                assert f"{scheme.format}-{scheme.numbers}" in SCHEMES
+
+    def test_without_the_package_the_command_that_installs_it_is_named_first(self, run, monkeypatch):
+        from edgekit import frameworks
+        from edgekit.export import stage
+
+        found = importlib.util.find_spec
+        monkeypatch.setattr(
+            frameworks.importlib.util,
+            "find_spec",
+            lambda name, *rest: None if name == "tensorflow_model_optimization" else found(name, *rest),
+        )
+        monkeypatch.setattr(stage, "read_samples", lambda *_: pytest.fail("slow work before the check"))
+        with pytest.raises(InputError, match="tensorflow_model_optimization is not installed") as caught:
+            stage.export_run(run, ["tflite-int8-qat"])
+        assert "edgekit[compress]" in str(caught.value)
+
+
+@needs_optimization
+class TestFiles:
+    """A tiny trained network, all kinds of further training, seconds each."""
+
+    @pytest.fixture(scope="class")
+    def exported(self, finished_run, tmp_path_factory) -> tuple[RunFolder, dict]:
+        import shutil
+
+        from edgekit.export.stage import export_run
+
+        run = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path_factory.mktemp("further") / "run")))
+        keys = [key for key, scheme in SCHEMES.items() if scheme.training]
+        documents = export_run(run, keys, settings=FEW_STEPS)
+        return run, {f"{d['format']}-{d['scheme']}": d for d in documents}
+
+    def test_all_are_there_and_whole(self, exported):
+        run, documents = exported
+        assert {export.key for export in run.done_exports()} == set(documents)
+        for document in documents.values():
+            assert (document["status"], document["problems"]) == ("ok", [])
+            assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
+            assert document["training"]["history"][-1]["loss"] < 1.0
+
+    def test_int8_files_have_no_float_operator_and_take_pixels(self, exported):
+        for key, document in exported[1].items():
+            if SCHEMES[key].numbers == "int8":
+                assert document["integer_only"], document["float_operators"]
+                assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
+
+    def test_files_answer_as_the_network_trained_for_them(self, exported):
+        for document in exported[1].values():
+            assert document["parity"]["trained"]["agreement"] >= 0.98
+            assert document["parity"]["accuracy"] >= 0.9
+
+    def test_a_depthwise_kernel_keeps_a_step_for_every_channel(self, exported):
+        from edgekit.export.flatbuffer import unpack
+
+        graph = unpack((exported[0].export("tflite-int8-qat").model()).read_bytes()).subgraphs[0]
+        depthwise = [t for t in graph.tensors if t.shape is not None and len(t.shape) == 4 and t.shape[0] == 1
+                     and t.shape[1] == t.shape[2] == 3 and t.buffer]  # fmt: skip
+        steps = [len(t.quantization.scale) for t in depthwise if t.quantization and t.quantization.scale is not None]
+        assert max(steps) > 100
+
+    @pytest.mark.parametrize("numbers", ["fp32", "int8"])
+    def test_the_sparsity_is_in_the_file(self, exported, numbers):
+        kernels = exported[1][f"tflite-{numbers}-pruned"]["weights"]["kernels"]
+        pruned = [k for k in kernels[:-1] if k["operator"] != "DEPTHWISE_CONV_2D"]
+        assert len(pruned) > 30
+        for kernel in pruned:
+            assert kernel["n_zero"] / kernel["n_weights"] >= 0.6 - 1 / kernel["n_weights"]
+
+    @pytest.mark.parametrize("numbers", ["fp32", "int8"])
+    def test_the_clusters_are_in_the_file(self, exported, numbers):
+        kernels = exported[1][f"tflite-{numbers}-clustered"]["weights"]["kernels"]
+        clustered = [k for k in kernels[:-1] if k["operator"] != "DEPTHWISE_CONV_2D"]
+        assert len(clustered) > 30
+        assert max(kernel["n_distinct"] for kernel in clustered) <= 8
+
+    def test_few_values_and_zeros_pack_better(self, exported):
+        from edgekit.export.stage import export_run
+
+        plain = export_run(exported[0], ["tflite-fp32"])[0]
+        for key in ("tflite-fp32-pruned", "tflite-fp32-clustered"):
+            assert exported[1][key]["gzip_bytes"] < 0.75 * plain["gzip_bytes"]
+
+    def test_the_answers_of_the_trained_network_decide_over_the_file(self, exported):
+        """A file that is another network than the one that was trained is refused."""
+        from edgekit.export.checks import _compare_trained
+        from edgekit.export.parity import Comparison
+
+        right = np.eye(3, dtype=np.float32)[np.arange(300) % 3]
+        for moved, expected in ((2, "fine"), (9, "warned"), (30, "refused")):
+            exported_answers = right.copy()
+            exported_answers[:moved] = np.roll(right[:moved], 1, axis=1)
+            comparison = Comparison({})
+            _compare_trained(comparison, right, exported_answers, SCHEMES["tflite-int8-qat"])
+            given = "refused" if comparison.problems else "warned" if comparison.warnings else "fine"
+            assert given == expected
+
+
+@needs_optimization
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp_path):
+    from edgekit.export.stage import export_run
+
+    run = make_run(tmp_path / "run", backbone, steps=40)
+    document = export_run(run, ["tflite-int8-qat"], settings={**FEW_STEPS, "export.qat.max_steps": 6})[0]
+    assert document["status"] == "ok"
+    assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
+    assert document["integer_only"]
+    assert document["parity"]["trained"]["agreement"] >= 0.98
+
+
+def test_draws_differ_from_those_of_the_training(finished_run):
+    """Further training sees new changes of the images, the same in every process."""
+    from edgekit.artifacts import read_dataset_csv
+    from edgekit.export.finetune import Lessons
+    from edgekit.recipe import validate
+
+    document = finished_run.read_finished()
+    document["recipe"]["train"]["augment"]["rotation"] = 20
+    recipe = validate(document["recipe"], "test")
+    dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
+    from edgekit.progress import SILENT
+
+    lessons = Lessons.of(dataset, recipe, SILENT)
+    first, again, other = (list(lessons.batches(epoch, 16)) for epoch in (0, 0, 1))
+    assert sum(len(images) for images, _, _ in first) == 60
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again))
+    assert not np.array_equal(first[0][0], other[0][0])
+    assert {int(row.argmax()) for _, targets, _ in first for row in targets} == {0, 1, 2}
