@@ -132,13 +132,13 @@ def _observed_ranges(twin: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[fl
     layers, last = twin.layers[1:], twin.layers[-1]
     observer = tf_keras.Model(twin.input, [*(layer.output for layer in layers), last.input])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *twin.input.shape[1:]), tf.float32)])
-    def extremes(images: Any) -> Any:
+    def extremes_of(images: Any) -> Any:
         *outputs, before_last = observer(images, training=False)
         outputs.append(tf.matmul(before_last, last.kernel) + last.bias)
         return tf.stack([tf.reduce_min(x) for x in outputs]), tf.stack([tf.reduce_max(x) for x in outputs])
 
-    extremes = tf.function(extremes_of)
+    images = tf.TensorSpec((None, *twin.input.shape[1:]), tf.float32)
+    extremes = tf.function(extremes_of, input_signature=[images])
     found = [extremes(pixels[i : i + BATCH_SIZE].astype(np.float32)) for i in range(0, len(pixels), BATCH_SIZE)]
     lowest = np.minimum(np.min([low for low, _ in found], axis=0), 0.0)
     highest = np.maximum(np.max([high for _, high in found], axis=0), 0.0)
