@@ -117,6 +117,7 @@ def export_run(
                 documents.append(_export(run, scheme, maker, reference, calibrated, common, mending, trained))
             except ConversionFailed as error:  # this file cannot be made; the others can
                 failures.append(f"{scheme.key}: {error.problem}")
+                shutil.rmtree(run.export(scheme.key).path, ignore_errors=True)  # an older one is of other settings
                 continue
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
