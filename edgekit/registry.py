@@ -61,6 +61,11 @@ class Scheme:
         return self.name.partition("-")[0]
 
     @property
+    def made_as(self) -> str:
+        """The scheme that a maker makes: of a network that was trained further, the file is made as of any."""
+        return self.numbers if self.training else self.name
+
+    @property
     def key(self) -> str:
         """Folder name below ``exports/``: ``tflite-int8``."""
         return f"{self.format}-{self.name}"
@@ -143,8 +148,8 @@ SCHEMES: dict[str, Scheme] = {
     for s in (
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized while running"),
-        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations, uint8 in"),
+        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations while running"),
+        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations"),
         Scheme("tflite", "int8-qat", ".tflite", True, "int8 after quantization-aware training", "qat"),
         Scheme("tflite", "fp32-pruned", ".tflite", False, "32-bit floats, part of the weights 0", "pruned"),
         Scheme("tflite", "int8-pruned", ".tflite", True, "int8 of the pruned network", "pruned"),
@@ -152,13 +157,13 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "int8-clustered", ".tflite", True, "int8 of the clustered network", "clustered"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
         Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized while running"),
+        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations while running"),
         Scheme(
             "onnx",
             "int8",
             ".onnx",
             True,
-            "8-bit, QDQ; ranges by minmax, percentile or entropy",
+            "8-bit, QDQ; minmax, percentile or entropy",
             methods=("minmax", "percentile", "entropy"),
         ),
         Scheme("onnx", "int8-tflite", ".onnx", True, "the integers of tflite-int8 as QDQ", source="tflite-int8"),

@@ -23,7 +23,8 @@ def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "m
     keras = np.eye(3, dtype=np.float32)[truth]
     keras[0] = np.roll(keras[0], 1)  # the Keras model is wrong on one image
     np.savez(run.predictions, labels=truth, probabilities=keras, files=np.array([row.path for row in test]))
-    dataset = {"name": "colours", "root": str(images), "classes": list(LABELS)}
+    counts = {"train": {}, "val": {}, "test": dict.fromkeys(LABELS, 1)}
+    dataset = {"name": "colours", "root": str(images), "classes": list(LABELS), "counts": counts, "fingerprint": "0"}
     recipe = {"bench": {"protocol": "tiny", "threads": [1], "images": None}}
     write_json(run.run_json, {"status": "done", "run_id": name, "backbone": "mobilenetv2", "alpha": 1.0,
                               "strategy": "fine-tuning", "seed": 0, "dataset": dataset, "recipe": recipe})  # fmt: skip

@@ -89,7 +89,7 @@ def export(
       edgekit export runs/mri
       edgekit export runs/mri --format tflite --fp16 --int8
       edgekit export runs/mri --int8 --set export.calibration.images=500
-      edgekit export runs/mri --format onnx --int8 --set export.calibration.method=percentile
+      edgekit export runs/mri --int8 --quantizer ai-edge-quantizer
       edgekit export runs/mri --int8 --max-drop 0.5 --repair
       edgekit export runs/mri --qat --set export.qat.epochs=5
       edgekit export runs/mri --int8 --prune --set export.pruning.sparsity=0.8

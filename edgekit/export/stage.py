@@ -196,7 +196,7 @@ def _export(
     reset_peak()
     with _replaced(run.export(scheme.key)) as folder:
         path = folder / f"model{scheme.extension}"
-        content = maker.make(scheme.numbers)
+        content = maker.make(scheme.made_as)
         write_bytes(path, content)
         convert_seconds = time.perf_counter() - started
         with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
@@ -208,7 +208,7 @@ def _export(
             checked |= mending.mend(path, scheme, content, checked, reference)
             calibrated = _report_calibration(folder, path.read_bytes(), mending, reference, calibrated, checked)
     seconds = time.perf_counter() - started
-    name, version = maker.converter(scheme.numbers)
+    name, version = maker.converter(scheme.made_as)
     document = {
         **common,
         "format": scheme.format,

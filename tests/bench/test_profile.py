@@ -30,7 +30,9 @@ def test_onnx_runtime_tells_every_node(results):
     assert stored["reason"] is None
     assert len(stored["run_ns"]) == PROTOCOLS["check"].rounds
     operators = [node["operator"] for node in stored["nodes"]]
-    assert operators == ["Cast", "ReduceMean", "Div", "MatMul", "Softmax"]
+    # Versions of ONNX Runtime differ in what they fuse between the first and the last.
+    assert {"Cast", "ReduceMean", "Softmax"} <= set(operators)
+    assert any("MatMul" in operator for operator in operators)
     assert all(len(node["ns"]) == len(stored["run_ns"]) for node in stored["nodes"])
     for position, whole in enumerate(stored["run_ns"]):
         assert 0 < sum(node["ns"][position] for node in stored["nodes"]) <= whole

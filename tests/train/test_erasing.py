@@ -7,6 +7,7 @@ import pytest
 from test_stages import make_job
 from train_helpers import SIDE, StopsAt, coloured_noise
 
+from edgekit.data import augmenting
 from edgekit.errors import InputError
 from edgekit.recipe import Augment, validate
 
@@ -24,8 +25,8 @@ def aug():
     return augment
 
 
-def test_boxes_have_the_area_and_shape_of_the_paper(aug):
-    erase = aug.draw(ERASING, N, 224, 0, 0).erase
+def test_boxes_have_the_area_and_shape_of_the_paper():
+    erase = augmenting.draw(ERASING, N, 224, 0, 0).erase
     drawn = erase[:, 2] > 0
     assert drawn.mean() == pytest.approx(0.6, abs=0.08)
     width, height = (erase[:, 2:4] - erase[:, :2])[drawn].T
@@ -38,10 +39,10 @@ def test_boxes_have_the_area_and_shape_of_the_paper(aug):
     assert (np.maximum(width, height) / np.minimum(width, height)).max() < 3.4
 
 
-def test_only_the_box_is_erased_and_with_one_colour(aug):
+def test_only_the_box_is_erased_and_with_one_colour():
     images = coloured_noise(N).astype(np.uint8)
-    draws = aug.draw(ERASING, N, SIDE, 0, 0)
-    changed = aug.apply_on_cpu(images, draws)
+    draws = augmenting.draw(ERASING, N, SIDE, 0, 0)
+    changed = augmenting.apply_on_cpu(images, draws)
     for image, result, (x0, y0, x1, y1, *colour) in zip(images, changed, draws.erase.astype(int)):
         expected = image.copy()
         expected[y0:y1, x0:x1] = colour
@@ -50,13 +51,13 @@ def test_only_the_box_is_erased_and_with_one_colour(aug):
 
 def test_an_accelerator_erases_the_same(aug):
     images = coloured_noise(20).astype(np.uint8)
-    draws = aug.draw(ERASING, 20, SIDE, 3, 1)
+    draws = augmenting.draw(ERASING, 20, SIDE, 3, 1)
     on_step = np.asarray(aug.ApplyErasing()([images, draws.erase]))
-    assert np.array_equal(on_step, aug.apply_on_cpu(images, draws))
+    assert np.array_equal(on_step, augmenting.apply_on_cpu(images, draws))
 
 
-def test_erasing_leaves_the_other_draws(aug):
-    plain, erasing = (aug.draw(Augment(zoom=0.2, erasing=e), N, SIDE, 0, 0) for e in (0.0, 0.5))
+def test_erasing_leaves_the_other_draws():
+    plain, erasing = (augmenting.draw(Augment(zoom=0.2, erasing=e), N, SIDE, 0, 0) for e in (0.0, 0.5))
     assert np.array_equal(plain.warp, erasing.warp)
     assert plain.erase is None
 

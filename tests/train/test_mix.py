@@ -155,10 +155,11 @@ def test_cpu_and_accelerator_train_alike_on_mixed_batches(tmp_path, mixing):
 def test_images_are_augmented_before_they_are_mixed(mixing):
     import keras
 
+    from edgekit.data import augmenting
     from edgekit.train import augment, batches
 
     images = np.repeat(one_colour_each(12)[:, :, :, :1] * 10 + 60, 3, axis=3)
-    drawn = augment.draw(BRIGHTER, 12, SIDE, 0, 0)
+    drawn = augmenting.draw(BRIGHTER, 12, SIDE, 0, 0)
 
     def epoch(on_cpu: bool):
         rows, one_hot, ones = np.arange(12), np.eye(12, dtype=np.float32), np.ones(12, np.float32)
@@ -172,7 +173,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     on_step = np.asarray(augment.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs)))
     assert np.abs(on_step - mixed).max() <= 0.51
     assert np.array_equal(labels, same_labels)
-    levels = augment.apply_on_cpu(images, drawn)[:, 0, 0, 0]
+    levels = augmenting.apply_on_cpu(images, drawn)[:, 0, 0, 0]
     partner = mixing.draw_pairs(CUTMIX, 12, SIDE, 0, 0, 0).partner
     for i in range(12):
         assert set(np.unique(mixed[i])) <= {levels[i], levels[partner[i]]}
