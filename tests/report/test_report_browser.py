@@ -78,7 +78,7 @@ document.querySelector("iframe").onload = (event) => {{
   const hidden = [...page.querySelectorAll("main table")].filter((e) => {{
     const figure = e.querySelector("tbody td.num");
     return figure && seen(e) && figure.getBoundingClientRect().right > root.clientWidth;
-  }}).map((e) => Math.round(e.querySelector("tbody td.num").getBoundingClientRect().right) + " " + e.closest("section").id + ": " + e.tHead.textContent.slice(0, 60));
+  }}).map((e) => e.closest("section").id + ": " + e.tHead.textContent.slice(0, 60));
   const inside = (e) => e.closest(".scroll, pre, svg") && !e.matches(".scroll, pre, svg");
   const over = (e) => !inside(e) && e.getBoundingClientRect().right > root.clientWidth + 1;
   const wide = [...page.querySelectorAll("main *")].filter(over).map((e) => e.outerHTML.slice(0, 90));
