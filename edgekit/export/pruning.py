@@ -17,8 +17,9 @@ UPDATES = 40
 
 
 def large_kernels(network: PlainNetwork) -> set[str]:
-    """The layers that are pruned or clustered: convolutions and hidden Dense layers."""
-    return {layer.name for layer in network.layers[:-1] if layer.kind in ("Conv2D", "Dense")}
+    """The layers that are pruned or clustered: convolutions but the first one that sees the image, and hidden Dense."""
+    names = [layer.name for layer in network.layers[:-1] if layer.kind in ("Conv2D", "Dense")]
+    return set(names[1:])
 
 
 def pruned(

@@ -33,8 +33,8 @@ class Pruning(FurtherTraining):
     epochs: Annotated[int, Field(ge=1)] = 4
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Part of each convolution's and hidden Dense layer's weights that is 0 in the end. Depthwise convolutions and the
-    last layer, which have few weights, are left alone."""
+    """Part of each convolution's and hidden Dense layer's weights that is 0 in the end. Depthwise convolutions, the
+    first convolution and the last layer, which have few weights that all matter, are left alone."""
 
 
 class Clustering(FurtherTraining):
@@ -42,5 +42,6 @@ class Clustering(FurtherTraining):
 
     epochs: Annotated[int, Field(ge=1)] = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    clusters: Annotated[int, Field(ge=2, le=256)] = 16
-    """Different values of each convolution's and hidden Dense layer's kernel; the same layers as in pruning."""
+    clusters: Annotated[int, Field(ge=2, le=256)] = 32
+    """Different values of each convolution's and hidden Dense layer's kernel; the same layers as in pruning. The
+    factors of folded BatchNorms are in the kernels, whose channels then differ in size: 8 are too few."""
