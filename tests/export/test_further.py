@@ -160,6 +160,7 @@ class TestChoice:
 
 
 @needs_optimization
+@pytest.mark.slow  # minutes: three trainings
 class TestFiles:
     """A tiny trained network, all kinds of further training, seconds each."""
 
