@@ -98,7 +98,7 @@ def _installed(module: str) -> str | None:
 
 
 def _gpu() -> dict[str, Any]:
-    remedy = 'pip install "edgekit[gpu]", where there is an NVIDIA GPU'
+    remedy = 'pip install "edgekit[gpu]", for an NVIDIA GPU'
     command = shutil.which("nvidia-smi")
     if command is None:
         return _check("GPU", None, remedy)
