@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.device.runtimes import DISTRIBUTION_OF
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.progress import SILENT, Progress
 from edgekit.targets.fetching import environment_id, fetch_wheels
@@ -77,7 +78,7 @@ def imported(target: SshTarget) -> dict[str, str]:
 def _has_its_own(facts: dict[str, Any]) -> bool:
     """Whether the target's Python is one that a person prepared: then nothing is put beside it."""
     has = facts["installed"]
-    runtimes = {"ai-edge-litert", "tflite-runtime", "onnxruntime"} & set(has)
+    runtimes = set(DISTRIBUTION_OF.values()) & set(has)
     return facts["environment"] is None and {"numpy", "pillow"} <= set(has) and bool(runtimes)
 
 
