@@ -14,12 +14,18 @@ from edgekit.export.formats import ActivationRange
 
 
 def tflite_ranges(content: bytes, owner: Callable[[str], str | None]) -> list[ActivationRange]:
-    """The range of every int8 activation of a file; ``owner`` says which layer a tensor belongs to."""
+    """The range of every calibrated int8 activation of a file; ``owner`` says which layer a tensor belongs to.
+
+    The output of a softmax is none: the format fixes its range.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    graph = unpack(content).subgraphs[0]
+    model = unpack(content)
+    graph = model.subgraphs[0]
     found = []
     for operator in graph.operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.SOFTMAX:
+            continue
         for index in operator.outputs:
             tensor = graph.tensors[int(index)]
             stored = tensor.quantization

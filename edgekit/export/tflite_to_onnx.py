@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ConversionFailed
-from edgekit.export.onnx_layers import INPUT, OPSET
+from edgekit.export.onnx_layers import INPUT, OPSET, OUTPUT
 from edgekit.quiet import quiet_native_output
 
 PIXELS = f"{INPUT}_float"
@@ -35,9 +35,12 @@ def onnx_of_tflite(content: bytes, image_size: int) -> Any:
     graph = model.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
         raise ConversionFailed(f"tf2onnx gave {len(graph.input)} inputs and {len(graph.output)} outputs")
-    given = graph.input[0].name
+    # TensorFlow numbers the names of what was converted before in the same process.
+    renamed = {graph.input[0].name: PIXELS, graph.output[0].name: OUTPUT}
     for node in graph.node:
-        node.input[:] = [PIXELS if name == given else name for name in node.input]
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    graph.output[0].name = OUTPUT
     graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [PIXELS], name="input/cast", to=onnx.TensorProto.FLOAT))
     shape = [1, image_size, image_size, 3]
     graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, shape))

@@ -26,6 +26,8 @@ class Point:
     colour_of: str
     marker_of: str
     latency_ms: float
+    latency_range: tuple[float, float]
+    """Lowest and highest median of a round."""
     accuracy: float
     accuracy_ci95: tuple[float, float]
     on_front: bool
@@ -33,7 +35,7 @@ class Point:
 
 
 def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: int, xlabel: str) -> Markup:
-    """Accuracy with its interval against latency (log), the Pareto front as a line through its candidates."""
+    """Accuracy with its interval against latency (log) with its range over rounds; the Pareto front as a line."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     colours = _assign([p.colour_of for p in points], SERIES)
@@ -45,7 +47,9 @@ def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: 
             colour, marker = colours[point.colour_of], markers[point.marker_of]
             low, high = (100 * bound for bound in point.accuracy_ci95)
             strength = 1.0 if point.stable else 0.4
-            axes.plot([point.latency_ms] * 2, [low, high], color=colour, linewidth=1.2, alpha=0.55 * strength, zorder=2)
+            bars: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.55 * strength, "zorder": 2}
+            axes.plot([point.latency_ms] * 2, [low, high], **bars)
+            axes.plot(point.latency_range, [100 * point.accuracy] * 2, **bars)
             axes.plot(
                 point.latency_ms,
                 100 * point.accuracy,
@@ -62,7 +66,7 @@ def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: 
         front = sorted((p.latency_ms, 100 * p.accuracy) for p in points if p.on_front)
         if front:
             axes.plot(*zip(*front), color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=3, drawstyle="steps-post")
-        lowest, highest = min(p.latency_ms for p in points), max(p.latency_ms for p in points)
+        lowest, highest = min(p.latency_range[0] for p in points), max(p.latency_range[1] for p in points)
         axes.set_xlim(lowest / 1.25, highest * 1.25)
         ticks = log_ticks(lowest / 1.25, highest * 1.25)
         axes.xaxis.set_major_locator(FixedLocator(ticks))

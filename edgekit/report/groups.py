@@ -74,6 +74,12 @@ class Group:
         known = [value for value in values if value is not None]
         return median(known) if len(known) == len(self.members) else None
 
+    def p50_range(self, threads: int) -> tuple[float, float] | None:
+        """Lowest and highest median of a round, of any member, in milliseconds."""
+        timings = (member.timing(threads) for member in self.members)
+        medians = [p50 for timing in timings if timing is not None for p50 in timing.round_p50s]
+        return (min(medians), max(medians)) if medians else None
+
     def real_p50(self, threads: int) -> float | None:
         """The p50 if it was measured on the real machine and nothing failed; it may be unstable."""
         return None if self.failed or self.first.emulated else self.p50(threads)

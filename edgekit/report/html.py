@@ -204,6 +204,7 @@ def _points(report: Report, target: str, groups: Sequence[Group], threads: int) 
                 family,
                 group.first.key,
                 p50,
+                group.p50_range(threads) or (p50, p50),
                 group.accuracy,
                 group.interval,
                 group in front,

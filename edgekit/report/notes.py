@@ -155,12 +155,17 @@ def _of_candidate(candidate: Candidate) -> Iterator[tuple[str, str]]:
 def missing(source: Source, candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
     """What is not there yet: a sentence, and the command that makes it (or an empty string)."""
     found: list[tuple[str, str]] = []
-    if not source.runs:
-        found.append(("No run of this study has been trained yet.", ""))
+    if source.study is not None and (source.unfinished or not source.runs):
+        again = f"edgekit compare RECIPE --out {shlex.quote(str(source.path))}"
+        cells = count(len(source.study["cells"]), "cell")
+        told = f"{source.unfinished} of {cells} not trained yet; what is done is kept."
+        found.append((told if source.runs else "No run of this study has been trained yet.", again))
     for run in source.runs:
         place, name = shlex.quote(run.place), run.document["run_id"]
         mine = [candidate for candidate in candidates if candidate.run is run]
         good = [candidate for candidate in mine if not candidate.failed]
+        if run.document.get("status") != "done" and source.study is not None:
+            continue  # the study's own command trains it
         if run.document.get("status") != "done":
             found.append((f"Training of {name} is not finished.", f"edgekit train --run {place} --resume"))
         elif not mine:

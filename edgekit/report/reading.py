@@ -56,6 +56,12 @@ class Source:
     troubled_cells: list[tuple[str, str]]
     """Cells of the study that failed or have no run folder: name and what is wrong."""
 
+    @property
+    def unfinished(self) -> int:
+        """How many cells of the study are not trained yet."""
+        done = sum(run.document.get("status") == "done" for run in self.runs)
+        return len(self.study.get("cells", [])) - done if self.study is not None else 0
+
 
 def read_source(path: Path) -> Source:
     """Read a run or study folder; :class:`InputError` where it is neither, or holds files of a newer edgekit."""

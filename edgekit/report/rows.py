@@ -43,6 +43,8 @@ class Timing:
     postprocess: float | None
     cores_busy: float
     unstable: tuple[str, ...]
+    round_p50s: tuple[float, ...]
+    """The median of each round."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,7 @@ def _timing(latency: Latency) -> Timing:
         postprocess=_median_ms(latency.postprocess_ns),
         cores_busy=latency.threads_effective,
         unstable=latency.unstable,
+        round_p50s=tuple(value for block in latency.rounds if (value := _median_ms(block)) is not None),
     )
 
 

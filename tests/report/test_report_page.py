@@ -229,7 +229,20 @@ def test_an_empty_study(tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
     write_study(folder, [])
-    assert build_report(folder)["missing"] == [{"text": "No run of this study has been trained yet.", "command": ""}]
+    command = f"edgekit compare RECIPE --out {folder}"
+    (found,) = build_report(folder)["missing"]
+    assert found == {"text": "No run of this study has been trained yet.", "command": command}
+
+
+def test_an_unfinished_study_goes_on_by_its_own_command(tmp_path):
+    """Not each run by ``train --resume``, which would leave the study's cells behind."""
+    folder = tmp_path / "study"
+    runs = [write_run(folder / "runs" / "a"), write_run(folder / "runs" / "b", finished=False)]
+    write_study(folder, [(runs[0], "done"), (runs[1], "running")])
+    command = f"edgekit compare RECIPE --out {folder}"
+    texts = {entry["text"]: entry["command"] for entry in build_report(folder)["missing"]}
+    assert texts["1 of 2 cells not trained yet; what is done is kept."] == command
+    assert not [text for text in texts if "Training of" in text]
 
 
 def test_without_curves_and_with_many_classes(tmp_path):
