@@ -159,49 +159,75 @@ class TestChoice:
         assert "edgekit[compress]" in str(caught.value)
 
 
+def exported_copy(run: RunFolder, folder: Path, trainings: tuple[str, ...]) -> tuple[RunFolder, dict[str, dict]]:
+    """A copy of ``run`` with every file of ``trainings``, and their documents."""
+    import shutil
+
+    from edgekit.export.stage import export_run
+
+    copy = RunFolder(Path(shutil.copytree(run.path, folder / "run")))
+    keys = [key for key, scheme in SCHEMES.items() if scheme.training in trainings]
+    documents = export_run(copy, keys, settings=FEW_STEPS)
+    return copy, {f"{d['format']}-{d['scheme']}": d for d in documents}
+
+
+def check_documents(run: RunFolder, documents: dict[str, dict]) -> None:
+    assert {export.key for export in run.done_exports()} == set(documents)
+    for key, document in documents.items():
+        assert (document["status"], document["problems"]) == ("ok", [])
+        assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
+        assert document["training"]["history"][-1]["loss"] < 1.0
+        # The file answers as the network that was trained for it. Of 21 images, this tiny network is undecided about one
+        # or two, which a last bit turns.
+        found = document["parity"]["trained"]
+        assert found["n_disagree"] <= (1 if SCHEMES[key].numbers == "int8" else 0)
+        assert found["mean_abs_difference"] < 0.03
+        assert document["parity"]["accuracy"] >= document["parity"]["keras_accuracy"] - 0.1
+        if SCHEMES[key].numbers == "int8":
+            assert document["integer_only"], document["float_operators"]
+            assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
+
+
 @needs_optimization
-@pytest.mark.slow  # minutes: three trainings
-class TestFiles:
-    """A tiny trained network, all kinds of further training, seconds each."""
+def test_a_file_of_quantization_aware_training(finished_run, tmp_path):
+    from edgekit.export.flatbuffer import unpack
+
+    run, documents = exported_copy(finished_run, tmp_path, ("qat",))
+    assert list(documents) == ["tflite-int8-qat"]
+    check_documents(run, documents)
+    # a depthwise kernel has a step for every channel
+    graph = unpack((run.export("tflite-int8-qat").model()).read_bytes()).subgraphs[0]
+    depthwise = [t for t in graph.tensors if t.shape is not None and len(t.shape) == 4 and t.shape[0] == 1
+                 and t.shape[1] == t.shape[2] == 3 and t.buffer]  # fmt: skip
+    steps = [len(t.quantization.scale) for t in depthwise if t.quantization and t.quantization.scale is not None]
+    assert max(steps) > 100
+
+
+@pytest.mark.parametrize(("moved", "expected"), [(2, "fine"), (9, "warned"), (30, "refused")])
+def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, expected):
+    from edgekit.export.checks import _compare_trained
+    from edgekit.export.parity import Comparison
+
+    right = np.eye(3, dtype=np.float32)[np.arange(300) % 3]
+    given = right.copy()
+    given[:moved] = np.roll(right[:moved], 1, axis=1)
+    comparison = Comparison({})
+    _compare_trained(comparison, right, given, SCHEMES["tflite-int8-qat"])
+    assert ("refused" if comparison.problems else "warned" if comparison.warnings else "fine") == expected
+
+
+@needs_optimization
+@pytest.mark.slow  # minutes: two trainings
+class TestFewerValues:
+    """A tiny trained network, pruned and clustered, as fp32 and int8 files."""
 
     @pytest.fixture(scope="class")
     def exported(self, finished_run, tmp_path_factory) -> tuple[RunFolder, dict]:
-        import shutil
-
-        from edgekit.export.stage import export_run
-
-        run = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path_factory.mktemp("further") / "run")))
-        keys = [key for key, scheme in SCHEMES.items() if scheme.training]
-        documents = export_run(run, keys, settings=FEW_STEPS)
-        return run, {f"{d['format']}-{d['scheme']}": d for d in documents}
+        return exported_copy(finished_run, tmp_path_factory.mktemp("further"), ("pruned", "clustered"))
 
     def test_all_are_there_and_whole(self, exported):
-        run, documents = exported
-        assert {export.key for export in run.done_exports()} == set(documents)
-        for document in documents.values():
-            assert (document["status"], document["problems"]) == ("ok", [])
-            assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
-            assert document["training"]["history"][-1]["loss"] < 1.0
-
-    def test_int8_files_have_no_float_operator_and_take_pixels(self, exported):
-        for key, document in exported[1].items():
-            if SCHEMES[key].numbers == "int8":
-                assert document["integer_only"], document["float_operators"]
-                assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
-
-    def test_files_answer_as_the_network_trained_for_them(self, exported):
-        for document in exported[1].values():
-            assert document["parity"]["trained"]["agreement"] >= 0.98
-            assert document["parity"]["accuracy"] >= 0.9
-
-    def test_a_depthwise_kernel_keeps_a_step_for_every_channel(self, exported):
-        from edgekit.export.flatbuffer import unpack
-
-        graph = unpack((exported[0].export("tflite-int8-qat").model()).read_bytes()).subgraphs[0]
-        depthwise = [t for t in graph.tensors if t.shape is not None and len(t.shape) == 4 and t.shape[0] == 1
-                     and t.shape[1] == t.shape[2] == 3 and t.buffer]  # fmt: skip
-        steps = [len(t.quantization.scale) for t in depthwise if t.quantization and t.quantization.scale is not None]
-        assert max(steps) > 100
+        assert len(exported[1]) == 4
+        check_documents(*exported)
 
     @pytest.mark.parametrize("numbers", ["fp32", "int8"])
     def test_the_sparsity_is_in_the_file(self, exported, numbers):
@@ -224,20 +250,6 @@ class TestFiles:
         plain = export_run(exported[0], ["tflite-fp32"])[0]
         for key, part in (("tflite-fp32-pruned", 0.9), ("tflite-fp32-clustered", 0.75)):
             assert exported[1][key]["gzip_bytes"] < part * plain["gzip_bytes"]
-
-    def test_the_answers_of_the_trained_network_decide_over_the_file(self, exported):
-        """A file that is another network than the one that was trained is refused."""
-        from edgekit.export.checks import _compare_trained
-        from edgekit.export.parity import Comparison
-
-        right = np.eye(3, dtype=np.float32)[np.arange(300) % 3]
-        for moved, expected in ((2, "fine"), (9, "warned"), (30, "refused")):
-            exported_answers = right.copy()
-            exported_answers[:moved] = np.roll(right[:moved], 1, axis=1)
-            comparison = Comparison({})
-            _compare_trained(comparison, right, exported_answers, SCHEMES["tflite-int8-qat"])
-            given = "refused" if comparison.problems else "warned" if comparison.warnings else "fine"
-            assert given == expected
 
 
 @needs_optimization

@@ -45,6 +45,22 @@ def pixels(run: RunFolder, count: int = 16) -> np.ndarray:
         return golden["inputs"][:count]
 
 
+def reference_answers(model: Path, images: np.ndarray) -> np.ndarray:
+    """What LiteRT's plain kernels answer, those that nothing was optimized in."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero_point = result["quantization"]
+    found = []
+    for image in images:
+        interpreter.set_tensor(source["index"], image[np.newaxis])
+        interpreter.invoke()
+        found.append((interpreter.get_tensor(result["index"])[0].astype(np.float32) - zero_point) * scale)
+    return np.array(found)
+
+
 def test_ai_edge_quantizer_keeps_the_contract(run, made):
     document = made["edge-int8"]
     assert (document["status"], document["integer_only"]) == ("ok", True)
@@ -85,11 +101,12 @@ def test_onnx_has_the_integers_of_the_tflite_file(run, made):
     images = pixels(run)
     there = answers(open_model(str(run.exports / "kept-tflite-int8" / "model.tflite")), images)
     here = answers(open_model(str(run.export("onnx-int8-tflite").model())), images)
-    # The last step of one is the float value of the other's 8-bit probability; runtimes round the rest differently,
-    # which can turn an image that this tiny network is undecided about.
-    furthest = np.abs(here - there).max(axis=1)
-    assert np.median(furthest) < 0.05
-    assert np.mean(here.argmax(axis=1) == there.argmax(axis=1)) >= 0.8
+    # Rounding differs between kernels, and turns images that this tiny network is undecided about: LiteRT's own two
+    # kinds of kernels give such an image other probabilities. About the others the runtimes have to agree.
+    other_kernels = reference_answers(run.exports / "kept-tflite-int8" / "model.tflite", images)
+    decided = np.abs(there - other_kernels).max(axis=1) < 0.01
+    assert decided.sum() >= 4
+    assert np.abs(here - there)[decided].max() < 0.05
 
     import onnx
     from onnx import numpy_helper
