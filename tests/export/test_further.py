@@ -177,8 +177,8 @@ def check_documents(run: RunFolder, documents: dict[str, dict]) -> None:
         assert (document["status"], document["problems"]) == ("ok", [])
         assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
         assert document["training"]["history"][-1]["loss"] < 1.0
-        # The file answers as the network that was trained for it. Of 21 images, this tiny network is undecided about one
-        # or two, which a last bit turns.
+        # The file answers as the network that was trained for it. This tiny one is undecided about one or two of the 21
+        # images, which a last bit turns.
         found = document["parity"]["trained"]
         assert found["n_disagree"] <= (1 if SCHEMES[key].numbers == "int8" else 0)
         assert found["mean_abs_difference"] < 0.03
