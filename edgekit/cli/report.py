@@ -59,8 +59,8 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _table(document: dict[str, Any]) -> str:
-    """One line per candidate, 79 columns; latency with the fewest threads that were measured."""
-    candidates = document["candidates"]
+    """One line per candidate, or per kind of file over its seeds, 79 columns; latency with the fewest threads."""
+    candidates, groups = document["candidates"], document["groups"]
     threads = min((entry["threads"] for c in candidates for entry in c["latency"]), default=1)
     short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
     rows = [
@@ -68,21 +68,22 @@ def _table(document: dict[str, Any]) -> str:
             str(c["number"]),
             _clipped(c["backbone"], 12),
             _clipped(c["arm"], 10) if c["arm"] else short.get(c["strategy"], _clipped(c["strategy"], 10)),
-            str(c["seed"]),
+            str(len(c["seeds"]) if groups else c["seed"]),
             f"{c['format']}-{c['scheme']}",
-            _percent(c["accuracy"]),
+            _percent(c["accuracy_mean"] if groups else c["accuracy"]),
             _interval(c["accuracy_ci95"]),
-            _milliseconds(c, threads),
+            _milliseconds(c["latency_ms_p50"].get(str(threads)) if groups else _p50(c, threads)),
             "-" if c["size_bytes"] is None else f"{c['size_bytes'] / 1e6:.2f}",
             _marks(c),
         ]
-        for c in candidates
+        for c in groups or candidates
     ]
     headers = ["#", "backbone", "strategy", "s", "file", "acc %", "95%", f"ms({threads})", "MB", "mark"]
-    return table(headers, rows, right=(0, 3, 5, 7, 8)) + (
-        f"\n95%: interval of the accuracy; ms({threads}): p50 with {threads} thread{'s' * (threads != 1)}; "
-        "s: seed\n* on the Pareto front  f failed  u unstable  e emulated  o float operators"
+    about = f"95%: interval of the accuracy; ms({threads}): p50 with {threads} thread{'s' * (threads != 1)}; s: " + (
+        "seeds, over which accuracies are means and times medians" if groups else "seed"
     )
+    marks = "* on the Pareto front  f failed  u unstable  e emulated  o float operators"
+    return "\n".join([table(headers, rows, right=(0, 3, 5, 7, 8)), textwrap.fill(about, WIDTH), marks])
 
 
 def _percent(value: float | None) -> str:
@@ -93,11 +94,12 @@ def _interval(bounds: list[float] | None) -> str:
     return "-" if bounds is None else f"{100 * bounds[0]:.0f}-{100 * bounds[1]:.0f}"
 
 
-def _milliseconds(candidate: dict[str, Any], threads: int) -> str:
-    found = [entry["latency_ms_p50"] for entry in candidate["latency"] if entry["threads"] == threads]
-    if not found or found[0] is None:
-        return "-"
-    return f"{found[0]:.2f}" if found[0] < 100 else f"{found[0]:.0f}"
+def _p50(candidate: dict[str, Any], threads: int) -> float | None:
+    return next((e["latency_ms_p50"] for e in candidate["latency"] if e["threads"] == threads), None)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
 def _marks(candidate: dict[str, Any]) -> str:

@@ -145,7 +145,9 @@ class Report:
                 }
                 for c in self.candidates
             ],
-            "groups": [_group_document(group) for group in self.groups] if self.several_seeds else [],
+            "groups": [_group_document(g, on_front=self.on_front(g.first)) for g in self.groups]
+            if self.several_seeds
+            else [],
             "noise_floor": [
                 {"session_id": session, "threads": threads, "model": model, **ratio.document()}
                 | {"floor": [floor.low, floor.high]}
@@ -327,11 +329,20 @@ def _timing_document(timing: Timing) -> dict[str, Any]:
     }
 
 
-def _group_document(group: Group) -> dict[str, Any]:
+def _group_document(group: Group, *, on_front: bool) -> dict[str, Any]:
+    first = group.first
     return {
         "number": group.number,
         "title": group.title,
-        "target": group.first.target,
+        "backbone": first.backbone,
+        "strategy": first.strategy,
+        "arm": first.run.document.get("recipe", {}).get("arm"),
+        "format": first.export.get("format"),
+        "scheme": first.export.get("scheme"),
+        "size_bytes": first.size_bytes,
+        "target": first.target,
+        "marks": group.marks,
+        "on_pareto_front": on_front,
         "seeds": [member.seed for member in group.members],
         "accuracy_mean": group.accuracy,
         "accuracy_sd": group.deviation,

@@ -15,7 +15,9 @@ from edgekit.report.verdict import threads_text
 
 if TYPE_CHECKING:
     from edgekit.claims import Evidence
+    from edgekit.report.claims import JudgedClaim
     from edgekit.report.content import Report
+    from edgekit.report.groups import Group
     from edgekit.report.learning import LearnedKind
     from edgekit.report.robustness import Robustness
 
@@ -35,13 +37,19 @@ def report_markdown(report: Report) -> str:
     if report.limits:
         parts += ["What these numbers do not prove:", "\n".join(f"- {_plain(text)}" for text in report.limits)]
     if report.claims:
-        rows = [[c.text, c.verdict, c.relation, c.reason or words.count(len(c.pairs), "pair")] for c in report.claims]
-        parts += ["## Claims", _table(["claim", "verdict", "holds where", "judged on"], rows)]
+        rows = [row for claim in report.claims for row in _claim_rows(claim)]
+        headers = ["claim", "verdict", "left against right", "measured (95%)", "reported", "would decide"]
+        parts += ["## Claims", _table(headers, rows)]
+    latency = [f"p50, ms, {threads_text(n)}" for n in report.threads]
+    if report.several_seeds:
+        rows = [list(_group_cells(report, group)) for group in report.groups]
+        headers = ["No.", "candidate", "seeds", "accuracy, % (95%)", *latency, "MB", "marks"]
+        parts += ["## Means over seeds", _table(headers, rows)]
     if report.candidates:
         rows = [list(_candidate_cells(report, candidate)) for candidate in report.candidates]
-        latency = [f"p50, ms, {threads_text(n)}" for n in report.threads]
-        headers = ["No.", "candidate", "seed", "accuracy, % (95%)", "drop, points", *latency, "MB", "marks"]
-        parts += ["## Candidates", _table(headers, rows)]
+        number, title = ("file", "Every file") if report.several_seeds else ("No.", "Candidates")
+        headers = [number, "candidate", "seed", "accuracy, % (95%)", "drop, points", *latency, "MB", "marks"]
+        parts += [f"## {title}", _table(headers, rows)]
     if report.robustness is not None:
         parts += ["## Corrupted images", *_corrupted(report.robustness)]
     if report.audit is not None and report.audit.document["leaked_test_images"]:
@@ -179,6 +187,41 @@ def _finding(finding: Any) -> str:
         names.append(f"{winner.title}{number}{', ' if winner.figure else ''}{winner.figure}")
     parts = [part for part in ("; ".join(names), finding.figure, finding.remark) if part]
     return _plain(". ".join(f"{part[0].upper()}{part[1:]}" for part in parts))
+
+
+def _claim_rows(claim: JudgedClaim) -> Iterator[list[str]]:
+    """The claim with its verdict, then a row for each pair of models where there are several."""
+    about = f"{claim.text}: {claim.relation}"
+    if len(claim.pairs) != 1:
+        told = claim.reason or f"{words.count(len(claim.pairs), 'pair')}:"
+        yield [about, claim.verdict, told, "", "", ""]
+    for pair in claim.pairs:
+        lone = len(claim.pairs) == 1
+        measured, reported = (_effect(claim, *found) for found in
+                              ((pair.effect, pair.ci95), (pair.reported, pair.reported_ci95)))  # fmt: skip
+        more = "" if pair.more is None else f"about {pair.more.n:,} more {pair.more.unit}"
+        models = f"{pair.left} against {pair.right}"
+        yield [about if lone else "", claim.verdict if lone else pair.verdict, models, measured, reported, more]
+
+
+def _effect(claim: JudgedClaim, value: float | None, ci95: tuple[float, float] | None) -> str:
+    if value is None:
+        return ""
+    interval = "" if ci95 is None else " ({:.3g} to {:.3g})".format(*ci95)
+    return f"{value:.3g}{interval} {'times' if claim.unit == 'ratio' else claim.unit}"
+
+
+def _group_cells(report: Report, group: Group) -> Iterator[str]:
+    yield str(group.number)
+    yield group.title + (f" on {group.first.target}" if len(report.targets) > 1 and group.first.target else "")
+    yield str(len(group.members))
+    interval = "" if group.interval is None else f" ({words.percent_range(group.interval)})"
+    yield words.NONE if group.accuracy is None else f"{words.percent(group.accuracy)}{interval}"
+    for threads in report.threads:
+        p50 = group.p50(threads)
+        yield words.NONE if p50 is None else words.significant(p50)
+    yield words.megabytes(group.first.size_bytes)
+    yield ", ".join([*(["front"] if report.on_front(group.first) else []), *group.marks])
 
 
 def _candidate_cells(report: Report, candidate: Candidate) -> Iterator[str]:

@@ -247,6 +247,30 @@ def two_run_study(folder: Path) -> Path:
     return write_study(folder, [(light, "done"), (heavy, "done")])
 
 
+CLAIM = {
+    "text": "MobileNetV2 is less accurate",
+    "metric": "accuracy",
+    "left": {"backbone": "mobilenetv2"},
+    "relation": "below",
+    "right": {"backbone": "resnet50v2"},
+}
+
+
+def study_of_seeds(folder: Path, seeds: int = 3) -> Path:
+    """MobileNetV2 and ResNet50V2 with ``seeds`` seeds each, seed by seed; one claim about them."""
+    cells = []
+    for seed in range(seeds):
+        for backbone, accuracy in (("mobilenetv2", 0.84), ("resnet50v2", 0.94)):
+            name = f"brain-{backbone}-s{seed}"
+            run = write_run(folder / "runs" / name, backbone=backbone, seed=seed, accuracy=accuracy + seed / 100)
+            for key in ("tflite-fp32", "tflite-int8"):
+                write_bench(run, key, session="one")
+            cells.append((run, "exported"))
+    claim = validate({"claims": [CLAIM]}, "test").model_dump()["claims"]
+    give_the_same_images(folder)
+    return write_study(folder, cells, {"name": "brain", "claims": claim})
+
+
 def leaky_study(folder: Path) -> Path:
     """The study of two runs with an audit: the first 40 test images of a run leaked, half of them exactly."""
     study = two_run_study(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from report_factory import leaky_study, write_bench, write_run
+from report_factory import leaky_study, study_of_seeds, write_bench, write_run
 
 from edgekit.report.stage import build_report
 
@@ -34,6 +34,18 @@ def test_a_study_as_text(tmp_path: Path) -> None:
     card = (folder / "cards" / cards[1]).read_text()
     for part in ("3,100,000 bytes", "92.2 (", "p50 4.5", "litert 2.3.0", "20 also stand"):
         assert part in card
+
+
+def test_over_seeds_the_numbers_are_those_of_the_means(tmp_path: Path) -> None:
+    """The verdict's No. 2 is the second kind of file, not the second file."""
+    study = study_of_seeds(tmp_path / "study")
+    document = build_report(study)
+    text = (study / "report" / "report.md").read_text()
+    means = text[text.index("## Means over seeds") : text.index("## Every file")].splitlines()[4:]
+    assert [line.split(" | ")[0] for line in means if line] == [f"| {g['number']}" for g in document["groups"]]
+    claim = next(line for line in text.splitlines() if line.startswith("| MobileNetV2 is less accurate"))
+    assert "| supported | MobileNetV2" in claim
+    assert "| -10 (" in claim
 
 
 def test_names_from_data_stay_names(tmp_path: Path) -> None:

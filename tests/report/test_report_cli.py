@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from report_factory import FILES, write_bench, write_run, write_study
+from report_factory import FILES, study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.cli.app import main
 
@@ -39,6 +39,20 @@ def test_table_fits_80_columns(tmp_path, capsys):
     assert max(map(len, table)) <= 80
     assert all(len(line) <= 80 for line in lines if not line.startswith("report: "))
     assert any(line.endswith("  eu") for line in table)
+
+
+def test_over_seeds_a_line_is_a_kind_of_file(tmp_path, capsys):
+    """So that the numbers of the table are those of the verdict."""
+    assert run_cli(str(study_of_seeds(tmp_path / "study"))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: lines.index("")]
+    assert [line.split()[:2] for line in table[2:6]] == [
+        [str(n), backbone] for n, backbone in enumerate(("mobilenetv2", "mobilenetv2", "resnet50v2", "resnet50v2"), 1)
+    ]
+    assert [line.split()[3] for line in table[2:6]] == ["3"] * 4
+    assert "means" in " ".join(table[6:])
+    assert max(map(len, lines[:-1])) <= 80
+    assert any(line.startswith(("Most accurate: #3", "Most accurate: #4")) for line in lines)
 
 
 def test_it_prints_the_path_of_the_page(study, capsys):
