@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from edgekit.load import Energy, energy_of_a_run
@@ -44,7 +45,7 @@ class Timing:
     cores_busy: float
     unstable: tuple[str, ...]
     round_p50s: tuple[float, ...]
-    """The median of each round."""
+    """The median of each round, of however few runs."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _timing(latency: Latency) -> Timing:
         postprocess=_median_ms(latency.postprocess_ns),
         cores_busy=latency.threads_effective,
         unstable=latency.unstable,
-        round_p50s=tuple(value for block in latency.rounds if (value := _median_ms(block)) is not None),
+        round_p50s=tuple(median(block) / 1e6 for block in latency.rounds if block),
     )
 
 

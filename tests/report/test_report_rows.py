@@ -281,3 +281,16 @@ def test_cells_without_a_run_and_failed_cells_are_named(study):
     warnings = composed(study).warnings
     assert ("this cell of the study failed: the disk is full", ["runs/brain-mobilenetv2-s0"]) in warnings
     assert ("this cell of the study has no run yet", ["runs/vgg16-s0"]) in warnings
+
+
+def test_the_range_over_rounds_holds_the_median_also_where_rounds_are_short(tmp_path):
+    """A round of a slow file has a few runs, too few for a percentile of their own."""
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32", rounds=16, block=2, noise=0.1)
+    group = composed(run.path).groups[0]
+    for threads in (1, 2):
+        p50, bounds = group.p50(threads), group.p50_range(threads)
+        if p50 is not None:
+            assert bounds is not None
+            assert bounds[0] < p50 < bounds[1]
+    assert group.p50(1) is not None
