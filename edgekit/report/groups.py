@@ -24,6 +24,8 @@ class Group:
     number: int
     title: str
     members: tuple[Candidate, ...]
+    left_out: tuple[Candidate, ...] = ()
+    """Files of other seeds that failed their check, so that nothing of them was measured."""
 
     @property
     def first(self) -> Candidate:
@@ -65,8 +67,8 @@ class Group:
 
     @property
     def marks(self) -> list[str]:
-        """Those of its members, each once."""
-        return list(dict.fromkeys(text for member in self.members for text in member.marks()))
+        """Those of its members and of what is left out, each once."""
+        return list(dict.fromkeys(text for member in (*self.left_out, *self.members) for text in member.marks()))
 
     def p50(self, threads: int) -> float | None:
         """Median over members of the p50 in milliseconds; None unless every member has one."""
@@ -95,12 +97,22 @@ class Group:
 
 def grouped(candidates: Sequence[Candidate]) -> list[Group]:
     """Candidates that differ in their seed only, together; numbered as the candidates where there is one seed."""
+    measured = {candidate.title for candidate in candidates if candidate.target is not None}
+    left_out: dict[str, list[Candidate]] = {}
     found: dict[tuple[str, str | None], list[Candidate]] = {}
     for candidate in candidates:
-        found.setdefault((candidate.title, candidate.target), []).append(candidate)
+        if candidate.failed and candidate.target is None and candidate.title in measured:
+            left_out.setdefault(candidate.title, []).append(candidate)
+        else:
+            found.setdefault((candidate.title, candidate.target), []).append(candidate)
     several_targets = len({target for _, target in found}) > 1
     return [
-        Group(number, f"{title} on {target or 'no target'}" if several_targets else title, tuple(members))
+        Group(
+            number,
+            f"{title} on {target or 'no target'}" if several_targets else title,
+            tuple(members),
+            tuple(left_out.get(title, ())) if target is not None else (),
+        )
         for number, ((title, target), members) in enumerate(found.items(), 1)
     ]
 

@@ -21,6 +21,7 @@ def limits(source: Source, groups: Sequence[Group], audited: str | None = None) 
     results = [m.result for group in groups for m in group.members if m.result is not None]
     return [
         *_of_seeds(runs, groups),
+        *_of_left_out(groups),
         *_of_overrides(source),
         *_of_test_images(runs, groups),
         *_of_latency(results),
@@ -39,6 +40,18 @@ def _of_seeds(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]
     else:
         most = max(len(group.members) for group in groups)
         yield f"Accuracies are means over up to {most} seeds; the interval over so few seeds is wide."
+
+
+def _of_left_out(groups: Sequence[Group]) -> Iterator[str]:
+    for group in groups:
+        if group.left_out:
+            seeds = listing([str(candidate.seed) for candidate in group.left_out], 6)
+            n = len(group.left_out)
+            yield (
+                f"{group.title} (No. {group.number}): {'the file' if n == 1 else 'the files'} of seed {seeds} failed "
+                f"{'its' if n == 1 else 'their'} check and {'is' if n == 1 else 'are'} not in the mean, which may "
+                "look better for it."
+            )
 
 
 def _of_overrides(source: Source) -> Iterator[str]:

@@ -256,15 +256,22 @@ CLAIM = {
 }
 
 
-def study_of_seeds(folder: Path, seeds: int = 3) -> Path:
-    """MobileNetV2 and ResNet50V2 with ``seeds`` seeds each, seed by seed; one claim about them."""
+def study_of_seeds(folder: Path, seeds: int = 3, failing: tuple[int, ...] = ()) -> Path:
+    """MobileNetV2 and ResNet50V2 with ``seeds`` seeds each, seed by seed; one claim about them.
+
+    MobileNetV2's int8 files of the seeds ``failing`` failed their check and were not measured.
+    """
     cells = []
     for seed in range(seeds):
         for backbone, accuracy in (("mobilenetv2", 0.84), ("resnet50v2", 0.94)):
             name = f"brain-{backbone}-s{seed}"
             run = write_run(folder / "runs" / name, backbone=backbone, seed=seed, accuracy=accuracy + seed / 100)
             for key in ("tflite-fp32", "tflite-int8"):
-                write_bench(run, key, session="one")
+                if backbone == "mobilenetv2" and key == "tflite-int8" and seed in failing:
+                    export = run.export(key).read()
+                    write_json(run.export(key).export_json, {**export, "status": "failed", "problems": ["it is worse"]})
+                else:
+                    write_bench(run, key, session="one")
             cells.append((run, "exported"))
     claim = validate({"claims": [CLAIM]}, "test").model_dump()["claims"]
     give_the_same_images(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_factory import write_bench, write_run, write_study
+from report_factory import study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.report.content import Report, compose
 from edgekit.report.figures import log_ticks
@@ -294,3 +294,24 @@ def test_the_range_over_rounds_holds_the_median_also_where_rounds_are_short(tmp_
             assert bounds is not None
             assert bounds[0] < p50 < bounds[1]
     assert group.p50(1) is not None
+
+
+def test_files_of_some_seeds_that_failed_are_left_out_of_the_mean_and_that_is_said(tmp_path):
+    report = composed(study_of_seeds(tmp_path / "study", failing=(1,)))
+    assert [(g.number, len(g.members), len(g.left_out)) for g in report.groups] == [
+        (1, 3, 0), (2, 2, 1), (3, 3, 0), (4, 3, 0)
+    ]  # fmt: skip
+    int8 = report.groups[1]
+    assert [member.seed for member in int8.members] == [0, 2]
+    assert int8.accuracy is not None
+    assert "failed" in int8.marks
+    told = [text for text in report.limits if "failed its check" in text]
+    assert len(told) == 1
+    assert told[0].startswith("MobileNetV2, feature-extraction, tflite-int8 (No. 2): the file of seed 1 failed")
+
+
+def test_a_kind_of_file_that_always_failed_is_a_group_without_numbers(tmp_path):
+    report = composed(study_of_seeds(tmp_path / "study", failing=(0, 1, 2)))
+    failed = [group for group in report.groups if group.failed]
+    assert [len(group.members) for group in failed] == [3]
+    assert failed[0].accuracy is None
