@@ -53,10 +53,13 @@ class Group:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95% interval: Wilson's over the test images for one seed, Student's t over seeds for several."""
+        """95% interval: Wilson's over the test images for one seed, Student's t over seeds for several.
+
+        Seeds that chance to be equally accurate say nothing about seeds: they have Wilson's too.
+        """
         if self.accuracy is None:
             return None
-        if self.deviation is None:
+        if not self.deviation:
             assert self.first.score is not None
             return self.first.score.ci95
         from scipy.stats import t

@@ -315,3 +315,15 @@ def test_a_kind_of_file_that_always_failed_is_a_group_without_numbers(tmp_path):
     failed = [group for group in report.groups if group.failed]
     assert [len(group.members) for group in failed] == [3]
     assert failed[0].accuracy is None
+
+
+def test_seeds_of_equal_accuracy_are_not_certainty(tmp_path):
+    cells = []
+    for seed in range(2):
+        run = write_run(tmp_path / "runs" / f"s{seed}", seed=seed)
+        write_bench(run, "tflite-fp32")
+        cells.append((run, "exported"))
+    group = composed(write_study(tmp_path, cells)).groups[0]
+    assert group.interval is not None
+    low, high = group.interval
+    assert high - low > 0.02
