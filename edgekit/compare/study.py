@@ -18,6 +18,7 @@ from edgekit.compare.budget import apply_budget
 from edgekit.errors import InputError
 from edgekit.places import without_places
 from edgekit.recipe import Recipe, assign, other_work, validate
+from edgekit.registry import BACKBONES
 
 _NOT_STORED = ("recipe", "after", "tries")
 
@@ -59,10 +60,10 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
     backbones = compare.backbones or [recipe.model.backbone]
     strategies = sorted(compare.strategies or [recipe.train.strategy], key=lambda s: s != "feature-extraction")
     seeds = compare.seeds or [recipe.train.seed]
-    unknown = sorted(set(compare.overrides) - set(backbones))
+    unknown = sorted(set(compare.overrides) - {*backbones, *BACKBONES})  # of a backbone left out they wait for it
     if unknown:
         raise InputError(
-            f"compare.overrides names {', '.join(unknown)}, not among the backbones of this study",
+            f"compare.overrides names {', '.join(unknown)}, which is no backbone",
             where=recipe.name,
             hint=f"the study's backbones: {', '.join(backbones)}",
         )

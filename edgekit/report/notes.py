@@ -56,7 +56,10 @@ def _of_left_out(groups: Sequence[Group]) -> Iterator[str]:
 
 def _of_overrides(source: Source) -> Iterator[str]:
     recipe = (source.study or {}).get("recipe") or {}
+    trained = {run.document["backbone"] for run in source.runs}
     for backbone, settings in (recipe.get("compare") or {}).get("overrides", {}).items():
+        if backbone not in trained:
+            continue
         told = ", ".join(f"{key} {value}" for key, value in settings.items())
         yield f"{model_title({'backbone': backbone})} was trained with settings of its own: {told}."
 

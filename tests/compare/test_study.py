@@ -88,6 +88,12 @@ def test_wrong_overrides_are_refused_before_anything_is_written(
     assert not (tmp_path / "study").exists()
 
 
+def test_overrides_of_a_backbone_that_is_left_out_wait_for_it(tmp_path: Path) -> None:
+    """``--set compare.backbones=[mobilenetv2]`` narrows a recipe, whatever it says of the others."""
+    narrow = recipe(backbones=["mobilenetv2"], overrides={"vgg16": {"train.batch_size": 8}})
+    assert [cell.backbone for cell in Study.open(tmp_path, narrow).cells] == ["mobilenetv2"]
+
+
 def test_a_study_remembers_its_cells(tmp_path: Path) -> None:
     study = Study.open(tmp_path, recipe(backbones=["vgg16", "mobilenetv2"]))
     study.update(study.cells[1], "failed", "out of memory")
