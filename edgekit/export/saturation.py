@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgekit.export.formats import ActivationRange, QuantizingMaker
 from edgekit.export.samples import Samples
 from edgekit.recipe import Calibration
+from edgekit.stats import wilson_interval
 
 IMAGES = 32
 """Images of each split that the report looks at."""
@@ -71,6 +72,7 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
                 "high": tensor["high"],
                 "outside": tensor["validation"]["outside"],
                 "outside_calibration": tensor["calibration"]["outside"],
+                "values": tensor["validation"]["values"],
             }
             for tensor in worst
             if tensor["validation"]["outside"] > 0
@@ -79,16 +81,20 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def saturation_warnings(found: dict[str, Any]) -> list[str]:
-    """A warning where a layer loses many more values on validation than on calibration images.
+    """A warning where a layer loses measurably more values on validation than on calibration images.
 
-    ``found`` is as :func:`summary` gives it.
+    ``found`` is as :func:`summary` gives it. One of the few values of the last layer is no news.
     """
-    worst = found["worst"]
-    bad = [entry for entry in worst if entry["outside"] - entry["outside_calibration"] > SATURATED]
+    bad = [entry for entry in found["worst"] if _surely_outside(entry) - entry["outside_calibration"] > SATURATED]
     if not bad:
         return []
     names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in bad[:3])
     return [f"values of validation images lie outside the calibrated ranges: {names}; more images may help"]
+
+
+def _surely_outside(entry: dict[str, Any]) -> float:
+    """The lower end of the 95% interval of the share outside."""
+    return wilson_interval(round(entry["outside"] * entry["values"]), entry["values"])[0]
 
 
 def _mean(tensors: list[dict[str, Any]], name: str) -> float:
@@ -108,6 +114,6 @@ def _seen(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray
                 outside[position] += int(np.count_nonzero((array < low) | (array > high)))
             lowest[position], highest[position] = min(lowest[position], least), max(highest[position], most)
     return [
-        {"outside": float(share), "low": float(low), "high": float(high)}
-        for share, low, high in zip(outside / np.maximum(1, counted), lowest, highest)
+        {"outside": float(share), "values": int(count), "low": float(low), "high": float(high)}
+        for share, count, low, high in zip(outside / np.maximum(1, counted), counted, lowest, highest)
     ]

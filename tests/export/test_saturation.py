@@ -43,9 +43,9 @@ def report() -> dict:
 def test_values_outside_are_counted_by_tensor(report):
     first, second = report["tensors"]
     assert (first["layer"], second["layer"]) == ("first", None)
-    assert first["validation"] == {"outside": 0.0, "low": 0.0, "high": 100.0}
-    assert second["calibration"] == {"outside": 0.0, "low": 0.0, "high": 100.0}
-    assert second["validation"] == {"outside": 0.25, "low": 0.0, "high": 200.0}
+    assert first["validation"] == {"outside": 0.0, "values": 96, "low": 0.0, "high": 100.0}
+    assert second["calibration"] == {"outside": 0.0, "values": 96, "low": 0.0, "high": 100.0}
+    assert second["validation"] == {"outside": 0.25, "values": 96, "low": 0.0, "high": 200.0}
 
 
 def test_half_a_step_is_rounding_and_not_outside():
@@ -64,6 +64,13 @@ def test_summary_and_warning(report):
     assert (found["tensors"], found["outside"], found["outside_calibration"]) == (2, 0.125, 0.0)
     assert [(entry["layer"], entry["outside"]) for entry in found["worst"]] == [("b", 0.25)]
     assert "b 25.0%" in saturation_warnings(found)[0]
+
+
+def test_one_of_few_values_is_no_warning():
+    """The last layer has one value a class."""
+    worst = {"layer": "probabilities", "outside": 1 / 63, "outside_calibration": 0.0, "values": 63}
+    assert saturation_warnings({"worst": [worst]}) == []
+    assert saturation_warnings({"worst": [{**worst, "values": 63_000}]}) != []
 
 
 def test_what_a_method_cuts_off_on_purpose_is_no_warning():

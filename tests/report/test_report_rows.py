@@ -249,12 +249,15 @@ def test_limits_name_seed_images_and_noise(study):
 def test_settings_of_one_backbone_are_named(study):
     path = study / "study.json"
     document = json.loads(path.read_text())
-    document["recipe"] = {"compare": {"overrides": {"vgg16": {"train.from_scratch.learning_rate": 0.0001}}}}
+    document["recipe"] = {
+        "compare": {"overrides": {"resnet50v2": {"train.from_scratch.learning_rate": 0.0001}, "vgg16": {}}}
+    }
     path.write_text(json.dumps(document))
     assert any(
-        "VGG16 was trained with settings of its own: train.from_scratch.learning_rate 0.0001" in text
+        "ResNet50V2 was trained with settings of its own: train.from_scratch.learning_rate 0.0001" in text
         for text in composed(study).limits
     )
+    assert not any("VGG16" in text for text in composed(study).limits), "which this study left out"
 
 
 def test_reported_figures_stand_beside_with_an_interval(tmp_path):
