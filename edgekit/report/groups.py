@@ -108,7 +108,7 @@ def grouped(candidates: Sequence[Candidate]) -> list[Group]:
             left_out.setdefault(candidate.title, []).append(candidate)
         else:
             found.setdefault((candidate.title, candidate.target), []).append(candidate)
-    several_targets = len({target for _, target in found}) > 1
+    several_targets = len({target for _, target in found if target is not None}) > 1
     return [
         Group(
             number,
