@@ -36,56 +36,24 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
     with quiet_native_output():
         model = keras.quantize_apply(keras.quantize_annotate_model(twin), scheme=Scheme(_before_relu(network)))
     _set_activation_ranges(model, _observed_ranges(twin, pixels))
-    set_weight_ranges(model)
     return model
 
 
-def set_weight_ranges(model: Any) -> None:
-    """Give every kernel the range of the values it has now, as the last training step left them."""
-    for kernel, quantizer, ranges in _kernels(model):
-        largest = _largest(kernel, quantizer)
-        ranges["min_var"].assign(-largest)
-        ranges["max_var"].assign(largest)
-
-
-def _kernels(model: Any) -> list[tuple[Any, Any, dict[str, Any]]]:
-    """Every quantized kernel, its quantizer and the variables with its range."""
-    return [entry for wrapper in model.layers for entry in getattr(wrapper, "_weight_vars", [])]
-
-
-def _largest(kernel: Any, quantizer: Any) -> Any:
-    """The end of a kernel's symmetric range, of each channel where it has one for each."""
-    values = np.abs(kernel.numpy())
-    if not quantizer.per_axis:
-        axes = tuple(range(values.ndim))
-    elif _is_depthwise(quantizer):
-        axes = (0, 1, 3)
-    else:
-        axes = tuple(range(values.ndim - 1))
-    return np.maximum(values.max(axis=axes), np.float32(1e-8))  # a channel that is all zero needs a step too
-
-
-def _is_depthwise(quantizer: Any) -> bool:
-    return hasattr(quantizer, "off")
-
-
 @contextmanager
-def _depthwise_on_the_grid(model: Any) -> Iterator[None]:
-    """For the block: depthwise kernels hold the rounded values, and are not rounded again in the graph.
+def _kernels_on_the_grid(model: Any) -> Iterator[None]:
+    """For the block: kernels hold the rounded values, and are not rounded again in the graph.
 
-    The converter does not look for a range behind the transposition that rounding by channel needs; from values on the
-    grid it finds the same one by itself.
+    From values on the grid the converter finds the range of each channel by itself.
     """
-    changed = [(kernel, quantizer) for kernel, quantizer, _ in _kernels(model) if _is_depthwise(quantizer)]
-    before = [kernel.numpy() for kernel, _ in changed]
+    kernels = [entry[:2] for wrapper in model.layers for entry in getattr(wrapper, "_weight_vars", [])]
+    before = [kernel.numpy() for kernel, _ in kernels]
     try:
-        for (kernel, quantizer), values in zip(changed, before):
-            step = (_largest(kernel, quantizer) / 127)[:, np.newaxis]
-            kernel.assign(np.rint(values / step) * step)
+        for kernel, quantizer in kernels:
+            kernel.assign(quantizer.rounded(kernel))
             quantizer.off = True
         yield
     finally:
-        for (kernel, quantizer), values in zip(changed, before):
+        for (kernel, quantizer), values in zip(kernels, before):
             kernel.assign(values)
             quantizer.off = False
 
@@ -95,9 +63,10 @@ def int8_file(model: Any, image_size: int) -> bytes:
     import tensorflow as tf
 
     shape = tf.TensorSpec((1, image_size, image_size, 3), tf.float32)
-    with quiet_native_output(), _depthwise_on_the_grid(model):
+    with quiet_native_output(), _kernels_on_the_grid(model):
         function = tf.function(lambda image: model(image, training=False)).get_concrete_function(shape)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        converter.experimental_lower_to_saved_model = False  # its detour takes nine tenths of the time
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.uint8
         converter.exclude_conversion_metadata = True
@@ -143,6 +112,8 @@ def _observed_ranges(twin: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[fl
     lowest = np.minimum(np.min([low for low, _ in found], axis=0), 0.0)
     highest = np.maximum(np.max([high for _, high in found], axis=0), 0.0)
     names = [*(layer.name for layer in layers), "logits"]
+    # A dead layer's steps would be so fine that LiteRT aborts; see edgekit.export.calibration.
+    highest = np.where(highest > lowest, highest, 1.0)
     return {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest)}
 
 

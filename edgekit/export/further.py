@@ -81,11 +81,10 @@ class FurtherTrainings:
         return Lessons.of(self.calibration.dataset, self.recipe, self.progress)
 
     def _qat(self, plain: PlainNetwork) -> Further:
-        from edgekit.export.fakequant import QatMaker, fake_quantized, set_weight_ranges
+        from edgekit.export.fakequant import QatMaker, fake_quantized
 
         model = fake_quantized(plain, self.calibration.pixels[:RANGE_IMAGES])
         record = fine_tune(model, self._lessons(), self.recipe.export.qat, "qat", self.progress)
-        set_weight_ranges(model)
         parity, facts = self.reference.parity, self.reference.facts
         answers = model.predict(parity.pixels.astype(np.float32), batch_size=8, verbose=0)
         return Further(record, np.asarray(answers, np.float32), lambda _: QatMaker(model, facts))

@@ -14,7 +14,7 @@ from edgekit.artifacts import RunFolder
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """MobileNetV2 at alpha 0.35 and 32x32, three classes of coloured images. Not to be written to."""
-    return make_run(tmp_path_factory.mktemp("trained") / "run", "mobilenetv2", alpha=0.35, steps=60)
+    return make_run(tmp_path_factory.mktemp("trained") / "run", "mobilenetv2", alpha=0.35, steps=160)
 
 
 @pytest.fixture

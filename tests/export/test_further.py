@@ -21,14 +21,13 @@ needs_optimization = pytest.mark.skipif(
 
 FEW_STEPS = {
     "export.qat.max_steps": 4,
-    # the network is of 60 steps from scratch: half of its weights are too many for it (71% after 40 steps), 0.3 are not
     "export.pruning.epochs": 20,
     "export.pruning.max_steps": 80,
     "export.pruning.batch_size": 15,
     "export.pruning.learning_rate": 1e-3,
-    "export.pruning.sparsity": 0.3,
+    "export.pruning.sparsity": 0.6,
     "export.clustering.max_steps": 3,
-    "export.clustering.clusters": 32,
+    "export.clustering.clusters": 8,
     "export.max_drop": None,
 }
 
@@ -177,12 +176,8 @@ def check_documents(run: RunFolder, documents: dict[str, dict]) -> None:
         assert (document["status"], document["problems"]) == ("ok", [])
         assert document["training"]["carried_over"]["max_abs_difference"] < 1e-4
         assert document["training"]["history"][-1]["loss"] < 1.0
-        # The file answers as the network that was trained for it. This tiny one is undecided about one or two of the 21
-        # images, which a last bit turns.
-        found = document["parity"]["trained"]
-        assert found["n_disagree"] <= (1 if SCHEMES[key].numbers == "int8" else 0)
-        assert found["mean_abs_difference"] < 0.03
-        assert document["parity"]["accuracy"] >= document["parity"]["keras_accuracy"] - 0.1
+        assert document["parity"]["trained"]["agreement"] >= 0.98
+        assert document["parity"]["accuracy"] >= 0.9
         if SCHEMES[key].numbers == "int8":
             assert document["integer_only"], document["float_operators"]
             assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
@@ -235,20 +230,20 @@ class TestFewerValues:
         pruned = [k for k in kernels[:-1] if k["operator"] != "DEPTHWISE_CONV_2D"][1:]  # the first one is left alone
         assert len(pruned) > 30
         for kernel in pruned:
-            assert kernel["n_zero"] / kernel["n_weights"] >= 0.3 - 1 / kernel["n_weights"]
+            assert kernel["n_zero"] / kernel["n_weights"] >= 0.6 - 1 / kernel["n_weights"]
 
     @pytest.mark.parametrize("numbers", ["fp32", "int8"])
     def test_the_clusters_are_in_the_file(self, exported, numbers):
         kernels = exported[1][f"tflite-{numbers}-clustered"]["weights"]["kernels"]
         clustered = [k for k in kernels[:-1] if k["operator"] != "DEPTHWISE_CONV_2D"][1:]
         assert len(clustered) > 30
-        assert max(kernel["n_distinct"] for kernel in clustered) <= 32
+        assert max(kernel["n_distinct"] for kernel in clustered) <= 8
 
     def test_few_values_and_zeros_pack_better(self, exported):
         from edgekit.export.stage import export_run
 
         plain = export_run(exported[0], ["tflite-fp32"])[0]
-        for key, part in (("tflite-fp32-pruned", 0.9), ("tflite-fp32-clustered", 0.75)):
+        for key, part in (("tflite-fp32-pruned", 0.75), ("tflite-fp32-clustered", 0.5)):
             assert exported[1][key]["gzip_bytes"] < part * plain["gzip_bytes"]
 
 
