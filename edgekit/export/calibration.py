@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from edgekit.export.flatbuffer import pack, unpack
 
+LEVELS = 127
+FINEST = 100
+"""How many steps of a layer's output may go into one of its sum: with more it says nothing that the sum knows."""
+
 
 def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
@@ -47,12 +51,40 @@ def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
     outputs, graph.outputs = graph.outputs, made
     lowest, highest = _observe(pack(model, len(content)), source, made, images)
     graph.outputs = outputs
-    ranges = {source: (images.min(), images.max()), **dict(zip(made, zip(lowest, highest)))}
+    ranges = {source: (float(images.min()), float(images.max()))}
+    ranges |= {index: (float(low), float(high)) for index, low, high in zip(made, lowest, highest)}
+    _widen_dead(model, ranges)
     for index, (low, high) in ranges.items():
         tensor = graph.tensors[index]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
         tensor.quantization.min, tensor.quantization.max = [float(low)], [float(high)]
     return pack(model, len(content))
+
+
+def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
+    """Widen in ``ranges`` the outputs of layers that are (nearly) 0 for every image, the largest value first.
+
+    A layer dies where training or clustering goes wrong. The quantizer gives its output steps a million times finer
+    than those of the sum that it rounds, and LiteRT 2.3 (XNNPACK), which takes a ratio below 256, then corrupts its
+    memory and aborts the process when it opens the file.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code not in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED):
+            continue
+        source, kernel, output = int(operator.inputs[0]), int(operator.inputs[1]), int(operator.outputs[0])
+        stored = model.buffers[graph.tensors[kernel].buffer].data
+        if source not in ranges or output not in ranges or stored is None:
+            continue
+        largest = float(np.abs(np.asarray(stored, np.uint8).view(np.float32)).max())
+        low, high = ranges[output]
+        narrowest = (ranges[source][1] - ranges[source][0]) * largest / LEVELS / FINEST
+        if high - low < narrowest:
+            ranges[output] = (low, low + narrowest)
 
 
 def _observe(

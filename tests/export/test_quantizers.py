@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from export_runs import make_run
 
-from edgekit.artifacts import RunFolder
+from edgekit.artifacts import RunFolder, sha256_file, write_json
 from edgekit.device.runtimes import open_model
 from edgekit.errors import InputError
 from edgekit.export.flatbuffer import unpack
@@ -22,8 +22,8 @@ EDGE = {"export.quantizer": "ai-edge-quantizer"}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> RunFolder:
-    return make_run(tmp_path_factory.mktemp("quantizers") / "run", "mobilenetv2", alpha=0.35, steps=60)
+def run(finished_run, tmp_path_factory) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(finished_run.path, tmp_path_factory.mktemp("quantizers") / "run")))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,24 @@ def test_onnx_has_the_integers_of_the_tflite_file(run, made):
     largest = max(mine, key=lambda t: int(np.prod(t.shape)))
     values = np.asarray(model.buffers[largest.buffer].data, np.uint8).view(np.int8)
     assert sorted(numpy_helper.to_array(theirs[values.size]).ravel().tolist()) == sorted(values.tolist())
+
+
+@pytest.mark.parametrize("quantizer", ["converter", "ai-edge-quantizer"])
+def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantizer):
+    """One that gives 0 to everything: its steps were a million times too fine, and LiteRT aborted."""
+    import keras
+
+    if quantizer == "ai-edge-quantizer":
+        pytest.importorskip("ai_edge_quantizer")
+    dead = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path / "run")))
+    network = keras.saving.load_model(dead.model, compile=False)
+    kernel, bias = network.get_layer("head_dense").get_weights()
+    network.get_layer("head_dense").set_weights([kernel, np.full_like(bias, -1e4)])
+    network.save(dead.model)
+    write_json(dead.run_json, {**dead.read(), "files": {"model.keras": sha256_file(dead.model)}})
+    document = export_run(dead, ["tflite-int8"], settings={"export.quantizer": quantizer})[0]
+    assert document["parity"]["max_abs_difference"] < 0.02
+    assert any("the trained network answers (nearly) the same" in warning for warning in document["warnings"])
 
 
 @pytest.mark.parametrize("key", ["tflite-int8", "onnx-int8"])
