@@ -174,7 +174,8 @@ class _Cells:
             # A file that failed its check is kept and marked; the others are measured.
             good = any(export.read()["status"] == "ok" for export in run.done_exports())
             self._study.update(cell, "exported" if good else "failed", str(error))
-            self._progress.warn(f"{run.path.name}: {error.problem}")
+            # the command has just said which, and the study ends with it
+            self._progress.warn(f"{run.path.name}: {error.problem.splitlines()[0].rstrip(':')}")
             return
         self._study.update(cell, "exported")
         names = ", ".join(f"{e['format']}-{e['scheme']}" for e in document["exports"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
 from typing import Any
@@ -47,7 +47,21 @@ def findings(runs: Sequence[RunData], groups: Sequence[Group]) -> list[Finding]:
         fronts += [_front(members, counts[0], where)] if counts else []
     if not quickest:
         quickest.append(Finding("Fastest", (), "", "not measured yet"))
-    return [most_accurate(runs, groups), *quickest, smallest(groups), *fronts]
+    found = [most_accurate(runs, groups), *quickest, smallest(groups), *fronts]
+    return [_with_failures(finding, groups) for finding in found]
+
+
+def _with_failures(finding: Finding, groups: Sequence[Group]) -> Finding:
+    """Say of a winner whose files failed their check for some seeds that its figures are those of the others."""
+    by_number = {group.number: group for group in groups}
+    won = [by_number[winner.number] for winner in finding.winners if winner.number in by_number]
+    doubts = [
+        f"of No. {group.number} the files of {len(group.left_out)} of "
+        f"{count(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
+        for group in won
+        if group.left_out
+    ]
+    return replace(finding, remark="; ".join([*([finding.remark] if finding.remark else []), *doubts]))
 
 
 def thread_counts(groups: Sequence[Group]) -> list[int]:

@@ -311,6 +311,10 @@ def test_files_of_some_seeds_that_failed_are_left_out_of_the_mean_and_that_is_sa
     told = [text for text in report.limits if "failed its check" in text]
     assert len(told) == 1
     assert told[0].startswith("MobileNetV2, feature-extraction, tflite-int8 (No. 2): the file of seed 1 failed")
+    for won in report.findings:
+        warned = "of No. 2 the files of 1 of 3 seeds failed their check" in won.remark
+        assert warned == (2 in [winner.number for winner in won.winners]), won
+    assert any("of No. 2" in won.remark for won in report.findings)
 
 
 def test_a_kind_of_file_that_always_failed_is_a_group_without_numbers(tmp_path):
