@@ -324,10 +324,8 @@ def training_text(export: dict[str, Any]) -> str:
         few = sum(kernel["n_distinct"] <= settings["clusters"] for kernel in weights["kernels"])
         text += (
             f"; {few} of {len(weights['kernels'])} kernels in the file have at most {settings['clusters']} "
-            "different values"
+            "different values in a channel"
         )
-        if export["scheme"].startswith("int8"):
-            text += " in a channel"
     trained = export["parity"].get("trained")
     if trained is not None:
         n_images = export["parity"]["n_images"]

@@ -151,7 +151,7 @@ def _compile(model: Any, learning_rate: float, steps: int, label_smoothing: floa
 
     falling = tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        optimizer=tf_keras.optimizers.Adam(falling, jit_compile=False),
+        optimizer=tf_keras.optimizers.legacy.Adam(falling),  # one kernel a variable
         loss=tf_keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
         metrics=[tf_keras.metrics.CategoricalAccuracy(name="accuracy")],
     )

@@ -86,18 +86,6 @@ class PlainNetwork:
                 model.get_layer(layer.name).set_weights(list(layer.weights))
         return model
 
-    def with_weights_of(self, model: Any) -> PlainNetwork:
-        """The same layers with the weights that ``model``, built from them, has now."""
-        return replace(
-            self,
-            layers=tuple(
-                replace(layer, weights=tuple(np.array(w) for w in model.get_layer(layer.name).get_weights()))
-                if layer.weights
-                else layer
-                for layer in self.layers
-            ),
-        )
-
     def with_convolutions_only(self) -> PlainNetwork:
         """The same function, its scaling and lone BatchNorms as 1x1 depthwise convolutions: what int8 can quantize."""
         return replace(self, layers=tuple(_as_convolution(layer) for layer in self.layers))

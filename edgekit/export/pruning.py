@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekit.export.even import with_even_channels, with_weights_of_even
 from edgekit.export.finetune import Lessons, fine_tune, steps_of
 from edgekit.export.plain import PlainNetwork
 from edgekit.progress import Progress
@@ -41,6 +42,6 @@ def pruned(
         return keras.prune_low_magnitude(layer, schedule) if layer.name in chosen else layer
 
     with quiet_native_output():
-        model = tf_keras.models.clone_model(network.build(tf_keras), clone_function=wrapped)
+        model = tf_keras.models.clone_model(with_even_channels(network).build(tf_keras), clone_function=wrapped)
     record = fine_tune(model, lessons, settings, "pruning", progress, [keras.UpdatePruningStep()])
-    return network.with_weights_of(keras.strip_pruning(model)), {**record, "layers": sorted(chosen)}
+    return with_weights_of_even(network, keras.strip_pruning(model)), {**record, "layers": sorted(chosen)}

@@ -65,8 +65,8 @@ def read_samples(
     )
     calibration = recipe.export.calibration
     return (
-        _draw(dataset, "train", calibration.images, calibration.seed, recipe),
-        _draw(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
+        draw_samples(dataset, "train", calibration.images, calibration.seed, recipe),
+        draw_samples(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
     )
 
 
@@ -95,7 +95,11 @@ def _spread(pixels: NDArray[np.uint8]) -> float:
     return float(pixels[:FEW_IMAGES, ::4, ::4].astype(np.float32).std(axis=0).mean())
 
 
-def _draw(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
+def draw_samples(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
+    """Up to ``count`` images of ``split``, decoded as the device does, of every class its share.
+
+    Raises :class:`InputError` where the split is empty or an image cannot be decoded.
+    """
     members = dataset.indices(split)
     if not len(members):
         raise InputError(f"the run's list of images has none of the {split} split", where=str(dataset.root))

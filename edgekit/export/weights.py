@@ -14,8 +14,8 @@ def count_weights(content: bytes) -> dict[str, Any]:
     """What the kernels of convolutions and Dense layers consist of, in the order of computation.
 
     ``n_weights`` and ``n_zero`` over all kernels (no biases); ``kernels`` each with its operator, ``n_weights``,
-    ``n_zero`` and ``n_distinct``, the number of different stored values: for int8, where every output channel has a
-    step of its own, the largest number in one channel.
+    ``n_zero`` and ``n_distinct``, the largest number of different values in one output channel: each has a factor of
+    its own, that of the BatchNorm folded into it and in int8 its step.
     """
     from edgekit.export.flatbuffer import unpack
 
@@ -23,14 +23,14 @@ def count_weights(content: bytes) -> dict[str, Any]:
     graph = model.subgraphs[0]
     kernels = []
     for operator in graph.operators:
-        kind = _KERNELS.get(_code(model.operatorCodes[operator.opcodeIndex]))
-        if kind is None:
+        code = _code(model.operatorCodes[operator.opcodeIndex])
+        if code not in _KERNELS:
             continue
+        kind, axis = _KERNELS[code]
         tensor = graph.tensors[int(operator.inputs[_KERNEL_INPUT])]
         values = _values(model, tensor)
         if values is not None:
-            channels = _channels(tensor, values)
-            distinct = max(len(np.unique(channel)) for channel in channels)
+            distinct = max(len(np.unique(channel)) for channel in np.moveaxis(values, axis, 0))
             n_zero = int(values.size - np.count_nonzero(values))
             kernels.append(
                 {"operator": kind, "n_weights": int(values.size), "n_zero": n_zero, "n_distinct": int(distinct)}
@@ -42,8 +42,8 @@ def count_weights(content: bytes) -> dict[str, Any]:
     }
 
 
-_KERNELS = {3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 9: "FULLY_CONNECTED"}
-"""Numbers in TFLite's schema."""
+_KERNELS = {3: ("CONV_2D", 0), 4: ("DEPTHWISE_CONV_2D", 3), 9: ("FULLY_CONNECTED", 0)}
+"""By their numbers in TFLite's schema; the axis of the output channels in their kernels."""
 
 
 def _code(entry: Any) -> int:
@@ -60,11 +60,3 @@ def _values(model: Any, tensor: Any) -> NDArray[Any] | None:
         return None
     values: NDArray[Any] = np.frombuffer(bytes(data), types[tensor.type]).reshape(tensor.shape)
     return values
-
-
-def _channels(tensor: Any, values: NDArray[Any]) -> list[NDArray[Any]]:
-    """The parts of a kernel that have one step."""
-    scales = None if tensor.quantization is None else tensor.quantization.scale
-    if scales is None or len(scales) < 2:
-        return [values]
-    return list(np.moveaxis(values, int(tensor.quantization.quantizedDimension), 0))

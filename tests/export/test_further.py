@@ -86,19 +86,35 @@ class TestPlainNetwork:
         assert np.abs(given - np.asarray(network(pixels, training=False))).max() < 1e-4
         assert {layer.kind for layer in plain.layers} & {"BatchNormalization", "Dropout"} == set()
 
-    def test_weights_go_into_the_model_and_back(self, finished_run):
+    def test_even_channels_are_the_same_function_and_come_back(self, finished_run):
         import keras
 
+        from edgekit.export.even import with_even_channels, with_weights_of_even
         from edgekit.export.plain import plain_network
 
-        plain = plain_network(network_of(finished_run).keras_model)
-        model = plain.build(keras)
+        network = network_of(finished_run)
+        plain = plain_network(network.keras_model)
+        model = with_even_channels(plain).build(keras)
+        given = np.asarray(model(noise().astype(np.float32), training=False))
+        assert np.abs(given - network.predict(noise())).max() < 1e-4
+        for name, axes in (("Conv1", (0, 1, 2)), ("block_3_depthwise", (0, 1)), ("head_dense", (0,))):
+            kernel = model.get_layer(name).get_weights()[0]
+            sizes = np.sqrt(np.square(kernel).mean(axis=axes))
+            assert sizes.max() == pytest.approx(sizes.min(), rel=1e-3)
+            assert sizes.max() == pytest.approx(np.sqrt(np.square(kernel).mean()), rel=1e-3)
+
         layer = model.get_layer("head_dense")
-        layer.set_weights([weight + 1 for weight in layer.get_weights()])
-        after = {x.name: x for x in plain.with_weights_of(model).layers}
-        before = {x.name: x for x in plain.layers}
-        assert np.allclose(after["head_dense"].weights[0], before["head_dense"].weights[0] + 1)
-        assert np.array_equal(after["Conv1"].weights[0], before["Conv1"].weights[0])
+        kernel, bias = layer.get_weights()
+        kernel[0, :], bias[:] = 0, 2 * bias
+        layer.set_weights([kernel, bias])
+        before = {x.name: x.weights for x in plain.layers}
+        for after in with_weights_of_even(plain, model).layers:
+            if after.name == "head_dense":
+                assert not after.weights[0][0].any()  # what is 0 stays 0
+                assert np.allclose(after.weights[0][1:], before["head_dense"][0][1:], rtol=1e-5)
+                assert np.allclose(after.weights[1], 2 * before["head_dense"][1], rtol=1e-5)
+            else:
+                assert all(np.allclose(x, y, rtol=1e-5, atol=1e-9) for x, y in zip(after.weights, before[after.name]))
 
     def test_a_layer_that_is_not_known_is_named(self):
         from edgekit.export.inference import prepare_keras

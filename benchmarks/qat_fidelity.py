@@ -1,0 +1,110 @@
+"""Whether the file that `edgekit export --qat` makes is the network that was trained for it, on test images.
+
+    python benchmarks/qat_fidelity.py RUN [RUN ...] --out qat_fidelity.json
+
+Each run is trained on with fake quantization as its recipe says, then converted, and both answer the same images of the
+test split: the tf_keras network in TensorFlow, the file in the runtime of the device. ``carried over`` is the largest
+difference in probability between the network trained with Keras 3 and its twin before that training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import show, told, write_result
+
+from edgekit.artifacts import RunFolder, read_dataset_csv
+from edgekit.data.opening import open_run_dataset
+from edgekit.errors import EdgekitError
+from edgekit.export.checks import Reference
+from edgekit.export.formats import FileFacts
+from edgekit.export.further import FurtherTrainings
+from edgekit.export.inference import load_network, prepare_keras
+from edgekit.export.parity import answers, open_exported
+from edgekit.export.samples import draw_samples
+from edgekit.export.stage import export_recipe
+from edgekit.progress import SILENT
+from edgekit.registry import get_scheme
+from edgekit.stats import wilson_interval
+
+QAT = get_scheme("tflite-int8-qat")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="finished runs with their images where they were")
+    parser.add_argument("--images", type=int, default=10**9, help="test images; default: all")
+    parser.add_argument("--out", type=Path, help="write the raw figures as JSON")
+    arguments = parser.parse_args()
+    try:
+        prepare_keras(need_tensorflow=True)
+        results = [measure(RunFolder(path), arguments.images) for path in arguments.runs]
+    except EdgekitError as error:
+        return told(error)
+    headers = ["backbone", "px", "images", "same %", "95%", "keras %", "qat %", "file %", "carried over"]
+    show(headers, [cells(result) for result in results], right=range(1, 9))
+    write_result(arguments.out, "qat_fidelity", {"results": results})
+    return 0
+
+
+def measure(run: RunFolder, count: int) -> dict[str, Any]:
+    """Train one run on, convert it, and compare both on test images."""
+    document = run.read_finished()
+    recipe = export_recipe(run, {"export.files": [QAT.key]})
+    facts = document["dataset"]
+    dataset = open_run_dataset(
+        read_dataset_csv(run.dataset), facts["root"], facts["classes"], facts["name"], progress=SILENT
+    )
+    calibration = draw_samples(dataset, "train", recipe.export.calibration.images, 0, recipe)
+    test = draw_samples(dataset, "test", count, 0, recipe)
+    network = load_network(run, document)
+    described = FileFacts(
+        run.path.name, document["run_id"], document["backbone"], network.labels, network.image_size, recipe.data.resize
+    )
+    reference = Reference(described, test, network.predict(test.pixels))
+    trained = FurtherTrainings(network, recipe, calibration, reference, SILENT).get("qat")
+    with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
+        path = Path(folder) / f"model{QAT.extension}"
+        path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
+        given = answers(open_exported(path), test.pixels)
+    same = int((given.argmax(axis=1) == trained.answers.argmax(axis=1)).sum())
+    difference = np.abs(given - trained.answers)
+    print(f"{run.path.name}: {same} of {len(test)} images", file=sys.stderr)
+    return {
+        "run_id": document["run_id"],
+        "backbone": document["backbone"],
+        "image_size": network.image_size,
+        "images": len(test),
+        "n_same": same,
+        "agreement_ci95": wilson_interval(same, len(test)),
+        "mean_abs_difference": float(difference.mean()),
+        "max_abs_difference": float(difference.max()),
+        "accuracy": {
+            name: float((found.argmax(axis=1) == test.labels).mean())
+            for name, found in (("keras", reference.keras), ("qat", trained.answers), ("file", given))
+        },
+        "training": trained.record,
+    }
+
+
+def cells(result: dict[str, Any]) -> list[str]:
+    low, high = result["agreement_ci95"]
+    accuracy = result["accuracy"]
+    return [
+        result["backbone"],
+        str(result["image_size"]),
+        str(result["images"]),
+        f"{100 * result['n_same'] / result['images']:.2f}",
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        *(f"{100 * accuracy[name]:.1f}" for name in ("keras", "qat", "file")),
+        f"{result['training']['carried_over']['max_abs_difference']:.1g}",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
