@@ -67,8 +67,8 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         run.path.name, document["run_id"], document["backbone"], network.labels, network.image_size, recipe.data.resize
     )
     reference = Reference(described, test, network.predict(test.pixels))
-    trained = FurtherTrainings(network, recipe, calibration, reference, SILENT).get("qat")
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
+        trained = FurtherTrainings(Path(folder), network, recipe, calibration, reference, SILENT).get("qat")
         path = Path(folder) / f"model{QAT.extension}"
         path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
         given = answers(open_exported(path), test.pixels)

@@ -8,13 +8,14 @@ from edgekit.export.even import with_even_channels, with_weights_of_even
 from edgekit.export.finetune import Lessons, fine_tune
 from edgekit.export.plain import PlainNetwork
 from edgekit.export.pruning import large_kernels
+from edgekit.export.unfinished import Unfinished
 from edgekit.progress import Progress
 from edgekit.quiet import quiet_native_output
 from edgekit.recipe import Clustering
 
 
 def clustered(
-    network: PlainNetwork, lessons: Lessons, settings: Clustering, progress: Progress
+    network: PlainNetwork, lessons: Lessons, settings: Clustering, progress: Progress, unfinished: Unfinished
 ) -> tuple[PlainNetwork, dict[str, Any]]:
     """The clustered network, and the record of its training. Values begin where k-means++ puts them."""
     import tensorflow_model_optimization as optimization
@@ -35,5 +36,5 @@ def clustered(
 
     with quiet_native_output():
         model = tf_keras.models.clone_model(with_even_channels(network).build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, lessons, settings, "clustering", progress)
+    record = fine_tune(model, lessons, settings, "clustering", progress, unfinished)
     return with_weights_of_even(network, keras.strip_clustering(model)), {**record, "layers": sorted(chosen)}

@@ -15,6 +15,7 @@ from edgekit.data.augmenting import apply_on_cpu, draw, epoch_order, sample_weig
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.errors import EdgekitError
+from edgekit.export.unfinished import Unfinished
 from edgekit.frameworks import collector_paused
 from edgekit.progress import Progress
 from edgekit.recipe import FurtherTraining, Recipe
@@ -73,28 +74,33 @@ def fine_tune(
     settings: FurtherTraining,
     name: str,
     progress: Progress,
+    unfinished: Unfinished,
     callbacks: Sequence[Any] = (),
 ) -> dict[str, Any]:
-    """Train ``model`` (tf_keras) in place; the settings, loss and accuracy of every epoch, and the time it took.
+    """Train ``model`` (tf_keras) in place; the settings, loss, accuracy and seconds of every epoch.
 
-    ``name`` is that of the recipe's section. ``callbacks`` are those of TensorFlow Model Optimization. Raises
-    :class:`EdgekitError` where the loss becomes NaN or infinite.
+    ``name`` is that of the recipe's section. Goes on from ``unfinished``, and keeps every epoch there; ``resumed`` is
+    the number of epochs that it did not have to repeat. ``callbacks`` are those of TensorFlow Model Optimization.
+    Raises :class:`EdgekitError` where the loss becomes NaN or infinite.
     """
     total = steps_of(lessons, settings)
     _compile(model, settings.learning_rate, total, lessons.recipe.train.label_smoothing)
-    started = time.perf_counter()
+    history = unfinished.restore(model)
+    resumed, done = len(history), sum(row["steps"] for row in history)
+    if resumed:
+        progress.info(f"{name} goes on after epoch {resumed} of {settings.epochs}")
     for callback in callbacks:
         callback.set_model(model)
         callback.on_train_begin()
-    history: list[dict[str, Any]] = []
-    done = 0
-    for epoch in range(settings.epochs):
+    for epoch in range(resumed, settings.epochs):
         if done == total:
             break
+        started = time.perf_counter()
         row = _epoch(model, lessons, settings, epoch, (done, total), name, progress, callbacks)
         done += row["steps"]
-        history.append(row)
-        left = (time.perf_counter() - started) / done * (total - done)
+        history.append({**row, "seconds": time.perf_counter() - started})
+        unfinished.save(model, history)
+        left = sum(row["seconds"] for row in history) / done * (total - done)
         progress.info(
             f"{name} {epoch + 1}/{settings.epochs}  loss {row['loss']:.3f} acc {row['accuracy']:.3f}"
             + (f"  about {left:.0f} s left" if done < total else "")
@@ -103,7 +109,8 @@ def fine_tune(
         "settings": {**settings.model_dump(), "batch_size": _batch_size(lessons, settings)},
         "steps": done,
         "history": history,
-        "seconds": time.perf_counter() - started,
+        "seconds": sum(row["seconds"] for row in history),
+        "resumed": resumed,
     }
 
 

@@ -6,10 +6,12 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgekit import __version__
 from edgekit.export.checks import Reference
 from edgekit.export.finetune import Lessons, fine_tune
 from edgekit.export.formats import Maker, installed_version, maker_class
@@ -17,6 +19,7 @@ from edgekit.export.inference import TrainedNetwork
 from edgekit.export.parity import Probabilities
 from edgekit.export.plain import PlainNetwork, plain_network, verify_carried_over
 from edgekit.export.samples import Samples
+from edgekit.export.unfinished import Unfinished
 from edgekit.frameworks import lean_import
 from edgekit.progress import Progress
 from edgekit.recipe import Recipe
@@ -24,6 +27,9 @@ from edgekit.recipe import Recipe
 CARRIED_IMAGES = 32
 RANGE_IMAGES = 128
 """Calibration images that the ranges of fake quantization begin with; training moves them."""
+
+_SECTIONS = {"qat": "qat", "pruned": "pruning", "clustered": "clustering"}
+"""Of the recipe's export."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,12 @@ class Further:
 
 @dataclass
 class FurtherTrainings:
-    """The further trainings of one run; each is done when first asked for, once for all its files."""
+    """The further trainings of one run; each is done when first asked for, once for all its files.
 
+    What an interrupted one has reached is kept in ``folder`` until :meth:`forget`.
+    """
+
+    folder: Path
     network: TrainedNetwork
     recipe: Recipe
     calibration: Samples
@@ -77,6 +87,22 @@ class FurtherTrainings:
         answers = twin.predict(pixels.astype(np.float32), batch_size=8, verbose=0)
         return verify_carried_over(self.reference.keras[: len(pixels)], answers)
 
+    def forget(self) -> None:
+        """Their files are made: an interrupt has nothing to lose any more."""
+        for kind in self._done:
+            self._unfinished(kind).remove()
+
+    def _unfinished(self, kind: str) -> Unfinished:
+        recipe = self.recipe.document()
+        settings = {"data": recipe["data"], "train": recipe["train"], "export": recipe["export"][_SECTIONS[kind]]}
+        work = {
+            "edgekit": __version__,
+            "network": self.network.sha256,
+            "calibration": self.calibration.files,
+            **settings,
+        }
+        return Unfinished(self.folder / f"{kind}.unfinished.npz", work)
+
     def _lessons(self) -> Lessons:
         return Lessons.of(self.calibration.dataset, self.recipe, self.progress)
 
@@ -84,7 +110,9 @@ class FurtherTrainings:
         from edgekit.export.fakequant import QatMaker, fake_quantized
 
         model = fake_quantized(plain, self.calibration.pixels[:RANGE_IMAGES])
-        record = fine_tune(model, self._lessons(), self.recipe.export.qat, "qat", self.progress)
+        record = fine_tune(
+            model, self._lessons(), self.recipe.export.qat, "qat", self.progress, self._unfinished("qat")
+        )
         parity, facts = self.reference.parity, self.reference.facts
         answers = model.predict(parity.pixels.astype(np.float32), batch_size=8, verbose=0)
         return Further(record, np.asarray(answers, np.float32), lambda _: QatMaker(model, facts))
@@ -92,13 +120,17 @@ class FurtherTrainings:
     def _pruned(self, plain: PlainNetwork) -> Further:
         from edgekit.export.pruning import pruned
 
-        network, record = pruned(plain, self._lessons(), self.recipe.export.pruning, self.progress)
+        network, record = pruned(
+            plain, self._lessons(), self.recipe.export.pruning, self.progress, self._unfinished("pruned")
+        )
         return self._as_network(network, record)
 
     def _clustered(self, plain: PlainNetwork) -> Further:
         from edgekit.export.clustering import clustered
 
-        network, record = clustered(plain, self._lessons(), self.recipe.export.clustering, self.progress)
+        network, record = clustered(
+            plain, self._lessons(), self.recipe.export.clustering, self.progress, self._unfinished("clustered")
+        )
         return self._as_network(network, record)
 
     def _as_network(self, plain: PlainNetwork, record: dict[str, Any]) -> Further:

@@ -7,6 +7,7 @@ from typing import Any
 from edgekit.export.even import with_even_channels, with_weights_of_even
 from edgekit.export.finetune import Lessons, fine_tune, steps_of
 from edgekit.export.plain import PlainNetwork
+from edgekit.export.unfinished import Unfinished
 from edgekit.progress import Progress
 from edgekit.quiet import quiet_native_output
 from edgekit.recipe import Pruning
@@ -24,7 +25,7 @@ def large_kernels(network: PlainNetwork) -> set[str]:
 
 
 def pruned(
-    network: PlainNetwork, lessons: Lessons, settings: Pruning, progress: Progress
+    network: PlainNetwork, lessons: Lessons, settings: Pruning, progress: Progress, unfinished: Unfinished
 ) -> tuple[PlainNetwork, dict[str, Any]]:
     """The pruned network, and the record of its training.
 
@@ -43,5 +44,5 @@ def pruned(
 
     with quiet_native_output():
         model = tf_keras.models.clone_model(with_even_channels(network).build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, lessons, settings, "pruning", progress, [keras.UpdatePruningStep()])
+    record = fine_tune(model, lessons, settings, "pruning", progress, unfinished, [keras.UpdatePruningStep()])
     return with_weights_of_even(network, keras.strip_pruning(model)), {**record, "layers": sorted(chosen)}

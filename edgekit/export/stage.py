@@ -91,7 +91,7 @@ def export_run(
     max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
     reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
-    further = FurtherTrainings(network, recipe, calibration, reference, progress)
+    further = FurtherTrainings(run.exports, network, recipe, calibration, reference, progress)
     makers: dict[str, QuantizingMaker] = {}
     trained_makers: dict[tuple[str, str], Maker] = {}
     documents, failures = [], []
@@ -123,6 +123,7 @@ def export_run(
                 progress.warn(f"{scheme.key}: {warning}")
             if scheme.key == "tflite-int8" and _floats_did_not_help(documents[-1]) and _LAST_RESORT not in schemes:
                 _add_last_resort(schemes, progress)
+    further.forget()
     _raise_failed(run, documents, failures)
     return documents
 

@@ -30,8 +30,8 @@ class Qat(FurtherTraining):
 class Pruning(FurtherTraining):
     """Magnitude pruning (the schemes ``...-pruned``): the smallest weights of every kernel become 0 step by step."""
 
-    epochs: Annotated[int, Field(ge=1)] = 4
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    epochs: Annotated[int, Field(ge=1)] = 6
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Part of each convolution's and hidden Dense layer's weights that is 0 in the end. Depthwise convolutions, the
     first convolution and the last layer, which have few weights that all matter, are left alone."""
@@ -40,8 +40,8 @@ class Pruning(FurtherTraining):
 class Clustering(FurtherTraining):
     """Weight clustering (the schemes ``...-clustered``): every kernel has few different values."""
 
-    epochs: Annotated[int, Field(ge=1)] = 2
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
-    clusters: Annotated[int, Field(ge=2, le=256)] = 32
-    """Different values of each convolution's and hidden Dense layer's kernel; the same layers as in pruning. The
-    factors of folded BatchNorms are in the kernels, whose channels then differ in size: 8 are too few."""
+    epochs: Annotated[int, Field(ge=1)] = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    clusters: Annotated[int, Field(ge=2, le=256)] = 16
+    """Different values of each convolution's and hidden Dense layer's kernel, times a factor for each output channel
+    (that of the folded BatchNorm); the same layers as in pruning."""

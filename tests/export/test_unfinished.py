@@ -1,0 +1,113 @@
+"""Further training that is interrupted goes on with the same command, and ends where it would have ended."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_runs import COLOURS, SIDE
+
+from edgekit.artifacts import read_dataset_csv
+from edgekit.data.dataset import Dataset
+from edgekit.progress import SILENT, Progress
+from edgekit.recipe import validate
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_model_optimization") is None, reason='pip install "edgekit[compress]"'
+)
+
+
+class StopsAfterEpoch(Progress):
+    def __init__(self, number: int) -> None:
+        self._text = f" {number}/"
+
+    def info(self, text: str) -> None:
+        if self._text in text:
+            raise KeyboardInterrupt
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.infos: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.infos.append(text)
+
+
+@pytest.fixture(scope="module")
+def lessons(finished_run):
+    from edgekit.export.finetune import Lessons
+
+    recipe = validate(finished_run.read_finished()["recipe"], "test")
+    dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
+    return Lessons.of(dataset, recipe, SILENT)
+
+
+def tiny_network():
+    from edgekit.export.plain import PlainLayer, PlainNetwork
+
+    generator = np.random.default_rng(0)
+
+    def weights(*shape: int):
+        kernel = generator.normal(0, 0.2, shape).astype(np.float32)
+        return kernel * generator.uniform(0.01, 1, shape[-1]).astype(np.float32), np.zeros(shape[-1], np.float32)
+
+    def conv(name: str, source: str, channels: int) -> PlainLayer:
+        settings = {"filters": 8, "kernel_size": (3, 3), "activation": "relu", "use_bias": True, "padding": "same"}
+        return PlainLayer(name, "Conv2D", settings, (source,), weights(3, 3, channels, 8), (SIDE, SIDE, 8))
+
+    scaled = PlainLayer("scaled", "Rescaling", {"scale": 1 / 127.5, "offset": -1.0}, ("image",), (), (SIDE, SIDE, 3))
+    last = {"units": 3, "activation": "softmax", "use_bias": True}
+    layers = (
+        scaled,
+        conv("first", "scaled", 3),
+        conv("second", "first", 8),
+        PlainLayer("pool", "GlobalAveragePooling2D", {}, ("second",), (), (8,)),
+        PlainLayer("probabilities", "Dense", last, ("pool",), weights(8, 3), (3,)),
+    )
+    return PlainNetwork("tiny", SIDE, layers)
+
+
+@pytest.mark.parametrize("kind", ["pruned", "clustered"])
+def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_path):
+    from edgekit.export.clustering import clustered
+    from edgekit.export.further import import_optimization
+    from edgekit.export.inference import prepare_keras
+    from edgekit.export.pruning import pruned
+    from edgekit.export.unfinished import Unfinished
+    from edgekit.recipe import Clustering, Pruning
+
+    prepare_keras(need_tensorflow=True)
+    import_optimization()
+    train = {"pruned": pruned, "clustered": clustered}[kind]
+    common = {"epochs": 4, "learning_rate": 1e-2, "batch_size": 16}
+    settings = Pruning(**common, sparsity=0.5) if kind == "pruned" else Clustering(**common, clusters=4)
+    path, work = tmp_path / "kept.npz", {"kind": kind}
+
+    straight, record = train(tiny_network(), lessons, settings, SILENT, Unfinished(tmp_path / "other.npz", work))
+    assert record["resumed"] == 0
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), lessons, settings, StopsAfterEpoch(2), Unfinished(path, work))
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith((".", "kept"))] == ["kept.npz"]
+    progress = Heard()
+    again, resumed = train(tiny_network(), lessons, settings, progress, Unfinished(path, work))
+
+    assert resumed["resumed"] == 2
+    assert any("goes on after epoch 2 of 4" in text for text in progress.infos)
+    assert [row["steps"] for row in resumed["history"]] == [row["steps"] for row in record["history"]]
+    assert resumed["history"][-1]["loss"] == pytest.approx(record["history"][-1]["loss"], rel=1e-3)
+    for left, right in zip(straight.layers, again.layers):
+        assert all(np.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(left.weights, right.weights)), left.name
+    moved = max(
+        np.abs(a.weights[0] - b.weights[0]).max() for a, b in zip(straight.layers, tiny_network().layers) if a.weights
+    )
+    assert moved > 0.01  # so that agreeing says something
+
+    # what another training left is none of ours, nor is a file that is damaged
+    _, fresh = train(tiny_network(), lessons, settings, SILENT, Unfinished(path, {"kind": "another"}))
+    assert fresh["resumed"] == 0
+    Path(path).write_bytes(b"half a file")
+    _, fresh = train(tiny_network(), lessons, settings, SILENT, Unfinished(path, work))
+    assert fresh["resumed"] == 0
