@@ -81,8 +81,9 @@ def export(
     than --max-drop on validation images, and measurably so, is marked failed, and the exit code is 3. --repair ranks
     the layers by what int8 costs in each and keeps as few in float as it takes (minutes). --qat, --prune and --cluster
     train the network on with the run's training images and settings of their own (export.qat, export.pruning,
-    export.clustering); they need pip install "edgekit[compress]". --data says where the run's images are now, if they
-    have moved; --set changes the recipe's export section for this export.
+    export.clustering); they need pip install "edgekit[compress]", and where one was interrupted the same command goes
+    on after its last whole epoch. --data says where the run's images are now, if they have moved; --set changes the
+    recipe's export section for this export.
 
     \b
     Examples:
