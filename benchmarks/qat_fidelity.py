@@ -23,7 +23,7 @@ from edgekit.data.opening import open_run_dataset
 from edgekit.errors import EdgekitError
 from edgekit.export.checks import Reference
 from edgekit.export.formats import FileFacts
-from edgekit.export.further import FurtherTrainings
+from edgekit.export.further.trainings import FurtherTrainings
 from edgekit.export.inference import load_network, prepare_keras
 from edgekit.export.parity import answers, open_exported
 from edgekit.export.samples import draw_samples

@@ -25,7 +25,7 @@ from edgekit.errors import CheckFailed, ConversionFailed, InputError
 from edgekit.export import edge_quantizer
 from edgekit.export.checks import Reference, check_file
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, QuantizingMaker, installed_version, maker_class
-from edgekit.export.further import Further, FurtherTrainings
+from edgekit.export.further.trainings import Further, FurtherTrainings
 from edgekit.export.inference import INSTALL, TrainedNetwork, load_network, prepare_keras
 from edgekit.export.mending import Mending
 from edgekit.export.samples import Samples, calibration_warnings, read_samples

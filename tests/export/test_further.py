@@ -52,7 +52,7 @@ class TestPlainNetwork:
     def test_without_batchnorm_it_gives_the_same_probabilities(self, backbone, tmp_path):
         import keras
 
-        from edgekit.export.plain import plain_network
+        from edgekit.export.further.plain import plain_network
 
         network = network_of(make_run(tmp_path / "run", backbone))
         plain = plain_network(network.keras_model)
@@ -68,8 +68,8 @@ class TestPlainNetwork:
     def test_heads_of_every_shape(self, head):
         import keras
 
+        from edgekit.export.further.plain import plain_network
         from edgekit.export.inference import prepare_keras
-        from edgekit.export.plain import plain_network
 
         prepare_keras(need_tensorflow=True)
         from export_runs import _stir
@@ -89,8 +89,8 @@ class TestPlainNetwork:
     def test_even_channels_are_the_same_function_and_come_back(self, finished_run):
         import keras
 
-        from edgekit.export.even import with_even_channels, with_weights_of_even
-        from edgekit.export.plain import plain_network
+        from edgekit.export.further.even import with_even_channels, with_weights_of_even
+        from edgekit.export.further.plain import plain_network
 
         network = network_of(finished_run)
         plain = plain_network(network.keras_model)
@@ -117,8 +117,8 @@ class TestPlainNetwork:
                 assert all(np.allclose(x, y, rtol=1e-5, atol=1e-9) for x, y in zip(after.weights, before[after.name]))
 
     def test_a_layer_that_is_not_known_is_named(self):
+        from edgekit.export.further.plain import plain_network
         from edgekit.export.inference import prepare_keras
-        from edgekit.export.plain import plain_network
 
         prepare_keras(need_tensorflow=True)
         import keras
@@ -129,7 +129,7 @@ class TestPlainNetwork:
             plain_network(network)
 
     def test_a_twin_with_other_answers_stops_the_work(self):
-        from edgekit.export.plain import verify_carried_over
+        from edgekit.export.further.plain import verify_carried_over
 
         answers = np.full((3, 2), 0.5, np.float32)
         assert verify_carried_over(answers, answers + 5e-5) == pytest.approx(5e-5, rel=0.01)
@@ -280,7 +280,7 @@ def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp
 def test_draws_differ_from_those_of_the_training(finished_run):
     """Further training sees new changes of the images, the same in every process."""
     from edgekit.artifacts import read_dataset_csv
-    from edgekit.export.finetune import Lessons
+    from edgekit.export.further.finetune import Lessons
     from edgekit.recipe import validate
 
     document = finished_run.read_finished()

@@ -38,7 +38,7 @@ class Heard(Progress):
 
 @pytest.fixture(scope="module")
 def lessons(finished_run):
-    from edgekit.export.finetune import Lessons
+    from edgekit.export.further.finetune import Lessons
 
     recipe = validate(finished_run.read_finished()["recipe"], "test")
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
@@ -46,7 +46,7 @@ def lessons(finished_run):
 
 
 def tiny_network():
-    from edgekit.export.plain import PlainLayer, PlainNetwork
+    from edgekit.export.further.plain import PlainLayer, PlainNetwork
 
     generator = np.random.default_rng(0)
 
@@ -72,11 +72,11 @@ def tiny_network():
 
 @pytest.mark.parametrize("kind", ["pruned", "clustered"])
 def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_path):
-    from edgekit.export.clustering import clustered
-    from edgekit.export.further import import_optimization
+    from edgekit.export.further.clustering import clustered
+    from edgekit.export.further.pruning import pruned
+    from edgekit.export.further.trainings import import_optimization
+    from edgekit.export.further.unfinished import Unfinished
     from edgekit.export.inference import prepare_keras
-    from edgekit.export.pruning import pruned
-    from edgekit.export.unfinished import Unfinished
     from edgekit.recipe import Clustering, Pruning
 
     prepare_keras(need_tensorflow=True)

@@ -13,13 +13,13 @@ import numpy as np
 
 from edgekit import __version__
 from edgekit.export.checks import Reference
-from edgekit.export.finetune import Lessons, fine_tune
 from edgekit.export.formats import Maker, installed_version, maker_class
+from edgekit.export.further.finetune import Lessons, fine_tune
+from edgekit.export.further.plain import PlainNetwork, plain_network, verify_carried_over
+from edgekit.export.further.unfinished import Unfinished
 from edgekit.export.inference import TrainedNetwork
 from edgekit.export.parity import Probabilities
-from edgekit.export.plain import PlainNetwork, plain_network, verify_carried_over
 from edgekit.export.samples import Samples
-from edgekit.export.unfinished import Unfinished
 from edgekit.frameworks import lean_import
 from edgekit.progress import Progress
 from edgekit.recipe import Recipe
@@ -107,7 +107,7 @@ class FurtherTrainings:
         return Lessons.of(self.calibration.dataset, self.recipe, self.progress)
 
     def _qat(self, plain: PlainNetwork) -> Further:
-        from edgekit.export.fakequant import QatMaker, fake_quantized
+        from edgekit.export.further.fakequant import QatMaker, fake_quantized
 
         model = fake_quantized(plain, self.calibration.pixels[:RANGE_IMAGES])
         record = fine_tune(
@@ -118,7 +118,7 @@ class FurtherTrainings:
         return Further(record, np.asarray(answers, np.float32), lambda _: QatMaker(model, facts))
 
     def _pruned(self, plain: PlainNetwork) -> Further:
-        from edgekit.export.pruning import pruned
+        from edgekit.export.further.pruning import pruned
 
         network, record = pruned(
             plain, self._lessons(), self.recipe.export.pruning, self.progress, self._unfinished("pruned")
@@ -126,7 +126,7 @@ class FurtherTrainings:
         return self._as_network(network, record)
 
     def _clustered(self, plain: PlainNetwork) -> Further:
-        from edgekit.export.clustering import clustered
+        from edgekit.export.further.clustering import clustered
 
         network, record = clustered(
             plain, self._lessons(), self.recipe.export.clustering, self.progress, self._unfinished("clustered")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.export.even import with_even_channels, with_weights_of_even
-from edgekit.export.finetune import Lessons, fine_tune
-from edgekit.export.plain import PlainNetwork
-from edgekit.export.pruning import large_kernels
-from edgekit.export.unfinished import Unfinished
+from edgekit.export.further.even import with_even_channels, with_weights_of_even
+from edgekit.export.further.finetune import Lessons, fine_tune
+from edgekit.export.further.plain import PlainNetwork
+from edgekit.export.further.pruning import large_kernels
+from edgekit.export.further.unfinished import Unfinished
 from edgekit.progress import Progress
 from edgekit.quiet import quiet_native_output
 from edgekit.recipe import Clustering

@@ -15,7 +15,7 @@ from edgekit.data.augmenting import apply_on_cpu, draw, epoch_order, sample_weig
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.errors import EdgekitError
-from edgekit.export.unfinished import Unfinished
+from edgekit.export.further.unfinished import Unfinished
 from edgekit.frameworks import collector_paused
 from edgekit.progress import Progress
 from edgekit.recipe import FurtherTraining, Recipe

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.export.even import with_even_channels, with_weights_of_even
-from edgekit.export.finetune import Lessons, fine_tune, steps_of
-from edgekit.export.plain import PlainNetwork
-from edgekit.export.unfinished import Unfinished
+from edgekit.export.further.even import with_even_channels, with_weights_of_even
+from edgekit.export.further.finetune import Lessons, fine_tune, steps_of
+from edgekit.export.further.plain import PlainNetwork
+from edgekit.export.further.unfinished import Unfinished
 from edgekit.progress import Progress
 from edgekit.quiet import quiet_native_output
 from edgekit.recipe import Pruning

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.export.formats import FileFacts, installed_version
+from edgekit.export.further.plain import PlainNetwork
 from edgekit.export.operators import OperatorTable, tflite_operators
-from edgekit.export.plain import PlainNetwork
 from edgekit.export.tflite import finish
 from edgekit.quiet import quiet_native_output
 
@@ -28,7 +28,7 @@ def fake_quantized(network: PlainNetwork, pixels: NDArray[np.uint8]) -> Any:
     import tensorflow_model_optimization as optimization
     import tf_keras
 
-    from edgekit.export.qat_scheme import Scheme
+    from edgekit.export.further.qat_scheme import Scheme
 
     keras = optimization.quantization.keras
     network = network.with_convolutions_only()

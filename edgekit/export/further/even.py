@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.export.plain import Array, PlainLayer, PlainNetwork
+from edgekit.export.further.plain import Array, PlainLayer, PlainNetwork
 
 _AXES: dict[str, tuple[int, ...]] = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1), "Dense": (0,)}
 """Of a kernel, those that one output channel extends over."""
