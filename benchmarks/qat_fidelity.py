@@ -3,13 +3,16 @@
     python benchmarks/qat_fidelity.py RUN [RUN ...] --out qat_fidelity.json
 
 Each run is trained on with fake quantization as its recipe says, then converted, and both answer the same images of the
-test split: the tf_keras network in TensorFlow, the file in the runtime of the device. ``carried over`` is the largest
-difference in probability between the network trained with Keras 3 and its twin before that training.
+test split: the tf_keras network in TensorFlow, the file in the runtime of the device. ``carried`` is the largest
+difference in probability between the network trained with Keras 3 and its twin before that training. ``kernels`` is how
+often LiteRT gives the same answer to an image with XNNPACK's kernels and with its own: where a network is so undecided
+that the last bit of an activation turns its answer, no two ways of computing it agree, and no simulation can do better.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from common import show, told, write_result
+from numpy.typing import NDArray
 
 from edgekit.artifacts import RunFolder, read_dataset_csv
 from edgekit.data.opening import open_run_dataset
@@ -46,8 +50,8 @@ def main() -> int:
         results = [measure(RunFolder(path), arguments.images) for path in arguments.runs]
     except EdgekitError as error:
         return told(error)
-    headers = ["backbone", "px", "images", "same %", "95%", "keras %", "qat %", "file %", "carried over"]
-    show(headers, [cells(result) for result in results], right=range(1, 9))
+    headers = ["backbone", "px", "images", "same %", "95%", "kernels %", "keras", "qat", "file", "carried"]
+    show(headers, [cells(result) for result in results], right=range(1, 10))
     write_result(arguments.out, "qat_fidelity", {"results": results})
     return 0
 
@@ -72,6 +76,7 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         path = Path(folder) / f"model{QAT.extension}"
         path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
         given = answers(open_exported(path), test.pixels)
+        plain = without_xnnpack(path, test.pixels)
     same = int((given.argmax(axis=1) == trained.answers.argmax(axis=1)).sum())
     difference = np.abs(given - trained.answers)
     print(f"{run.path.name}: {same} of {len(test)} images", file=sys.stderr)
@@ -82,6 +87,7 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         "images": len(test),
         "n_same": same,
         "agreement_ci95": wilson_interval(same, len(test)),
+        "n_same_without_xnnpack": int((given.argmax(axis=1) == plain).sum()),
         "mean_abs_difference": float(difference.mean()),
         "max_abs_difference": float(difference.max()),
         "accuracy": {
@@ -90,6 +96,24 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         },
         "training": trained.record,
     }
+
+
+def without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The classes (N,) that LiteRT's own optimized kernels give ``pixels`` (N, H, W, 3)."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter: Any = Interpreter(str(path), experimental_op_resolver_type=kernels, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    source, result = (
+        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
+    )
+    found = []
+    for image in pixels:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        found.append(int(interpreter.get_tensor(result)[0].argmax()))
+    return np.array(found)
 
 
 def cells(result: dict[str, Any]) -> list[str]:
@@ -101,6 +125,7 @@ def cells(result: dict[str, Any]) -> list[str]:
         str(result["images"]),
         f"{100 * result['n_same'] / result['images']:.2f}",
         f"{100 * low:.1f}-{100 * high:.1f}",
+        f"{100 * result['n_same_without_xnnpack'] / result['images']:.2f}",
         *(f"{100 * accuracy[name]:.1f}" for name in ("keras", "qat", "file")),
         f"{result['training']['carried_over']['max_abs_difference']:.1g}",
     ]
