@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h", "<", ">", "p", "d", "*", "8")
 """Shapes of the kinds of file, told apart without colour."""
 
 
