@@ -164,12 +164,16 @@ class _Cells:
 
     def _export(self, cell: Cell) -> None:
         run = self._study.folder(cell)
-        done = {export.key for export in run.done_exports()}
-        if done >= set(self._study.recipe.export.files) and cell.status == "exported":
+        left = _files_left(run, cell)
+        if not left:
+            if cell.status != "exported":
+                self._study.update(cell, "exported")
             return
         _tidy(run)
         try:
-            document = run_command(["export", str(run.path)], quiet=True)
+            # one by one or all, a file is the same; those that are there may have cost hours
+            chosen = ["--set", f"export.files=[{','.join(left)}]"]
+            document = run_command(["export", str(run.path), *chosen], quiet=True)
         except StepFailed as error:
             # A file that failed its check is kept and marked; the others are measured.
             good = any(export.read()["status"] == "ok" for export in run.done_exports())
@@ -204,6 +208,20 @@ class _Cells:
                 return ""
             seconds += sum(c.seconds or 0.0 for c in alike) / len(alike)
         return f"; training: about {max(1, round(seconds / self._jobs / 60))} min left" if seconds else ""
+
+
+def _files_left(run: RunFolder, cell: Cell) -> list[str]:
+    """The files of a cell that were not made yet of the network in its run.
+
+    One that failed its check is made again only where the export was cut short, so that all failures are told of.
+    """
+    network = run.read_finished()["files"].get(run.model.name)
+    made = {
+        export["format"] + "-" + export["scheme"]
+        for export in (folder.read() for folder in run.done_exports())
+        if export["keras_sha256"] == network and (export["status"] == "ok" or cell.status == "exported")
+    }
+    return [key for key in cell.recipe["export"]["files"] if key not in made]
 
 
 def _tidy(run: RunFolder) -> None:

@@ -85,6 +85,21 @@ def test_the_same_command_goes_on_where_nothing_is_left_to_do(study: Path) -> No
     assert model.stat().st_mtime_ns == before
 
 
+def test_only_the_files_that_are_missing_are_made(study: Path) -> None:
+    """As after a study that was stopped while it made a run's files."""
+    exports = study / RUN / "exports"
+    shutil.rmtree(exports / "onnx-int8")
+    before = {key: (exports / key / "export.json").read_text() for key in FILES - {"onnx-int8"}}
+    path = study / "studies/small/study.json"
+    document = json.loads(path.read_text())
+    document["cells"][0]["status"] = "trained"
+    path.write_text(json.dumps(document))
+    edgekit("compare", "small.yaml", cwd=study)
+    assert json.loads(path.read_text())["cells"][0]["status"] == "exported"
+    assert {key: (exports / key / "export.json").read_text() for key in before} == before
+    assert json.loads((exports / "onnx-int8" / "export.json").read_text())["status"] == "ok"
+
+
 def test_a_target_that_is_away_costs_the_study_nothing(study: Path) -> None:
     (study / "targets.toml").write_text('[away]\nhost = "127.0.0.1"\nport = 1\n')
     (study / "studies/small/report/report.html").unlink()
