@@ -50,7 +50,7 @@ def main() -> int:
         results = [measure(RunFolder(path), arguments.images) for path in arguments.runs]
     except EdgekitError as error:
         return told(error)
-    headers = ["backbone", "px", "images", "same %", "95%", "kernels %", "keras", "qat", "file", "carried"]
+    headers = ["backbone", "px", "n", "same %", "95%", "kernels", "keras", "qat", "file", "carried"]
     show(headers, [cells(result) for result in results], right=range(1, 10))
     write_result(arguments.out, "qat_fidelity", {"results": results})
     return 0
