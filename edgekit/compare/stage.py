@@ -217,9 +217,10 @@ def _files_left(run: RunFolder, cell: Cell) -> list[str]:
     """
     network = run.read_finished()["files"].get(run.model.name)
     made = {
-        export["format"] + "-" + export["scheme"]
-        for export in (folder.read() for folder in run.done_exports())
-        if export["keras_sha256"] == network and (export["status"] == "ok" or cell.status == "exported")
+        export.key
+        for export in run.done_exports()
+        if (document := export.read())["keras_sha256"] == network
+        and (document["status"] == "ok" or cell.status == "exported")
     }
     return [key for key in cell.recipe["export"]["files"] if key not in made]
 

@@ -62,7 +62,7 @@ def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
 
 
 def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
-    """Widen in ``ranges`` the outputs of layers that are (nearly) 0 for every image, the largest value first.
+    """Widen in ``ranges`` the outputs of layers that are (nearly) 0 for every image.
 
     A layer dies where training or clustering goes wrong. The quantizer gives its output steps a million times finer
     than those of the sum that it rounds, and LiteRT 2.3 (XNNPACK), which takes a ratio below 256, then corrupts its
