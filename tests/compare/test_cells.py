@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listeners import Told
 
 from edgekit.compare.audit import audit_study
 from edgekit.compare.commands import StepFailed, run_command
@@ -21,7 +22,7 @@ from edgekit.compare.stage import _Cells, _tidy
 from edgekit.compare.study import Cell, Study, plan_cells, study_lock
 from edgekit.data import open_dataset
 from edgekit.errors import EdgekitError, InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.progress import SILENT
 from edgekit.recipe import Data, Recipe, load_recipe, validate
 from edgekit.registry import BACKBONES
 
@@ -53,17 +54,6 @@ class Recorder(Executor):
         else:
             future.set_result({})
         return future
-
-
-class Told(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.lines.append(text)
-
-    def warn(self, text: str) -> None:
-        self.lines.append(f"warning: {text}")
 
 
 def run_cells(

@@ -8,32 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export_runs import COLOURS, SIDE
+from listeners import StopsAt, Told
 
 from edgekit.artifacts import read_dataset_csv
 from edgekit.data.dataset import Dataset
-from edgekit.progress import SILENT, Progress
+from edgekit.progress import SILENT
 from edgekit.recipe import validate
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_model_optimization") is None, reason='pip install "edgekit[compress]"'
 )
-
-
-class StopsAfterEpoch(Progress):
-    def __init__(self, number: int) -> None:
-        self._text = f" {number}/"
-
-    def info(self, text: str) -> None:
-        if self._text in text:
-            raise KeyboardInterrupt
-
-
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.infos: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.infos.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +73,9 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_pa
     straight, record = train(tiny_network(), lessons, settings, SILENT, Unfinished(tmp_path / "other.npz", work))
     assert record["resumed"] == 0
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_network(), lessons, settings, StopsAfterEpoch(2), Unfinished(path, work))
+        train(tiny_network(), lessons, settings, StopsAt(" 2/"), Unfinished(path, work))
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith((".", "kept"))] == ["kept.npz"]
-    progress = Heard()
+    progress = Told()
     again, resumed = train(tiny_network(), lessons, settings, progress, Unfinished(path, work))
 
     assert resumed["resumed"] == 2

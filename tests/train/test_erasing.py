@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from listeners import StopsAt
 from test_stages import make_job
-from train_helpers import SIDE, StopsAt, coloured_noise
+from train_helpers import SIDE, coloured_noise
 
 from edgekit.data import augmenting
 from edgekit.errors import InputError

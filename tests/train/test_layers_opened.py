@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from listeners import StopsAt
 from test_stages import make_job
-from train_helpers import StopsAt, edgekit_here
+from train_helpers import edgekit_here
 
 from edgekit.errors import InputError
 from edgekit.recipe import FineTuning, Model, validate

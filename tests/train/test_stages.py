@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from train_helpers import MEASURED, StopsAt, pixels_in_memory, tiny_network
+from listeners import StopsAt
+from train_helpers import MEASURED, pixels_in_memory, tiny_network
 
 from edgekit.errors import EdgekitError
 from edgekit.progress import SILENT, Progress

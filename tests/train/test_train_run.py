@@ -6,8 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+from listeners import Told
 from PIL import Image
-from train_helpers import CLASSES, SIDE, Told, changed, history, model_weights, original_backbone, values
+from train_helpers import CLASSES, SIDE, changed, history, model_weights, original_backbone, values
 
 from edgekit.artifacts import SCHEMA_VERSION, RunFolder, read_dataset_csv, read_json, sha256_file
 from edgekit.errors import InputError

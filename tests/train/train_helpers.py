@@ -16,7 +16,6 @@ from PIL import Image
 
 from edgekit.artifacts import RunFolder
 from edgekit.data import Dataset
-from edgekit.progress import Progress
 from edgekit.recipe import Recipe, validate
 from edgekit.registry import get_backbone
 
@@ -158,27 +157,6 @@ def model_weights(run: RunFolder) -> dict[str, np.ndarray]:
 
     network = keras.models.load_model(run.model, compile=False)
     return {weight.path: np.asarray(weight) for weight in network.weights}
-
-
-class StopsAt(Progress):
-    """Interrupts, as Ctrl-C would, when a message with ``text`` is about to be shown."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def info(self, text: str) -> None:
-        if self._text in text:
-            raise KeyboardInterrupt
-
-
-class Told(Progress):
-    """Keeps what a stage says."""
-
-    def __init__(self) -> None:
-        self.infos: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.infos.append(text)
 
 
 def edgekit_here(*arguments: object) -> int:
