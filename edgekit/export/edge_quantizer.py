@@ -88,6 +88,7 @@ def _uint8_ends(content: bytes) -> bytes:
     given, made = int(graph.inputs[0]), int(graph.outputs[0])
     if graph.tensors[given].type == schema.TensorType.INT8:
         pixels = _as_uint8(graph, given, "pixels", schema)
+        graph.tensors[given].name += b"_int8"  # its name becomes that of the new input
         graph.operators.insert(0, _requantize(model, pixels, given, schema))
         graph.inputs = [pixels]
     if graph.tensors[made].type == schema.TensorType.INT8:

@@ -240,14 +240,8 @@ def _report_calibration(
     calibrated: dict[str, Any] | None,
     checked: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write ``calibration.json``, add its warnings to ``checked``, and give the ``calibration`` of the document.
-
-    Not for ai-edge-quantizer: the tensors of its files end after the activation that is fused into a layer, and what
-    the float network holds there before it would be called outside.
-    """
+    """Write ``calibration.json``, add its warnings to ``checked``, and give the ``calibration`` of the document."""
     method = mending.recipe.export.calibration
-    if mending.maker.converter("int8")[0] == edge_quantizer.NAME:
-        return {**(calibrated or {}), "method": method.method}
     report = calibration_report(mending.maker, content, method, mending.calibration, reference.parity)
     write_json(ExportFolder(folder).calibration, report)
     found = summary(report)

@@ -138,9 +138,11 @@ def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantiz
     assert any("the trained network answers (nearly) the same" in warning for warning in document["warnings"])
 
 
-@pytest.mark.parametrize("key", ["tflite-int8", "onnx-int8"])
-def test_calibration_report(run, made, key):
-    folder = run.exports / ("kept-tflite-int8" if key == "tflite-int8" else key.replace("edge", "tflite"))
+@pytest.mark.parametrize(
+    ("key", "folder"), [("tflite-int8", "kept-tflite-int8"), ("edge-int8", "tflite-int8"), ("onnx-int8", "onnx-int8")]
+)
+def test_calibration_report(run, made, key, folder):
+    folder = run.exports / folder
     report = json.loads((folder / "calibration.json").read_text())
     assert report["method"] == "minmax"
     layers = {tensor["layer"] for tensor in report["tensors"]}
