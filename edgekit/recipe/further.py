@@ -12,7 +12,7 @@ from edgekit.recipe.section import Section
 class FurtherTraining(Section):
     """Fine-tuning of the whole network on the run's training images, augmented as they were in training.
 
-    Images are not mixed. The learning rate falls to 0 over all steps (cosine).
+    Images are not mixed. The learning rate rises for a tenth of the steps and then falls to 0 (cosine).
     """
 
     epochs: Annotated[int, Field(ge=1)] = 3

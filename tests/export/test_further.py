@@ -277,6 +277,21 @@ def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp
     assert document["parity"]["trained"]["agreement"] >= 0.98
 
 
+@needs_optimization
+def test_the_learning_rate_rises_and_falls():
+    """Without the rise a VGG16 was thrown back to chance in the first epoch of pruning."""
+    from edgekit.export.further.finetune import learning_rate
+    from edgekit.export.further.trainings import import_optimization
+
+    import_optimization()
+    rate = learning_rate(1e-3, 50)
+    values = [float(rate(step)) for step in range(51)]
+    assert (values[0], values[5], values[50]) == (0, pytest.approx(1e-3), pytest.approx(0, abs=1e-9))
+    assert values[:6] == sorted(values[:6])
+    assert values[5:] == sorted(values[5:], reverse=True)
+    assert float(learning_rate(1e-3, 1)(0)) == pytest.approx(1e-3)  # a single step is a whole one
+
+
 def test_draws_differ_from_those_of_the_training(finished_run):
     """Further training sees new changes of the images, the same in every process."""
     from edgekit.artifacts import read_dataset_csv
