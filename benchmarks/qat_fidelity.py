@@ -12,7 +12,6 @@ that the last bit of an activation turns its answer, no two ways of computing it
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from common import show, told, write_result
-from numpy.typing import NDArray
 
 from edgekit.artifacts import RunFolder, read_dataset_csv
 from edgekit.data.opening import open_run_dataset
@@ -29,7 +27,7 @@ from edgekit.export.checks import Reference
 from edgekit.export.formats import FileFacts
 from edgekit.export.further.trainings import FurtherTrainings
 from edgekit.export.inference import load_network, prepare_keras
-from edgekit.export.parity import answers, open_exported
+from edgekit.export.parity import answers, classes_without_xnnpack, open_exported
 from edgekit.export.samples import draw_samples
 from edgekit.export.stage import export_recipe
 from edgekit.progress import SILENT
@@ -76,7 +74,7 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         path = Path(folder) / f"model{QAT.extension}"
         path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
         given = answers(open_exported(path), test.pixels)
-        plain = without_xnnpack(path, test.pixels)
+        plain = classes_without_xnnpack(path, test.pixels)
     same = int((given.argmax(axis=1) == trained.answers.argmax(axis=1)).sum())
     difference = np.abs(given - trained.answers)
     print(f"{run.path.name}: {same} of {len(test)} images", file=sys.stderr)
@@ -96,24 +94,6 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         },
         "training": trained.record,
     }
-
-
-def without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The classes (N,) that LiteRT's own optimized kernels give ``pixels`` (N, H, W, 3)."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter: Any = Interpreter(str(path), experimental_op_resolver_type=kernels, num_threads=os.cpu_count())
-    interpreter.allocate_tensors()
-    source, result = (
-        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
-    )
-    found = []
-    for image in pixels:
-        interpreter.set_tensor(source, image[np.newaxis])
-        interpreter.invoke()
-        found.append(int(interpreter.get_tensor(result)[0].argmax()))
-    return np.array(found)
 
 
 def cells(result: dict[str, Any]) -> list[str]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PERCENTILES = (50, 90, 95, 99)
 
+SMALLER = 0.99
+"""A file of more than this part of another's bytes is as large as it."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -231,8 +234,8 @@ def not_worth_it(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
         if twin is None:
             continue
         about = {"model": result.id, "fp32": twin.id, "fell_back": fell_back(result)}
-        if result.document["size_bytes"] >= twin.document["size_bytes"]:
-            found.append({**about, "threads": None, "reason": "no smaller than its fp32 file"})
+        if result.document["size_bytes"] > SMALLER * twin.document["size_bytes"]:
+            found.append({**about, "threads": None, "reason": f"no smaller than its fp32 file{_packed(result, twin)}"})
         for entry in comparisons([twin, result]):
             facts = {"threads": entry["threads"], "ratio": entry["ratio"], "ratio_ci95": entry["ratio_ci95"]}
             if entry["verdict"] == "slower" and entry["model"] == result.id:
@@ -243,6 +246,12 @@ def not_worth_it(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
                     facts |= {"ratio": 1 / entry["ratio"], "ratio_ci95": [1 / high, 1 / low]}
                 found.append({**about, **facts, "reason": "no faster than its fp32 file"})
     return found
+
+
+def _packed(result: BenchResult, twin: BenchResult) -> str:
+    """`` (as gzip 12.0 of 54.7 MB)`` where a file that is as large as its fp32 file packs better."""
+    mine, its = result.document["gzip_bytes"], twin.document["gzip_bytes"]
+    return f" (as gzip {mine / 1e6:.1f} of {its / 1e6:.1f} MB)" if mine <= SMALLER * its else ""
 
 
 def _is_fp32_of(other: BenchResult, result: BenchResult) -> bool:

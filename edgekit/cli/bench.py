@@ -16,7 +16,7 @@ from edgekit.errors import InputError
 if TYPE_CHECKING:
     from edgekit.results import BenchResult
 
-NAME_WIDTH = 29
+NAME_WIDTH = 33
 
 
 def bench(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,27 @@ def answers(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
         model.invoke()
         rows.append(model.scores())
     return np.stack(rows)
+
+
+def classes_without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The classes (N,) that LiteRT's own kernels give ``pixels`` uint8 (N, H, W, 3); the usual ones are XNNPACK's.
+
+    Both round as the format says, not always alike.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter: Any = Interpreter(str(path), experimental_op_resolver_type=kernels, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    source, result = (
+        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
+    )
+    found = []
+    for image in pixels:
+        interpreter.set_tensor(source, image[np.newaxis])
+        interpreter.invoke()
+        found.append(int(interpreter.get_tensor(result)[0].argmax()))
+    return np.array(found)
 
 
 def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str) -> Comparison:

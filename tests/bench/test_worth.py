@@ -56,6 +56,15 @@ def test_a_file_is_compared_with_its_own_fp32(result, reasons):
     assert all((entry["model"], entry["fp32"]) == (result.id, FP32.id) for entry in found)
 
 
+def test_a_large_file_that_packs_better_is_given_its_due():
+    pruned = measured("tflite-int8", 5, 100)
+    pruned.document.update(size_bytes=59_396_000, gzip_bytes=32_900_000)
+    fp32 = measured("tflite-fp32", 10, 100)
+    fp32.document.update(size_bytes=59_400_000, gzip_bytes=54_700_000)
+    (entry,) = not_worth_it([fp32, pruned])
+    assert worth_text(entry) == "no smaller than its fp32 file (as gzip 32.9 of 54.7 MB)"
+
+
 def test_the_ratio_has_its_interval():
     (entry,) = not_worth_it([measured("tflite-int8", 15, 30), FP32])
     low, high = entry["ratio_ci95"]

@@ -214,17 +214,34 @@ def test_a_file_of_quantization_aware_training(finished_run, tmp_path):
     assert max(steps) > 100
 
 
-@pytest.mark.parametrize(("moved", "expected"), [(2, "fine"), (9, "warned"), (30, "refused")])
-def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, expected):
-    from edgekit.export.checks import _compare_trained
+@pytest.mark.parametrize(
+    ("moved", "kernels_moved", "expected"),
+    [(2, None, "fine"), (9, None, "warned"), (30, 0, "refused"), (30, 25, "warned"), (90, 30, "refused")],
+)
+def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, kernels_moved, expected):
+    """Unless the runtime's own kernels agree no better about a network that cannot decide."""
+    from edgekit.export.checks import compare_trained
     from edgekit.export.parity import Comparison
 
+    def changed(count: int) -> np.ndarray:
+        given = right.copy()
+        given[:count] = np.roll(right[:count], 1, axis=1)
+        return given
+
     right = np.eye(3, dtype=np.float32)[np.arange(300) % 3]
-    given = right.copy()
-    given[:moved] = np.roll(right[:moved], 1, axis=1)
+    file = changed(moved)
     comparison = Comparison({})
-    _compare_trained(comparison, right, given, SCHEMES["tflite-int8-qat"])
+
+    def other_kernels() -> np.ndarray:
+        assert kernels_moved is not None  # nothing slow is run where the file agrees
+        classes = file.argmax(axis=1)
+        classes[:kernels_moved] = (classes[:kernels_moved] + 1) % 3
+        return classes
+
+    compare_trained(comparison, right, file, SCHEMES["tflite-int8-qat"], other_kernels)
     assert ("refused" if comparison.problems else "warned" if comparison.warnings else "fine") == expected
+    if kernels_moved is not None:
+        assert comparison.facts["trained"]["agreement_of_kernels"] == pytest.approx(1 - kernels_moved / 300)
 
 
 @needs_optimization
