@@ -12,6 +12,8 @@ from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 
 WIDTH = 79
+LEFT = ("backbone", "strategy", "file", "95%", "mark")
+"""Columns of words."""
 
 
 def report(
@@ -59,7 +61,7 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _table(document: dict[str, Any]) -> str:
-    """One line per candidate, or per kind of file over its seeds, 79 columns; latency with the fewest threads."""
+    """One line per candidate, or per kind of file over its seeds; latency with the fewest threads."""
     candidates, groups = document["candidates"], document["groups"]
     threads = min((entry["threads"] for c in candidates for entry in c["latency"]), default=1)
     short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
@@ -83,7 +85,23 @@ def _table(document: dict[str, Any]) -> str:
         "seeds, over which accuracies are means and times medians" if groups else "seed"
     )
     marks = "* on the Pareto front  f failed  u unstable  e emulated  o float operators"
-    return "\n".join([table(headers, rows, right=(0, 3, 5, 7, 8)), textwrap.fill(about, WIDTH), marks])
+    return "\n".join([_fitted(headers, rows), textwrap.fill(about, WIDTH), marks])
+
+
+def _fitted(headers: list[str], rows: list[list[str]]) -> str:
+    """The table in WIDTH columns: a strategy that all have is left out, then the names of files lose their ends."""
+    columns = {name: [row[position] for row in rows] for position, name in enumerate(headers)}
+
+    def excess() -> int:
+        return sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items()) - 2 - WIDTH
+
+    if excess() > 0 and len(set(columns["strategy"])) == 1:
+        del columns["strategy"]
+    if (more := excess()) > 0:
+        longest = max(map(len, columns["file"]))
+        columns["file"] = [_clipped(name, longest - more) for name in columns["file"]]
+    right = [position for position, name in enumerate(columns) if name not in LEFT]
+    return table(list(columns), list(map(list, zip(*columns.values()))), right=right)
 
 
 def _percent(value: float | None) -> str:

@@ -26,6 +26,12 @@ FILES = {
     "onnx-fp32": (10_250_000, 8.9, 0.0),
     "onnx-int8": (3_000_000, 5.6, 1.2),
 }
+FURTHER = {
+    "tflite-fp32-clustered": (10_200_000, 7.8, 1.0),
+    "tflite-int8-clustered": (3_100_000, 4.5, 1.6),
+    "tflite-int8-pruned": (3_100_000, 4.5, 1.4),
+}
+"""Of networks that were trained on."""
 
 
 def write_run(
@@ -131,7 +137,7 @@ def write_bench(
     """Measure an export of ``run``, so to speak; ``factor`` multiplies the latency."""
     document, export = run.read(), run.export(key).read()
     random = np.random.default_rng(list(f"{run.path.name}{key}{target}".encode()))
-    _, milliseconds, errors = FILES[key]
+    _, milliseconds, errors = (FILES | FURTHER)[key]
     path = run.bench_json(target, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     accuracy = None
@@ -349,9 +355,9 @@ def _write_history(run: RunFolder, stages: list[str], accuracy: float, random: n
 
 
 def _write_export(run: RunFolder, document: dict[str, Any], key: str, scale: float) -> None:
-    size = int(FILES[key][0] * scale)
-    file_format, scheme = key.split("-")
-    integer = scheme == "int8"
+    size = int((FILES | FURTHER)[key][0] * scale)
+    file_format, scheme = key.split("-", 1)
+    integer = scheme.startswith("int8")
     write_json(
         run.export(key).export_json,
         {

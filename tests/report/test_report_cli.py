@@ -41,6 +41,25 @@ def test_table_fits_80_columns(tmp_path, capsys):
     assert any(line.endswith("  eu") for line in table)
 
 
+@pytest.mark.parametrize("strategies", [("from-scratch", "from-scratch"), ("from-scratch", "fine-tuning")])
+def test_long_names_of_files_fit_too(tmp_path, capsys, strategies):
+    """A strategy that all have is left out first; then names of files lose their ends."""
+    files = ("tflite-fp32", "tflite-fp32-clustered", "tflite-int8-clustered", "tflite-int8-pruned")
+    cells = []
+    for backbone, strategy in zip(("resnet50v2", "vgg16"), strategies):
+        run = write_run(tmp_path / "runs" / backbone, backbone=backbone, strategy=strategy, scale=9.4, files=files)
+        for key in files:
+            write_bench(run, key, factor=100, unstable=("the clock fell",))
+        cells.append((run, "exported"))
+    assert run_cli(str(write_study(tmp_path, cells))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: lines.index("")]
+    assert max(map(len, table)) <= 80
+    shared = strategies[0] == strategies[1]
+    assert ("strategy" in table[0]) != shared
+    assert any("tflite-int8-clustered" in line for line in table) == shared
+
+
 def test_over_seeds_a_line_is_a_kind_of_file(tmp_path, capsys):
     """So that the numbers of the table are those of the verdict."""
     assert run_cli(str(study_of_seeds(tmp_path / "study"))) == 0
