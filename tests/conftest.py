@@ -8,6 +8,8 @@ import shutil
 import signal
 import tempfile
 
+from hypothesis import settings
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "EDGEKIT_CACHE" not in os.environ:
     os.environ["EDGEKIT_CACHE"] = tempfile.mkdtemp(prefix="edgekit-test-cache-")
@@ -16,3 +18,7 @@ if "EDGEKIT_CACHE" not in os.environ:
 # A script that starts the tests in its background has them and all their children ignore Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example may take long where others take the cores.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")

@@ -77,7 +77,7 @@ def straight_forward_ece(labels, probabilities, bins):
     return total
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 60), classes=st.integers(2, 6))
 def test_random_networks_agree_with_the_definitions(seed, n, classes):
     from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score

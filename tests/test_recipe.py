@@ -244,7 +244,7 @@ recipes = section(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(document=recipes)
 def test_a_recipe_written_out_reads_back_the_same(document):
     recipe = validate(document, "generated")

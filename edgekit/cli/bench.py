@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekit.results import BenchResult
 
 NAME_WIDTH = 33
+WIDTH = 80
 
 
 def bench(
@@ -170,7 +171,7 @@ def _describe_target(results: Sequence[BenchResult], document: dict[str, Any], n
         parts.append("unstable (marked !; cannot win a comparison):\n" + "\n".join(f"  {reason}" for reason in reasons))
     doubtful = [f"{names[entry['model']]}: {worth_text(entry)}" for entry in document["not_worth_it"]]
     if doubtful:
-        wrap = textwrap.TextWrapper(80, initial_indent="  ", subsequent_indent="    ")
+        wrap = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent="    ")
         parts.append("\n".join(["not worth it here:", *(wrap.fill(text) for text in doubtful)]))
     asked = (profiles_text(results, names), sustained_text(results, names))
     more = (energy_text(results, names), agreement_text(results, names))
@@ -192,15 +193,26 @@ def short_names(results: Sequence[BenchResult]) -> dict[str, str]:
             name = " ".join([document["backbone"], *(str(document[key]) for key in differing), document["key"]])
         names[result.id] = name
     duplicates = {name for name in names.values() if list(names.values()).count(name) > 1}
-    return {key: _fit(key if name in duplicates else name) for key, name in names.items()}
+    return {key: _fit(key if name in duplicates else name, NAME_WIDTH) for key, name in names.items()}
 
 
-def _fit(name: str) -> str:
+def _fit(name: str, width: int) -> str:
     """Long names lose their middle: both ends tell files apart."""
-    if len(name) <= NAME_WIDTH:
+    if len(name) <= width:
         return name
-    tail = (NAME_WIDTH - 2) // 2
-    return f"{name[: NAME_WIDTH - 2 - tail]}..{name[-tail:]}"
+    tail = (width - 2) // 2
+    return f"{name[: width - 2 - tail]}..{name[-tail:]}"
+
+
+def _fitted(headers: list[str], rows: list[list[str]]) -> str:
+    """A table of names and figures in 80 columns: long figures cost the names their middle."""
+    right = (1, 2, 3, 4)
+    text = table(headers, rows, right=right)
+    excess = max(map(len, text.splitlines())) - WIDTH
+    if excess <= 0:
+        return text
+    width = max(len(row[0]) for row in rows) - excess
+    return table(headers, [[_fit(row[0], width), *row[1:]] for row in rows], right=right)
 
 
 def _files_table(results: Sequence[BenchResult], names: dict[str, str]) -> str:
@@ -211,7 +223,7 @@ def _files_table(results: Sequence[BenchResult], names: dict[str, str]) -> str:
         accuracy = "-" if interval is None else f"{row['accuracy']:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]"
         size, packed, memory = (_megabytes(row[k]) for k in ("size_bytes", "gzip_bytes", "peak_rss_bytes"))
         rows.append([names[result.id], accuracy, size, packed, memory])
-    return table(["file", "accuracy [95%]", "MB", "gzip MB", "RSS MB"], rows, right=(1, 2, 3, 4))
+    return _fitted(["file", "accuracy [95%]", "MB", "gzip MB", "RSS MB"], rows)
 
 
 def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]) -> str:
@@ -222,7 +234,7 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
     if all(row["latency_ms_p50"] is None for row in measured):
         runs = min(len(row["latency_ns"]) for row in measured)
         text = f"{title}: every file ran {runs} times, too few for a percentile (--protocol quick has enough)"
-        return textwrap.fill(text, 80, subsequent_indent="  ", break_on_hyphens=False)
+        return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     rows = []
     for row in measured:
         comparison = against.get(row["id"])
@@ -233,7 +245,7 @@ def _latency_table(threads: int, document: dict[str, Any], names: dict[str, str]
     if any(row["unstable"] for row in measured):
         headers.append("!")
         rows = [[*cells, "!" if row["unstable"] else ""] for cells, row in zip(rows, measured)]
-    text = table(headers, rows, right=(1, 2, 3, 4))
+    text = _fitted(headers, rows)
     control = document["noise_floor"].get(str(threads))
     note = ""
     if control is not None:

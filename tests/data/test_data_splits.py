@@ -25,7 +25,7 @@ def made(sizes: list[int], copies: int = 1) -> tuple[np.ndarray, list[str], list
     return labels[order], [contents[i] for i in order], [f"c{i}" for i in range(len(sizes))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(class_sizes, fractions, seeds)
 def test_every_class_gives_its_fraction_and_keeps_a_rest(sizes, fraction, seed):
     labels, contents, classes = made(sizes)
@@ -36,7 +36,7 @@ def test_every_class_gives_its_fraction_and_keeps_a_rest(sizes, fraction, seed):
         assert 1 <= taken < size
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(class_sizes, fractions, seeds)
 def test_the_choice_is_repeatable_and_does_not_depend_on_the_order(sizes, fraction, seed):
     labels, contents, classes = made(sizes)
@@ -46,7 +46,7 @@ def test_the_choice_is_repeatable_and_does_not_depend_on_the_order(sizes, fracti
     assert (chosen == back).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(class_sizes, fractions, seeds, st.integers(2, 4))
 def test_copies_are_never_on_both_sides(sizes, fraction, seed, copies):
     labels, contents, classes = made(sizes, copies)
@@ -83,7 +83,7 @@ def test_a_class_of_one_image_cannot_be_split():
         stratified(labels, ["x", "y", "z", "same", "same", "same"], ["a", "b"], 0.3, 0, "val")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(class_sizes, st.integers(1, 70), seeds)
 def test_a_smaller_limit_is_a_part_of_a_larger_one(sizes, limit, seed):
     labels, contents, _ = made(sizes)

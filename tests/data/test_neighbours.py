@@ -31,7 +31,7 @@ def with_neighbours(seed: int, count: int, words: int, largest: int) -> np.ndarr
     return hashes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), distance=st.integers(0, 31), words=st.sampled_from([1, 2, 4]))
 def test_the_same_pairs_as_comparing_all(seed: int, distance: int, words: int) -> None:
     hashes = with_neighbours(seed, 60, words, distance + 3)

@@ -24,20 +24,25 @@ def test_a_block_has_enough_runs_and_enough_time():
 
 
 def test_settling_waits_for_threads_that_spin():
-    end = time.perf_counter() + 0.03
+    """In one of a few tries: where others take the cores, a thread that spins may not get to run."""
 
-    def spin() -> None:
-        while time.perf_counter() < end:
-            pass
+    def waits() -> bool:
+        end = time.perf_counter() + 0.03
 
-    thread = threading.Thread(target=spin)
-    thread.start()
-    timing.settle()
-    assert time.perf_counter() >= end - 0.01
-    thread.join()
-    start = time.perf_counter()
-    timing.settle()
-    assert time.perf_counter() - start < 0.09
+        def spin() -> None:
+            while time.perf_counter() < end:
+                pass
+
+        thread = threading.Thread(target=spin)
+        thread.start()
+        timing.settle()
+        waited = time.perf_counter() >= end - 0.01
+        thread.join()
+        start = time.perf_counter()
+        timing.settle()
+        return waited and time.perf_counter() - start < 0.09
+
+    assert any(waits() for _ in range(5))
 
 
 def test_peak_memory_sees_what_was_freed():

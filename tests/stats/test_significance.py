@@ -26,7 +26,6 @@ DEMSAR = np.array(
 ``friedmanchisquare`` has: 0.9751 stands for the larger of two that the paper rounds to 0.975."""
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_the_binomial_tail_counted_by_hand(only_a: int, only_b: int) -> None:
     n = only_a + only_b
@@ -66,7 +65,7 @@ def test_the_mean_of_students_sleep() -> None:
         s.mean_interval([1.0])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 100))
 def test_the_bootstrap_agrees_with_scipys(seed: int) -> None:
     from scipy.stats import bootstrap
@@ -181,7 +180,7 @@ def test_demsars_example() -> None:
     assert ranking.cliques == [[3, 1, 2, 0]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(3, 7), st.integers(2, 9), st.integers(2, 30), st.integers(0, 10_000))
 def test_friedmans_p_is_scipys(models: int, blocks: int, values: int, seed: int) -> None:
     """Also with many equal scores: few different values make ties."""

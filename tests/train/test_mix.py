@@ -33,7 +33,7 @@ def one_colour_each(n_images: int) -> np.ndarray:
     return np.repeat(np.arange(n_images, dtype=np.uint8), SIDE * SIDE * 3).reshape(n_images, SIDE, SIDE, 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_images=st.integers(1, 40),
     alpha=st.floats(0.05, 4.0),
@@ -56,7 +56,7 @@ def test_cutmix_labels_are_exactly_the_area_that_was_pasted(mixing, n_images, al
     assert np.allclose(weights, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n_images=st.integers(1, 40), alpha=st.floats(0.05, 4.0), seed=st.integers(0, 1000), batch=st.integers(0, 200))
 def test_mixup_blends_pixels_and_labels_in_one_ratio(mixing, n_images, alpha, seed, batch):
     mix = Mix.model_validate({"mixup": {"probability": 1.0, "alpha": alpha}})
