@@ -82,9 +82,14 @@ def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
             continue
         largest = float(np.abs(np.asarray(stored, np.uint8).view(np.float32)).max())
         low, high = ranges[output]
-        narrowest = (ranges[source][1] - ranges[source][0]) * largest / LEVELS / FINEST
-        if high - low < narrowest:
-            ranges[output] = (low, low + narrowest)
+        width = narrowest(ranges[source][1] - ranges[source][0], largest)
+        if high - low < width:
+            ranges[output] = (low, low + width)
+
+
+def narrowest(source_width: float, largest_weight: float) -> float:
+    """The narrowest range that a layer's output may have, from that of its input and its kernel's largest weight."""
+    return source_width * largest_weight / LEVELS / FINEST
 
 
 def _observe(

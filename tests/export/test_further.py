@@ -295,6 +295,43 @@ def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp
 
 
 @needs_optimization
+def test_a_dead_layer_does_not_keep_its_file_from_opening(tmp_path):
+    """It gives 0 to every image, whatever is large before it; its steps were so fine that LiteRT refused the file."""
+    from dataclasses import replace
+
+    from test_unfinished import tiny_network
+
+    from edgekit.device.runtimes import open_model
+    from edgekit.export.further.fakequant import fake_quantized, int8_file
+    from edgekit.export.further.trainings import import_optimization
+    from edgekit.export.inference import prepare_keras
+
+    prepare_keras(need_tensorflow=True)
+    import_optimization()
+    network = tiny_network()
+    changed = {"first": (1e6, 0.0), "second": (1.0, -1e8)}
+
+    def with_dead(layer):
+        factor, shift = np.array(changed.get(layer.name, (1, 0)), np.float32)
+        kernel, *bias = layer.weights or (np.zeros(0, np.float32),)
+        return replace(layer, weights=(kernel * factor, *(b + shift for b in bias)) if layer.weights else ())
+
+    dead = [with_dead(layer) for layer in network.layers]
+    pixels = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), np.uint8)
+    model = fake_quantized(replace(network, layers=tuple(dead)), pixels)
+    file = tmp_path / "model.tflite"
+    file.write_bytes(int8_file(model, SIDE))
+    opened = open_model(str(file))
+    assert np.abs(opened_answer(opened, pixels[0]) - 1 / 3).max() < 0.01  # nothing but the biases, which are 0
+
+
+def opened_answer(model, image: np.ndarray) -> np.ndarray:
+    model.set_input(image[np.newaxis].astype(model.input.dtype))
+    model.invoke()
+    return np.asarray(model.scores())
+
+
+@needs_optimization
 def test_the_learning_rate_rises_and_falls():
     """Without the rise a VGG16 was thrown back to chance in the first epoch of pruning."""
     from edgekit.export.further.finetune import learning_rate

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.export.calibration import narrowest
 from edgekit.export.formats import FileFacts, installed_version
 from edgekit.export.further.plain import PlainNetwork
 from edgekit.export.operators import OperatorTable, tflite_operators
@@ -112,9 +113,36 @@ def _observed_ranges(twin: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[fl
     lowest = np.minimum(np.min([low for low, _ in found], axis=0), 0.0)
     highest = np.maximum(np.max([high for _, high in found], axis=0), 0.0)
     names = [*(layer.name for layer in layers), "logits"]
-    # A dead layer's steps would be so fine that LiteRT aborts; see edgekit.export.calibration.
-    highest = np.where(highest > lowest, highest, 1.0)
-    return {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest)}
+    ranges = {name: (float(low), float(high)) for name, low, high in zip(names, lowest, highest)}
+    _widen_dead(ranges, layers)
+    return ranges
+
+
+def _widen_dead(ranges: dict[str, tuple[float, float]], layers: list[Any]) -> None:
+    """Widen in ``ranges`` what is (nearly) 0 for every image, as :mod:`edgekit.export.calibration` does.
+
+    The steps of a dead layer would be so fine that LiteRT cannot open the file.
+    """
+    for layer in layers:
+        name = "logits" if layer is layers[-1] else layer.name
+        activation = type(layer).__name__ in ("ReLU", "Activation")  # the file computes it with the layer before it
+        computing = _only_source(layer) if activation else layer
+        kernel = getattr(computing, "kernel", getattr(computing, "depthwise_kernel", None))
+        source = _only_source(computing) if computing is not None else None
+        low, high = ranges[name]
+        if kernel is not None and source is not None:
+            source_low, source_high = ranges.get(source.name, PIXELS)
+            width = narrowest(source_high - source_low, float(np.abs(kernel.numpy()).max()))
+            if high - low < width:
+                ranges[name] = (low, low + width)
+        elif high == low:
+            ranges[name] = (low, low + 1.0) if source is None else ranges.get(source.name, PIXELS)
+
+
+def _only_source(layer: Any) -> Any:
+    """The layer whose output ``layer`` takes; None where it takes several."""
+    sources = layer.input
+    return None if isinstance(sources, (list, tuple)) else sources._keras_history.layer
 
 
 def _set_activation_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
