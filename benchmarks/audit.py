@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from common import show, told, write_result
 
-from edgekit.data.audit import audit_folder
-from edgekit.data.neighbours import near_pairs
-from edgekit.data.repeats import NEAR_BITS
+from edgekit.data.audit.duplicates import NEAR_BITS
+from edgekit.data.audit.hamming import near_pairs
+from edgekit.data.audit.summary import audit_folder
 from edgekit.errors import EdgekitError
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

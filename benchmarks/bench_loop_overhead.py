@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.artifacts import sha256_file, write_json
 from edgekit.device import probe, runtimes, timing
+from edgekit.documents.base import write_json
 from edgekit.errors import EdgekitError
-from edgekit.stats import Ratio, compare_rounds
+from edgekit.stats.latency import Ratio, compare_rounds
+from edgekit.support.files import sha256_file
 
 WARMUP_RUNS = 10
 

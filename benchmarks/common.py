@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import write_json
 from edgekit.cli.output import table
 from edgekit.data import open_dataset
 from edgekit.device import probe
+from edgekit.documents.base import write_json
 from edgekit.errors import EdgekitError
 from edgekit.recipe import Data
 from edgekit.registry import BACKBONES
-from edgekit.stats import Ratio, compare_rounds
+from edgekit.stats.latency import Ratio, compare_rounds
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import RunFolder, read_dataset_csv, write_json
 from edgekit.device import probe
 from edgekit.device.corruptions import CORRUPTIONS
+from edgekit.documents.base import write_json
+from edgekit.documents.dataset_list import read_dataset_csv
+from edgekit.documents.folders import RunFolder
 
 LIMIT = 2.0
 
@@ -52,10 +54,10 @@ def main() -> None:
 
 def seconds_of_file(run: RunFolder, model: str, name: str, severity: int) -> float:
     """One process of the device program, as `edgekit evaluate --corruptions` starts it."""
-    from edgekit.bench.candidates import ForeignOptions, collect
-    from edgekit.bench.evaluation import image_sets
-    from edgekit.progress import SILENT
-    from edgekit.targets.opening import get_target
+    from edgekit.bench.evaluation_images import image_sets
+    from edgekit.bench.models import ForeignOptions, collect
+    from edgekit.support.progress import SILENT
+    from edgekit.targets.lookup import get_target
 
     candidates = [c for c in collect([run.path], ForeignOptions(), SILENT) if c.key == model]
     images = image_sets(candidates, None, None, SILENT)[candidates[0].id]
@@ -77,7 +79,7 @@ def seconds_of_keras(run: RunFolder, _: str, name: str, severity: int) -> float:
 
     prepare_backend("cpu")
     from edgekit.train.batches import predict
-    from edgekit.train.robustness import CorruptedPixels
+    from edgekit.train.corrupted_images import CorruptedPixels
 
     network, pixels, rows = keras_of(run)
     started = time.perf_counter()
@@ -89,7 +91,7 @@ def seconds_of_keras(run: RunFolder, _: str, name: str, severity: int) -> float:
 def keras_of(run: RunFolder) -> tuple[Any, Any, Any]:
     """The run's network, the decoded test images and their places; loaded once, outside the measured time."""
     from edgekit.data.decode import decode_dataset
-    from edgekit.data.opening import open_run_dataset
+    from edgekit.data.loading import open_run_dataset
     from edgekit.train.evaluate import load_network
 
     document = run.read_finished()

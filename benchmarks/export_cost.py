@@ -20,9 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json, write_text
+from edgekit.documents.base import write_json
+from edgekit.documents.dataset_list import DatasetRow, write_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed
 from edgekit.registry import BACKBONES, SCHEMES
+from edgekit.support.files import sha256_file, write_text
 
 PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]
 CLASSES = [f"class{number}" for number in range(4)]
@@ -75,7 +78,7 @@ def measure(run: Path, key: str) -> dict[str, Any]:
 
 def make_run(run: RunFolder, backbone: str, arguments: argparse.Namespace) -> None:
     """A finished run with random weights on random images."""
-    from edgekit.export.inference import prepare_keras
+    from edgekit.export.network import prepare_keras
 
     prepare_keras(need_tensorflow=False)
     from edgekit.recipe import validate

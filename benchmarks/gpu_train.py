@@ -29,7 +29,7 @@ from typing import Any
 
 from common import run_program, show, subset, told, write_result
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
 from edgekit.registry import BACKBONES
 

@@ -20,19 +20,20 @@ from typing import Any
 import numpy as np
 from common import show, told, write_result
 
-from edgekit.artifacts import RunFolder, read_dataset_csv
-from edgekit.data.opening import open_run_dataset
+from edgekit.data.loading import open_run_dataset
+from edgekit.documents.dataset_list import read_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError
-from edgekit.export.checks import Reference
+from edgekit.export.check.exported_file import Reference
+from edgekit.export.check.parity import answers, classes_without_xnnpack, open_exported
+from edgekit.export.compress.training import FurtherTrainings
 from edgekit.export.formats import FileFacts
-from edgekit.export.further.trainings import FurtherTrainings
-from edgekit.export.inference import load_network, prepare_keras
-from edgekit.export.parity import answers, classes_without_xnnpack, open_exported
-from edgekit.export.samples import draw_samples
-from edgekit.export.stage import export_recipe
-from edgekit.progress import SILENT
+from edgekit.export.network import load_network, prepare_keras
+from edgekit.export.pipeline import export_recipe
+from edgekit.export.sample_images import draw_samples
 from edgekit.registry import get_scheme
-from edgekit.stats import wilson_interval
+from edgekit.stats.intervals import wilson_interval
+from edgekit.support.progress import SILENT
 
 QAT = get_scheme("tflite-int8-qat")
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from common import show, told, write_result
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.bench import BenchResult, run_results
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
 from edgekit.registry import SCHEMES
-from edgekit.results import BenchResult, run_results
-from edgekit.stats import compare_rounds
+from edgekit.stats.latency import compare_rounds
 
 
 def main() -> int:

@@ -18,9 +18,9 @@ from typing import Any
 
 from common import run_program, show, told, write_result
 
+from edgekit.documents.bench import BenchResult
 from edgekit.errors import EdgekitError
-from edgekit.results import BenchResult
-from edgekit.stats import compare_rounds
+from edgekit.stats.latency import compare_rounds
 
 QUANTIZERS = ("converter", "ai-edge-quantizer")
 SCHEMES = ("int8", "dynamic")

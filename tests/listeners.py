@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.progress import Progress
+from edgekit.support.progress import Progress
 
 
 class StopsAt(Progress):

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 from modelfiles import LABELS, colour_pixels
 
-from edgekit.artifacts import DatasetRow, RunFolder, gzip_size, sha256_file, write_dataset_csv, write_json
 from edgekit.device.runtimes import open_model
+from edgekit.documents.base import write_json
+from edgekit.documents.dataset_list import DatasetRow, write_dataset_csv
+from edgekit.documents.folders import RunFolder
+from edgekit.support.files import gzip_size, sha256_file
 
 
 def make_run(folder: Path, models: dict[str, Path], images: Path, name: str = "mobilenetv2-s0") -> RunFolder:

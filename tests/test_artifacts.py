@@ -8,20 +8,11 @@ import stat
 
 import pytest
 
-from edgekit.artifacts import (
-    SCHEMA_VERSION,
-    DatasetRow,
-    RunFolder,
-    atomic_path,
-    read_dataset_csv,
-    read_json,
-    sha256_file,
-    write_bytes,
-    write_dataset_csv,
-    write_json,
-    write_text,
-)
+from edgekit.documents.base import SCHEMA_VERSION, read_json, write_json
+from edgekit.documents.dataset_list import DatasetRow, read_dataset_csv, write_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.support.files import atomic_path, sha256_file, write_bytes, write_text
 
 
 def names(folder):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.metrics import classification_metrics, expected_calibration_error
+from edgekit.stats.classification import classification_metrics, expected_calibration_error
 
 NAMES = ("ant", "bee", "cat")
 #                     true: ant  ant  ant  bee  bee  cat

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.artifacts import read_json
-from edgekit.bench.candidates import Candidate
-from edgekit.bench.evaluation import ImageSet
-from edgekit.bench.inspection import with_known_runtime
+from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measure import Predictions, measure_accuracy
+from edgekit.bench.model_inspection import with_known_runtime
+from edgekit.bench.models import Candidate
+from edgekit.documents.base import read_json
 from edgekit.errors import EdgekitError
-from edgekit.progress import Progress
+from edgekit.support.progress import Progress
 from edgekit.targets.local import LOCAL, LocalTarget
 
 

@@ -10,17 +10,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.artifacts import ExportFolder
-from edgekit.bench.candidates import Candidate, ForeignOptions, collect
-from edgekit.bench.inspection import inspected, with_target_runtime
+from edgekit.bench.model_inspection import inspected, with_target_runtime
+from edgekit.bench.models import Candidate, ForeignOptions, collect
 from edgekit.bench.verify import Verification, verify_candidates
+from edgekit.documents.folders import ExportFolder
 from edgekit.errors import InputError, TargetError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
+from edgekit.targets.device_program import FILE, program
 from edgekit.targets.local import LOCAL
-from edgekit.targets.program import FILE, program
-from edgekit.targets.shipment import Hashes, object_name
 from edgekit.targets.ssh import SshTarget
+from edgekit.targets.upload import Hashes, object_name
 
 
 @dataclass(frozen=True)

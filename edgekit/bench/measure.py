@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.candidates import Candidate
-from edgekit.bench.evaluation import ImageSet
+from edgekit.bench.evaluation_images import ImageSet
+from edgekit.bench.models import Candidate
 from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
 from edgekit.errors import EdgekitError
-from edgekit.progress import Progress
+from edgekit.support.progress import Progress
 from edgekit.targets.base import Event, Target
 
 DECODED_IMAGES = 16

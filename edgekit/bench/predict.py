@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.bench.candidates import ForeignOptions, collect
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.model_inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.models import ForeignOptions, collect
 from edgekit.errors import InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
-from edgekit.targets.opening import get_target
+from edgekit.targets.lookup import get_target
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifacts import RunFolder, atomic_path, write_json
 from edgekit.bench.agreement import HostAnswers, agreement
-from edgekit.bench.candidates import Candidate, ForeignOptions, collect
-from edgekit.bench.evaluation import ImageSet, image_sets
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.load import measure_energy, measure_sustained
+from edgekit.bench.energy_and_sustained import measure_energy, measure_sustained
+from edgekit.bench.evaluation_images import ImageSet, image_sets
 from edgekit.bench.measure import LatencySession, Predictions, measure_accuracy, measure_latency, measure_memory
-from edgekit.bench.profile import measure_profile
+from edgekit.bench.model_inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.models import Candidate, ForeignOptions, collect
+from edgekit.bench.operator_profile import measure_profile
 from edgekit.bench.protocols import BenchProtocol, get_protocol
+from edgekit.documents.base import write_json
+from edgekit.documents.bench import BenchResult
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.progress import SILENT, Progress
-from edgekit.results import BenchResult
+from edgekit.support.files import atomic_path
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
-from edgekit.targets.opening import get_target
+from edgekit.targets.lookup import get_target
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import ExportFolder
-from edgekit.bench.candidates import Candidate, ForeignOptions, collect
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.model_inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.models import Candidate, ForeignOptions, collect
+from edgekit.documents.folders import ExportFolder
 from edgekit.errors import InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
-from edgekit.targets.opening import get_target
+from edgekit.targets.lookup import get_target
 
 MAX_DIFFERENCE = 0.1
 """Of one score. Kernels of other runtimes round int8 otherwise (12/255 was seen); wrong ones are far off."""

@@ -14,7 +14,7 @@ from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
 
 if TYPE_CHECKING:
-    from edgekit.results import BenchResult
+    from edgekit.documents.bench import BenchResult
 
 NAME_WIDTH = 33
 WIDTH = 80
@@ -103,11 +103,11 @@ def bench(
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
       edgekit bench runs/mobilenetv2 --profile
     """
-    from edgekit.bench.candidates import ForeignOptions
-    from edgekit.bench.load import parse_duration
+    from edgekit.bench.energy_and_sustained import parse_duration
+    from edgekit.bench.models import ForeignOptions
+    from edgekit.bench.multi_target import bench_several
     from edgekit.bench.session import BenchOptions
-    from edgekit.bench.several import bench_several
-    from edgekit.results import bench_document
+    from edgekit.report.model.sessions import bench_document
 
     output = Output(json_mode=json_mode, quiet=quiet)
     options = BenchOptions(
@@ -149,8 +149,8 @@ def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
     targets = list(dict.fromkeys(result.document["target"] for result in results))
     if len(targets) == 1:
         return _describe_target(results, document, names)
-    from edgekit.cli.bench_targets import describe_targets
-    from edgekit.results import bench_document
+    from edgekit.cli.render.targets_table import describe_targets
+    from edgekit.report.model.sessions import bench_document
 
     parts = []
     for target in targets:
@@ -160,9 +160,9 @@ def describe(results: Sequence[BenchResult], document: dict[str, Any]) -> str:
 
 
 def _describe_target(results: Sequence[BenchResult], document: dict[str, Any], names: dict[str, str]) -> str:
-    from edgekit.cli.bench_load import agreement_text, conditions_text, energy_text, sustained_text
-    from edgekit.cli.bench_profile import profiles_text
-    from edgekit.results import worth_text
+    from edgekit.cli.render.energy import agreement_text, conditions_text, energy_text, sustained_text
+    from edgekit.cli.render.operator_profile import profiles_text
+    from edgekit.report.model.sessions import worth_text
 
     counts = sorted({row["threads"] for row in document["results"] if row["threads"] is not None})
     parts = [_files_table(results, names), *(_latency_table(n, document, names) for n in counts)]

@@ -59,8 +59,8 @@ def run_and_report(
     **options: Any,
 ) -> None:
     """Run the study and print its report's table."""
-    from edgekit.compare.stage import run_study
     from edgekit.recipe import load_recipe, parse_setting
+    from edgekit.study.runner import run_study
 
     changes: dict[str, Any] = {} if data is None else {"data.path": str(data), "data.name": None}
     resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))

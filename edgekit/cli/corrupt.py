@@ -45,7 +45,7 @@ def corrupt(
         levels = [int(part) for part in severities.split(",")]
     except ValueError:
         raise InputError(f"severities are numbers from 1 to 5, not {severities!r}") from None
-    from edgekit.data.corrupting import corrupt_folder
+    from edgekit.data.corrupted_copy import corrupt_folder
 
     document = corrupt_folder(
         data,

@@ -43,7 +43,7 @@ def audit(
     Example: edgekit data audit photos --json > audit.json
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    from edgekit.data.audit import audit_folder
+    from edgekit.data.audit.summary import audit_folder
 
     document = audit_folder(data, near_bits=near, progress=out).document()
     out.result({"schema_version": 1, **document}, audit_text(document))

@@ -33,8 +33,8 @@ def deploy(
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """
-    from edgekit.artifacts import SCHEMA_VERSION
     from edgekit.bench.deploy import deploy as put
+    from edgekit.documents.base import SCHEMA_VERSION
 
     out = Output(json_mode=json_mode, quiet=quiet)
     done = put(run, target=target, export=export, name=name, progress=out)

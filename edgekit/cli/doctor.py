@@ -15,7 +15,7 @@ def doctor(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
 
     Example: edgekit doctor
     """
-    from edgekit.diagnosis import diagnose
+    from edgekit.installation import diagnose
 
     out = Output(json_mode=json_mode, quiet=quiet)
     document = diagnose()

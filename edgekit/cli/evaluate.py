@@ -58,13 +58,13 @@ def evaluate(
 
     Example: edgekit evaluate runs/mri --corruptions underwater
     """
-    from edgekit.artifacts import RunFolder
+    from edgekit.documents.folders import RunFolder
 
     out = Output(json_mode=json_mode, quiet=quiet)
     folder = RunFolder(run)
     if corruptions is not None:
-        from edgekit.cli.robustness import evaluate_corrupted
-        from edgekit.robustness import parse_plan
+        from edgekit.cli.corruptions import evaluate_corrupted
+        from edgekit.documents.corruptions import parse_plan
 
         plan = parse_plan(corruptions, severities, corruption_seed, images)
         evaluate_corrupted(folder, plan, models, target, data, out)

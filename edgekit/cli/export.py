@@ -95,8 +95,8 @@ def export(
       edgekit export runs/mri --qat --set export.qat.epochs=5
       edgekit export runs/mri --int8 --prune --set export.pruning.sparsity=0.8
     """
-    from edgekit.artifacts import RunFolder
-    from edgekit.export.stage import export_recipe, export_run
+    from edgekit.documents.folders import RunFolder
+    from edgekit.export.pipeline import export_recipe, export_run
     from edgekit.recipe import parse_setting
 
     out = Output(json_mode=json_mode, quiet=quiet)
@@ -157,7 +157,7 @@ def choose_keys(file_format: str, schemes: list[str], named: list[str]) -> list[
 
 def _summary(documents: list[dict[str, Any]]) -> str:
     """The table of the files, what was repaired, and the costliest layers where they were ranked."""
-    from edgekit.results import calibration_text, repair_text, training_text
+    from edgekit.render.exports import calibration_text, repair_text, training_text
 
     parts = [_files(documents)]
     for document in documents:

@@ -29,7 +29,7 @@ def init(
     Example: edgekit init photos -o photos.yaml && edgekit train photos.yaml
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    from edgekit.data.suggest import write_recipe
+    from edgekit.data.recipe_suggestion import write_recipe
 
     document = write_recipe(data, output, overwrite=force, progress=out)
     out.result(document, _text(document))

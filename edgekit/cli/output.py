@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError, InputError
-from edgekit.progress import Bar, Progress
+from edgekit.support.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

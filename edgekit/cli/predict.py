@@ -35,9 +35,9 @@ def predict(
 
     Example: edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
     """
-    from edgekit.artifacts import SCHEMA_VERSION
-    from edgekit.bench.candidates import ForeignOptions
+    from edgekit.bench.models import ForeignOptions
     from edgekit.bench.predict import predict as classify
+    from edgekit.documents.base import SCHEMA_VERSION
 
     output = Output(json_mode=json_mode, quiet=quiet)
     predictions = classify(

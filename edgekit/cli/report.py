@@ -43,7 +43,7 @@ def report(
 def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
     """Make the report of ``folder`` and print its table, also at the end of a study."""
     from edgekit.recipe import load_recipe
-    from edgekit.report.stage import build_report
+    from edgekit.report.build import build_report
 
     recipe = None if claims is None else load_recipe(claims)
     document = build_report(folder, claims=recipe, progress=out)

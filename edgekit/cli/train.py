@@ -63,10 +63,10 @@ def train(
       edgekit train brain-tumor-mri --data mri --run runs/mri
       edgekit train --run runs/mri --resume
     """
-    from edgekit.artifacts import RunFolder
+    from edgekit.documents.folders import RunFolder
     from edgekit.recipe import load_recipe, validate
-    from edgekit.train.stage import default_run_folder
-    from edgekit.train.stage import train as train_run
+    from edgekit.train.training import default_run_folder
+    from edgekit.train.training import train as train_run
 
     out = Output(json_mode=json_mode, quiet=quiet)
     changes = _settings(data, backbone, strategy, weights, image_size, epochs, batch_size, seed, settings or [])

@@ -23,8 +23,8 @@ def verify(
 
     Example: edgekit verify runs/mobilenetv2 --target pi4
     """
-    from edgekit.artifacts import SCHEMA_VERSION
     from edgekit.bench.verify import verify as check
+    from edgekit.documents.base import SCHEMA_VERSION
 
     out = Output(json_mode=json_mode, quiet=quiet)
     found = check(paths, target=target, runtime=runtime, progress=out)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
 """Suffix of a folder that is being written; only the holder of the lock makes or removes one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifacts import DatasetRow
+from edgekit.documents.dataset_list import DatasetRow
 
 SPLITS = ("train", "val", "test")
 

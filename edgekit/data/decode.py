@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifacts import read_json, write_json
 from edgekit.data.cache import PARTIAL, cache_dir, cache_lock, disk_errors, need_space
 from edgekit.data.dataset import Dataset
-from edgekit.data.opening import without_corrupt
+from edgekit.data.loading import without_corrupt
 from edgekit.device.images import DECODER, ImageError, load_image
+from edgekit.documents.base import read_json, write_json
 from edgekit.errors import InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 
 Pixels = NDArray[np.uint8]
 

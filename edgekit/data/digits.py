@@ -10,7 +10,7 @@ import numpy as np
 from edgekit.data.cache import cache_dir, cache_lock, new_folder
 from edgekit.data.splits import stratified
 from edgekit.errors import EdgekitError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 
 NAME = "digits"
 LAYOUT = "embedded: 1,797 handwritten digits of scikit-learn, fixed split"

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.data.folder import scan_folder
 from edgekit.errors import EdgekitError, InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edgekit.artifacts import read_json, sha256_file, write_json
 from edgekit.data.cache import cache_dir, disk_errors
+from edgekit.documents.base import read_json, write_json
 from edgekit.errors import InputError
-from edgekit.progress import SILENT, Progress
+from edgekit.support.files import sha256_file
+from edgekit.support.progress import SILENT, Progress
 
 _Entry = list[object]  # [size in bytes, mtime in ns, SHA-256 in hex]
 

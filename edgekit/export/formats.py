@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.inference import TrainedNetwork
-from edgekit.export.operators import OperatorTable
+from edgekit.export.check.operators import OperatorTable
+from edgekit.export.network import TrainedNetwork
 from edgekit.recipe import Export
 
 
@@ -75,8 +75,8 @@ MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], FileFacts, Export], Qu
 
 def maker_class(file_format: str) -> MakerClass:
     """The class that makes files of a format of :data:`edgekit.registry.FORMATS`."""
-    from edgekit.export.onnx import OnnxMaker
-    from edgekit.export.tflite import TFLiteMaker
+    from edgekit.export.onnx.maker import OnnxMaker
+    from edgekit.export.tflite.maker import TFLiteMaker
 
     makers: dict[str, MakerClass] = {"tflite": TFLiteMaker, "onnx": OnnxMaker}
     return makers[file_format]

@@ -7,14 +7,14 @@ from edgekit.recipe.augment import Augment as Augment
 from edgekit.recipe.augment import CutMix as CutMix
 from edgekit.recipe.augment import Mix as Mix
 from edgekit.recipe.augment import MixUp as MixUp
+from edgekit.recipe.compress import Clustering as Clustering
+from edgekit.recipe.compress import FurtherTraining as FurtherTraining
+from edgekit.recipe.compress import Pruning as Pruning
+from edgekit.recipe.compress import Qat as Qat
 from edgekit.recipe.data import Data as Data
 from edgekit.recipe.data import Split as Split
 from edgekit.recipe.export import Calibration as Calibration
 from edgekit.recipe.export import Export as Export
-from edgekit.recipe.further import Clustering as Clustering
-from edgekit.recipe.further import FurtherTraining as FurtherTraining
-from edgekit.recipe.further import Pruning as Pruning
-from edgekit.recipe.further import Qat as Qat
 from edgekit.recipe.measure import Bench as Bench
 from edgekit.recipe.measure import Robustness as Robustness
 from edgekit.recipe.model import Head as Head
@@ -26,6 +26,7 @@ from edgekit.recipe.reading import other_work as other_work
 from edgekit.recipe.reading import parse_setting as parse_setting
 from edgekit.recipe.reading import shipped_recipes as shipped_recipes
 from edgekit.recipe.reading import validate as validate
+from edgekit.recipe.recipe import Recipe as Recipe
 from edgekit.recipe.section import Section as Section
 from edgekit.recipe.study import CORRUPTED as CORRUPTED
 from edgekit.recipe.study import DIFFERENCES as DIFFERENCES
@@ -40,5 +41,4 @@ from edgekit.recipe.train import FineTuning as FineTuning
 from edgekit.recipe.train import FromScratch as FromScratch
 from edgekit.recipe.train import Stage as Stage
 from edgekit.recipe.train import Train as Train
-from edgekit.recipe.whole import Recipe as Recipe
 from edgekit.recipe.yaml_text import parse_yaml as parse_yaml

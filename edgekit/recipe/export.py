@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.further import Clustering, Pruning, Qat
+from edgekit.recipe.compress import Clustering, Pruning, Qat
 from edgekit.recipe.section import Section, unknown_name
 from edgekit.registry import SCHEMES
 

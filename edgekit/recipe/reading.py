@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edgekit.errors import InputError
-from edgekit.recipe.whole import Recipe
+from edgekit.recipe.recipe import Recipe
 from edgekit.recipe.yaml_text import parse_value, parse_yaml
 
 CHANGEABLE = ("description", "reported", "claims", "constraints", "robustness")

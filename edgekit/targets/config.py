@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifacts import write_text
 from edgekit.errors import InputError, TargetError
 from edgekit.registry import RUNTIMES
+from edgekit.support.files import write_text
 from edgekit.targets.local import LOCAL
 
 FILE = "targets.toml"

@@ -7,10 +7,10 @@ from typing import Any
 
 from edgekit.device.runtimes import DISTRIBUTION_OF
 from edgekit.errors import EdgekitError, TargetError
-from edgekit.progress import SILENT, Progress
-from edgekit.targets.fetching import environment_id, fetch_wheels
-from edgekit.targets.shipment import Hashes
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.ssh import SshTarget
+from edgekit.targets.upload import Hashes
+from edgekit.targets.wheel_download import environment_id, fetch_wheels
 from edgekit.targets.wheels import Plan, describe, plan
 
 SOURCES = ("host", "device")

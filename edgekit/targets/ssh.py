@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, TargetError
-from edgekit.progress import SILENT, Progress
-from edgekit.targets.arrival import bring_program, read_events
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Event, Job, ended, failure, opening_path
+from edgekit.targets.bootstrap import bring_program, read_events
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, ConnectionLost, RemoteFailure, folder, quoted
-from edgekit.targets.program import program_name
+from edgekit.targets.device_program import program_name
 from edgekit.targets.resume import Progressed
-from edgekit.targets.shipment import Hashes, Shipment, content, shipment
+from edgekit.targets.upload import Hashes, Shipment, content, shipment
 
 RECONNECT_S = 300
 RESTARTS = 5

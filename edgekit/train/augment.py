@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from edgekit.data.augmenting import MID_GREY
+from edgekit.data.augmentation import MID_GREY
 from edgekit.recipe import Augment
 from edgekit.train.mix import ApplyPairs, inside_boxes
 

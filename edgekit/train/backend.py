@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from edgekit.errors import InputError
-from edgekit.frameworks import lean_import
+from edgekit.support.frameworks import lean_import
 
 FRAMEWORKS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras backends and the module each needs, in order of preference."""

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.augmenting import Draws, apply_on_cpu
-from edgekit.progress import SILENT, Progress
+from edgekit.data.augmentation import Draws, apply_on_cpu
+from edgekit.support.progress import SILENT, Progress
 from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
 
 Array = NDArray[Any]

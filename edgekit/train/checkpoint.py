@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifacts import atomic_path
+from edgekit.support.files import atomic_path
 
 Arrays = list[NDArray[Any]]
 

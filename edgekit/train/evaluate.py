@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.artifacts import RunFolder, atomic_path, read_dataset_csv, sha256_file, write_json
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
-from edgekit.data.opening import open_run_dataset
+from edgekit.data.loading import open_run_dataset
+from edgekit.documents.base import write_json
+from edgekit.documents.dataset_list import read_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
-from edgekit.frameworks import collector_paused
-from edgekit.metrics import classification_metrics
-from edgekit.progress import SILENT, Progress
 from edgekit.recipe import validate
+from edgekit.stats.classification import classification_metrics
+from edgekit.support.files import atomic_path, sha256_file
+from edgekit.support.frameworks import collector_paused
+from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import prepare_backend
 
 

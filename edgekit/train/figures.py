@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.artifacts import atomic_path
+from edgekit.support.files import atomic_path
 
 
 def curves_figure(history: Sequence[dict[str, str]], path: Path) -> None:

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgekit.artifacts import RunFolder, write_json
 from edgekit.data.dataset import Dataset
+from edgekit.documents.base import write_json
+from edgekit.documents.folders import RunFolder
 from edgekit.train.network import head_layers
 
 PER_KIND = 2

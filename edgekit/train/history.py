@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgekit.artifacts import atomic_path
+from edgekit.support.files import atomic_path
 
 COLUMNS = (
     "stage",

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import EdgekitError
-from edgekit.frameworks import collector_paused
-from edgekit.progress import Bar, Progress
 from edgekit.recipe import Stage, Train
+from edgekit.support.frameworks import collector_paused
+from edgekit.support.progress import Bar, Progress
 from edgekit.train.batches import Batches
 from edgekit.train.checkpoint import StageCheckpoint, StageState, live_variables, read_variables, write_variables
-from edgekit.train.groups import LayerGroups
+from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.optimizer import FusedAdam, GroupedAdam
 
 ES_STATE = ("wait", "best", "best_epoch")

@@ -14,14 +14,17 @@ from modelfiles import LABELS, colour_pixels
 from PIL import Image
 from runfolders import make_run
 
-from edgekit.artifacts import RunFolder, gzip_size, write_json
-from edgekit.bench.candidates import ForeignOptions
+from edgekit.bench.models import ForeignOptions
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.bench.session import BenchOptions, bench
 from edgekit.cli.app import main
 from edgekit.cli.bench import describe
+from edgekit.documents.base import write_json
+from edgekit.documents.bench import BenchResult, run_results
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError, TargetError
-from edgekit.results import BenchResult, bench_document, comparisons, run_results
+from edgekit.report.model.sessions import bench_document, comparisons
+from edgekit.support.files import gzip_size
 
 TINY = BenchProtocol("tiny", 2, 4, 4, 100_000, 10, 1_000_000)
 ROW_KEYS = {

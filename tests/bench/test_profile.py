@@ -13,9 +13,9 @@ from edgekit.bench.session import BenchOptions, bench
 from edgekit.cli.bench import describe
 from edgekit.device import litert_library
 from edgekit.device.litert_library import NotOfferedError, library_path
-from edgekit.profiles import read_profile
-from edgekit.report.stage import build_report
-from edgekit.results import bench_document
+from edgekit.documents.profile import read_profile
+from edgekit.report.build import build_report
+from edgekit.report.model.sessions import bench_document
 
 
 @pytest.fixture(scope="module")

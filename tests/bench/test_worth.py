@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgekit.cli.bench import describe
-from edgekit.results import BenchResult, Latency, bench_document, not_worth_it, worth_text
+from edgekit.documents.bench import BenchResult, Latency
+from edgekit.report.model.sessions import bench_document, not_worth_it, worth_text
 
 ROUNDS = 16
 

@@ -15,9 +15,9 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from edgekit.cli.app import main
 from edgekit.data import open_dataset
-from edgekit.data.audit import audit_folder
-from edgekit.data.fingerprints import _directions, frequencies, perceptual_hash, soft_hash
-from edgekit.data.shortcuts import guessed_right
+from edgekit.data.audit.fingerprints import _directions, frequencies, perceptual_hash, soft_hash
+from edgekit.data.audit.shortcuts import guessed_right
+from edgekit.data.audit.summary import audit_folder
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 
@@ -185,7 +185,7 @@ def test_a_second_audit_decodes_nothing(planted: Path, tmp_path: Path, monkeypat
     first = audit_folder(planted).document()
     moved = tmp_path / "moved"
     shutil.copytree(planted, moved)
-    monkeypatch.setattr("edgekit.data.fingerprints.decode_rgb", lambda _: pytest.fail("decoded again"))
+    monkeypatch.setattr("edgekit.data.audit.fingerprints.decode_rgb", lambda _: pytest.fail("decoded again"))
     assert audit_folder(planted).document() == first
     assert audit_folder(moved).document()["corrupt"] == first["corrupt"]
 

@@ -11,9 +11,9 @@ import pytest
 from data_helpers import image
 
 from edgekit.cli.app import main
-from edgekit.compare.study import plan_cells
 from edgekit.data import open_dataset
 from edgekit.recipe import load_recipe
+from edgekit.study.cells import plan_cells
 
 
 def run(*arguments: object) -> int:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from edgekit.cli.app import main
-from edgekit.data.corrupting import corrupt_folder
-from edgekit.data.opening import open_dataset
+from edgekit.data.corrupted_copy import corrupt_folder
+from edgekit.data.loading import open_dataset
 from edgekit.device.corruptions import corrupt
 from edgekit.device.images import decode_rgb
 from edgekit.errors import InputError

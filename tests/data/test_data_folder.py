@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 
-from edgekit.artifacts import read_dataset_csv, write_dataset_csv
 from edgekit.data import Dataset, open_dataset, open_run_dataset
+from edgekit.documents.dataset_list import read_dataset_csv, write_dataset_csv
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.data.neighbours import groups_of, near_pairs, popcount
+from edgekit.data.audit.hamming import groups_of, near_pairs, popcount
 
 
 def everybody_with_everybody(hashes: np.ndarray, distance: int) -> set[tuple[int, int, int]]:
@@ -47,7 +47,7 @@ def test_of_nothing_and_of_one_there_is_no_pair(count: int) -> None:
 
 
 def test_many_equal_hashes_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgekit.data.neighbours._BLOCK_PAIRS", 100)
+    monkeypatch.setattr("edgekit.data.audit.hamming._BLOCK_PAIRS", 100)
     assert len(near_pairs(np.zeros((60, 4), np.uint64), 26)) == 60 * 59 // 2
 
 

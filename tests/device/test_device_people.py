@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgekit.device import energy, probe, sustained
 from edgekit.device.runtimes import open_model
-from edgekit.targets.program import program
+from edgekit.targets.device_program import program
 
 # What `vcgencmd pmic_read_adc` prints on a Raspberry Pi 5, shortened: a rail without its voltage counts nothing.
 PMIC = """ 3V7_WL_SW_A current(0)=0.09759250A

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from export_runs import make_run
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.folders import RunFolder
 
 
 @pytest.fixture(scope="session")

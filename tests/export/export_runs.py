@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgekit.artifacts import DatasetRow, RunFolder, sha256_file, write_dataset_csv, write_json, write_text
+from edgekit.documents.base import write_json
+from edgekit.documents.dataset_list import DatasetRow, write_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.recipe import validate
+from edgekit.support.files import sha256_file, write_text
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (200, 50, 40)}
 PER_SPLIT = {"train": 20, "val": 8, "test": 2}

@@ -10,12 +10,12 @@ import sys
 import numpy as np
 import pytest
 
-from edgekit.artifacts import read_json, write_json
 from edgekit.cli.app import main
 from edgekit.device.corruptions import corrupt
 from edgekit.device.images import load_image
-from edgekit.export.stage import export_run
-from edgekit.robustness import read_answers
+from edgekit.documents.base import read_json, write_json
+from edgekit.documents.corruptions import read_answers
+from edgekit.export.pipeline import export_run
 
 
 def evaluate(*arguments: object) -> int:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from export_runs import COLOURS, SIDE, make_run
 
-from edgekit.artifacts import RunFolder, sha256_file
 from edgekit.device.metadata import read_metadata
 from edgekit.device.runtimes import open_model
-from edgekit.export.parity import answers
-from edgekit.export.stage import export_run
+from edgekit.documents.folders import RunFolder
+from edgekit.export.check.parity import answers
+from edgekit.export.pipeline import export_run
 from edgekit.registry import BACKBONES, SCHEMES
+from edgekit.support.files import sha256_file
 
 LABELS = list(COLOURS)
 PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]

@@ -10,10 +10,10 @@ import pytest
 from edgekit.cli.export import choose_keys
 from edgekit.data.splits import stratified_choice
 from edgekit.errors import EdgekitError, InputError
-from edgekit.export.calibration import full_range, with_ranges
-from edgekit.export.flatbuffer import unpack
-from edgekit.export.onnx_layers import LAYERS, build_onnx
-from edgekit.export.parity import compare
+from edgekit.export.check.parity import compare
+from edgekit.export.onnx.layers import LAYERS, build_onnx
+from edgekit.export.tflite.flatbuffer import unpack
+from edgekit.export.tflite.ranges import full_range, with_ranges
 
 
 class TestStratifiedChoice:
@@ -51,7 +51,7 @@ def test_ranges_of_calibration(finished_run):
     import tensorflow as tf
     from tensorflow.lite.python.optimize import calibrator
 
-    from edgekit.export.inference import constant_graph, load_network
+    from edgekit.export.network import constant_graph, load_network
 
     network = load_network(finished_run, {})
     graph, image, probabilities = constant_graph(network)

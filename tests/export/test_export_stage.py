@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.artifacts import DatasetRow, RunFolder, read_json, sha256_file, write_json
 from edgekit.data.dataset import Dataset
+from edgekit.documents.base import read_json, write_json
+from edgekit.documents.dataset_list import DatasetRow
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed, InputError
-from edgekit.export.checks import GOLDEN_IMAGES, Reference, check_file
+from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
+from edgekit.export.check.operators import OperatorTable
 from edgekit.export.formats import FileFacts
-from edgekit.export.operators import OperatorTable
-from edgekit.export.samples import Samples, calibration_warnings
-from edgekit.export.stage import export_run
+from edgekit.export.pipeline import export_run
+from edgekit.export.sample_images import Samples, calibration_warnings
 from edgekit.registry import SCHEMES
+from edgekit.support.files import sha256_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -196,7 +199,7 @@ def test_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkeypat
     def interrupt(content: bytes) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgekit.export.stage.gzip_size", interrupt)
+    monkeypatch.setattr("edgekit.export.pipeline.gzip_size", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_run(run, ["onnx-fp32"])
     assert run.export("onnx-fp32").read() == before
@@ -208,7 +211,7 @@ def test_crash_before_the_document_is_not_taken_for_done(run, monkeypatch):
     def crash(path: Path, document: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("edgekit.export.stage.write_json", crash)
+    monkeypatch.setattr("edgekit.export.pipeline.write_json", crash)
     with pytest.raises(OSError, match="disk full"):
         export_run(run, ["onnx-fp32"])
     assert run.done_exports() == []

@@ -42,7 +42,7 @@ def pixels(count: int) -> np.ndarray:
 
 
 def test_the_folded_network_is_the_same_function(network):
-    from edgekit.export.folding import fold_head
+    from edgekit.export.head_folding import fold_head
 
     folded = fold_head(network)
     assert [layer.name for layer in folded.layers] == ["image", "conv", "head_pool", "head_dense", "probabilities"]
@@ -54,7 +54,7 @@ def test_the_folded_network_is_the_same_function(network):
 def test_a_network_without_such_a_head_is_left_alone(network):
     import keras
 
-    from edgekit.export.folding import fold_head
+    from edgekit.export.head_folding import fold_head
 
     plain = keras.Model(network.input, network.get_layer("head_pool").output)
     assert fold_head(plain) is plain
@@ -63,9 +63,9 @@ def test_a_network_without_such_a_head_is_left_alone(network):
 @pytest.mark.parametrize("file_format", ["tflite", "onnx"])
 def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path):
     """Their BatchNorm factor is up to 32 times the others'; folded forward it took the range of the last kernel."""
+    from edgekit.export.check.parity import answers, open_exported
     from edgekit.export.formats import FileFacts, maker_class
-    from edgekit.export.inference import TrainedNetwork
-    from edgekit.export.parity import answers, open_exported
+    from edgekit.export.network import TrainedNetwork
     from edgekit.recipe import Export
 
     images = pixels(100).astype(np.uint8)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from export_runs import COLOURS, SIDE, make_run
 
-from edgekit.artifacts import RunFolder
 from edgekit.cli.export import scheme_names
 from edgekit.data.dataset import Dataset
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed, EdgekitError, InputError
 from edgekit.registry import BACKBONES, FURTHER_TRAINING, SCHEMES
 
@@ -33,7 +33,7 @@ FEW_STEPS = {
 
 
 def network_of(run: RunFolder):
-    from edgekit.export.inference import load_network, prepare_keras
+    from edgekit.export.network import load_network, prepare_keras
 
     prepare_keras(need_tensorflow=True)
     return load_network(run, run.read_finished())
@@ -52,7 +52,7 @@ class TestPlainNetwork:
     def test_without_batchnorm_it_gives_the_same_probabilities(self, backbone, tmp_path):
         import keras
 
-        from edgekit.export.further.plain import plain_network
+        from edgekit.export.compress.tf_keras_copy import plain_network
 
         network = network_of(make_run(tmp_path / "run", backbone))
         plain = plain_network(network.keras_model)
@@ -68,8 +68,8 @@ class TestPlainNetwork:
     def test_heads_of_every_shape(self, head):
         import keras
 
-        from edgekit.export.further.plain import plain_network
-        from edgekit.export.inference import prepare_keras
+        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.network import prepare_keras
 
         prepare_keras(need_tensorflow=True)
         from export_runs import _stir
@@ -89,8 +89,8 @@ class TestPlainNetwork:
     def test_even_channels_are_the_same_function_and_come_back(self, finished_run):
         import keras
 
-        from edgekit.export.further.even import with_even_channels, with_weights_of_even
-        from edgekit.export.further.plain import plain_network
+        from edgekit.export.compress.channel_equalization import with_even_channels, with_weights_of_even
+        from edgekit.export.compress.tf_keras_copy import plain_network
 
         network = network_of(finished_run)
         plain = plain_network(network.keras_model)
@@ -117,8 +117,8 @@ class TestPlainNetwork:
                 assert all(np.allclose(x, y, rtol=1e-5, atol=1e-9) for x, y in zip(after.weights, before[after.name]))
 
     def test_a_layer_that_is_not_known_is_named(self):
-        from edgekit.export.further.plain import plain_network
-        from edgekit.export.inference import prepare_keras
+        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.network import prepare_keras
 
         prepare_keras(need_tensorflow=True)
         import keras
@@ -129,7 +129,7 @@ class TestPlainNetwork:
             plain_network(network)
 
     def test_a_twin_with_other_answers_stops_the_work(self):
-        from edgekit.export.further.plain import verify_carried_over
+        from edgekit.export.compress.tf_keras_copy import verify_carried_over
 
         answers = np.full((3, 2), 0.5, np.float32)
         assert verify_carried_over(answers, answers + 5e-5) == pytest.approx(5e-5, rel=0.01)
@@ -159,8 +159,8 @@ class TestChoice:
                 assert f"{scheme.format}-{scheme.numbers}" in SCHEMES
 
     def test_without_the_package_the_command_that_installs_it_is_named_first(self, run, monkeypatch):
-        from edgekit import frameworks
-        from edgekit.export import stage
+        from edgekit.export import pipeline as stage
+        from edgekit.support import frameworks
 
         found = importlib.util.find_spec
         monkeypatch.setattr(
@@ -178,7 +178,7 @@ def exported_copy(run: RunFolder, folder: Path, trainings: tuple[str, ...]) -> t
     """A copy of ``run`` with every file of ``trainings``, and their documents."""
     import shutil
 
-    from edgekit.export.stage import export_run
+    from edgekit.export.pipeline import export_run
 
     copy = RunFolder(Path(shutil.copytree(run.path, folder / "run")))
     keys = [key for key, scheme in SCHEMES.items() if scheme.training in trainings]
@@ -201,7 +201,7 @@ def check_documents(run: RunFolder, documents: dict[str, dict]) -> None:
 
 @needs_optimization
 def test_a_file_of_quantization_aware_training(finished_run, tmp_path):
-    from edgekit.export.flatbuffer import unpack
+    from edgekit.export.tflite.flatbuffer import unpack
 
     run, documents = exported_copy(finished_run, tmp_path, ("qat",))
     assert list(documents) == ["tflite-int8-qat"]
@@ -220,8 +220,8 @@ def test_a_file_of_quantization_aware_training(finished_run, tmp_path):
 )
 def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, kernels_moved, expected):
     """Unless the runtime's own kernels agree no better about a network that cannot decide."""
-    from edgekit.export.checks import compare_trained
-    from edgekit.export.parity import Comparison
+    from edgekit.export.check.exported_file import compare_trained
+    from edgekit.export.check.parity import Comparison
 
     def changed(count: int) -> np.ndarray:
         given = right.copy()
@@ -273,7 +273,7 @@ class TestFewerValues:
         assert max(kernel["n_distinct"] for kernel in clustered) <= 8
 
     def test_few_values_and_zeros_pack_better(self, exported):
-        from edgekit.export.stage import export_run
+        from edgekit.export.pipeline import export_run
 
         plain = export_run(exported[0], ["tflite-fp32"])[0]
         for key, part in (("tflite-fp32-pruned", 0.75), ("tflite-fp32-clustered", 0.5)):
@@ -284,7 +284,7 @@ class TestFewerValues:
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp_path):
-    from edgekit.export.stage import export_run
+    from edgekit.export.pipeline import export_run
 
     run = make_run(tmp_path / "run", backbone, steps=40)
     document = export_run(run, ["tflite-int8-qat"], settings={**FEW_STEPS, "export.qat.max_steps": 6})[0]
@@ -302,9 +302,9 @@ def test_a_dead_layer_does_not_keep_its_file_from_opening(tmp_path):
     from test_unfinished import tiny_network
 
     from edgekit.device.runtimes import open_model
-    from edgekit.export.further.fakequant import fake_quantized, int8_file
-    from edgekit.export.further.trainings import import_optimization
-    from edgekit.export.inference import prepare_keras
+    from edgekit.export.compress.fake_quantization import fake_quantized, int8_file
+    from edgekit.export.compress.training import import_optimization
+    from edgekit.export.network import prepare_keras
 
     prepare_keras(need_tensorflow=True)
     import_optimization()
@@ -334,8 +334,8 @@ def opened_answer(model, image: np.ndarray) -> np.ndarray:
 @needs_optimization
 def test_the_learning_rate_rises_and_falls():
     """Without the rise a VGG16 was thrown back to chance in the first epoch of pruning."""
-    from edgekit.export.further.finetune import learning_rate
-    from edgekit.export.further.trainings import import_optimization
+    from edgekit.export.compress.fine_tuning import learning_rate
+    from edgekit.export.compress.training import import_optimization
 
     import_optimization()
     rate = learning_rate(1e-3, 50)
@@ -348,15 +348,15 @@ def test_the_learning_rate_rises_and_falls():
 
 def test_draws_differ_from_those_of_the_training(finished_run):
     """Further training sees new changes of the images, the same in every process."""
-    from edgekit.artifacts import read_dataset_csv
-    from edgekit.export.further.finetune import Lessons
+    from edgekit.documents.dataset_list import read_dataset_csv
+    from edgekit.export.compress.fine_tuning import Lessons
     from edgekit.recipe import validate
 
     document = finished_run.read_finished()
     document["recipe"]["train"]["augment"]["rotation"] = 20
     recipe = validate(document["recipe"], "test")
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
-    from edgekit.progress import SILENT
+    from edgekit.support.progress import SILENT
 
     lessons = Lessons.of(dataset, recipe, SILENT)
     first, again, other = (list(lessons.batches(epoch, 16)) for epoch in (0, 0, 1))

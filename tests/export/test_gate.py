@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from edgekit.artifacts import read_json, sha256_file, write_json
-from edgekit.export.gate import judge
+from edgekit.documents.base import read_json, write_json
+from edgekit.export.check.gate import judge
+from edgekit.support.files import sha256_file
 
 
 def answers(labels: np.ndarray, wrong: range) -> np.ndarray:

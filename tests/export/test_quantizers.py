@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.artifacts import RunFolder, sha256_file, write_json
 from edgekit.device.runtimes import open_model
+from edgekit.documents.base import write_json
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.export.flatbuffer import unpack
-from edgekit.export.operators import tflite_operators
-from edgekit.export.parity import answers
-from edgekit.export.stage import export_recipe, export_run
+from edgekit.export.check.operators import tflite_operators
+from edgekit.export.check.parity import answers
+from edgekit.export.pipeline import export_recipe, export_run
+from edgekit.export.tflite.flatbuffer import unpack
 from edgekit.recipe import validate
+from edgekit.support.files import sha256_file
 
 EDGE = {"export.quantizer": "ai-edge-quantizer"}
 
@@ -177,7 +179,7 @@ def test_a_method_that_a_file_cannot_have_is_refused_at_recipe_load():
 
 
 def test_a_missing_quantizer_is_named_before_slow_work(run, monkeypatch):
-    from edgekit.export import edge_quantizer
+    from edgekit.export.tflite import edge_quantizer
 
     monkeypatch.setattr(edge_quantizer, "MODULE", "no_such_module")
     with pytest.raises(InputError, match="not installed") as refused:

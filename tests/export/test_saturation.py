@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgekit.data.dataset import Dataset
+from edgekit.export.check.clipping import IMAGES, calibration_report, saturation_warnings, summary
 from edgekit.export.formats import ActivationRange
-from edgekit.export.samples import Samples
-from edgekit.export.saturation import IMAGES, calibration_report, saturation_warnings, summary
+from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 
 

@@ -10,10 +10,10 @@ import pytest
 from export_runs import COLOURS, SIDE
 from listeners import StopsAt, Told
 
-from edgekit.artifacts import read_dataset_csv
 from edgekit.data.dataset import Dataset
-from edgekit.progress import SILENT
+from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.recipe import validate
+from edgekit.support.progress import SILENT
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_model_optimization") is None, reason='pip install "edgekit[compress]"'
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def lessons(finished_run):
-    from edgekit.export.further.finetune import Lessons
+    from edgekit.export.compress.fine_tuning import Lessons
 
     recipe = validate(finished_run.read_finished()["recipe"], "test")
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
@@ -30,7 +30,7 @@ def lessons(finished_run):
 
 
 def tiny_network():
-    from edgekit.export.further.plain import PlainLayer, PlainNetwork
+    from edgekit.export.compress.tf_keras_copy import PlainLayer, PlainNetwork
 
     generator = np.random.default_rng(0)
 
@@ -56,11 +56,11 @@ def tiny_network():
 
 @pytest.mark.parametrize("kind", ["pruned", "clustered"])
 def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_path):
-    from edgekit.export.further.clustering import clustered
-    from edgekit.export.further.pruning import pruned
-    from edgekit.export.further.trainings import import_optimization
-    from edgekit.export.further.unfinished import Unfinished
-    from edgekit.export.inference import prepare_keras
+    from edgekit.export.compress.checkpoint import Unfinished
+    from edgekit.export.compress.clustering import clustered
+    from edgekit.export.compress.pruning import pruned
+    from edgekit.export.compress.training import import_optimization
+    from edgekit.export.network import prepare_keras
     from edgekit.recipe import Clustering, Pruning
 
     prepare_keras(need_tensorflow=True)

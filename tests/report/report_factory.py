@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgekit.artifacts import RunFolder, write_json
-from edgekit.metrics import classification_metrics
+from edgekit.documents.base import write_json
+from edgekit.documents.folders import RunFolder
 from edgekit.recipe import validate
+from edgekit.stats.classification import classification_metrics
 
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 RUNTIME = {

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from report_factory import write_bench, write_run, write_study
 
-from edgekit.artifacts import RunFolder, write_json
-from edgekit.claims import Evidence, Region, judge, overall
+from edgekit.documents.base import write_json
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
-from edgekit.report.content import compose
-from edgekit.report.reading import read_source
-from edgekit.report.stage import build_report
-from edgekit.significance import Interval
+from edgekit.report.build import build_report
+from edgekit.report.model.content import compose
+from edgekit.report.model.reading import read_source
+from edgekit.stats.claims import Evidence, Region, judge, overall
+from edgekit.stats.significance import Interval
 
 REPORTED = [
     {"backbone": "mobilenetv2", "strategy": "fine-tuning", "accuracy": 0.9069, "n_samples": 1311, "source": "them"},

@@ -11,14 +11,15 @@ import pytest
 from report_factory import answers, write_run, write_study
 from test_claims import same_images
 
-from edgekit.artifacts import RunFolder, read_json, write_json
+from edgekit.documents.base import read_json, write_json
+from edgekit.documents.corruptions import CLEAN, Store
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.metrics import classification_metrics, cross_entropy
 from edgekit.recipe import load_recipe, validate
-from edgekit.report.content import compose
-from edgekit.report.reading import read_source
-from edgekit.report.stage import build_report
-from edgekit.robustness import CLEAN, Store
+from edgekit.report.build import build_report
+from edgekit.report.model.content import compose
+from edgekit.report.model.reading import read_source
+from edgekit.stats.classification import classification_metrics, cross_entropy
 
 N = 400
 LABELS = np.arange(N, dtype=np.int32) % 4

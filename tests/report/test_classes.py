@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from report_factory import CLASSES, write_bench, write_run, write_study
 
-from edgekit.report.classes import ClassComparison, class_comparisons
-from edgekit.report.groups import grouped
-from edgekit.report.reading import read_source
-from edgekit.report.rows import candidates
-from edgekit.report.stage import build_report
-from edgekit.significance import holm, mcnemar_exact
+from edgekit.report.build import build_report
+from edgekit.report.model.classes import ClassComparison, class_comparisons
+from edgekit.report.model.groups import grouped
+from edgekit.report.model.reading import read_source
+from edgekit.report.model.rows import candidates
+from edgekit.stats.significance import holm, mcnemar_exact
 
 PER_CLASS = 50
 LABELS = np.repeat(np.arange(len(CLASSES)), PER_CLASS)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from report_factory import two_run_study
 
-from edgekit.load import energy_of_a_run, sustained_load
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
+from edgekit.stats.energy import energy_of_a_run, sustained_load
 
 AGREEMENT = {
     "n_images": 400,

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
-from edgekit.artifacts import read_json, write_json
+from edgekit.documents.base import read_json, write_json
 from edgekit.errors import InputError
 from edgekit.recipe import validate
-from edgekit.report.content import compose
-from edgekit.report.efficiency import choose, efficiency, equal_terms, front_probabilities
-from edgekit.report.groups import Group, grouped
-from edgekit.report.reading import read_source
-from edgekit.report.rows import candidates
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
+from edgekit.report.model.content import compose
+from edgekit.report.model.efficiency import choose, efficiency, equal_terms, front_probabilities
+from edgekit.report.model.groups import Group, grouped
+from edgekit.report.model.reading import read_source
+from edgekit.report.model.rows import candidates
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from report_factory import two_run_study
 
-from edgekit.report.stage import build_report
-from edgekit.results import calibration_text, repair_text
+from edgekit.render.exports import calibration_text, repair_text
+from edgekit.report.build import build_report
 
 REPAIR = {
     "held": True,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from report_factory import write_bench, write_run, write_study
 
-from edgekit.report.learning import learning
-from edgekit.report.reading import read_source
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
+from edgekit.report.model.learning import learning
+from edgekit.report.model.reading import read_source
 
 
 def study_of(folder: Path, seeds: int = 3, strategies: tuple[str, ...] = ("feature-extraction",)) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from report_factory import leaky_study, study_of_seeds, write_bench, write_run
 
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
 
 
 def test_a_study_as_text(tmp_path: Path) -> None:

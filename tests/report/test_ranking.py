@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from report_factory import give_the_same_images, write_bench, write_run, write_study
 
-from edgekit.report.groups import Group, grouped, not_worse, p_value
-from edgekit.report.ranking import _letters, accuracy_ranking
-from edgekit.report.reading import read_source
-from edgekit.report.rows import candidates
-from edgekit.significance import mcnemar_exact
+from edgekit.report.model.groups import Group, grouped, not_worse, p_value
+from edgekit.report.model.ranking import _letters, accuracy_ranking
+from edgekit.report.model.reading import read_source
+from edgekit.report.model.rows import candidates
+from edgekit.stats.significance import mcnemar_exact
 
 
 def study_of(folder: Path, accuracies: dict[str, list[float]]) -> list[Group]:

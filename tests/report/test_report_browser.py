@@ -13,7 +13,7 @@ import pytest
 from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
 from edgekit.recipe import validate
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")

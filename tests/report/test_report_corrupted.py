@@ -10,10 +10,11 @@ from PIL import Image
 from report_factory import CLASSES, answers, write_run, write_study
 from test_report_page import page_of
 
-from edgekit.artifacts import RunFolder, read_json, write_json
-from edgekit.report.paired import _of_seeds
-from edgekit.report.robustness import ArmDifference
-from edgekit.robustness import CLEAN, Store
+from edgekit.documents.base import read_json, write_json
+from edgekit.documents.corruptions import CLEAN, Store
+from edgekit.documents.folders import RunFolder
+from edgekit.report.model.corruption_rows import ArmDifference
+from edgekit.report.model.paired import _of_seeds
 
 N = 200
 LABELS = np.arange(N, dtype=np.int32) % 4

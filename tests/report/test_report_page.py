@@ -13,9 +13,9 @@ import pytest
 from report_factory import CLASSES, two_run_study, write_bench, write_run, write_study
 
 from edgekit.errors import InputError
-from edgekit.progress import Progress
 from edgekit.recipe import validate
-from edgekit.report.stage import build_report
+from edgekit.report.build import build_report
+from edgekit.support.progress import Progress
 
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "{{ 7 * 7 }} & $x$", "d" * 60)
 

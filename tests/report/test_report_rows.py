@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from report_factory import study_of_seeds, write_bench, write_run, write_study
 
-from edgekit.report.content import Report, compose
-from edgekit.report.figures import log_ticks
-from edgekit.report.groups import front, indistinguishable
-from edgekit.report.pareto import pareto_front
-from edgekit.report.reading import read_source
-from edgekit.report.words import digits_for, listing, points
+from edgekit.render.numbers import digits_for, listing, points
+from edgekit.report.model.content import Report, compose
+from edgekit.report.model.groups import front, indistinguishable
+from edgekit.report.model.pareto import pareto_front
+from edgekit.report.model.reading import read_source
+from edgekit.report.render.figures import log_ticks
 
 
 def composed(folder: Path) -> Report:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit import significance as s
+from edgekit.stats import significance as s
 
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 """Student's own example: hours of sleep gained with one drug over the other, ten patients (Biometrika 6, 1908)."""

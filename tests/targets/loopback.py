@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.cli.app import main
-from edgekit.progress import Progress
+from edgekit.support.progress import Progress
 from edgekit.targets.config import TargetConfig, add_target
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")

@@ -13,12 +13,12 @@ from modelfiles import colour_pixels
 from PIL import Image
 from runfolders import golden_answers, make_run
 
-from edgekit.artifacts import RunFolder
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.cli.app import main
-from edgekit.robustness import read_answers
+from edgekit.documents.corruptions import read_answers
+from edgekit.documents.folders import RunFolder
 from edgekit.targets.config import add_target
-from edgekit.targets.program import program, program_name
+from edgekit.targets.device_program import program, program_name
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from modelfiles import colour_pixels
 from PIL import Image
 from runfolders import golden_answers, make_run
 
-from edgekit.artifacts import RunFolder
 from edgekit.cli.app import main
+from edgekit.documents.folders import RunFolder
 from edgekit.targets.config import TargetConfig, add_target
 
 pytestmark = pytest.mark.pi

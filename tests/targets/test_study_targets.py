@@ -10,10 +10,10 @@ import pytest
 from loopback import Notes, Server
 from runfolders import make_run
 
-from edgekit.compare.commands import StepFailed
-from edgekit.compare.measuring import is_measured, measure, warn_of_absent
-from edgekit.compare.study import Study
 from edgekit.recipe import validate
+from edgekit.study.benchmarking import is_measured, measure, warn_of_absent
+from edgekit.study.cells import Study
+from edgekit.study.job_runner import StepFailed
 from edgekit.targets.config import add_target
 
 

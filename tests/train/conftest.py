@@ -7,7 +7,7 @@ import pytest
 import yaml
 from train_helpers import TrainedRun, edgekit_here, recipe, save_backbone_weights, write_images
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.folders import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path, images: Path, weights: Path) -> Iterator[TrainedRun]:
     """One finished fine-tuning run, with everything switched on; tests only read it."""
-    from edgekit.train.stage import train
+    from edgekit.train.training import train
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEKIT_CACHE", str(cache))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from train_helpers import SIDE, coloured_noise
 
-from edgekit.data import augmenting
+from edgekit.data import augmentation as augmenting
 from edgekit.recipe import Augment
 
 N = 200
@@ -178,7 +178,7 @@ def test_switching_one_change_on_leaves_the_draws_of_the_others(aug):
 
 
 def epoch_of(batch_size: int, *, epoch: int = 0, on_cpu: bool = True, seed: int = 0):
-    from edgekit.data.augmenting import draw, epoch_order
+    from edgekit.data.augmentation import draw, epoch_order
     from edgekit.train.batches import Batches
 
     images, rows = coloured_noise(30).astype(np.uint8), np.arange(5, 30)

@@ -8,7 +8,7 @@ from listeners import StopsAt
 from test_stages import make_job
 from train_helpers import SIDE, coloured_noise
 
-from edgekit.data import augmenting
+from edgekit.data import augmentation as augmenting
 from edgekit.errors import InputError
 from edgekit.recipe import Augment, validate
 

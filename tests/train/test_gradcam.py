@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from train_helpers import SIDE, coloured_noise, tiny_network
 
-from edgekit.artifacts import read_json
+from edgekit.documents.base import read_json
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused(fine_tuning, problem):
 
 
 def test_groups_are_counted_from_the_head_with_falling_rates(net):
-    from edgekit.train.groups import LayerGroups
+    from edgekit.train.layer_groups import LayerGroups
 
     opened = [f"layer_{i}" for i in range(7)]
     stage = FineTuning(epochs=10, groups=3, rate_decay=0.5, unfreeze_every=2)

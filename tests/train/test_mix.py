@@ -155,7 +155,7 @@ def test_cpu_and_accelerator_train_alike_on_mixed_batches(tmp_path, mixing):
 def test_images_are_augmented_before_they_are_mixed(mixing):
     import keras
 
-    from edgekit.data import augmenting
+    from edgekit.data import augmentation as augmenting
     from edgekit.train import augment, batches
 
     images = np.repeat(one_colour_each(12)[:, :, :, :1] * 10 + 60, 3, axis=3)
@@ -180,7 +180,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
 
 
 def test_the_last_epochs_are_trained_unmixed(tmp_path, mixing, monkeypatch):
-    from edgekit.train import stages
+    from edgekit.train import phases as stages
 
     mixed_epochs = []
 

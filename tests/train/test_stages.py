@@ -14,8 +14,8 @@ from listeners import StopsAt
 from train_helpers import MEASURED, pixels_in_memory, tiny_network
 
 from edgekit.errors import EdgekitError
-from edgekit.progress import SILENT, Progress
 from edgekit.recipe import Recipe, validate
+from edgekit.support.progress import SILENT, Progress
 
 TOLERANCE = 1e-5
 COUNTS = {"train": (16, 16, 16), "val": (12, 12, 12), "test": (1, 1, 1)}
@@ -41,7 +41,7 @@ class Job:
         backend = prepare_backend("cpu")
         if self.on_accelerator:  # the way of a GPU, walked by the CPU
             backend = replace(backend, accelerator="stand-in")
-        from edgekit.train.stages import STRATEGY_STAGES, Material
+        from edgekit.train.phases import STRATEGY_STAGES, Material
 
         self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
         dataset, pixels = pixels_in_memory(self.counts)

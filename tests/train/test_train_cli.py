@@ -8,9 +8,11 @@ import shutil
 import pytest
 from train_helpers import TrainedRun, changed, edgekit_here
 
-from edgekit.artifacts import SCHEMA_VERSION, RunFolder, sha256_file
 from edgekit.cli.train import _settings, summary
+from edgekit.documents.base import SCHEMA_VERSION
+from edgekit.documents.folders import RunFolder
 from edgekit.recipe import load_recipe
+from edgekit.support.files import sha256_file
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from train_helpers import REPOSITORY, changed, history
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.folders import RunFolder
 from edgekit.recipe import Recipe
 
 ABSENT = ("tensorflow", "ai_edge", "tflite", "tensorboard", "tf_keras", "keras_tensorflow")

@@ -10,8 +10,11 @@ from listeners import Told
 from PIL import Image
 from train_helpers import CLASSES, SIDE, changed, history, model_weights, original_backbone, values
 
-from edgekit.artifacts import SCHEMA_VERSION, RunFolder, read_dataset_csv, read_json, sha256_file
+from edgekit.documents.base import SCHEMA_VERSION, read_json
+from edgekit.documents.dataset_list import read_dataset_csv
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.support.files import sha256_file
 
 TOLERANCE = 1e-4
 """Between two runs of the same recipe on this machine: the threads of the CPU may add up in another order."""
@@ -19,7 +22,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def train():
-    from edgekit.train.stage import train
+    from edgekit.train.training import train
 
     return train
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from train_helpers import edgekit_process, history, model_weights, values
 
-from edgekit.artifacts import RunFolder
+from edgekit.documents.folders import RunFolder
 
 TOLERANCE = 1e-4
 """Between processes on this machine: the threads of the CPU may add up in another order."""

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.artifacts import RunFolder
 from edgekit.data import Dataset
+from edgekit.documents.folders import RunFolder
 from edgekit.recipe import Recipe, validate
 from edgekit.registry import get_backbone
 

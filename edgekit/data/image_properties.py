@@ -1,0 +1,77 @@
+"""What the images of a dataset are like, from their headers: sizes, shapes, modes, formats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.data.dataset import Dataset
+from edgekit.data.loading import listing
+from edgekit.device.images import ImageError, read_header
+from edgekit.errors import InputError
+from edgekit.support.progress import SILENT, Progress
+
+SAMPLED_IMAGES = 2000
+"""At most this many headers are read; the figures of a larger folder are of an even sample."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the images of a dataset are like; sides in pixels, ``shapes`` are width / height."""
+
+    dataset: Dataset
+    sampled: int
+    short_sides: tuple[int, ...]
+    shapes: tuple[float, ...]
+    modes: dict[str, int]
+    formats: dict[str, int]
+    unreadable: dict[str, str]
+
+    @property
+    def class_sizes(self) -> dict[str, int]:
+        """Training images of each class."""
+        return self.dataset.counts()["train"]
+
+    @property
+    def skew(self) -> float:
+        """Training images of the largest class over those of the smallest."""
+        return max(self.class_sizes.values()) / min(self.class_sizes.values())
+
+    @property
+    def shape_spread(self) -> float:
+        """How much the shapes differ: the 95th over the 5th percentile of width / height."""
+        low, high = np.percentile(self.shapes, [5, 95])
+        return float(high / low)
+
+
+def look(dataset: Dataset, progress: Progress = SILENT) -> Facts:
+    """Read the headers of an even sample of the images; raises :class:`InputError` where none can be read."""
+    positions = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), SAMPLED_IMAGES)).astype(int)).tolist()
+    short_sides, shapes, unreadable = [], [], {}
+    modes: Counter[str] = Counter()
+    formats: Counter[str] = Counter()
+    with progress.bar("looking at images", len(positions)) as bar:
+        for position in positions:
+            try:
+                header = read_header(dataset.root / dataset.files[position])
+            except (ImageError, OSError) as error:
+                unreadable[dataset.files[position]] = str(error)
+            else:
+                short_sides.append(min(header.width, header.height))
+                shapes.append(header.width / header.height)
+                modes[header.mode] += 1
+                formats[header.format] += 1
+            bar.advance()
+    if not shapes:
+        raise InputError("none of the images can be read", where=str(dataset.root), hint=f"\n{listing(unreadable)}")
+    return Facts(
+        dataset=dataset,
+        sampled=len(positions),
+        short_sides=tuple(sorted(short_sides)),
+        shapes=tuple(shapes),
+        modes=dict(modes.most_common()),
+        formats=dict(formats.most_common()),
+        unreadable=unreadable,
+    )

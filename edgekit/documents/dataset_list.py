@@ -1,0 +1,40 @@
+"""``dataset.csv``: which images a run uses, and the split of each."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.errors import InputError
+from edgekit.support.files import atomic_path
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One image of a dataset: POSIX path below the dataset's root, class name, split, SHA-256 of the file."""
+
+    path: str
+    label: str
+    split: str
+    sha256: str
+
+
+def write_dataset_csv(path: Path, rows: list[DatasetRow]) -> None:
+    """Write the list of images atomically."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "class", "split", "sha256"])
+        writer.writerows((r.path, r.label, r.split, r.sha256) for r in rows)
+
+
+def read_dataset_csv(path: Path) -> list[DatasetRow]:
+    """Read the list of images; :class:`InputError` where the file is missing or is none."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            reader = csv.reader(stream)
+            if next(reader, None) != ["path", "class", "split", "sha256"]:
+                raise InputError("this is not a dataset list of edgekit", where=str(path))
+            return [DatasetRow(*row) for row in reader]
+    except FileNotFoundError:
+        raise InputError("the run's list of images is missing", where=str(path)) from None

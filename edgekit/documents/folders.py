@@ -1,0 +1,147 @@
+"""Run and export folders: the names of the files that stages leave for each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.documents.base import read_json
+from edgekit.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one trained model. Every stage finds and leaves its files through these names."""
+
+    path: Path
+
+    @property
+    def run_json(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.keras"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "labels.txt"
+
+    @property
+    def dataset(self) -> Path:
+        """Which image is in which split: ``path,class,split,sha256``."""
+        return self.path / "dataset.csv"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """Test split: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
+        return self.path / "predictions.npz"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What ``--resume`` needs; removed when training is done."""
+        return self.path / "checkpoint"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    def export(self, key: str) -> ExportFolder:
+        """The folder of the export called ``format-scheme``."""
+        return ExportFolder(self.exports / key)
+
+    def bench_json(self, target: str, key: str) -> Path:
+        return self.path / "bench" / target / f"{key}.json"
+
+    @property
+    def gradcam(self) -> Path:
+        """``gradcam.json`` and pictures of where the network looks in some test images."""
+        return self.figures / "gradcam"
+
+    @property
+    def corruptions(self) -> Path:
+        """Answers to corrupted test images: ``<target>/<model>/<corruption>.npz``."""
+        return self.path / "corruptions"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def read(self) -> dict[str, Any]:
+        """``run.json`` of a finished or unfinished run."""
+        if not self.path.is_dir():
+            raise InputError("this run folder does not exist", where=str(self.path))
+        if not self.run_json.is_file():
+            raise InputError(
+                "this is not a run folder: it has no run.json",
+                where=str(self.path),
+                hint="give a folder that `edgekit train` made",
+            )
+        return read_json(self.run_json)
+
+    def read_finished(self) -> dict[str, Any]:
+        """``run.json`` of a run whose training is done; :class:`InputError` otherwise."""
+        document = self.read()
+        if document.get("status") != "done":
+            raise InputError(
+                "training of this run is not finished",
+                where=str(self.path),
+                hint=f"edgekit train --run {self.path} --resume",
+            )
+        return document
+
+    def read_labels(self) -> list[str]:
+        """Class names in the order of the model's outputs."""
+        return self.labels.read_text(encoding="utf-8").splitlines()
+
+    def done_exports(self) -> list[ExportFolder]:
+        """The exports that were written to the end, in the order of their names."""
+        if not self.exports.is_dir():
+            return []
+        return [ExportFolder(p.parent) for p in sorted(self.exports.glob("*/export.json"))]
+
+
+@dataclass(frozen=True)
+class ExportFolder:
+    """One exported file with its check."""
+
+    path: Path
+
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    @property
+    def export_json(self) -> Path:
+        return self.path / "export.json"
+
+    @property
+    def golden(self) -> Path:
+        """``inputs`` uint8 (N, H, W, 3), ``outputs`` float32 (N, classes) of the exported file itself."""
+        return self.path / "golden.npz"
+
+    @property
+    def predictions(self) -> Path:
+        """Parity images: ``indices``, ``keras`` and ``exported`` probabilities."""
+        return self.path / "parity.npz"
+
+    @property
+    def calibration(self) -> Path:
+        """The calibration report of an int8 file."""
+        return self.path / "calibration.json"
+
+    def read(self) -> dict[str, Any]:
+        return read_json(self.export_json)
+
+    def model(self) -> Path:
+        """The exported file, named in ``export.json``."""
+        return self.path / str(self.read()["file"])

@@ -1,0 +1,49 @@
+"""The activations of an ONNX file: where those of a QDQ file end, and what those of a float file hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.formats import ActivationRange
+from edgekit.export.onnx.layers import INPUT
+
+
+def onnx_ranges(content: bytes) -> list[ActivationRange]:
+    """The range of every tensor that a QuantizeLinear of the file takes. Tensors are called after their layers."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load_model_from_string(content).graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    found: dict[str, ActivationRange] = {}
+    for node in graph.node:
+        if node.op_type != "QuantizeLinear" or not set(node.input[1:]) <= set(constants):
+            continue
+        name, scale = node.input[0], float(numpy_helper.to_array(constants[node.input[1]]))
+        zero_point = numpy_helper.to_array(constants[node.input[2]])
+        limits = np.iinfo(zero_point.dtype)
+        low, high = ((end - int(zero_point)) * scale for end in (limits.min, limits.max))
+        layer = name.split("/")[0].split(":")[0]
+        found.setdefault(name, ActivationRange(name, layer, low, high, scale))
+    return list(found.values())
+
+
+def float_activations(model: Any, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+    """The tensors ``names`` of the float ``model``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+    import onnx
+    import onnxruntime
+
+    watched = deepcopy(model)
+    del watched.graph.output[:]
+    for name in names:
+        watched.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    for image in pixels:
+        yield list(session.run(names, {INPUT: np.ascontiguousarray(image[np.newaxis])}))

@@ -1,0 +1,114 @@
+"""The range of every activation of a TFLite file over calibration images, written into the file for the quantizer.
+
+TensorFlow's own calibrator (2.21) works with plain kernels on one core: 0.11 s an image of 224x224 for MobileNetV2,
+0.65 s for ResNet50V2, 0.7 s for VGG16. The runtime that will run the file does the same in 0.01, 0.07 and 0.2 s. It
+is also right where the calibrator is not: that one looks at the inputs of an operator after it has run, and an ADD
+works in place, so the range of its first input comes out too wide, and its steps too coarse.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.tflite.flatbuffer import pack, unpack
+
+LEVELS = 127
+FINEST = 100
+"""How many steps of a layer's output may go into one of its sum: with more it says nothing that the sum knows."""
+
+
+def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
+
+    So the range that calibration sees is exactly 0-255, and the quantized input is the pixel itself
+    (scale 1, zero point 0).
+    """
+    images = np.array(pixels)
+    images[0, 0, 0] = 0
+    images[0, 0, 1] = 255
+    return np.asarray(images)
+
+
+def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
+    """``content``, a float TFLite file, with the smallest and largest value of every activation over ``images``.
+
+    ``images`` uint8 (N, H, W, 3) go in as float32, one at a time.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = unpack(content)
+    graph = model.subgraphs[0]
+    source = int(graph.inputs[0])
+    made = [
+        int(index)
+        for operator in graph.operators
+        for index in operator.outputs
+        if graph.tensors[index].type == schema.TensorType.FLOAT32
+    ]
+    outputs, graph.outputs = graph.outputs, made
+    lowest, highest = _observe(pack(model, len(content)), source, made, images)
+    graph.outputs = outputs
+    ranges = {source: (float(images.min()), float(images.max()))}
+    ranges |= {index: (float(low), float(high)) for index, low, high in zip(made, lowest, highest)}
+    _widen_dead(model, ranges)
+    for index, (low, high) in ranges.items():
+        tensor = graph.tensors[index]
+        tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
+        tensor.quantization.min, tensor.quantization.max = [float(low)], [float(high)]
+    return pack(model, len(content))
+
+
+def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
+    """Widen in ``ranges`` the outputs of layers that are (nearly) 0 for every image.
+
+    A layer dies where training or clustering goes wrong. The quantizer gives its output steps a million times finer
+    than those of the sum that it rounds, and LiteRT 2.3 (XNNPACK), which takes a ratio below 256, then corrupts its
+    memory and aborts the process when it opens the file.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code not in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED):
+            continue
+        source, kernel, output = int(operator.inputs[0]), int(operator.inputs[1]), int(operator.outputs[0])
+        stored = model.buffers[graph.tensors[kernel].buffer].data
+        if source not in ranges or output not in ranges or stored is None:
+            continue
+        largest = float(np.abs(np.asarray(stored, np.uint8).view(np.float32)).max())
+        low, high = ranges[output]
+        width = narrowest(ranges[source][1] - ranges[source][0], largest)
+        if high - low < width:
+            ranges[output] = (low, low + width)
+
+
+def narrowest(source_width: float, largest_weight: float) -> float:
+    """The narrowest range that a layer's output may have, from that of its input and its kernel's largest weight."""
+    return source_width * largest_weight / LEVELS / FINEST
+
+
+def _observe(
+    content: bytes, source: int, watched: list[int], images: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Smallest and largest values (tensors,) of the ``watched`` tensors, which are outputs of the model."""
+    import os
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter: Any = Interpreter(model_content=content, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    lowest = np.full(len(watched), np.inf, np.float32)
+    highest = np.full(len(watched), -np.inf, np.float32)
+    for image in images:
+        interpreter.set_tensor(source, image[np.newaxis].astype(np.float32))
+        interpreter.invoke()
+        for position, index in enumerate(watched):
+            # A view, not kept: the interpreter refuses to go on while one is alive.
+            lowest[position] = min(lowest[position], interpreter.tensor(index)().min())
+            highest[position] = max(highest[position], interpreter.tensor(index)().max())
+    return lowest, highest

@@ -1,0 +1,176 @@
+"""Where two candidates differ: the share of each class that both found, on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.render.numbers import listing, points
+from edgekit.report.model.groups import ALPHA, Group, paired_differences
+from edgekit.stats.intervals import paired_difference_interval
+from edgekit.stats.significance import (
+    Interval,
+    holm,
+    mcnemar_exact,
+    over_seeds_and_images,
+    p_over_seeds_and_images,
+)
+
+MOST_PAIRS = 30
+MOST_CLASSES = 12
+"""Shown on the page, those that differ most; ``report.json`` has all."""
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class. ``left`` and ``right`` are recalls, 0 to 1, means over the shared seeds; ``p`` is Holm's."""
+
+    label: str
+    n_images: int
+    left: float
+    right: float
+    difference: Interval
+    p: float
+
+    @property
+    def differs(self) -> bool:
+        return self.p < ALPHA
+
+
+@dataclass(frozen=True)
+class ClassComparison:
+    """Two groups, class by class; ``n_tests`` is what the p-values are corrected for."""
+
+    left: Group
+    right: Group
+    n_seeds: int
+    n_tests: int
+    rows: list[ClassDifference]
+
+    @property
+    def shown(self) -> list[ClassDifference]:
+        """The classes that the page shows, in the order of the data."""
+        chosen = sorted(self.rows, key=lambda row: (row.p, -abs(row.difference.estimate)))[:MOST_CLASSES]
+        return [row for row in self.rows if row in chosen]
+
+    @property
+    def sentence(self) -> str:
+        """What of it a person should know."""
+        found = [row for row in self.rows if row.differs]
+        if found:
+            named = [f"{row.label} ({points(row.difference.estimate)} points)" for row in found]
+            return f"measurably different: {listing(named, 6)}"
+        widest = max(self.rows, key=lambda row: abs(row.difference.estimate))
+        if widest.difference.estimate == 0:
+            return "no class differs"
+        return f"no class differs measurably; the largest: {widest.label}, {points(widest.difference.estimate)} points"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "left": self.left.title,
+            "right": self.right.title,
+            "n_seeds": self.n_seeds,
+            "n_tests": self.n_tests,
+            "classes": [
+                {
+                    "label": row.label,
+                    "n_images": row.n_images,
+                    "recall_left": row.left,
+                    "recall_right": row.right,
+                    "difference": row.difference.estimate,
+                    "difference_ci95": [row.difference.low, row.difference.high],
+                    "p_holm": row.p,
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def class_comparisons(groups: Sequence[Group]) -> list[ClassComparison]:
+    """The best of the first kind of model against the best of each other, and int8 files against their fp32 twins.
+
+    One seed: exact McNemar tests, and intervals by Bonett and Price; several seeds: the t test and interval over seeds
+    and images. The p-values of all classes of all pairs are corrected together (Holm). Pairs that were not scored on
+    the same images, or that share no seed, are left out.
+    """
+    found = []
+    for left, right in list(_pairs(groups))[:MOST_PAIRS]:
+        rows = _rows(left, right)
+        if rows is not None:
+            found.append((left, right, *rows))
+    adjusted = iter(holm([p for *_, rows in found for _, p in rows]))
+    n_tests = sum(len(rows) for *_, rows in found)
+    return [
+        ClassComparison(
+            left,
+            right,
+            seeds,
+            n_tests,
+            [replace(row, p=next(adjusted)) for row, _ in rows],
+        )
+        for left, right, seeds, rows in found
+    ]
+
+
+def _pairs(groups: Sequence[Group]) -> Iterator[tuple[Group, Group]]:
+    scored = [group for group in groups if group.accuracy is not None]
+    if not scored:
+        return
+    target = max(scored, key=lambda group: group.accuracy or 0.0).first.target
+    scored = sorted((g for g in scored if g.first.target == target), key=lambda g: -(g.accuracy or 0.0))
+    best: dict[tuple[str, str], Group] = {}
+    for group in scored:
+        best.setdefault((group.first.model, group.first.strategy_title), group)
+    first, *others = best.values()
+    yield from ((first, other) for other in others)
+    int8 = [group for group in scored if group.first.export.get("scheme") == "int8"]
+    for group in int8:
+        twin = next((other for other in scored if _fp32_twin(group, other)), None)
+        if twin is not None:
+            yield group, twin
+
+
+def _fp32_twin(group: Group, other: Group) -> bool:
+    a, b = group.first, other.first
+    same = (a.model, a.strategy_title, a.export.get("format")) == (b.model, b.strategy_title, b.export.get("format"))
+    return same and b.export.get("scheme") == "fp32"
+
+
+def _rows(left: Group, right: Group) -> tuple[int, list[tuple[ClassDifference, float]]] | None:
+    """The seeds that both have, and of every class the difference with its p, not corrected yet."""
+    differences, truth = paired_differences(left, right), left.first.run.truth
+    files = list(left.first.answers)
+    if differences is None or any(file not in truth for file in files):
+        return None
+    seeds = [m.seed for m in left.members if m.seed in {other.seed for other in right.members}]
+    labels = np.array([truth[file] for file in files])
+    names = [str(name) for name in left.first.run.document["dataset"]["classes"]]
+    rows = []
+    for number, name in enumerate(names):
+        mine = labels == number
+        if mine.any():
+            interval, p = _difference(differences[:, mine])
+            a, b = (_recall(group, seeds, files, mine) for group in (left, right))
+            rows.append((ClassDifference(name, int(mine.sum()), a, b, interval, 1.0), p))
+    return (len(seeds), rows) if rows else None
+
+
+def _difference(differences: NDArray[np.float64]) -> tuple[Interval, float]:
+    """Of one class, from ``differences`` (seeds, images)."""
+    seeds, images = differences.shape
+    if seeds > 1 and images > 1:
+        return over_seeds_and_images(differences), p_over_seeds_and_images(differences)
+    first = differences[0]
+    won, lost = int((first > 0).sum()), int((first < 0).sum())
+    low, high = paired_difference_interval(won, lost, images)
+    return Interval(float(first.mean()), low, high, float(first.std()), images), mcnemar_exact(won, lost)
+
+
+def _recall(group: Group, seeds: Sequence[int], files: Sequence[str], mine: NDArray[np.bool_]) -> float:
+    of = {member.seed: member.answers for member in group.members}
+    right = np.array([[of[seed][file] for file in files] for seed in seeds], dtype=np.float64)
+    return float(right[:, mine].mean())

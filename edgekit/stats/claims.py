@@ -1,0 +1,92 @@
+"""A claim about two models as an interval against a region: supported, refuted or undecided, and what would decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgekit.stats.significance import Interval
+
+SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where an effect has to lie for the claim to hold: strictly between ``low`` and ``high``."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, relation: str, margin: float) -> Region:
+        """``margin`` on a scale where 0 is no effect: a difference, or the logarithm of a ratio."""
+        return {
+            "above": cls(margin, math.inf),
+            "below": cls(-math.inf, -margin),
+            "not-below": cls(-margin, math.inf),
+            "not-above": cls(-math.inf, margin),
+            "within": cls(-margin, margin),
+        }[relation]
+
+    def verdict(self, low: float, high: float) -> str:
+        """Supported where the whole interval lies inside, refuted where all of it lies outside."""
+        if self.low < low and high < self.high:
+            return SUPPORTED
+        if high <= self.low or low >= self.high:
+            return REFUTED
+        return UNDECIDED
+
+    def gap(self, estimate: float) -> float:
+        """How far the estimate is from the nearest end: what half the interval must stay below to decide."""
+        return min(abs(estimate - end) for end in (self.low, self.high) if math.isfinite(end))
+
+
+@dataclass(frozen=True)
+class More:
+    """What would decide a claim: ``n`` more of ``unit`` (seeds, images, rounds), if the estimate stays as it is."""
+
+    unit: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of one pair of models.
+
+    ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None: too little was measured for
+    an interval, of which ``estimate`` is then all that is known. ``more`` tells what would decide for a gap.
+    """
+
+    estimate: float
+    interval: Callable[[float], Interval] | None
+    basis: str
+    more: Callable[[float], More | None]
+    remark: str = ""
+
+
+def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[str]:
+    """The verdict on each pair of a claim that holds only if it holds for every pair.
+
+    Support needs no correction for the number of pairs, because all have to be supported (intersection-union test);
+    one refuted pair refutes the claim, so a pair is refuted only at Bonferroni's confidence 1 - alpha / pairs.
+    """
+    strict = 1 - (1 - confidence) / max(1, len(evidence))
+    verdicts = []
+    for one in evidence:
+        if one.interval is None:
+            verdicts.append(UNDECIDED)
+            continue
+        usual, wide = one.interval(confidence), one.interval(strict)
+        verdict = region.verdict(usual.low, usual.high)
+        if verdict == REFUTED and region.verdict(wide.low, wide.high) != REFUTED:
+            verdict = UNDECIDED
+        verdicts.append(verdict)
+    return verdicts
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """Refuted where one pair is, supported where all are."""
+    if REFUTED in verdicts:
+        return REFUTED
+    return SUPPORTED if verdicts and all(verdict == SUPPORTED for verdict in verdicts) else UNDECIDED

@@ -1,0 +1,88 @@
+"""What a classifier's probabilities are worth: accuracy, F1, calibration, confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ECE_BINS = 15
+"""Equal-width confidence bins of the expected calibration error, as in Guo et al. 2017."""
+
+
+def classification_metrics(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """All figures of one split, JSON-ready.
+
+    ``labels`` (N,) are class indices, ``probabilities`` (N, classes) rows that sum to 1. ``confusion`` has the true
+    class in rows and the predicted one in columns. ``accuracy_ci95`` is Wilson's interval. Raises
+    :class:`ValueError` for NaN: a network that gives NaN has no accuracy.
+    """
+    from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+    from edgekit.stats.intervals import wilson_interval
+
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the network gives NaN or infinite probabilities")
+    indices = np.arange(len(class_names))
+    predicted = probabilities.argmax(axis=1)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=indices, zero_division=0.0
+    )
+    correct = int((predicted == labels).sum())
+    normalised = probabilities.astype(np.float64)
+    normalised /= normalised.sum(axis=1, keepdims=True)
+    return {
+        "accuracy": correct / len(labels),
+        "n_samples": len(labels),
+        "accuracy_ci95": list(wilson_interval(correct, len(labels))),
+        "macro_f1": float(f1.mean()),
+        "macro_precision": float(precision.mean()),
+        "macro_recall": float(recall.mean()),
+        "log_loss": float(log_loss(labels, normalised, labels=indices)),
+        "ece": expected_calibration_error(labels, probabilities),
+        "per_class": [
+            {
+                "label": name,
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+                "support": int(support[i]),
+            }
+            for i, name in enumerate(class_names)
+        ],
+        "confusion": confusion_matrix(labels, predicted, labels=indices).tolist(),
+    }
+
+
+def cross_entropy(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(N,): the loss of each image in nats; their mean is ``log_loss`` of :func:`classification_metrics`.
+
+    Rows of ``probabilities`` (N, classes) are brought to the sum 1, and a probability of 0 to the smallest step of a
+    float64 near 1, as scikit-learn does it.
+    """
+    normalised = probabilities.astype(np.float64)
+    normalised /= normalised.sum(axis=1, keepdims=True)
+    of_true = normalised[np.arange(len(labels)), labels]
+    step = np.finfo(np.float64).eps
+    return np.asarray(-np.log(np.clip(of_true, step, 1 - step)))
+
+
+def expected_calibration_error(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], bins: int = ECE_BINS
+) -> float:
+    """Mean distance of confidence and accuracy over equal-width bins, weighted by their size; 0 to 1.
+
+    Naeini et al. 2015, in the form of Guo et al. 2017 (equation 3).
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = [
+        abs(correct[bin_of == b].mean() - confidence[bin_of == b].mean()) * (bin_of == b).mean()
+        for b in np.unique(bin_of)
+    ]
+    return float(sum(gaps))

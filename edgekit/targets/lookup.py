@@ -1,0 +1,17 @@
+"""From a name on the command line to a machine."""
+
+from __future__ import annotations
+
+from edgekit.support.progress import SILENT, Progress
+from edgekit.targets.base import Target
+from edgekit.targets.config import find_target
+from edgekit.targets.local import LOCAL, LocalTarget
+
+
+def get_target(name: str, progress: Progress = SILENT) -> Target:
+    """The target called ``name``; :class:`TargetError` with the choices where there is none."""
+    if name == LOCAL:
+        return LocalTarget()
+    from edgekit.targets.ssh import SshTarget
+
+    return SshTarget(find_target(name), progress)

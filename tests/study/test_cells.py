@@ -1,0 +1,237 @@
+"""The order of cells, several at once, tries, budgets, and the lock; what the cells do is somebody else's test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listeners import Told
+
+from edgekit.data import open_dataset
+from edgekit.errors import EdgekitError, InputError
+from edgekit.recipe import Data, Recipe, load_recipe, validate
+from edgekit.registry import BACKBONES
+from edgekit.study.cells import Cell, Study, plan_cells, study_lock
+from edgekit.study.executors import Executor, open_executor
+from edgekit.study.job_runner import StepFailed, run_command
+from edgekit.study.leak_audit import audit_study
+from edgekit.study.runner import _Cells, _tidy
+from edgekit.support.progress import SILENT
+
+
+def recipe(**compare: object) -> Recipe:
+    return validate({"name": "s", "data": {"name": "digits"}, "compare": compare}, "test")
+
+
+class Recorder(Executor):
+    """Ends every command at once, as told: a cell with errors left fails with the next of them."""
+
+    def __init__(self, errors: dict[str, list[StepFailed]] | None = None) -> None:
+        self.errors = errors or {}
+        self.started: list[str] = []
+        self.environments: list[Mapping[str, str]] = []
+
+    def submit(
+        self, arguments: list[str] | None, quiet: bool, environment: Mapping[str, str]
+    ) -> Future[dict[str, Any] | None]:
+        future: Future[dict[str, Any] | None] = Future()
+        if arguments is None:
+            future.set_result(None)
+            return future
+        name = Path(arguments[arguments.index("--run") + 1]).name
+        self.started.append(name)
+        self.environments.append(environment)
+        if self.errors.get(name):
+            future.set_exception(self.errors[name].pop(0))
+        else:
+            future.set_result({})
+        return future
+
+
+def run_cells(
+    study: Study, pool: Executor, monkeypatch: pytest.MonkeyPatch, *, jobs: int = 1, retries: int = 1
+) -> list[str]:
+    told = Told()
+    cells = _Cells(study, pool, jobs, retries, quiet=True, progress=told)
+    monkeypatch.setattr(cells, "_export", lambda cell: study.update(cell, "exported"))
+    cells.run()
+    return told.lines
+
+
+def test_a_fine_tuning_waits_for_its_feature_extraction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.open(
+        tmp_path, recipe(backbones=["vgg16", "mobilenetv2"], strategies=["fine-tuning", "feature-extraction"])
+    )
+    pool = Recorder()
+    run_cells(study, pool, monkeypatch, jobs=4)
+    assert sorted(pool.started) == sorted(Path(cell.run).name for cell in study.cells)
+    for backbone in ("vgg16", "mobilenetv2"):
+        first, second = (pool.started.index(f"{backbone}-{s}-s0") for s in ("feature-extraction", "fine-tuning"))
+        assert first < second
+    assert {cell.status for cell in study.cells} == {"exported"}
+    assert all(cell.seconds is not None for cell in study.cells)
+    assert {env["OMP_NUM_THREADS"] for env in pool.environments} == {str(max(1, (os.cpu_count() or 1) // 4))}
+
+
+def test_a_failed_cell_is_tried_again_and_loses_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
+    name = "mobilenetv2-fine-tuning-s{}"
+    pool = Recorder(
+        {
+            name.format(0): [StepFailed("killed")],
+            name.format(1): [StepFailed("killed"), StepFailed("killed again")],
+            name.format(2): [StepFailed("no such folder", again=False)],
+        }
+    )
+    lines = run_cells(study, pool, monkeypatch)
+    assert [cell.status for cell in study.cells] == ["exported", "failed", "failed"]
+    assert [pool.started.count(name.format(seed)) for seed in range(3)] == [2, 2, 1]
+    assert study.cells[1].error == "killed again"
+    assert any("tried again" in line for line in lines)
+    # The next call tries what failed, and only that.
+    again = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
+    (tmp_path / again.cells[0].run).mkdir(parents=True)
+    (tmp_path / again.cells[0].run / "model.keras").touch()
+    pool = Recorder()
+    run_cells(again, pool, monkeypatch)
+    assert pool.started == [name.format(1), name.format(2)]
+
+
+def test_time_left_comes_from_cells_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
+    study.update(study.cells[0], "trained", seconds=1200.0)
+    (tmp_path / study.cells[0].run).mkdir(parents=True)
+    (tmp_path / study.cells[0].run / "model.keras").touch()
+    lines = run_cells(study, Recorder(), monkeypatch)
+    assert any("about 20 min left" in line for line in lines)
+
+
+def test_what_a_kill_left_half_done_is_removed(tmp_path: Path) -> None:
+    study = Study.open(tmp_path, recipe())
+    run = study.folder(study.cells[0])
+    run.path.mkdir(parents=True)
+    (run.path / ".run.json.abc").write_text("{")
+    _tidy(run)
+    assert not run.path.exists()
+    (run.path / "exports" / ".tflite").mkdir(parents=True)
+    run.run_json.write_text("{}")
+    (run.path / ".model.x.keras").touch()
+    _tidy(run)
+    assert sorted(path.name for path in run.path.rglob("*")) == ["exports", "run.json"]
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with study_lock(tmp_path), pytest.raises(InputError, match="another edgekit compare"), study_lock(tmp_path):
+        pass
+    with study_lock(tmp_path) as lock:
+        assert lock.is_file()
+
+
+@pytest.mark.parametrize(("name", "jobs", "said"), [("slurm", 1, "local, ray"), ("local", 0, "at least 1")])
+def test_executors_that_cannot_be(name: str, jobs: int, said: str) -> None:
+    with pytest.raises(InputError) as error, open_executor(name, jobs):
+        pass
+    assert said in str(error.value)
+
+
+def test_ray_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(EdgekitError, match="Ray") as error, open_executor("ray", 1):
+        pass
+    assert error.value.hint == 'pip install "edgekit[ray]"'
+
+
+def test_a_command_answers_or_says_why_not() -> None:
+    assert "backbones" in run_command(["list", "backbones"], quiet=True)
+    with pytest.raises(StepFailed, match="no-such-recipe") as error:
+        run_command(["train", "no-such-recipe"], quiet=True)
+    assert not error.value.again
+
+
+def test_a_command_ends_when_its_study_is_killed(tmp_path: Path) -> None:
+    """The parent is killed while its child sleeps; the child must be gone, and what the child started too."""
+    note = tmp_path / "pids"
+    child = (
+        "import os, subprocess, sys, time, edgekit.cli.app as app\n"
+        f"def main(argv):\n"
+        f"    inner = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"    open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{inner.pid}}')\n"
+        f"    time.sleep(60)\n"
+        "app.main = main\n"
+        "from edgekit.cli.supervised import main as leash; leash()"
+    )
+    parent = (
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE).wait()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    deadline = time.monotonic() + 20
+    while not (note.exists() and len(note.read_text().split()) == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pids = [int(pid) for pid in note.read_text().split()]
+    process.kill()
+    process.wait()
+    while any(_alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "the command outlived the study"
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.is_file() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def planned(**compare: Any) -> dict[str, Cell]:
+    return {cell.backbone: cell for cell in plan_cells(recipe(**compare), Path("study"))}
+
+
+def test_equal_seconds_limit_every_cell() -> None:
+    cells = planned(backbones=["vgg16", "mobilenetv2"], budget={"equal": "seconds", "seconds": 90})
+    assert {cell.recipe["train"]["max_seconds"] for cell in cells.values()} == {90}
+
+
+def test_equal_compute_gives_light_networks_more_epochs() -> None:
+    cells = planned(backbones=["vgg16", "resnet50v2", "mobilenetv2"], budget={"equal": "compute"})
+    epochs = {name: cell.recipe["train"]["fine_tuning"]["epochs"] for name, cell in cells.items()}
+    assert epochs == {"vgg16": 10, "resnet50v2": 44, "mobilenetv2": 512}
+    for name, n in epochs.items():
+        assert n * BACKBONES[name].macs == pytest.approx(10 * BACKBONES["vgg16"].macs, rel=0.02)
+    cells = planned(backbones=["vgg16", "mobilenetv2"], budget={"equal": "compute", "reference": "mobilenetv2"})
+    assert cells["vgg16"].recipe["train"]["fine_tuning"]["epochs"] == 1  # never less than one
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ({"equal": "seconds"}, "seconds are given"),
+        ({"seconds": 3}, "seconds are given"),
+        ({"equal": "epochs", "reference": "vgg16"}, "reference belongs"),
+        ({"equal": "compute", "reference": "vgg16"}, "not among the backbones"),
+    ],
+)
+def test_budgets_that_cannot_be(budget: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        planned(backbones=["mobilenetv2"], budget=budget)
+
+
+def test_the_audit_comes_first_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = load_recipe(None, {"data.name": "digits"})
+    audit_study(study, tmp_path, SILENT)
+    document = json.loads((tmp_path / "audit.json").read_text())
+    assert document["splits"] == {"train": 1076, "val": 362, "test": 359}
+    assert document["fingerprint"] == open_dataset(Data(name="digits")).fingerprint
+    monkeypatch.setattr("edgekit.study.leak_audit.audit", lambda *_, **__: pytest.fail("audited twice"))
+    audit_study(study, tmp_path, SILENT)
