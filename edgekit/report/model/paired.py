@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgekit.device.corruptions import GROUPS
 from edgekit.documents.corruptions import CLEAN
 from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
 from edgekit.stats.intervals import paired_difference_interval
@@ -95,7 +96,7 @@ def shifted_evidence(
     differences = _differences(*sides)
     if differences is None:
         return None
-    shown = f", {len(conditions)} condition{'s' * (len(conditions) > 1)}"
+    shown = f", {plural(len(conditions), 'condition')}"
     if len(differences) > 1:
         return _of_seeds(differences, shown)
     found = _of_images(lambda confidence: _adjusted(differences[0], confidence), differences.shape[1], ONE_SEED)
