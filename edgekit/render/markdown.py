@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, with every character escaped that means something to Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    """``text`` on one line, with every character escaped that Markdown or HTML would take for markup."""
+    plain = re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"^([#+-])(?=\s|#)", r"\\\1", plain)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -79,7 +79,7 @@ def test_int8_against_its_fp32_counterpart(tmp_path: Path) -> None:
     )
     (pair,) = pairs
     assert (pair.left.first.key, pair.right.first.key) == ("tflite-int8", "tflite-fp32")
-    assert pair.sentence == "no class differs significantly; the largest difference is pituitary, −2.0 points"
+    assert pair.sentence == "no class differs significantly; the largest difference is in class pituitary (−2.0 points)"
 
 
 def test_several_seeds_count_the_chance_of_both(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_settings_of_one_backbone_are_named(study):
     overrides = {"resnet50v2": {"train.from_scratch.learning_rate": 0.0001}, "vgg16": {}}
     change_study(study, recipe=recipe_of(compare={"overrides": overrides}))
     assert any(
-        "ResNet50V2 was trained with settings of its own: train.from_scratch.learning_rate 0.0001" in text
+        "ResNet50V2 was trained with its own settings: train.from_scratch.learning_rate 0.0001" in text
         for text in composed(study).limits
     )
     assert not any("VGG16" in text for text in composed(study).limits), "which this study left out"

@@ -69,8 +69,8 @@ class ClassComparison:
         widest = max(self.rows, key=lambda row: abs(row.difference.estimate))
         if widest.difference.estimate == 0:
             return "no class differs"
-        largest = f"{widest.label}, {points(widest.difference.estimate)} points"
-        return f"no class differs significantly; the largest difference is {largest}"
+        largest = f"class {widest.label} ({points(widest.difference.estimate)} points)"
+        return f"no class differs significantly; the largest difference is in {largest}"
 
     def document(self) -> ClassDifferences:
         return ClassDifferences(

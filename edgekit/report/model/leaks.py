@@ -76,11 +76,17 @@ class Leaks:
         """What a reader of the accuracies must know."""
         if not self.audit.leaked_test_images:
             return "The audit found no test image that repeats a training or validation image, exactly or nearly."
+        n = len(self.audit.leaked_test_images)
         return (
-            f"Of the {self.n_test:,} test images, {self.n_exact:,} are identical to a training or validation image "
-            f"pixel for pixel, and {self.n_near:,} nearly so. Accuracy on this test set may be optimistic; the section "
-            '"Image audit" gives it without these images.'
+            f"{n:,} of the {self.n_test:,} test images {'repeats' if n == 1 else 'repeat'} a training or validation "
+            f"image ({self.n_exact:,} exactly, {self.n_near:,} nearly). Accuracy on this test set may be optimistic."
         )
+
+    @property
+    def limit(self) -> str:
+        """The same as one of the limits of the report."""
+        more = ' The section "Image audit" shows it without these images.' if self.audit.leaked_test_images else ""
+        return self.sentence + more
 
     def document(self) -> LeakSummary:
         return LeakSummary(

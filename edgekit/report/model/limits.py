@@ -61,7 +61,7 @@ def _of_overrides(source: Source) -> Iterator[str]:
     for backbone, settings in overrides.items():
         if backbone in trained:
             changed = ", ".join(f"{key} {value}" for key, value in settings.items())
-            yield f"{model_title(backbone)} was trained with settings of its own: {changed}."
+            yield f"{model_title(backbone)} was trained with its own settings: {changed}."
 
 
 def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]:
@@ -74,8 +74,8 @@ def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterato
     counts = sorted({score.n_samples for score in scores})
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     yield (
-        f"Accuracy was measured on {images} test images. That determines it to about ±{percent(half)} points "
-        "(Wilson 95% interval) for images like these, and tells nothing about other images."
+        f"Accuracy was measured on {images} test images. That determines it to within about ±{percent(half)} "
+        "points (Wilson 95% interval) for images like these, and says nothing about other images."
     )
 
 
@@ -102,7 +102,7 @@ def _of_machines(measured: Sequence[BenchDocument]) -> Iterator[str]:
     real = {bench.environment.before.cpu for bench in measured if not bench.emulated}
     known = sorted(cpu for cpu in real if cpu is not None)
     if known:
-        yield f"Latency and memory hold for {listing(known)}; another processor may give another order."
+        yield f"Latency and memory were measured on {listing(known)}; the order may differ on another processor."
     if any(bench.emulated for bench in measured):
         yield (
             "Times marked as emulated are those of an emulator, not of the device. They take part in no comparison "

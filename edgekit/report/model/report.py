@@ -109,7 +109,7 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         groups=groups,
         comparisons=comparisons,
         findings=[*findings(source.runs, groups, comparisons), *_choices(source, targets)],
-        limits=limits(source, groups, comparisons, audit.sentence if audit else None),
+        limits=limits(source, groups, comparisons, audit.limit if audit else None),
         warnings=warnings(source, files, comparisons),
         missing=missing(source, files),
         reported=reported_figures(source),

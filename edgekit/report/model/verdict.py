@@ -32,7 +32,7 @@ def findings(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comp
 
 
 def _open(question: str, remark: str) -> Finding:
-    """A question that cannot be answered yet."""
+    """A question without an answer yet."""
     return Finding(question=question, winners=(), figure="", remark=remark)
 
 
@@ -144,13 +144,13 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
             "Measure again on a quiet machine"
         )
     if any(group.first.emulated for group in groups):
-        return "measured on an emulator only, which tells nothing about the device"
+        return "measured on an emulator only, which says nothing about the device"
     return "not measured yet"
 
 
 def _next_fastest(winner: Group, groups: Sequence[Group], threads: int, comparisons: Comparisons) -> str:
     """How the others of the same session compare with the winner, by the ratio per round."""
-    # A ratio per round belongs to two files: with several seeds the first stands for all, their graphs are equal.
+    # A ratio per round belongs to two files; the first seed represents the others, because their graphs are equal.
     found = [
         (comparison, group)
         for group in groups

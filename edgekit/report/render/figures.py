@@ -25,7 +25,7 @@ class Point:
 
     number: int
     title: str
-    colour_of: str
+    color_of: str
     marker_of: str
     latency_ms: float
     latency_range: tuple[float, float]
@@ -38,45 +38,20 @@ class Point:
 
 def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: int, xlabel: str) -> Markup:
     """Accuracy with its interval against latency (log) with its range over rounds; the Pareto front as a line."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    colours = _assign([p.colour_of for p in points], SERIES)
+    colors = _assign([p.color_of for p in points], SERIES)
     markers = _assign([p.marker_of for p in points], MARKERS)
     with canvas(width, height) as figure:
         axes = figure.add_subplot()
         axes.set_xscale("log")
         for point in points:
-            colour, marker = colours[point.colour_of], markers[point.marker_of]
-            low, high = (100 * bound for bound in point.accuracy_ci95)
-            strength = 1.0 if point.stable else 0.4
-            bars: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.55 * strength, "zorder": 2}
-            axes.plot([point.latency_ms] * 2, [low, high], **bars)
-            axes.plot(point.latency_range, [100 * point.accuracy] * 2, **bars)
-            axes.plot(
-                point.latency_ms,
-                100 * point.accuracy,
-                linestyle="none",
-                marker=marker,
-                markersize=7,
-                markerfacecolor=colour if point.on_front else PAPER,
-                markeredgecolor=colour,
-                markeredgewidth=1.4,
-                alpha=strength,
-                zorder=4,
-                gid=f"point-{point.number}",
-            )
+            _draw_point(axes, point, colors[point.color_of], markers[point.marker_of])
         front = sorted((p.latency_ms, 100 * p.accuracy) for p in points if p.on_front)
         if front:
             axes.plot(*zip(*front), color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=3, drawstyle="steps-post")
-        lowest, highest = min(p.latency_range[0] for p in points), max(p.latency_range[1] for p in points)
-        axes.set_xlim(lowest / 1.25, highest * 1.25)
-        ticks = log_ticks(lowest / 1.25, highest * 1.25)
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+        _log_axis(axes, min(p.latency_range[0] for p in points) / 1.25, max(p.latency_range[1] for p in points) * 1.25)
         axes.set_xlabel(xlabel)
         axes.set_ylabel("accuracy on the test split, %")
-        _legend(axes, colours, markers, width)
+        _legend(axes, colors, markers, width)
         figure.draw_without_rendering()
         _number_points(axes, points)
         tips = {
@@ -88,6 +63,38 @@ def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: 
         )
 
 
+def _draw_point(axes: Axes, point: Point, color: str, marker: str) -> None:
+    """One exported file with its two intervals."""
+    low, high = (100 * bound for bound in point.accuracy_ci95)
+    strength = 1.0 if point.stable else 0.4
+    bars: dict[str, Any] = {"color": color, "linewidth": 1.2, "alpha": 0.55 * strength, "zorder": 2}
+    axes.plot([point.latency_ms] * 2, [low, high], **bars)
+    axes.plot(point.latency_range, [100 * point.accuracy] * 2, **bars)
+    axes.plot(
+        point.latency_ms,
+        100 * point.accuracy,
+        linestyle="none",
+        marker=marker,
+        markersize=7,
+        markerfacecolor=color if point.on_front else PAPER,
+        markeredgecolor=color,
+        markeredgewidth=1.4,
+        alpha=strength,
+        zorder=4,
+        gid=f"point-{point.number}",
+    )
+
+
+def _log_axis(axes: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axes.set_xlim(low, high)
+    ticks = log_ticks(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+
+
 def curves(rows: Sequence[Epoch], quantity: str, *, name: str, width: int, height: int) -> Markup:
     """Training and validation curve of ``quantity`` (``loss`` or ``accuracy``) over the epochs of all phases."""
     from matplotlib.ticker import MaxNLocator
@@ -97,13 +104,13 @@ def curves(rows: Sequence[Epoch], quantity: str, *, name: str, width: int, heigh
     with canvas(width, height) as figure:
         axes = figure.add_subplot()
         dots: dict[str, Any] = {"marker": "o", "markersize": 3} if len(rows) < 30 else {}
-        for key, label, colour, dashes in (
+        for key, label, color, dashes in (
             (quantity, "training", MUTED, (0, (4, 2))),
             (f"val_{quantity}", "validation", SERIES[0], "solid"),
         ):
             known = [(epoch, factor * v) for epoch, row in zip(epochs, rows) if (v := row.values.get(key)) is not None]
             if known:
-                axes.plot(*zip(*known), label=label, color=colour, linestyle=dashes, linewidth=1.6, **dots)
+                axes.plot(*zip(*known), label=label, color=color, linestyle=dashes, linewidth=1.6, **dots)
         starts = [i for i in range(1, len(rows)) if rows[i].phase != rows[i - 1].phase]
         for start in starts:
             axes.axvline(start + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
@@ -142,13 +149,13 @@ def seed_bands(
         for number, (title, points) in enumerate(lines):
             epochs = [point[0] for point in points]
             mean, lowest, highest = ([factor * point[i] for point in points] for i in (1, 2, 3))
-            colour = SERIES[number % len(SERIES)]
-            axes.fill_between(epochs, lowest, highest, color=colour, alpha=0.18, linewidth=0)
+            color = SERIES[number % len(SERIES)]
+            axes.fill_between(epochs, lowest, highest, color=color, alpha=0.18, linewidth=0)
             axes.plot(
                 epochs,
                 mean,
                 label=title,
-                color=colour,
+                color=color,
                 linewidth=1.6,
                 linestyle=("solid", (0, (4, 2)), (0, (1, 1.5)))[number // len(SERIES) % 3],
                 marker=MARKERS[number % len(MARKERS)],
@@ -251,16 +258,16 @@ def _assign(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
     return {name: values[i % len(values)] for i, name in enumerate(dict.fromkeys(names))}
 
 
-def _legend(axes: Axes, colours: dict[str, str], markers: dict[str, str], width: int) -> None:
+def _legend(axes: Axes, colors: dict[str, str], markers: dict[str, str], width: int) -> None:
     """Above the axes, in as many columns as the longest name leaves room for."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=color, linewidth=3, label=name) for name, color in colors.items()]
     handles += [
         Line2D([], [], linestyle="none", marker=shape, color=MUTED, markerfacecolor=PAPER, markersize=6, label=name)
         for name, shape in markers.items()
     ]
-    longest = max(len(name) for name in [*colours, *markers])
+    longest = max(len(name) for name in [*colors, *markers])
     columns = max(1, width // (40 + 6 * longest))
     figure = axes.get_figure(root=True)
     assert figure is not None

@@ -61,7 +61,7 @@ def _points(groups: Sequence[Group], threads: int) -> tuple[list[Point], list[st
             Point(
                 number=group.number,
                 title=group.title,
-                colour_of=group.first.run.title if by_strategy else group.first.model,
+                color_of=group.first.run.title if by_strategy else group.first.model,
                 marker_of=group.first.key,
                 latency_ms=p50,
                 latency_range=group.p50_range(threads) or (p50, p50),

@@ -1,4 +1,4 @@
-"""The verdict: the answers to a person's questions, and what the numbers do not prove."""
+"""The verdict: most accurate, fastest, smallest, the Pareto front, and what the numbers do not prove."""
 
 from __future__ import annotations
 
