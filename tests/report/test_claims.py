@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_factory import change_run, recipe_of, write_bench, write_run, write_study
+from document_factory import recipe_of
+from report_factory import change_run, write_bench, write_run, write_study
 
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.report import JudgedClaim, MoreNeeded

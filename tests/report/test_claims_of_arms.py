@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_factory import predictions, recipe_of, write_run, write_study
+from document_factory import recipe_of
+from report_factory import predictions, write_run, write_study
 from test_claims import same_images
 
 from edgekit.documents.corruptions import CLEAN, Store

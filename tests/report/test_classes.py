@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_factory import CLASSES, write_bench, write_run, write_study
+from document_factory import CLASSES
+from report_factory import write_bench, write_run, write_study
 
 from edgekit.report.build import build_report
 from edgekit.report.model.classes import ClassComparison, class_comparisons

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from document_factory import recipe_of
 from report_factory import (
     change_bench,
     give_the_same_images,
     leaky_study,
-    recipe_of,
     two_run_study,
     write_bench,
     write_run,

@@ -10,15 +10,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from report_factory import (
-    give_the_same_images,
-    leaky_study,
-    recipe_of,
-    two_run_study,
-    write_bench,
-    write_run,
-    write_study,
-)
+from document_factory import recipe_of
+from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
 from edgekit.report.build import build_report
 

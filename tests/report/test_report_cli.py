@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from report_factory import FILES, study_of_seeds, write_bench, write_run, write_study
+from document_factory import FILES
+from report_factory import study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.cli.app import main
 

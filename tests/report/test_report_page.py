@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_factory import CLASSES, change_run, recipe_of, two_run_study, write_bench, write_run, write_study
+from document_factory import CLASSES, recipe_of
+from report_factory import change_run, two_run_study, write_bench, write_run, write_study
 
 from edgekit.documents.report import MissingRecord
 from edgekit.errors import InputError

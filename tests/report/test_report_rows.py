@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_factory import change_export, change_study, recipe_of, study_of_seeds, write_bench, write_run, write_study
+from document_factory import recipe_of
+from report_factory import change_export, change_study, study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.documents.report import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
