@@ -16,6 +16,7 @@ from edgekit.artifacts import (
     read_dataset_csv,
     read_json,
     sha256_file,
+    temporaries,
     write_bytes,
     write_dataset_csv,
     write_json,
@@ -30,6 +31,7 @@ def names(folder):
 
 def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
     with atomic_path(tmp_path / "new" / "model.weights.h5") as temporary:
+        assert list(temporaries(tmp_path)) == [temporary]
         assert temporary.name.endswith(".weights.h5")  # Keras chooses the format by it
         assert temporary.parent == tmp_path / "new"
         temporary.write_text("whole")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -62,6 +61,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     document["stages"] = stages
     document["model"]["keras_size_bytes"] = run.model.stat().st_size
     document["timing"] = {"data_seconds": data_seconds, "train_seconds": train_seconds}
+    from edgekit.train.checkpoint import remove_checkpoints
     from edgekit.train.evaluate import evaluate_network
 
     document = evaluate_network(document, run, network, dataset, pixels, progress, known)
@@ -71,7 +71,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
         file.name: sha256_file(file) for file in (run.model, run.labels, run.dataset, run.history, run.predictions)
     }
     write_json(run.run_json, document)
-    shutil.rmtree(run.checkpoint, ignore_errors=True)
+    remove_checkpoints(run.checkpoint)
     return document
 
 

@@ -181,3 +181,17 @@ def test_a_skipped_image_that_was_repaired_is_an_added_one(broken):
 def test_another_corrupt_image_is_an_added_one(broken):
     (broken.images / "train" / "blue" / "second.png").write_bytes(b"\x89PNG none either")
     broken.refused("1 added (train/blue/second.png)")
+
+
+def test_what_a_person_put_into_the_folders_of_a_run_stays(unfinished):
+    """The pictures, checkpoints and half-written files of edgekit go; notes beside them stay."""
+    run = unfinished.run
+    mine = [run.checkpoint / "notes.txt", run.checkpoint / "mine.npz", run.gradcam / "notes.txt", run.gradcam / "a.jpg"]
+    (run.gradcam).mkdir(parents=True)
+    (run.gradcam / "999.jpg").write_text("of an older evaluation")
+    for path in mine:
+        path.write_text("mine")
+    unfinished.train()
+    assert all(path.read_text() == "mine" for path in mine)
+    assert sorted(run.checkpoint.iterdir()) == sorted(mine[:2])
+    assert not (run.gradcam / "999.jpg").exists()
