@@ -116,8 +116,8 @@ class Store:
             stored = read_json(self._about_file)
             if all(stored.get(name) == value for name, value in about.items()):
                 return
-            for file in self.folder.glob("*.npz"):
-                file.unlink()
+            for name in (CLEAN, *CORRUPTIONS):
+                (self.folder / f"{name}.npz").unlink(missing_ok=True)
         write_json(self._about_file, about)
 
     def missing(self, plan: Plan) -> list[str]:
