@@ -44,6 +44,7 @@ REQUEST_VERBS = {
     "follow": "job_runner.follow",
     "stop": "job_runner.stop",
     "release": "job_runner.release",
+    "purge": "purging.purge",
 }
 """Verbs that read a request from the first line of stdin. More bytes may follow; the working folder is the current
 folder."""
@@ -108,7 +109,8 @@ def _run(verb: str, path: str | None, emit: Emit[Mapping[str, object]]) -> None:
         if verb in REQUEST_VERBS:
             call = _function("calls.read_call")(sys.stdin.buffer)
             _function(REQUEST_VERBS[verb])(call, emit)
-            _function("session.renew")(call)
+            if verb != "purge":  # which removes the folder that the lease would be written to
+                _function("session.renew")(call)
         else:
             text = Path(path).read_text(encoding="utf-8") if path is not None else sys.stdin.read()
             try:

@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 
 from .protocol.requests import ExitEvent
-
-JOBS = Path("jobs")
+from .working_folder import JOBS
 
 
 def job_folder(name: str) -> Path:

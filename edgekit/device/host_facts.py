@@ -19,6 +19,7 @@ from .calls import Call
 from .protocol import Emit
 from .protocol.requests import FactsEvent, InstalledEnvironment, NoRequest
 from .runtime_table import RUNTIMES
+from .working_folder import ENVIRONMENTS
 
 PACKAGES = ("numpy", "pillow", *(runtime.distribution for runtime in RUNTIMES.values()))
 """What measuring needs: the first two, and one of the others."""
@@ -66,8 +67,8 @@ def installed() -> dict[str, str]:
 def current_environment() -> InstalledEnvironment | None:
     """``environment.json`` of the packages that setup put here, or None."""
     try:
-        name = Path("env", "current").read_text(encoding="ascii").strip()
-        document = json.loads(Path("env", name, "environment.json").read_text(encoding="utf-8"))
+        name = Path(ENVIRONMENTS, "current").read_text(encoding="ascii").strip()
+        document = json.loads(Path(ENVIRONMENTS, name, "environment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return cast("InstalledEnvironment", document) if isinstance(document, dict) else None

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from .background import JOBS, end_job, is_alive, job_folder, start_process
+from .background import end_job, is_alive, job_folder, start_process
 from .calls import Call
 from .failures import BusyError
 from .object_store import plain_name
 from .protocol import Emit
 from .protocol.requests import FollowEvent, FollowRequest, JobLine, JobRequest, NoRequest, ReleasedEvent, StartRequest
-from .session import OWNER, Owner, hold, is_held, locked
+from .session import Owner, hold, is_held, locked
+from .working_folder import JOBS, OWNER
 
 POLL_S = 0.25
 """How often a follower looks for new events: rarely enough not to disturb a measurement."""
@@ -110,7 +111,7 @@ def _take_over(owner: Owner, session: str) -> None:
 
 def _remove_ended() -> None:
     for folder in JOBS.glob("*"):
-        if not is_alive(folder):
+        if (folder / "job.json").is_file() and not is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

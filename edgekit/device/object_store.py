@@ -17,8 +17,8 @@ from .calls import Call
 from .failures import DeviceError
 from .protocol import Emit
 from .protocol.requests import HaveEvent, HaveRequest, PutRequest, StoredEvent
+from .working_folder import OBJECTS
 
-OBJECTS = Path("objects")
 NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?")
 BLOCK = 1 << 20
 KEEP_FREE = 16 << 20

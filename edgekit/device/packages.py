@@ -18,6 +18,7 @@ from .failures import DeviceError
 from .object_store import object_path, plain_name
 from .protocol import Emit
 from .protocol.requests import FetchRequest, InstalledEnvironment, InstalledEvent, InstallRequest
+from .working_folder import ENVIRONMENTS
 
 
 def install(call: Call[InstallRequest], emit: Emit[InstalledEvent]) -> None:
@@ -83,7 +84,7 @@ def _works(command: list[str]) -> bool:
 
 def _fresh(name: str) -> tuple[Path, Path]:
     """An empty folder for a new environment, and the folder of packages in it."""
-    part = Path("env", f"{plain_name(name)}.part")
+    part = Path(ENVIRONMENTS, f"{plain_name(name)}.part")
     shutil.rmtree(part, ignore_errors=True)
     site = part / "site"
     site.mkdir(parents=True)
@@ -102,9 +103,9 @@ def _environment(request: FetchRequest, source: str) -> InstalledEnvironment:
 def _activate(environment: InstalledEnvironment, part: Path) -> None:
     """Give a complete environment its name and make it the current one."""
     (part / "environment.json").write_text(json.dumps(environment, indent=1), encoding="utf-8")
-    folder = Path("env", environment["id"])
+    folder = Path(ENVIRONMENTS, environment["id"])
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    current = Path("env", "current.part")
+    current = Path(ENVIRONMENTS, "current.part")
     current.write_text(environment["id"], encoding="ascii")
-    current.replace(Path("env", "current"))
+    current.replace(Path(ENVIRONMENTS, "current"))

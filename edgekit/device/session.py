@@ -10,16 +10,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypedDict
 
 from .background import boot_id, is_alive, job_folder
 from .calls import Call
+from .working_folder import OWNER
 
 LEASE_S = 90
 """A session with no running job keeps the device for this long after its last request."""
-
-OWNER = Path("owner.json")
 
 
 class Owner(TypedDict):
@@ -57,7 +55,7 @@ def hold(call: Call[Any], job: str) -> None:
         "boot": boot_id(),
         "monotonic": time.monotonic(),
     }
-    part = Path("owner.json.part")
+    part = OWNER.with_name(f"{OWNER.name}.part")
     part.write_text(json.dumps(document), encoding="utf-8")
     part.replace(OWNER)
 

@@ -48,9 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = verbs.add_parser("predict", help="classify images, or what a camera sees")
     _model_options(predict)
     predict.add_argument("images", nargs="*", metavar="IMAGE")
-    predict.add_argument(
-        "--top", type=int, default=3, metavar="N", help="show the N most probable classes (3)"
-    )
+    predict.add_argument("--top", type=int, default=3, metavar="N", help="show the N most probable classes (3)")
     predict.add_argument(
         "--labels",
         metavar="FILE",

@@ -152,6 +152,13 @@ class ReleasedEvent(TypedDict):
     event: Literal["released", "stopped"]
 
 
+class PurgedEvent(TypedDict):
+    """``left``: what remains in the working folder, because edgekit did not create it."""
+
+    event: Literal["purged"]
+    left: list[str]
+
+
 class ExitEvent(TypedDict):
     """The process of a background job ended with ``code``."""
 
@@ -190,9 +197,6 @@ class LostEvent(TypedDict):
 
 
 FollowEvent = Union[LineEvent, StderrEvent, LostEvent]
-RequestEvent = Union[
-    FactsEvent, HaveEvent, StoredEvent, InstalledEvent, PlacedEvent, ReleasedEvent, LineEvent, StderrEvent, LostEvent
-]
 
 
 class HelloEvent(TypedDict):

@@ -30,6 +30,7 @@ from .requests import (
     NoRequest,
     PlacedEvent,
     PlaceRequest,
+    PurgedEvent,
     PutRequest,
     ReleasedEvent,
     StartRequest,
@@ -68,3 +69,4 @@ START: Verb[StartRequest, FollowEvent] = Verb("start")
 FOLLOW: Verb[FollowRequest, FollowEvent] = Verb("follow")
 STOP: Verb[JobRequest, ReleasedEvent] = Verb("stop")
 RELEASE: Verb[NoRequest, ReleasedEvent] = Verb("release")
+PURGE: Verb[NoRequest, PurgedEvent] = Verb("purge")
