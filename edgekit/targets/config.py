@@ -10,12 +10,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
-from edgekit.registry import RUNTIMES
 from edgekit.support.files import write_text
 from edgekit.targets.local import LOCAL
 
 FILE = "targets.toml"
+
+TomlValue = str | int | list[int]
+"""What a target's table contains."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # What ssh could take for an option, or a shell for anything at all, is no host and no user.
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]{0,254}")
@@ -101,12 +105,21 @@ class TargetConfig:
             return f"folder names a folder of its own, not a home: {self.folder!r}"
         return None
 
-    def document(self) -> dict[str, Any]:
-        """What is stored: everything that was said."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        values["threads"] = None if self.threads is None else list(self.threads)
-        defaults = {f.name: f.default for f in fields(self)}
-        return {name: value for name, value in values.items() if value is not None and value != defaults[name]}
+    @property
+    def address(self) -> str:
+        """``[USER@]HOST[:PORT]``."""
+        user = "" if self.user is None else f"{self.user}@"
+        port = "" if self.port is None else f":{self.port}"
+        return f"{user}{self.host}{port}"
+
+    def entries(self) -> dict[str, TomlValue]:
+        """The keys of its table in the file: those that differ from their default."""
+        values: dict[str, TomlValue] = {}
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if setting.name != "name" and value != setting.default:
+                values[setting.name] = list(value) if isinstance(value, tuple) else value
+        return values
 
 
 def _normal(folder: str) -> str:
@@ -196,7 +209,7 @@ def add_target(config: TargetConfig, path: Path) -> None:
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
     # JSON's strings, numbers and lists of printable text are TOML's.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in config.document().items()]
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in config.entries().items()]
     write_text(path, before + gap + "\n".join([f"[{config.name}]", *lines]) + "\n")
 
 

@@ -32,7 +32,7 @@ class ConnectionLost(Exception):
 
 
 class Connection:
-    """Runs shell scripts on a target. Every value in a script has gone through :func:`quoted` or :func:`folder`."""
+    """Runs shell scripts on a target. Every value in a script has gone through :func:`quoted` or :func:`shell_path`."""
 
     def __init__(self, config: TargetConfig) -> None:
         self.config = config
@@ -176,7 +176,7 @@ def quoted(text: str) -> str:
     return shlex.quote(text)
 
 
-def folder(path: str) -> str:
+def shell_path(path: str) -> str:
     """A path on the target as one word of its shell; ``~/`` is the home there."""
     if path == "~" or path.startswith("~/"):
         return '"$HOME"' + (f"/{shlex.quote(path[2:])}" if len(path) > 2 else "")

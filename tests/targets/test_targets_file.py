@@ -15,7 +15,7 @@ from edgekit.targets.config import (
     remove_target,
     user_file,
 )
-from edgekit.targets.connection import folder
+from edgekit.targets.connection import shell_path
 
 
 def test_written_and_read_again(project):
@@ -86,7 +86,7 @@ def test_what_cannot_be_meant_is_refused(project, text, said):
     ],
 )
 def test_paths_are_one_word_of_the_shell_there(path, word):
-    assert folder(path) == word
+    assert shell_path(path) == word
 
 
 @pytest.mark.parametrize(
