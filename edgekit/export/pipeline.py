@@ -28,10 +28,10 @@ from edgekit.export.check.exported_file import Reference, check_file
 from edgekit.export.compress.training import Further, FurtherTrainings
 from edgekit.export.formats import PACKAGES, FileFacts, Maker, QuantizingMaker, installed_version, maker_class
 from edgekit.export.network import INSTALL, TrainedNetwork, load_network, prepare_keras
-from edgekit.export.repair.float_layers.int8_repair import Mending
+from edgekit.export.repair.int8_repair import Mending
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
-from edgekit.export.tflite.maker import edge_quantizer
-from edgekit.export.tflite.maker.weight_counts import count_weights
+from edgekit.export.tflite import edge_quantizer
+from edgekit.export.tflite.weight_counts import count_weights
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
 from edgekit.support.files import gzip_size, temporaries, write_bytes
