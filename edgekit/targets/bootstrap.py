@@ -9,9 +9,10 @@ from typing import Any
 from edgekit.device.protocol.requests import HelloEvent
 from edgekit.device.working_folder import MARKER, OBJECTS
 from edgekit.errors import TargetError
-from edgekit.targets.config import SYSTEM, SYSTEM_WHOLE, TargetConfig
+from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, RemoteFailure, quoted, shell_path
 from edgekit.targets.device_program import program, program_name
+from edgekit.targets.folder_rules import SYSTEM, SYSTEM_WHOLE
 from edgekit.targets.wheels import MIN_PYTHON
 
 NO_FOLDER, NO_PYTHON, DAMAGED, SYSTEM_FOLDER, OTHERS_FOLDER = 91, 92, 93, 94, 95

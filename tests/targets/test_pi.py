@@ -1,4 +1,4 @@
-"""On an emulated Raspberry Pi: real setup, real aarch64 runtimes, every verb. Run by `make test-all`, as root."""
+"""On an emulated Raspberry Pi: real setup, real aarch64 runtimes, each verb. Run by `make test-all`, as root."""
 
 from __future__ import annotations
 
