@@ -25,9 +25,9 @@ from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError
 from edgekit.export.check.exported_file import Reference
-from edgekit.export.check.parity import answers, classes_without_xnnpack, open_exported
-from edgekit.export.compress.training import FurtherTrainings
-from edgekit.export.formats import FileFacts
+from edgekit.export.check.parity import answers, top_classes_without_xnnpack, open_exported
+from edgekit.export.compress.compressor import Compressor
+from edgekit.export.base import ExportFacts
 from edgekit.export.network import load_network, prepare_keras
 from edgekit.export.pipeline import export_recipe
 from edgekit.export.sample_images import draw_samples
@@ -66,16 +66,16 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
     calibration = draw_samples(dataset, "train", recipe.export.calibration.images, 0, recipe)
     test = draw_samples(dataset, "test", count, 0, recipe)
     network = load_network(run, document)
-    described = FileFacts(
+    described = ExportFacts(
         run.path.name, document["run_id"], document["backbone"], network.labels, network.image_size, recipe.data.resize
     )
     reference = Reference(described, test, network.predict(test.pixels))
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
-        trained = FurtherTrainings(Path(folder), network, recipe, calibration, reference, SILENT).get("qat")
+        trained = Compressor(Path(folder), network, recipe, calibration, reference, SILENT).get("qat")
         path = Path(folder) / f"model{QAT.extension}"
-        path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
+        path.write_bytes(trained.maker(QAT.format).make(QAT.maker_scheme))
         given = answers(open_exported(path), test.pixels)
-        plain = classes_without_xnnpack(path, test.pixels)
+        plain = top_classes_without_xnnpack(path, test.pixels)
     same = int((given.argmax(axis=1) == trained.answers.argmax(axis=1)).sum())
     difference = np.abs(given - trained.answers)
     print(f"{run.path.name}: {same} of {len(test)} images", file=sys.stderr)

@@ -23,12 +23,12 @@ from edgekit.device.runtimes import default_runtime
 from edgekit.documents.base import write_json
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import CheckFailed, ConversionFailed, InputError
-from edgekit.export.check.clipping import calibration_report, saturation_warnings, summary
+from edgekit.export.check.clipping import calibration_report, clipping_warnings, summary
 from edgekit.export.check.exported_file import Reference, check_file
-from edgekit.export.compress.training import Further, FurtherTrainings
-from edgekit.export.formats import PACKAGES, FileFacts, Maker, QuantizingMaker, installed_version, maker_class
+from edgekit.export.compress.compressor import Further, Compressor
+from edgekit.export.base import PACKAGES, ExportFacts, Maker, QuantizingMaker, installed_version, maker_class
 from edgekit.export.network import INSTALL, TrainedNetwork, load_network, prepare_keras
-from edgekit.export.repair.int8_repair import Mending
+from edgekit.export.repair.int8_repair import Int8Repair
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
 from edgekit.export.tflite import edge_quantizer
 from edgekit.export.tflite.weight_counts import count_weights
@@ -93,7 +93,7 @@ def export_run(
     max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
     reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
     common = _common(document, network, recipe)
-    further = FurtherTrainings(run.exports, network, recipe, calibration, reference, progress)
+    further = Compressor(run.exports, network, recipe, calibration, reference, progress)
     makers: dict[str, QuantizingMaker] = {}
     trained_makers: dict[tuple[str, str], Maker] = {}
     documents, failures = [], []
@@ -102,7 +102,7 @@ def export_run(
             bar.note(scheme.key)
             trained = further.get(scheme.training) if scheme.training else None
             maker: Maker
-            mending = None
+            repairer = None
             if trained:
                 kind = (scheme.format, scheme.training)
                 if kind not in trained_makers:
@@ -113,10 +113,10 @@ def export_run(
                     make = maker_class(scheme.format)
                     makers[scheme.format] = make(network, calibration.pixels, facts, recipe.export)
                 maker = makers[scheme.format]
-                mending = Mending(recipe, makers[scheme.format], calibration, network, progress)
+                repairer = Int8Repair(recipe, makers[scheme.format], calibration, network, progress)
             bar.advance()
             try:
-                documents.append(_export(run, scheme, maker, reference, calibrated, common, mending, trained))
+                documents.append(_export(run, scheme, maker, reference, calibrated, common, repairer, trained))
             except ConversionFailed as error:  # this file cannot be made; the others can
                 failures.append(f"{scheme.key}: {error.problem}")
                 shutil.rmtree(run.export(scheme.key).path, ignore_errors=True)  # an older one is of other settings
@@ -173,8 +173,8 @@ def _need_tools(schemes: Sequence[Scheme], recipe: Recipe) -> None:
             raise InputError(f"{error.reason}, so exported files cannot be checked", hint=INSTALL) from None
 
 
-def _file_facts(document: dict[str, Any], recipe: Recipe, labels: list[str], image_size: int) -> FileFacts:
-    return FileFacts(
+def _file_facts(document: dict[str, Any], recipe: Recipe, labels: list[str], image_size: int) -> ExportFacts:
+    return ExportFacts(
         title=f"{get_backbone(document['backbone']).title} on {document['dataset']['name']}",
         run_id=document["run_id"],
         backbone=document["backbone"],
@@ -191,15 +191,15 @@ def _export(
     reference: Reference,
     calibrated: dict[str, Any] | None,
     common: dict[str, Any],
-    mending: Mending | None,
-    trained: Further | None,
+    repairer: Int8Repair | None,
+    trained: CompressedNetwork | None,
 ) -> dict[str, Any]:
     """Make, check and describe one file; ``export.json`` is written last, so that it stands for a complete export."""
     started = time.perf_counter()
     reset_peak()
     with _replaced(run.export(scheme.key)) as folder:
         path = folder / f"model{scheme.extension}"
-        content = maker.make(scheme.made_as)
+        content = maker.make(scheme.maker_scheme)
         write_bytes(path, content)
         convert_seconds = time.perf_counter() - started
         with ThreadPoolExecutor(1) as pool:  # compressing takes seconds for a large file and releases the lock
@@ -207,11 +207,11 @@ def _export(
             answers = trained.answers if trained else None
             checked = check_file(path, scheme, maker.operators(content), reference, trained=answers)
             checked["gzip_bytes"] = gzip_bytes.result()
-        if mending is not None and scheme.calibrated and scheme.source is None:
-            checked |= mending.mend(path, scheme, content, checked, reference)
-            calibrated = _report_calibration(folder, path.read_bytes(), mending, reference, calibrated, checked)
+        if repairer is not None and scheme.calibrated and scheme.source is None:
+            checked |= repairer.mend(path, scheme, content, checked, reference)
+            calibrated = _report_calibration(folder, path.read_bytes(), repairer, reference, calibrated, checked)
     seconds = time.perf_counter() - started
-    name, version = maker.converter(scheme.made_as)
+    name, version = maker.converter(scheme.maker_scheme)
     document = {
         **common,
         "format": scheme.format,
@@ -237,17 +237,17 @@ def _export(
 def _report_calibration(
     folder: Path,
     content: bytes,
-    mending: Mending,
+    repairer: Int8Repair,
     reference: Reference,
     calibrated: dict[str, Any] | None,
     checked: dict[str, Any],
 ) -> dict[str, Any]:
     """Write ``calibration.json``, add its warnings to ``checked``, and give the ``calibration`` of the document."""
-    method = mending.recipe.export.calibration
-    report = calibration_report(mending.maker, content, method, mending.calibration, reference.parity)
+    method = repairer.recipe.export.calibration
+    report = calibration_report(repairer.maker, content, method, repairer.calibration, reference.parity)
     write_json(ExportFolder(folder).calibration, report)
     found = summary(report)
-    checked["warnings"] = [*checked["warnings"], *saturation_warnings(found)]
+    checked["warnings"] = [*checked["warnings"], *clipping_warnings(found)]
     return {**(calibrated or {}), "method": method.method, "ranges": found}
 
 

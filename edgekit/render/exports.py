@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.registry import FURTHER_TRAINING
+from edgekit.registry import COMPRESSIONS
 
 
 def calibration_text(calibration: dict[str, Any]) -> str:
@@ -35,7 +35,7 @@ def training_text(export: dict[str, Any]) -> str:
     """How the network of a file was trained on, and what is there of it in the file; of an ``export.json``."""
     training, weights = export["training"], export["weights"]
     settings, steps = training["settings"], training["steps"]
-    text = f"{FURTHER_TRAINING[training['kind']]}: {steps} step{'s' * (steps > 1)} in {training['seconds']:.0f} s"
+    text = f"{COMPRESSIONS[training['kind']]}: {steps} step{'s' * (steps > 1)} in {training['seconds']:.0f} s"
     if training["kind"] == "pruned":
         part = 100 * weights["n_zero"] / weights["n_weights"]
         text += f"; {part:.1f}% of the {weights['n_weights']:,} weights in the file are 0"

@@ -21,7 +21,7 @@ from edgekit.registry import BACKBONES, SCHEMES
 from edgekit.support.files import sha256_file
 
 LABELS = list(COLOURS)
-PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]
+PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.compression]
 CALIBRATION = {"images": 51, "seed": 0, "split": "train"}
 
 

@@ -19,7 +19,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
 from edgekit.export.check.operators import OperatorTable
-from edgekit.export.formats import FileFacts
+from edgekit.export.base import ExportFacts
 from edgekit.export.pipeline import export_run
 from edgekit.export.sample_images import Samples, calibration_warnings
 from edgekit.registry import SCHEMES
@@ -182,7 +182,7 @@ def test_files_that_must_not_pass(operators, problem, tmp_path):
     )
     pixels = np.array([10, 200], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
     reference = Reference(
-        FileFacts("bad", "bad", "mobilenetv2", list("abc"), 1, "stretch"),
+        ExportFacts("bad", "bad", "mobilenetv2", list("abc"), 1, "stretch"),
         Samples("val", dataset, np.arange(2), pixels, 0),
         np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], np.float32),
     )

@@ -64,13 +64,13 @@ def test_a_network_without_such_a_head_is_left_alone(network):
 def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path):
     """Their BatchNorm factor is up to 32 times the others'; folded forward it took the range of the last kernel."""
     from edgekit.export.check.parity import answers, open_exported
-    from edgekit.export.formats import FileFacts, maker_class
+    from edgekit.export.base import ExportFacts, maker_class
     from edgekit.export.network import TrainedNetwork
     from edgekit.recipe import Export
 
     images = pixels(100).astype(np.uint8)
     labels = [f"class {i}" for i in range(CLASSES)]
-    facts = FileFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
+    facts = ExportFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
     maker = maker_class(file_format)(TrainedNetwork(network, 8, labels, ""), images, facts, Export())
     path = tmp_path / f"model.{file_format}"
     path.write_bytes(maker.make("int8"))

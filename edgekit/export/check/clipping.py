@@ -1,7 +1,7 @@
-"""The calibration report: the range of every quantized activation, and how many real values lie outside.
+"""The calibration report: the range of every quantized activation, and the share of real values that are clipped.
 
-A value outside the range becomes its end. On the calibration images that is what a method cuts off on purpose; on
-validation images it also shows ranges that were taken from too few or too different images.
+A value outside the range is clipped to its nearest end. On calibration images, a calibration method clips values on
+purpose; on validation images, clipping also reveals ranges that rest on too few or unrepresentative images.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.formats import ActivationRange, QuantizingMaker
+from edgekit.export.base import ActivationRange, QuantizingMaker
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 from edgekit.stats.intervals import wilson_interval
 
 IMAGES = 32
-"""Images of each split that the report looks at."""
+"""Images of each split that the report examines."""
 
 WORST = 5
-SATURATED = 0.01
-"""So much more of a tensor's values outside its range on validation than on calibration images is warned of."""
+CLIPPED_SHARE = 0.01
+"""Warn where the clipped share on validation images exceeds that on calibration images by more than this."""
 
 
 def calibration_report(
@@ -34,7 +34,7 @@ def calibration_report(
     """
     ranges = maker.activation_ranges(content)
     seen = {
-        name: _seen(maker, ranges, samples.pixels[:: max(1, len(samples) // IMAGES)][:IMAGES])
+        name: _observe(maker, ranges, samples.pixels[:: max(1, len(samples) // IMAGES)][:IMAGES])
         for name, samples in (("calibration", calibration), ("validation", validation))
     }
     tensors = [
@@ -56,8 +56,8 @@ def calibration_report(
     }
 
 
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """What ``export.json`` says of the report: how many tensors, and those that lose most on validation images."""
+def summarize(report: dict[str, Any]) -> dict[str, Any]:
+    """The summary of the report for ``export.json``, with the tensors that are clipped most on validation images."""
     tensors = report["tensors"]
     worst = sorted(tensors, key=lambda t: -t["validation"]["outside"])[:WORST]
     return {
@@ -80,20 +80,20 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def saturation_warnings(found: dict[str, Any]) -> list[str]:
-    """A warning where a layer loses measurably more values on validation than on calibration images.
+def clipping_warnings(found: dict[str, Any]) -> list[str]:
+    """A warning where measurably more values of a layer are clipped on validation than on calibration images.
 
-    ``found`` is as :func:`summary` gives it. One of the few values of the last layer is no news.
+    ``found`` comes from :func:`summarize`. A single clipped value of the small last layer causes no warning.
     """
-    bad = [entry for entry in found["worst"] if _surely_outside(entry) - entry["outside_calibration"] > SATURATED]
-    if not bad:
+    clipped = [entry for entry in found["worst"] if _lower_bound(entry) - entry["outside_calibration"] > CLIPPED_SHARE]
+    if not clipped:
         return []
-    names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in bad[:3])
-    return [f"values of validation images lie outside the calibrated ranges: {names}; more images may help"]
+    names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in clipped[:3])
+    return [f"values of validation images are clipped by the quantization ranges: {names}; more calibration images may help"]
 
 
-def _surely_outside(entry: dict[str, Any]) -> float:
-    """The lower end of the 95% interval of the share outside."""
+def _lower_bound(entry: dict[str, Any]) -> float:
+    """The lower end of the 95% interval of the clipped share."""
     return wilson_interval(round(entry["outside"] * entry["values"]), entry["values"])[0]
 
 
@@ -101,7 +101,7 @@ def _mean(tensors: list[dict[str, Any]], name: str) -> float:
     return float(np.mean([t[name]["outside"] for t in tensors])) if tensors else 0.0
 
 
-def _seen(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[dict[str, float]]:
+def _observe(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[dict[str, float]]:
     outside = np.zeros(len(ranges), np.int64)
     counted = np.zeros(len(ranges), np.int64)
     lowest, highest = np.full(len(ranges), np.inf), np.full(len(ranges), -np.inf)

@@ -21,11 +21,11 @@ from edgekit.export.check.parity import (
     Comparison,
     Probabilities,
     answers,
-    classes_without_xnnpack,
+    top_classes_without_xnnpack,
     compare,
     open_exported,
 )
-from edgekit.export.formats import FileFacts
+from edgekit.export.base import ExportFacts
 from edgekit.export.sample_images import Samples
 from edgekit.registry import Scheme
 from edgekit.stats.intervals import wilson_interval
@@ -41,7 +41,7 @@ TRAINED_AGREEMENT = 0.98
 class Reference:
     """What every file of a run is compared with: ``keras`` are the answers (N, classes) to ``parity``."""
 
-    facts: FileFacts
+    facts: ExportFacts
     parity: Samples
     keras: Probabilities
     max_drop: float | None = None
@@ -74,8 +74,8 @@ def check_file(
     else:
         comparison = compare(reference.keras, exported, reference.parity.labels, scheme.name)
         if trained is not None:
-            compare_trained(
-                comparison, trained, exported, scheme, partial(classes_without_xnnpack, path, reference.parity.pixels)
+            compare_with_trained(
+                comparison, trained, exported, scheme, partial(top_classes_without_xnnpack, path, reference.parity.pixels)
             )
         comparison.problems += _input_problems(model, reference.facts)
         golden = _save_answers(ExportFolder(path.parent), reference, exported)
@@ -103,7 +103,7 @@ def check_file(
     }
 
 
-def compare_trained(
+def compare_with_trained(
     comparison: Comparison,
     trained: Probabilities,
     exported: Probabilities,
@@ -166,7 +166,7 @@ def _tensors(model: Model) -> dict[str, Any]:
     }
 
 
-def _input_problems(model: Model, facts: FileFacts) -> list[str]:
+def _input_problems(model: Model, facts: ExportFacts) -> list[str]:
     """The promise of every exported file: pixels go in as they are."""
     side, given = facts.image_size, model.input
     problems = []

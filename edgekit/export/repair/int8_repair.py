@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.export.check.exported_file import Reference, check_file
 from edgekit.export.check.gate import HELD, Gate, judge
 from edgekit.export.check.sensitivity import IMAGES, LayerCost, layer_costs, run
-from edgekit.export.formats import QuantizingMaker
+from edgekit.export.base import QuantizingMaker
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.repair.float_layers import repair
 from edgekit.export.sample_images import Samples
@@ -21,7 +21,7 @@ from edgekit.support.progress import Progress
 
 
 @dataclass(frozen=True)
-class Mending:
+class Int8Repair:
     """The sensitivity and the repair of the int8 file of one format, as far as the recipe asks for them."""
 
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""How many weights of a TFLite file are 0, and how many different ones a kernel has. Counted in the file itself."""
+"""How many weights of a TFLite file are 0, and how many distinct values a kernel has. Counted in the file itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def count_weights(content: bytes) -> dict[str, Any]:
 
 
 _KERNELS = {3: ("CONV_2D", 0), 4: ("DEPTHWISE_CONV_2D", 3), 9: ("FULLY_CONNECTED", 0)}
-"""By their numbers in TFLite's schema; the axis of the output channels in their kernels."""
+"""By number in TFLite's schema: the operator's name, and the axis of the output channels in its kernel."""
 
 
 def _code(entry: Any) -> int:
@@ -51,7 +51,7 @@ def _code(entry: Any) -> int:
 
 
 def _values(model: Any, tensor: Any) -> NDArray[Any] | None:
-    """The stored numbers, None where the kernel is no constant of the type that is looked at (fp32 or int8)."""
+    """The stored numbers; None where the kernel is not an fp32 or int8 constant."""
     from ai_edge_litert import schema_py_generated as schema
 
     types = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8}

@@ -13,7 +13,7 @@ from edgekit.cli.export import scheme_names
 from edgekit.data.dataset import Dataset
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed, EdgekitError, InputError
-from edgekit.registry import BACKBONES, FURTHER_TRAINING, SCHEMES
+from edgekit.registry import BACKBONES, COMPRESSIONS, SCHEMES
 
 needs_optimization = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_model_optimization") is None, reason='pip install "edgekit[compress]"'
@@ -52,10 +52,10 @@ class TestPlainNetwork:
     def test_without_batchnorm_it_gives_the_same_probabilities(self, backbone, tmp_path):
         import keras
 
-        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.compress.tf_keras_copy import portable_network
 
         network = network_of(make_run(tmp_path / "run", backbone))
-        plain = plain_network(network.keras_model)
+        plain = portable_network(network.keras_model)
         expected = network.predict(noise())
         for version in (plain, plain.with_convolutions_only()):
             given = np.asarray(version.build(keras)(noise().astype(np.float32), training=False))
@@ -68,7 +68,7 @@ class TestPlainNetwork:
     def test_heads_of_every_shape(self, head):
         import keras
 
-        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.compress.tf_keras_copy import portable_network
         from edgekit.export.network import prepare_keras
 
         prepare_keras(need_tensorflow=True)
@@ -80,7 +80,7 @@ class TestPlainNetwork:
         model = Model(backbone="mobilenetv2", alpha=0.35, weights="none", head=Head(**head))
         network = build_network(model, image_size=SIDE, classes=3, seed=0)
         _stir(network)
-        plain = plain_network(network)
+        plain = portable_network(network)
         pixels = noise().astype(np.float32)
         given = np.asarray(plain.build(keras)(pixels, training=False))
         assert np.abs(given - np.asarray(network(pixels, training=False))).max() < 1e-4
@@ -89,12 +89,12 @@ class TestPlainNetwork:
     def test_even_channels_are_the_same_function_and_come_back(self, finished_run):
         import keras
 
-        from edgekit.export.compress.channel_equalization import with_even_channels, with_weights_of_even
-        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.compress.channel_equalization import with_equalized_channels, with_trained_weights
+        from edgekit.export.compress.tf_keras_copy import portable_network
 
         network = network_of(finished_run)
-        plain = plain_network(network.keras_model)
-        model = with_even_channels(plain).build(keras)
+        plain = portable_network(network.keras_model)
+        model = with_equalized_channels(plain).build(keras)
         given = np.asarray(model(noise().astype(np.float32), training=False))
         assert np.abs(given - network.predict(noise())).max() < 1e-4
         for name, axes in (("Conv1", (0, 1, 2)), ("block_3_depthwise", (0, 1)), ("head_dense", (0,))):
@@ -108,7 +108,7 @@ class TestPlainNetwork:
         kernel[0, :], bias[:] = 0, 2 * bias
         layer.set_weights([kernel, bias])
         before = {x.name: x.weights for x in plain.layers}
-        for after in with_weights_of_even(plain, model).layers:
+        for after in with_trained_weights(plain, model).layers:
             if after.name == "head_dense":
                 assert not after.weights[0][0].any()  # what is 0 stays 0
                 assert np.allclose(after.weights[0][1:], before["head_dense"][0][1:], rtol=1e-5)
@@ -117,7 +117,7 @@ class TestPlainNetwork:
                 assert all(np.allclose(x, y, rtol=1e-5, atol=1e-9) for x, y in zip(after.weights, before[after.name]))
 
     def test_a_layer_that_is_not_known_is_named(self):
-        from edgekit.export.compress.tf_keras_copy import plain_network
+        from edgekit.export.compress.tf_keras_copy import portable_network
         from edgekit.export.network import prepare_keras
 
         prepare_keras(need_tensorflow=True)
@@ -126,16 +126,16 @@ class TestPlainNetwork:
         image = keras.Input((SIDE, SIDE, 3))
         network = keras.Model(image, keras.layers.UpSampling2D(name="larger")(image))
         with pytest.raises(EdgekitError, match="larger is a UpSampling2D"):
-            plain_network(network)
+            portable_network(network)
 
     def test_a_twin_with_other_answers_stops_the_work(self):
-        from edgekit.export.compress.tf_keras_copy import verify_carried_over
+        from edgekit.export.compress.tf_keras_copy import verify_copy
 
         answers = np.full((3, 2), 0.5, np.float32)
-        assert verify_carried_over(answers, answers + 5e-5) == pytest.approx(5e-5, rel=0.01)
+        assert verify_copy(answers, answers + 5e-5) == pytest.approx(5e-5, rel=0.01)
         for wrong in (answers + 2e-4, np.full_like(answers, np.nan)):
             with pytest.raises(CheckFailed, match="other probabilities"):
-                verify_carried_over(answers, wrong)
+                verify_copy(answers, wrong)
 
 
 class TestChoice:
@@ -152,11 +152,11 @@ class TestChoice:
         assert scheme_names(numbers, further) == names
 
     def test_every_further_training_has_schemes_of_known_numbers(self):
-        for kind in FURTHER_TRAINING:
-            schemes = [scheme for scheme in SCHEMES.values() if scheme.training == kind]
+        for kind in COMPRESSIONS:
+            schemes = [scheme for scheme in SCHEMES.values() if scheme.compression == kind]
             assert schemes
             for scheme in schemes:
-                assert f"{scheme.format}-{scheme.numbers}" in SCHEMES
+                assert f"{scheme.format}-{scheme.precision}" in SCHEMES
 
     def test_without_the_package_the_command_that_installs_it_is_named_first(self, run, monkeypatch):
         from edgekit.export import pipeline as stage
@@ -181,7 +181,7 @@ def exported_copy(run: RunFolder, folder: Path, trainings: tuple[str, ...]) -> t
     from edgekit.export.pipeline import export_run
 
     copy = RunFolder(Path(shutil.copytree(run.path, folder / "run")))
-    keys = [key for key, scheme in SCHEMES.items() if scheme.training in trainings]
+    keys = [key for key, scheme in SCHEMES.items() if scheme.compression in trainings]
     documents = export_run(copy, keys, settings=FEW_STEPS)
     return copy, {f"{d['format']}-{d['scheme']}": d for d in documents}
 
@@ -194,7 +194,7 @@ def check_documents(run: RunFolder, documents: dict[str, dict]) -> None:
         assert document["training"]["history"][-1]["loss"] < 1.0
         assert document["parity"]["trained"]["agreement"] >= 0.98
         assert document["parity"]["accuracy"] >= 0.9
-        if SCHEMES[key].numbers == "int8":
+        if SCHEMES[key].precision == "int8":
             assert document["integer_only"], document["float_operators"]
             assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
 
@@ -220,7 +220,7 @@ def test_a_file_of_quantization_aware_training(finished_run, tmp_path):
 )
 def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, kernels_moved, expected):
     """Unless the runtime's own kernels agree no better about a network that cannot decide."""
-    from edgekit.export.check.exported_file import compare_trained
+    from edgekit.export.check.exported_file import compare_with_trained
     from edgekit.export.check.parity import Comparison
 
     def changed(count: int) -> np.ndarray:
@@ -238,7 +238,7 @@ def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, kernels
         classes[:kernels_moved] = (classes[:kernels_moved] + 1) % 3
         return classes
 
-    compare_trained(comparison, right, file, SCHEMES["tflite-int8-qat"], other_kernels)
+    compare_with_trained(comparison, right, file, SCHEMES["tflite-int8-qat"], other_kernels)
     assert ("refused" if comparison.problems else "warned" if comparison.warnings else "fine") == expected
     if kernels_moved is not None:
         assert comparison.facts["trained"]["agreement_of_kernels"] == pytest.approx(1 - kernels_moved / 300)
@@ -299,15 +299,15 @@ def test_a_dead_layer_does_not_keep_its_file_from_opening(tmp_path):
     """It gives 0 to every image, whatever is large before it; its steps were so fine that LiteRT refused the file."""
     from dataclasses import replace
 
-    from test_unfinished import tiny_network
+    from test_compress_checkpoint import tiny_network
 
     from edgekit.device.runtimes import open_model
     from edgekit.export.compress.fake_quantization import fake_quantized, int8_file
-    from edgekit.export.compress.training import import_optimization
+    from edgekit.export.compress.compressor import import_model_optimization
     from edgekit.export.network import prepare_keras
 
     prepare_keras(need_tensorflow=True)
-    import_optimization()
+    import_model_optimization()
     network = tiny_network()
     changed = {"first": (1e6, 0.0), "second": (1.0, -1e8)}
 
@@ -335,9 +335,9 @@ def opened_answer(model, image: np.ndarray) -> np.ndarray:
 def test_the_learning_rate_rises_and_falls():
     """Without the rise a VGG16 was thrown back to chance in the first epoch of pruning."""
     from edgekit.export.compress.fine_tuning import learning_rate
-    from edgekit.export.compress.training import import_optimization
+    from edgekit.export.compress.compressor import import_model_optimization
 
-    import_optimization()
+    import_model_optimization()
     rate = learning_rate(1e-3, 50)
     values = [float(rate(step)) for step in range(51)]
     assert (values[0], values[5], values[50]) == (0, pytest.approx(1e-3), pytest.approx(0, abs=1e-9))
@@ -349,7 +349,7 @@ def test_the_learning_rate_rises_and_falls():
 def test_draws_differ_from_those_of_the_training(finished_run):
     """Further training sees new changes of the images, the same in every process."""
     from edgekit.documents.dataset_list import read_dataset_csv
-    from edgekit.export.compress.fine_tuning import Lessons
+    from edgekit.export.compress.fine_tuning import TrainingImages
     from edgekit.recipe import validate
 
     document = finished_run.read_finished()
@@ -358,8 +358,8 @@ def test_draws_differ_from_those_of_the_training(finished_run):
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
     from edgekit.support.progress import SILENT
 
-    lessons = Lessons.of(dataset, recipe, SILENT)
-    first, again, other = (list(lessons.batches(epoch, 16)) for epoch in (0, 0, 1))
+    images = TrainingImages.of(dataset, recipe, SILENT)
+    first, again, other = (list(images.batches(epoch, 16)) for epoch in (0, 0, 1))
     assert sum(len(images) for images, _, _ in first) == 60
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again))
     assert not np.array_equal(first[0][0], other[0][0])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgekit.data.dataset import Dataset
-from edgekit.export.check.clipping import IMAGES, calibration_report, saturation_warnings, summary
-from edgekit.export.formats import ActivationRange
+from edgekit.export.check.clipping import IMAGES, calibration_report, clipping_warnings, summary
+from edgekit.export.base import ActivationRange
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 
@@ -63,21 +63,21 @@ def test_summary_and_warning(report):
     found = summary(report)
     assert (found["tensors"], found["outside"], found["outside_calibration"]) == (2, 0.125, 0.0)
     assert [(entry["layer"], entry["outside"]) for entry in found["worst"]] == [("b", 0.25)]
-    assert "b 25.0%" in saturation_warnings(found)[0]
+    assert "b 25.0%" in clipping_warnings(found)[0]
 
 
 def test_one_of_few_values_is_no_warning():
     """The last layer has one value a class."""
     worst = {"layer": "probabilities", "outside": 1 / 63, "outside_calibration": 0.0, "values": 63}
-    assert saturation_warnings({"worst": [worst]}) == []
-    assert saturation_warnings({"worst": [{**worst, "values": 63_000}]}) != []
+    assert clipping_warnings({"worst": [worst]}) == []
+    assert clipping_warnings({"worst": [{**worst, "values": 63_000}]}) != []
 
 
 def test_what_a_method_cuts_off_on_purpose_is_no_warning():
     both = [0, 20, 50, 100]
     found = summary(calibration_report(TwoTensors(), b"", Calibration(), samples("train", both), samples("val", both)))
     assert found["worst"][0]["outside"] == 0.25
-    assert saturation_warnings(found) == []
+    assert clipping_warnings(found) == []
 
 
 def test_it_looks_at_a_few_images_of_all(monkeypatch):

@@ -21,16 +21,16 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def lessons(finished_run):
-    from edgekit.export.compress.fine_tuning import Lessons
+def images(finished_run):
+    from edgekit.export.compress.fine_tuning import TrainingImages
 
     recipe = validate(finished_run.read_finished()["recipe"], "test")
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
-    return Lessons.of(dataset, recipe, SILENT)
+    return TrainingImages.of(dataset, recipe, SILENT)
 
 
 def tiny_network():
-    from edgekit.export.compress.tf_keras_copy import PlainLayer, PlainNetwork
+    from edgekit.export.compress.tf_keras_copy import PortableLayer, PortableNetwork
 
     generator = np.random.default_rng(0)
 
@@ -38,45 +38,45 @@ def tiny_network():
         kernel = generator.normal(0, 0.2, shape).astype(np.float32)
         return kernel * generator.uniform(0.01, 1, shape[-1]).astype(np.float32), np.zeros(shape[-1], np.float32)
 
-    def conv(name: str, source: str, channels: int) -> PlainLayer:
+    def conv(name: str, source: str, channels: int) -> PortableLayer:
         settings = {"filters": 8, "kernel_size": (3, 3), "activation": "relu", "use_bias": True, "padding": "same"}
-        return PlainLayer(name, "Conv2D", settings, (source,), weights(3, 3, channels, 8), (SIDE, SIDE, 8))
+        return PortableLayer(name, "Conv2D", settings, (source,), weights(3, 3, channels, 8), (SIDE, SIDE, 8))
 
-    scaled = PlainLayer("scaled", "Rescaling", {"scale": 1 / 127.5, "offset": -1.0}, ("image",), (), (SIDE, SIDE, 3))
+    scaled = PortableLayer("scaled", "Rescaling", {"scale": 1 / 127.5, "offset": -1.0}, ("image",), (), (SIDE, SIDE, 3))
     last = {"units": 3, "activation": "softmax", "use_bias": True}
     layers = (
         scaled,
         conv("first", "scaled", 3),
         conv("second", "first", 8),
-        PlainLayer("pool", "GlobalAveragePooling2D", {}, ("second",), (), (8,)),
-        PlainLayer("probabilities", "Dense", last, ("pool",), weights(8, 3), (3,)),
+        PortableLayer("pool", "GlobalAveragePooling2D", {}, ("second",), (), (8,)),
+        PortableLayer("probabilities", "Dense", last, ("pool",), weights(8, 3), (3,)),
     )
-    return PlainNetwork("tiny", SIDE, layers)
+    return PortableNetwork("tiny", SIDE, layers)
 
 
 @pytest.mark.parametrize("kind", ["pruned", "clustered"])
-def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_path):
-    from edgekit.export.compress.checkpoint import Unfinished
+def test_an_interrupted_training_goes_on_and_ends_the_same(images, kind, tmp_path):
+    from edgekit.export.compress.checkpoint import Checkpoint
     from edgekit.export.compress.clustering import clustered
     from edgekit.export.compress.pruning import pruned
-    from edgekit.export.compress.training import import_optimization
+    from edgekit.export.compress.compressor import import_model_optimization
     from edgekit.export.network import prepare_keras
     from edgekit.recipe import Clustering, Pruning
 
     prepare_keras(need_tensorflow=True)
-    import_optimization()
+    import_model_optimization()
     train = {"pruned": pruned, "clustered": clustered}[kind]
     common = {"epochs": 4, "learning_rate": 1e-2, "batch_size": 16}
     settings = Pruning(**common, sparsity=0.5) if kind == "pruned" else Clustering(**common, clusters=4)
     path, work = tmp_path / "kept.npz", {"kind": kind}
 
-    straight, record = train(tiny_network(), lessons, settings, SILENT, Unfinished(tmp_path / "other.npz", work))
+    straight, record = train(tiny_network(), images, settings, SILENT, Checkpoint(tmp_path / "other.npz", work))
     assert record["resumed"] == 0
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_network(), lessons, settings, StopsAt(" 2/"), Unfinished(path, work))
+        train(tiny_network(), images, settings, StopsAt(" 2/"), Checkpoint(path, work))
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith((".", "kept"))] == ["kept.npz"]
     progress = Told()
-    again, resumed = train(tiny_network(), lessons, settings, progress, Unfinished(path, work))
+    again, resumed = train(tiny_network(), images, settings, progress, Checkpoint(path, work))
 
     assert resumed["resumed"] == 2
     assert any("goes on after epoch 2 of 4" in text for text in progress.infos)
@@ -90,8 +90,8 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(lessons, kind, tmp_pa
     assert moved > 0.01  # so that agreeing says something
 
     # what another training left is none of ours, nor is a file that is damaged
-    _, fresh = train(tiny_network(), lessons, settings, SILENT, Unfinished(path, {"kind": "another"}))
+    _, fresh = train(tiny_network(), images, settings, SILENT, Checkpoint(path, {"kind": "another"}))
     assert fresh["resumed"] == 0
     Path(path).write_bytes(b"half a file")
-    _, fresh = train(tiny_network(), lessons, settings, SILENT, Unfinished(path, work))
+    _, fresh = train(tiny_network(), images, settings, SILENT, Checkpoint(path, work))
     assert fresh["resumed"] == 0
