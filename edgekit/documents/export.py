@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from edgekit.documents.base import Document, Part
+from edgekit.recipe import Clustering, Pruning, Qat
 
 
 class InputTensor(Part):
@@ -174,11 +175,14 @@ class CarriedOver(Part):
     max_abs_difference: float
 
 
+CompressionName = Literal["qat", "pruned", "clustered"]
+
+
 class CompressionRecord(Part):
     """How the network was fine-tuned for a compressed file."""
 
-    kind: Literal["qat", "pruned", "clustered"]
-    settings: dict[str, Any]
+    kind: CompressionName
+    settings: Qat | Pruning | Clustering
     """The recipe's section for this kind, with the batch size that was used."""
     steps: int
     history: tuple[CompressionEpoch, ...]

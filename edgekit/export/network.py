@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.head_folding import fold_head
 from edgekit.support.files import sha256_file
@@ -81,7 +82,7 @@ def prepare_keras(*, need_tensorflow: bool) -> None:
         )
 
 
-def load_network(run: RunFolder, document: dict[str, Any]) -> TrainedNetwork:
+def load_network(run: RunFolder, document: RunDocument) -> TrainedNetwork:
     """Read ``model.keras`` of a finished run; :class:`InputError` where it is missing, damaged or of another shape."""
     if not run.model.is_file():
         raise InputError("the trained model of this run is missing", where=str(run.model), hint="train it again")
@@ -91,7 +92,7 @@ def load_network(run: RunFolder, document: dict[str, Any]) -> TrainedNetwork:
         where=str(run.model),
         hint="copy the run folder again from where it was trained, or train it again",
     )
-    if document.get("files", {}).get(run.model.name, digest) != digest:
+    if document.files.get(run.model.name, digest) != digest:
         raise damaged
     import keras
 

@@ -6,7 +6,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.support.progress import Progress
@@ -53,16 +53,16 @@ class Samples:
 
 
 def read_samples(
-    run: RunFolder, document: dict[str, Any], recipe: Recipe, data_root: Path | None, progress: Progress
+    run: RunFolder, document: RunDocument, recipe: Recipe, data_root: Path | None, progress: Progress
 ) -> tuple[Samples, Samples]:
     """The calibration images (training split) and the parity images (validation split) of a run.
 
     Only these images are decoded, with the decoder that targets use. Raises :class:`InputError` that names ``--data``
     where the images have moved.
     """
-    facts = document["dataset"]
+    record = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or facts["root"], facts["classes"], facts["name"], progress=progress
+        read_dataset_csv(run.dataset), data_root or record.root, record.classes, record.name, progress=progress
     )
     calibration = recipe.export.calibration
     return (
@@ -81,7 +81,9 @@ def calibration_warnings(samples: Samples) -> list[str]:
         )
     warnings = []
     if len(samples) > 1 and _spread(samples.pixels) < ALIKE_LEVELS:
-        warnings.append("the calibration images are nearly identical, so the quantization ranges may not fit other images")
+        warnings.append(
+            "the calibration images are nearly identical, so int8 ranges may not fit other images"
+        )
     if len(samples) < FEW_IMAGES:
         warnings.append(f"calibrated on only {len(samples)} images; use at least {FEW_IMAGES}")
     missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())

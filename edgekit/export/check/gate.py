@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.documents.export import GateRecord
 from edgekit.stats.intervals import paired_difference_interval
 
-HELD, UNDECIDED, FAILED = "held", "undecided", "failed"
+Verdict = Literal["held", "undecided", "failed"]
+
+HELD: Verdict = "held"
+UNDECIDED: Verdict = "undecided"
+FAILED: Verdict = "failed"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Gate:
         return paired_difference_interval(len(self.worse), len(self.better), self.n_images)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """``held``: the drop is within the limit. ``failed``: it exceeds the limit, and is statistically significant.
 
         ``undecided``: it exceeds the limit, but so few images changed that the file may be as good as the model.
@@ -55,18 +60,19 @@ class Gate:
             f"{self.n_images} validation images changed from correct to wrong, {len(self.better)} from wrong to correct"
         )
 
-    def document(self, files: list[str]) -> dict[str, Any]:
+    def record(self, files: list[str]) -> GateRecord:
         """The ``gate`` of ``export.json``, in points of accuracy. ``files`` (N,) are the names of the images."""
-        return {
-            "verdict": self.verdict,
-            "max_drop_points": 100 * self.max_drop,
-            "drop_points": 100 * self.drop,
-            "drop_ci95_points": [100 * value for value in self.interval],
-            "n_images": self.n_images,
-            "agreement": self.agreement,
-            "became_wrong": [files[i] for i in self.worse.tolist()],
-            "became_right": [files[i] for i in self.better.tolist()],
-        }
+        low, high = self.interval
+        return GateRecord(
+            verdict=self.verdict,
+            max_drop_points=100 * self.max_drop,
+            drop_points=100 * self.drop,
+            drop_ci95_points=(100 * low, 100 * high),
+            n_images=self.n_images,
+            agreement=self.agreement,
+            became_wrong=tuple(files[i] for i in self.worse.tolist()),
+            became_right=tuple(files[i] for i in self.better.tolist()),
+        )
 
 
 def judge(

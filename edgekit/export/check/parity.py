@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.runtimes import Model, open_model
+from edgekit.documents.export import ParityRecord
 from edgekit.export.base import Probabilities
+from edgekit.export.check.findings import Findings
 from edgekit.support.quiet import quiet_native_output
 
 FLOAT_TOLERANCE = 1e-3
@@ -25,14 +26,6 @@ STEP_OF_8_BITS = 1 / 256
 ENOUGH_IMAGES, MOSTLY = 8, 0.9
 """A file that predicts one class for at least this many images is broken, unless the Keras model predicts its most
 frequent class for at least this share of them."""
-
-@dataclass
-class Comparison:
-    """``facts`` for ``export.json``. A problem means that the file must not be used."""
-
-    facts: dict[str, Any]
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 def open_exported(path: Path) -> Model:
@@ -55,7 +48,7 @@ def predict(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
 
 
 def predict_bytes(content: bytes, pixels: NDArray[np.uint8]) -> Probabilities:
-    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3), from the content of a file that is not stored yet."""
+    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3), from the content of an exported file."""
     with temporary_model(content) as path:
         return predict(open_exported(path), pixels)
 
@@ -90,7 +83,9 @@ def top_classes_without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArra
     return np.array(found)
 
 
-def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str) -> Comparison:
+def compare(
+    keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str, split: str
+) -> tuple[ParityRecord, Findings]:
     """Compare probabilities (N, classes) of the Keras model and of a file; ``labels`` (N,) are the true classes.
 
     An fp32 file must agree to within :data:`FLOAT_TOLERANCE`. For other schemes the differences are recorded, and only
@@ -98,33 +93,42 @@ def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.in
     """
     difference = np.abs(keras - exported)
     same = keras.argmax(axis=1) == exported.argmax(axis=1)
-    comparison = Comparison(
-        {
-            "n_images": len(keras),
-            "agreement": float(same.mean()),
-            "n_disagree": int((~same).sum()),
-            "max_abs_difference": float(difference.max()),
-            "mean_abs_difference": float(difference.mean()),
-            "keras_accuracy": float((keras.argmax(axis=1) == labels).mean()),
-            "accuracy": float((exported.argmax(axis=1) == labels).mean()),
-        }
+    record = ParityRecord(
+        split=split,
+        n_images=len(keras),
+        agreement=float(same.mean()),
+        n_disagree=int((~same).sum()),
+        max_abs_difference=float(difference.max()),
+        mean_abs_difference=float(difference.mean()),
+        keras_accuracy=float((keras.argmax(axis=1) == labels).mean()),
+        accuracy=float((exported.argmax(axis=1) == labels).mean()),
     )
+    findings = _constant_predictions(keras, exported)
     if scheme == "fp32" and difference.max() > FLOAT_TOLERANCE:
-        comparison.problems.append(
-            f"probabilities differ from the Keras model's by up to {difference.max():.2g} "
-            f"(limit for fp32: {FLOAT_TOLERANCE:g}), for image {int(difference.max(axis=1).argmax())} of parity.npz"
+        findings += Findings(
+            (
+                f"probabilities differ from the Keras model's by up to {difference.max():.2g} "
+                f"(limit for fp32: {FLOAT_TOLERANCE:g}); image {int(difference.max(axis=1).argmax())} of parity.npz",
+            )
         )
-    if len(keras) > 1 and _spread(exported) == 0:
+    return record, findings
+
+
+def _constant_predictions(keras: Probabilities, exported: Probabilities) -> Findings:
+    """Whether the file predicts the same, or the same class, for every image, unlike the Keras model."""
+    count = len(keras)
+    if count > 1 and _spread(exported) == 0:
         if _spread(keras) > 2 * STEP_OF_8_BITS:
-            comparison.problems.append(f"the file predicts the same for all {len(keras)} images, unlike the Keras model")
-        else:
-            comparison.warnings.append(f"the trained network predicts (nearly) the same for all {len(keras)} images")
-    elif len(keras) >= ENOUGH_IMAGES and _top_share(exported) == 1 and _top_share(keras) < MOSTLY:
-        comparison.problems.append(
-            f"the file predicts the same class for all {len(keras)} images; the Keras model predicts its most "
-            f"frequent class for {_top_share(keras):.0%}"
+            return Findings((f"the file predicts the same for all {count} images, unlike the Keras model",))
+        return Findings(warnings=(f"the trained network predicts (nearly) the same for all {count} images",))
+    if count >= ENOUGH_IMAGES and _top_share(exported) == 1 and _top_share(keras) < MOSTLY:
+        return Findings(
+            (
+                f"the file predicts the same class for all {count} images; the Keras model predicts its most "
+                f"frequent class for {_top_share(keras):.0%}",
+            )
         )
-    return comparison
+    return Findings()
 
 
 def _top_share(probabilities: Probabilities) -> float:

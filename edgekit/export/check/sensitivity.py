@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgekit.documents.export import LayerSensitivity
 from edgekit.export.base import Probabilities, QuantizingMaker
 from edgekit.export.check.parity import predict_bytes
 from edgekit.support.progress import Progress
@@ -28,11 +29,14 @@ class LayerCost:
     divergence: float
     agreement: float
 
-    def document(self) -> dict[str, Any]:
-        return {"layer": self.layer, "divergence_nats": self.divergence, "agreement": self.agreement}
+    def record(self) -> LayerSensitivity:
+        """The entry of ``export.json``."""
+        return LayerSensitivity(layer=self.layer, divergence_nats=self.divergence, agreement=self.agreement)
 
 
-def layer_costs(maker: QuantizingMaker, pixels: Any, keras: Probabilities, progress: Progress) -> list[LayerCost]:
+def layer_costs(
+    maker: QuantizingMaker, pixels: NDArray[np.uint8], keras: Probabilities, progress: Progress
+) -> list[LayerCost]:
     """Every layer's cost, the highest first.
 
     ``pixels`` uint8 (N, H, W, 3) are calibration images, because the validation split is reserved for the verdict.

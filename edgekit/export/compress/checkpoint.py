@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from edgekit.documents.export import CompressionEpoch
 from edgekit.support.files import atomic_path
 
 
@@ -23,20 +25,21 @@ class Checkpoint:
     """
 
     path: Path
-    depends_on: dict[str, Any]
+    depends_on: Mapping[str, object]
 
     @property
     def _key(self) -> str:
         return hashlib.sha256(json.dumps(self.depends_on, sort_keys=True).encode()).hexdigest()
 
-    def save(self, model: Any, history: list[dict[str, Any]]) -> None:
+    def save(self, model: Any, history: Sequence[CompressionEpoch]) -> None:
         """Store ``model``, a compiled tf_keras model in training, after the last epoch of ``history``."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"v{number}": variable.numpy() for number, variable in enumerate(_variables(model))}
         with atomic_path(self.path) as path, path.open("wb") as stream:
-            np.savez(stream, key=self._key, history=json.dumps(history), **arrays)
+            epochs = json.dumps([epoch.model_dump() for epoch in history])
+            np.savez(stream, key=self._key, history=epochs, **arrays)
 
-    def restore(self, model: Any) -> list[dict[str, Any]]:
+    def restore(self, model: Any) -> list[CompressionEpoch]:
         """Load the checkpoint into ``model``, compiled and not trained yet; its history, empty without a checkpoint."""
         try:
             with np.load(self.path) as stored:
@@ -45,7 +48,7 @@ class Checkpoint:
                 model.optimizer._create_all_weights(model.trainable_variables)  # otherwise the first step makes them
                 variables = _variables(model)
                 arrays = [stored[f"v{number}"] for number in range(len(variables))]
-                history: list[dict[str, Any]] = json.loads(str(stored["history"]))
+                history = [CompressionEpoch(**epoch) for epoch in json.loads(str(stored["history"]))]
         except (FileNotFoundError, BadZipFile, EOFError, KeyError, ValueError):
             return []
         for variable, array in zip(variables, arrays):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edgekit.export.compress.channel_equalization import with_equalized_channels, with_trained_weights
 from edgekit.export.compress.checkpoint import Checkpoint
-from edgekit.export.compress.fine_tuning import TrainingImages, fine_tune
+from edgekit.export.compress.fine_tuning import FineTuned, TrainingImages, fine_tune
 from edgekit.export.compress.pruning import large_kernels
 from edgekit.export.compress.tf_keras_copy import PortableNetwork
 from edgekit.recipe import Clustering
@@ -16,8 +17,8 @@ from edgekit.support.quiet import quiet_native_output
 
 def cluster(
     network: PortableNetwork, images: TrainingImages, settings: Clustering, progress: Progress, checkpoint: Checkpoint
-) -> tuple[PortableNetwork, dict[str, Any]]:
-    """The clustered network and the record of its training. k-means++ chooses the initial centroids."""
+) -> tuple[PortableNetwork, FineTuned]:
+    """The clustered network and how its training went. k-means++ chooses the initial centroids."""
     import tensorflow_model_optimization as optimization
     import tf_keras
 
@@ -36,5 +37,5 @@ def cluster(
 
     with quiet_native_output():
         model = tf_keras.models.clone_model(with_equalized_channels(network).build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, images, settings, "clustering", progress, checkpoint)
-    return with_trained_weights(network, keras.strip_clustering(model)), {**record, "layers": sorted(chosen)}
+    tuned = fine_tune(model, images, settings, "clustering", progress, checkpoint)
+    return with_trained_weights(network, keras.strip_clustering(model)), replace(tuned, layers=tuple(sorted(chosen)))

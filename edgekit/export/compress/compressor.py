@@ -7,16 +7,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgekit import __version__
+from edgekit.documents.export import CarriedOver, CompressionName, CompressionRecord
 from edgekit.export.base import Maker, Probabilities
 from edgekit.export.check.exported_file import Reference
 from edgekit.export.compress.checkpoint import Checkpoint
 from edgekit.export.compress.clustering import cluster
-from edgekit.export.compress.fine_tuning import TrainingImages, fine_tune
+from edgekit.export.compress.fine_tuning import FineTuned, TrainingImages, fine_tune
 from edgekit.export.compress.pruning import prune
 from edgekit.export.compress.tf_keras_copy import PortableNetwork, portable_network, verify_copy
 from edgekit.export.makers import MAKERS
@@ -39,7 +39,7 @@ _SECTIONS = {"qat": "qat", "pruned": "pruning", "clustered": "clustering"}
 class CompressedNetwork:
     """A compressed network: the record of its training, and its predictions on the parity images."""
 
-    record: dict[str, Any]
+    record: CompressionRecord
     predictions: Probabilities
     maker: Callable[[str], Maker]
     """Takes a format."""
@@ -68,18 +68,9 @@ class Compressor:
         if compression not in self._done:
             import_model_optimization()
             portable = portable_network(self.network.keras_model)
-            difference = self._verify_copy(portable)
+            carried_over = CarriedOver(images=COPY_CHECK_IMAGES, max_abs_difference=self._verify_copy(portable))
             train = {"qat": self._quantize, "pruned": self._prune, "clustered": self._cluster}[compression]
-            compressed = train(portable)
-            compressed.record.update(
-                kind=compression,
-                carried_over={"images": COPY_CHECK_IMAGES, "max_abs_difference": difference},
-                versions={
-                    "tensorflow_model_optimization": installed_version("tensorflow-model-optimization"),
-                    "tf_keras": installed_version("tf-keras", "tf_keras"),
-                },
-            )
-            self._done[compression] = compressed
+            self._done[compression] = train(portable, carried_over)
         return self._done[compression]
 
     def clean_up(self) -> None:
@@ -111,25 +102,28 @@ class Compressor:
     def _training_images(self) -> TrainingImages:
         return TrainingImages.of(self.calibration.dataset, self.recipe, self.progress)
 
-    def _quantize(self, portable: PortableNetwork) -> CompressedNetwork:
+    def _quantize(self, portable: PortableNetwork, carried_over: CarriedOver) -> CompressedNetwork:
         from edgekit.export.compress.fake_quantization import QatMaker, fake_quantized
 
         model = fake_quantized(portable, self.calibration.pixels[:RANGE_IMAGES])
         settings, checkpoint = self.recipe.export.qat, self._checkpoint("qat")
-        record = fine_tune(model, self._training_images(), settings, "qat", self.progress, checkpoint)
+        tuned = fine_tune(model, self._training_images(), settings, "qat", self.progress, checkpoint)
         parity, facts = self.reference.parity, self.reference.facts
         predictions = model.predict(parity.pixels.astype(np.float32), batch_size=8, verbose=0)
+        record = _record("qat", tuned, carried_over)
         return CompressedNetwork(record, np.asarray(predictions, np.float32), lambda _: QatMaker(model, facts))
 
-    def _prune(self, portable: PortableNetwork) -> CompressedNetwork:
+    def _prune(self, portable: PortableNetwork, carried_over: CarriedOver) -> CompressedNetwork:
         settings, checkpoint = self.recipe.export.pruning, self._checkpoint("pruned")
-        return self._in_keras(*prune(portable, self._training_images(), settings, self.progress, checkpoint))
+        pruned, tuned = prune(portable, self._training_images(), settings, self.progress, checkpoint)
+        return self._in_keras(pruned, _record("pruned", tuned, carried_over))
 
-    def _cluster(self, portable: PortableNetwork) -> CompressedNetwork:
+    def _cluster(self, portable: PortableNetwork, carried_over: CarriedOver) -> CompressedNetwork:
         settings, checkpoint = self.recipe.export.clustering, self._checkpoint("clustered")
-        return self._in_keras(*cluster(portable, self._training_images(), settings, self.progress, checkpoint))
+        clustered, tuned = cluster(portable, self._training_images(), settings, self.progress, checkpoint)
+        return self._in_keras(clustered, _record("clustered", tuned, carried_over))
 
-    def _in_keras(self, portable: PortableNetwork, record: dict[str, Any]) -> CompressedNetwork:
+    def _in_keras(self, portable: PortableNetwork, record: CompressionRecord) -> CompressedNetwork:
         """Back in Keras 3, where its files are made like those of any network."""
         import keras
 
@@ -137,9 +131,24 @@ class Compressor:
         network = TrainedNetwork(portable.build(keras), original.image_size, original.labels, original.sha256)
         pixels, facts, settings = self.calibration.pixels, self.reference.facts, self.recipe.export
         predictions = network.predict(self.reference.parity.pixels)
-        return CompressedNetwork(
-            record, predictions, lambda name: MAKERS[name].maker(network, pixels, facts, settings)
-        )
+        return CompressedNetwork(record, predictions, lambda name: MAKERS[name].maker(network, pixels, facts, settings))
+
+
+def _record(kind: CompressionName, tuned: FineTuned, carried_over: CarriedOver) -> CompressionRecord:
+    return CompressionRecord(
+        kind=kind,
+        settings=tuned.settings,
+        steps=tuned.steps,
+        history=tuned.history,
+        seconds=tuned.seconds,
+        resumed=tuned.resumed,
+        layers=tuned.layers,
+        carried_over=carried_over,
+        versions={
+            "tensorflow_model_optimization": installed_version("tensorflow-model-optimization"),
+            "tf_keras": installed_version("tf-keras", "tf_keras"),
+        },
+    )
 
 
 def import_model_optimization() -> None:

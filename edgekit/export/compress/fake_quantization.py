@@ -1,4 +1,4 @@
-"""Fake quantization with TensorFlow Model Optimization: apply it, set its ranges, convert the result to an int8 file."""
+"""Fake quantization with TensorFlow Model Optimization: apply it, set its ranges, convert the model to int8."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class QatMaker:
 
 
 def _observed_ranges(copy: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
-    """Smallest and largest output of every layer over ``pixels``, including 0; ``logits`` are those before the softmax."""
+    """Smallest and largest output of every layer over ``pixels``, including 0, and of the ``logits``."""
     import tensorflow as tf
     import tf_keras
 

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from edgekit.data.augmentation import apply_on_cpu, draw, epoch_order, sample_weights
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
+from edgekit.documents.export import CompressionEpoch
 from edgekit.errors import EdgekitError
 from edgekit.export.compress.checkpoint import Checkpoint
-from edgekit.recipe import FurtherTraining, Recipe
+from edgekit.recipe import Clustering, Pruning, Qat, Recipe
 from edgekit.support.frameworks import collector_paused
 from edgekit.support.progress import Progress
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+Settings = Qat | Pruning | Clustering
 
 FIRST_EPOCH = 100_000
 """Number of the first epoch for the random draws, so that none of them repeats a draw of the training."""
@@ -51,7 +54,7 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch_size(self, settings: FurtherTraining) -> int:
+    def batch_size(self, settings: Settings) -> int:
         """The batch size of ``settings``, or that of the run's training."""
         return settings.batch_size or self.recipe.train.batch_size
 
@@ -70,7 +73,27 @@ class TrainingImages:
             yield images.astype(np.float32), targets, weights[chosen]
 
 
-def count_steps(images: TrainingImages, settings: FurtherTraining) -> int:
+@dataclass(frozen=True)
+class FineTuned:
+    """How a fine-tuning went. ``resumed`` counts the epochs that an earlier, interrupted command had finished."""
+
+    settings: Settings
+    """With the batch size that was used."""
+    history: tuple[CompressionEpoch, ...]
+    resumed: int
+    layers: tuple[str, ...] | None = None
+    """The layers that were pruned or clustered."""
+
+    @property
+    def steps(self) -> int:
+        return sum(epoch.steps for epoch in self.history)
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.history)
+
+
+def count_steps(images: TrainingImages, settings: Settings) -> int:
     """The number of steps that the fine-tuning will take."""
     per_epoch = math.ceil(len(images) / images.batch_size(settings))
     return min(settings.epochs * per_epoch, settings.max_steps or 2**31)
@@ -79,22 +102,22 @@ def count_steps(images: TrainingImages, settings: FurtherTraining) -> int:
 def fine_tune(
     model: Any,
     images: TrainingImages,
-    settings: FurtherTraining,
+    settings: Settings,
     name: str,
     progress: Progress,
     checkpoint: Checkpoint,
     callbacks: Sequence[Any] = (),
-) -> dict[str, Any]:
-    """Train ``model`` (tf_keras) in place; the record has the settings, and the loss, accuracy and seconds by epoch.
+) -> FineTuned:
+    """Train ``model`` (tf_keras) in place.
 
     ``name`` is that of the recipe's section. The training resumes from ``checkpoint`` and updates it after every
-    epoch; ``resumed`` in the record is the number of epochs that did not have to be repeated. ``callbacks`` are those
-    of TensorFlow Model Optimization. Raises :class:`EdgekitError` where the loss becomes NaN or infinite.
+    epoch. ``callbacks`` are those of TensorFlow Model Optimization. Raises :class:`EdgekitError` where the loss becomes
+    NaN or infinite.
     """
     total = count_steps(images, settings)
     _compile(model, settings.learning_rate, total, images.recipe.train.label_smoothing)
     history = checkpoint.restore(model)
-    resumed, done = len(history), sum(row["steps"] for row in history)
+    resumed, done = len(history), sum(row.steps for row in history)
     if resumed:
         progress.info(f"{name}: resuming after epoch {resumed} of {settings.epochs}")
     for callback in callbacks:
@@ -104,38 +127,33 @@ def fine_tune(
     for epoch in range(resumed, settings.epochs):
         if done == total:
             break
-        started = time.perf_counter()
         row = training.run_epoch(epoch, done)
-        done += row["steps"]
-        history.append({**row, "seconds": time.perf_counter() - started})
+        done += row.steps
+        history.append(row)
         checkpoint.save(model, history)
-        left = sum(row["seconds"] for row in history) / done * (total - done)
+        left = sum(row.seconds for row in history) / done * (total - done)
         progress.info(
-            f"{name} {epoch + 1}/{settings.epochs}  loss {row['loss']:.3f} acc {row['accuracy']:.3f}"
+            f"{name} {epoch + 1}/{settings.epochs}  loss {row.loss:.3f} acc {row.accuracy:.3f}"
             + (f"  about {left:.0f} s left" if done < total else "")
         )
-    return {
-        "settings": {**settings.model_dump(), "batch_size": images.batch_size(settings)},
-        "steps": done,
-        "history": history,
-        "seconds": sum(row["seconds"] for row in history),
-        "resumed": resumed,
-    }
+    used = settings.model_copy(update={"batch_size": images.batch_size(settings)})
+    return FineTuned(used, tuple(history), resumed)
 
 
 @dataclass(frozen=True)
 class _Training:
     model: Any
     images: TrainingImages
-    settings: FurtherTraining
+    settings: Settings
     name: str
     progress: Progress
     callbacks: Sequence[Any]
     total: int
     """Steps of the whole training."""
 
-    def run_epoch(self, epoch: int, done: int) -> dict[str, Any]:
+    def run_epoch(self, epoch: int, done: int) -> CompressionEpoch:
         """The epoch's row of the history; ``done`` counts the steps before it."""
+        started = time.perf_counter()
         batch_size = self.images.batch_size(self.settings)
         title, n_images = f"{self.name} {epoch + 1}/{self.settings.epochs}", (self.total - done) * batch_size
         losses, correct, seen, step = 0.0, 0.0, 0, done
@@ -151,7 +169,13 @@ class _Training:
                 bar.note(f"loss {losses / seen:.3f}")
         for callback in self.callbacks:
             callback.on_epoch_end(epoch)
-        return {"epoch": epoch + 1, "steps": step - done, "loss": losses / seen, "accuracy": correct / seen}
+        return CompressionEpoch(
+            epoch=epoch + 1,
+            steps=step - done,
+            loss=losses / seen,
+            accuracy=correct / seen,
+            seconds=time.perf_counter() - started,
+        )
 
     def _run_step(self, batch: Batch, step: int) -> tuple[float, float]:
         """Mean loss and accuracy of the batch."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edgekit.export.compress.channel_equalization import with_equalized_channels, with_trained_weights
 from edgekit.export.compress.checkpoint import Checkpoint
-from edgekit.export.compress.fine_tuning import TrainingImages, count_steps, fine_tune
+from edgekit.export.compress.fine_tuning import FineTuned, TrainingImages, count_steps, fine_tune
 from edgekit.export.compress.tf_keras_copy import PortableNetwork
 from edgekit.recipe import Pruning
 from edgekit.support.progress import Progress
@@ -30,8 +31,8 @@ def large_kernels(network: PortableNetwork) -> set[str]:
 
 def prune(
     network: PortableNetwork, images: TrainingImages, settings: Pruning, progress: Progress, checkpoint: Checkpoint
-) -> tuple[PortableNetwork, dict[str, Any]]:
-    """The pruned network and the record of its training.
+) -> tuple[PortableNetwork, FineTuned]:
+    """The pruned network and how its training went.
 
     The sparsity follows the polynomial of Zhu and Gupta 2017 (arXiv:1710.01878).
     """
@@ -48,5 +49,5 @@ def prune(
 
     with quiet_native_output():
         model = tf_keras.models.clone_model(with_equalized_channels(network).build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, images, settings, "pruning", progress, checkpoint, [keras.UpdatePruningStep()])
-    return with_trained_weights(network, keras.strip_pruning(model)), {**record, "layers": sorted(chosen)}
+    tuned = fine_tune(model, images, settings, "pruning", progress, checkpoint, [keras.UpdatePruningStep()])
+    return with_trained_weights(network, keras.strip_pruning(model)), replace(tuned, layers=tuple(sorted(chosen)))

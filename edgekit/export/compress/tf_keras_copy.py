@@ -1,8 +1,8 @@
 """A network as a list of layers that both Keras 3 and tf_keras can build, without Dropout and with BatchNorm folded.
 
 TensorFlow Model Optimization only supports tf_keras models, so it trains a copy of the Keras 3 network. BatchNorm is
-folded first, for three reasons. Fine-tuning would not change the statistics of pretrained BatchNorms anyway. A pruned or
-clustered kernel is then the kernel in the file, without a factor per channel that would undo it. And int8 cannot
+folded first, for three reasons. Fine-tuning would not change the statistics of pretrained BatchNorms anyway. A pruned
+or clustered kernel is then the kernel in the file, without a factor per channel that would undo it. And int8 cannot
 quantize a BatchNorm that stands alone.
 """
 
@@ -71,7 +71,7 @@ class PortableNetwork:
     layers: tuple[PortableLayer, ...]
 
     def build(self, library: Any) -> Any:
-        """The model with its weights; ``library`` is ``keras`` or ``tf_keras``. It takes float32 (N, H, W, 3), 0-255."""
+        """The model with its weights; ``library`` is ``keras`` or ``tf_keras``. Input float32 (N, H, W, 3), 0-255."""
         image = library.Input((self.image_size, self.image_size, 3), name="image")
         tensors = {"image": image}
         for layer in self.layers:

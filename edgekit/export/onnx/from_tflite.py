@@ -34,7 +34,9 @@ def onnx_from_tflite(content: bytes, image_size: int) -> Any:
             raise ConversionFailed(f"tf2onnx cannot convert the int8 TFLite file: {error}") from error
     graph = model.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
-        raise ConversionFailed(f"tf2onnx returned {len(graph.input)} inputs and {len(graph.output)} outputs, not 1 and 1")
+        raise ConversionFailed(
+            f"tf2onnx returned {len(graph.input)} inputs and {len(graph.output)} outputs, not 1 and 1"
+        )
     # TensorFlow adds a number to names that an earlier conversion in the same process has used.
     renamed = {graph.input[0].name: PIXELS, graph.output[0].name: OUTPUT}
     for node in graph.node:
