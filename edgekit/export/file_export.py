@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,12 +20,11 @@ from edgekit.export.compress.compressor import CompressedNetwork
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.plan import PlannedFile
 from edgekit.export.repair.int8_repair import Int8Repair, RepairedFile
+from edgekit.export.replacing import replacing
 from edgekit.export.tflite.weight_counts import count_weights
 from edgekit.export.versions import export_versions
 from edgekit.recipe import Recipe
 from edgekit.support.files import gzip_size, write_bytes
-
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def export_file(planned: PlannedFile, source: FileSource, run: ExportedRun) -> E
     started = time.perf_counter()
     reset_peak()
     export = run.folder.export(planned.key)
-    with _replacing(export) as folder:
+    with replacing(export) as folder:
         made = _make(folder, planned, source, run)
     document = _describe(planned, source, run, made, time.perf_counter() - started)
     document.write(export.export_json)
@@ -159,17 +155,3 @@ def _describe(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         versions=export_versions(),
     )
-
-
-@contextmanager
-def _replacing(export: ExportFolder) -> Iterator[Path]:
-    """An empty folder to fill, which replaces ``export`` if the block ends without an error."""
-    partial = export.path.with_name(export.key + _PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(export.path, ignore_errors=True)
-        partial.rename(export.path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

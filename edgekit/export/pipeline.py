@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from edgekit.export.makers import MAKERS
 from edgekit.export.network import TrainedNetwork, load_network, prepare_keras
 from edgekit.export.plan import REPAIRED, ExportPlan, PlannedFile, plan_export
 from edgekit.export.repair.int8_repair import Int8Repair
+from edgekit.export.replacing import remove_export
 from edgekit.export.requirements import need_tools
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
 from edgekit.recipe import Recipe, assign, validate
@@ -181,7 +181,7 @@ class _Exporter:
                 except ConversionFailed as error:  # this file cannot be made, but others can
                     outcome.not_made[planned.key] = error.problem
                     # An older export would have other settings.
-                    shutil.rmtree(self.exported.folder.export(planned.key).path, ignore_errors=True)
+                    remove_export(self.exported.folder.export(planned.key))
                     continue
                 outcome.documents.append(document)
                 for warning in document.warnings:

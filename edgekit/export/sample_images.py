@@ -81,9 +81,7 @@ def calibration_warnings(samples: Samples) -> list[str]:
         )
     warnings = []
     if len(samples) > 1 and _spread(samples.pixels) < ALIKE_LEVELS:
-        warnings.append(
-            "the calibration images are nearly identical, so int8 ranges may not fit other images"
-        )
+        warnings.append("the calibration images are nearly identical, so int8 ranges may not fit other images")
     if len(samples) < FEW_IMAGES:
         warnings.append(f"calibrated on only {len(samples)} images; use at least {FEW_IMAGES}")
     missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())

@@ -91,9 +91,7 @@ def clipping_warnings(summary: RangesSummary) -> tuple[str, ...]:
     if not clipped:
         return ()
     names = ", ".join(f"{one.layer} {one.outside:.1%}" for one in clipped[:3])
-    return (
-        f"the quantization ranges clip values of validation images: {names}; more calibration images may help",
-    )
+    return (f"the quantization ranges clip values of validation images: {names}; more calibration images may help",)
 
 
 def _lower_bound(tensor: ClippedTensor) -> float:
