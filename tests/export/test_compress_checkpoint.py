@@ -1,4 +1,4 @@
-"""Further training that is interrupted goes on with the same command, and ends where it would have ended."""
+"""An interrupted compression resumes when it is rerun, and ends where it would have ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from listeners import StopsAt, Told
 
 from edgekit.data.dataset import Dataset
 from edgekit.documents.dataset_list import read_dataset_csv
-from edgekit.recipe import validate
 from edgekit.support.progress import SILENT
 
 pytestmark = pytest.mark.skipif(
@@ -21,10 +20,10 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def images(finished_run):
+def training_images(finished_run):
     from edgekit.export.compress.fine_tuning import TrainingImages
 
-    recipe = validate(finished_run.read_finished()["recipe"], "test")
+    recipe = finished_run.read_finished_run().recipe
     dataset = Dataset.from_rows(read_dataset_csv(finished_run.dataset), finished_run.path / "images", "x", COLOURS)
     return TrainingImages.of(dataset, recipe, SILENT)
 
@@ -55,43 +54,43 @@ def tiny_network():
 
 
 @pytest.mark.parametrize("kind", ["pruned", "clustered"])
-def test_an_interrupted_training_goes_on_and_ends_the_same(images, kind, tmp_path):
+def test_an_interrupted_training_resumes_and_ends_the_same(training_images, kind, tmp_path):
     from edgekit.export.compress.checkpoint import Checkpoint
-    from edgekit.export.compress.clustering import clustered
-    from edgekit.export.compress.pruning import pruned
+    from edgekit.export.compress.clustering import cluster
     from edgekit.export.compress.compressor import import_model_optimization
+    from edgekit.export.compress.pruning import prune
     from edgekit.export.network import prepare_keras
     from edgekit.recipe import Clustering, Pruning
 
     prepare_keras(need_tensorflow=True)
     import_model_optimization()
-    train = {"pruned": pruned, "clustered": clustered}[kind]
+    train = {"pruned": prune, "clustered": cluster}[kind]
     common = {"epochs": 4, "learning_rate": 1e-2, "batch_size": 16}
     settings = Pruning(**common, sparsity=0.5) if kind == "pruned" else Clustering(**common, clusters=4)
     path, work = tmp_path / "kept.npz", {"kind": kind}
 
-    straight, record = train(tiny_network(), images, settings, SILENT, Checkpoint(tmp_path / "other.npz", work))
-    assert record["resumed"] == 0
+    straight, tuned = train(tiny_network(), training_images, settings, SILENT, Checkpoint(tmp_path / "other.npz", work))
+    assert tuned.resumed == 0
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_network(), images, settings, StopsAt(" 2/"), Checkpoint(path, work))
+        train(tiny_network(), training_images, settings, StopsAt(" 2/"), Checkpoint(path, work))
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith((".", "kept"))] == ["kept.npz"]
     progress = Told()
-    again, resumed = train(tiny_network(), images, settings, progress, Checkpoint(path, work))
+    again, resumed = train(tiny_network(), training_images, settings, progress, Checkpoint(path, work))
 
-    assert resumed["resumed"] == 2
-    assert any("goes on after epoch 2 of 4" in text for text in progress.infos)
-    assert [row["steps"] for row in resumed["history"]] == [row["steps"] for row in record["history"]]
-    assert resumed["history"][-1]["loss"] == pytest.approx(record["history"][-1]["loss"], rel=1e-3)
+    assert resumed.resumed == 2
+    assert any("resuming after epoch 2 of 4" in text for text in progress.infos)
+    assert [row.steps for row in resumed.history] == [row.steps for row in tuned.history]
+    assert resumed.history[-1].loss == pytest.approx(tuned.history[-1].loss, rel=1e-3)
     for left, right in zip(straight.layers, again.layers):
         assert all(np.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(left.weights, right.weights)), left.name
     moved = max(
         np.abs(a.weights[0] - b.weights[0]).max() for a, b in zip(straight.layers, tiny_network().layers) if a.weights
     )
-    assert moved > 0.01  # so that agreeing says something
+    assert moved > 0.01  # otherwise the agreement would prove nothing
 
-    # what another training left is none of ours, nor is a file that is damaged
-    _, fresh = train(tiny_network(), images, settings, SILENT, Checkpoint(path, {"kind": "another"}))
-    assert fresh["resumed"] == 0
+    # the checkpoint of another training is ignored, and so is a damaged one
+    _, fresh = train(tiny_network(), training_images, settings, SILENT, Checkpoint(path, {"kind": "another"}))
+    assert fresh.resumed == 0
     Path(path).write_bytes(b"half a file")
-    _, fresh = train(tiny_network(), images, settings, SILENT, Checkpoint(path, work))
-    assert fresh["resumed"] == 0
+    _, fresh = train(tiny_network(), training_images, settings, SILENT, Checkpoint(path, work))
+    assert fresh.resumed == 0
