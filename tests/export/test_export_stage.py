@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edgekit.export.check.operators import OperatorTable
 from export_runs import change_run, replace_model
 
 from edgekit.data.dataset import Dataset
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.documents.export import ExportDocument
 from edgekit.errors import CheckFailed, InputError
-from edgekit.export.base import ExportFacts
+from edgekit.export.base import ExportFacts, OperatorTable
 from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
 from edgekit.export.pipeline import export_run
 from edgekit.export.sample_images import Samples, calibration_warnings

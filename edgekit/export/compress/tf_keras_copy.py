@@ -8,7 +8,7 @@ quantize a BatchNorm that stands alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class PortableLayer:
 
     name: str
     kind: str
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
     inputs: tuple[str, ...]
     weights: tuple[Array, ...]
     shape: tuple[int, ...]

@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.support.quiet import quiet_native_output
+
+Ranges = dict[str, dict[str, NDArray[np.float32]]]
+"""``min`` and ``max`` (1,) of each tensor."""
 
 NAME = "ai-edge-quantizer"
 MODULE = "ai_edge_quantizer"
@@ -52,7 +56,7 @@ def dynamic_int8(content: bytes) -> bytes:
     return _quantize(content, recipe.get_quantization_recipe(), None)
 
 
-def _quantize(content: bytes, recipe: Any, ranges: dict[str, Any] | None) -> bytes:
+def _quantize(content: bytes, recipe: Any, ranges: Ranges | None) -> bytes:
     from ai_edge_quantizer import quantizer
 
     with quiet_native_output():
@@ -61,7 +65,7 @@ def _quantize(content: bytes, recipe: Any, ranges: dict[str, Any] | None) -> byt
     return bytes(result.quantized_model)
 
 
-def _ranges(ranged: bytes) -> dict[str, Any]:
+def _ranges(ranged: bytes) -> Ranges:
     """The result that its own calibration would give: the smallest and largest value of every tensor by name."""
     found = {}
     for tensor in unpack(ranged).subgraphs[0].tensors:
