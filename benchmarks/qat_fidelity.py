@@ -2,11 +2,11 @@
 
     python benchmarks/qat_fidelity.py RUN [RUN ...] --out qat_fidelity.json
 
-Each run goes through quantization-aware training with the settings of its recipe and is then converted. Both predict the
-same images of the test split: the tf_keras network in TensorFlow, the file in LiteRT. ``carried`` is the largest
-difference in probability between the Keras 3 network and its tf_keras copy before that training. ``kernels`` is how often
-LiteRT predicts the same class with XNNPACK's kernels and with its own: where the last bit of an activation decides the
-prediction, no two ways of computing it agree, and no simulation can do better.
+Each run goes through quantization-aware training with the settings of its recipe and is then converted. Both predict
+the same images of the test split: the tf_keras network in TensorFlow, the file in LiteRT. ``carried`` is the largest
+difference in probability between the Keras 3 network and its tf_keras copy before that training. ``kernels`` is how
+often LiteRT predicts the same class with XNNPACK's kernels and with its own: where the last bit of an activation
+decides the prediction, no two ways of computing it agree, and no simulation can do better.
 """
 
 from __future__ import annotations
