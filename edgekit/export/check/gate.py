@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.documents.export import GateRecord
+from edgekit.documents.export import GateRecord, Verdict
 from edgekit.stats.intervals import paired_difference_interval
-
-Verdict = Literal["held", "undecided", "failed"]
 
 HELD: Verdict = "held"
 UNDECIDED: Verdict = "undecided"
