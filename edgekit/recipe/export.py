@@ -55,9 +55,9 @@ class Export(Section):
     def _ranges_that_can_be_had(self) -> Export:
         method = self.calibration.method
         for key in self.files:
-            choices = SCHEMES[key].ranges
+            choices = SCHEMES[key].calibration_methods
             if choices and method not in choices:
-                others = [name for name, scheme in SCHEMES.items() if method in scheme.ranges]
+                others = [name for name, scheme in SCHEMES.items() if method in scheme.calibration_methods]
                 raise ValueError(
                     f"{key} cannot be calibrated by {method} (choices: {', '.join(choices)}; "
                     f"{method} is for {', '.join(others)})"
