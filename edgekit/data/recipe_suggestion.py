@@ -27,7 +27,7 @@ _ARMS = """\
   # equal, tell; they take twice the time and need several seeds.
   # arms:
   #   basic: {}
-  #   mixed: {train.mix.mixup.probability: 0.5, train.mix.cutmix.probability: 0.5, train.mix.stages: [fine-tuning]}
+  #   mixed: {train.mix.mixup.probability: 0.5, train.mix.cutmix.probability: 0.5, train.mix.phases: [fine-tuning]}
 """
 
 

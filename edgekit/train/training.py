@@ -201,11 +201,11 @@ def _run_stages(
     recipe: Recipe, run: RunFolder, network: Any, dataset: Dataset, pixels: Any, backend: Backend, progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from edgekit.train.history import HistoryLog
-    from edgekit.train.phases import STRATEGY_STAGES, Material
+    from edgekit.train.phases import STRATEGY_PHASES, RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
-        material = Material(recipe, network, dataset, pixels, backend, run.checkpoint, history.update)
-        return [stage(material, progress) for stage in STRATEGY_STAGES[recipe.train.strategy]], material.answers
+        context = RunContext(recipe, network, dataset, pixels, backend, run.checkpoint, history.update)
+        return [stage(context, progress) for stage in STRATEGY_PHASES[recipe.train.strategy]], context.answers
 
 
 def _save_network(recipe: Recipe, run: RunFolder, network: Any, n_classes: int) -> None:

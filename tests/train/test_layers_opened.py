@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from listeners import StopsAt
-from test_stages import make_job
+from test_phases import make_job
 from train_helpers import edgekit_here
 
 from edgekit.errors import InputError

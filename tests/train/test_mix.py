@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_stages import make_job
+from test_phases import make_job
 from train_helpers import SIDE, coloured_noise
 
 from edgekit.errors import InputError

@@ -99,7 +99,7 @@ def test_stages_go_on_under_jax_as_they_do_under_tensorflow(without_tensorflow):
     *python, start = without_tensorflow
     tests = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     done = subprocess.run(
-        [*python, start + tests, "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_stages.py"))],
+        [*python, start + tests, "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_phases.py"))],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,

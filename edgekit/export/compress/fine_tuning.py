@@ -16,7 +16,7 @@ from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.errors import EdgekitError
 from edgekit.export.compress.checkpoint import Unfinished
-from edgekit.recipe import FurtherTraining, Recipe
+from edgekit.recipe import CompressionTraining, Recipe
 from edgekit.support.frameworks import collector_paused
 from edgekit.support.progress import Progress
 
@@ -66,7 +66,7 @@ class Lessons:
             yield images.astype(np.float32), targets, weights[chosen]
 
 
-def steps_of(lessons: Lessons, settings: FurtherTraining) -> int:
+def steps_of(lessons: Lessons, settings: CompressionTraining) -> int:
     """How many steps the training will have."""
     per_epoch = math.ceil(len(lessons) / _batch_size(lessons, settings))
     return min(settings.epochs * per_epoch, settings.max_steps or 2**31)
@@ -75,7 +75,7 @@ def steps_of(lessons: Lessons, settings: FurtherTraining) -> int:
 def fine_tune(
     model: Any,
     lessons: Lessons,
-    settings: FurtherTraining,
+    settings: CompressionTraining,
     name: str,
     progress: Progress,
     unfinished: Unfinished,
@@ -118,14 +118,14 @@ def fine_tune(
     }
 
 
-def _batch_size(lessons: Lessons, settings: FurtherTraining) -> int:
+def _batch_size(lessons: Lessons, settings: CompressionTraining) -> int:
     return settings.batch_size or lessons.recipe.train.batch_size
 
 
 def _epoch(
     model: Any,
     lessons: Lessons,
-    settings: FurtherTraining,
+    settings: CompressionTraining,
     epoch: int,
     steps: tuple[int, int],
     name: str,

@@ -41,12 +41,12 @@ class Job:
         backend = prepare_backend("cpu")
         if self.on_accelerator:  # the way of a GPU, walked by the CPU
             backend = replace(backend, accelerator="stand-in")
-        from edgekit.train.phases import STRATEGY_STAGES, Material
+        from edgekit.train.phases import STRATEGY_PHASES, RunContext
 
         self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
         dataset, pixels = pixels_in_memory(self.counts)
-        material = Material(self.recipe, self.network, dataset, pixels, backend, self.folder, self._keep)
-        self.records = [stage(material, progress) for stage in STRATEGY_STAGES[self.recipe.train.strategy]]
+        context = RunContext(self.recipe, self.network, dataset, pixels, backend, self.folder, self._keep)
+        self.records = [stage(context, progress) for stage in STRATEGY_PHASES[self.recipe.train.strategy]]
         return self
 
     def _keep(self, stage: str, rows: list[dict[str, Any]]) -> None:
@@ -331,7 +331,7 @@ def test_a_stage_interrupted_right_after_it_stopped_early_does_not_train_on(job,
 def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     import keras
 
-    from edgekit.train.checkpoint import StageCheckpoint, StageState
+    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
 
     network = tiny_network()
 
@@ -344,8 +344,8 @@ def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     before.dynamic_scale.assign(64.0)
     before.learning_rate = 0.125
     before.inner_optimizer.iterations.assign(9)
-    checkpoint = StageCheckpoint(tmp_path / "stage.npz")
-    checkpoint.save(StageState(epochs_run=1), [], [], before)
+    checkpoint = PhaseCheckpoint(tmp_path / "stage.npz")
+    checkpoint.save(PhaseState(epochs_run=1), [], [], before)
     after = optimizer()
     state, _, _ = checkpoint.load(after)
     assert state.epochs_run == 1
