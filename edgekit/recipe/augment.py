@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -94,7 +94,7 @@ class Mix(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _former_name(cls, values: Any) -> Any:
+    def _former_name(cls, values: object) -> object:
         if isinstance(values, dict) and "stages" in values:
             return {**{key: value for key, value in values.items() if key != "stages"}, "phases": values["stages"]}
         return values

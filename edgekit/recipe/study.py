@@ -128,7 +128,7 @@ class Side(Section):
 
 
 DIFFERENCES = {"accuracy": "points", "corrupted_accuracy": "points", "accuracy_lost": "points", "loss": "nats"}
-"""Metrics that are compared by the difference left - right, and their units; the others are compared by left / right."""
+"""Metrics that are compared by the difference left - right, and their units; the others, by the ratio left / right."""
 
 CORRUPTED = ("corrupted_accuracy", "accuracy_lost")
 """Metrics computed from the predictions that ``edgekit evaluate --corruptions`` stores."""

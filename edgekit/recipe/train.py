@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,7 +67,7 @@ class FineTuning(Phase):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_default_choice(cls, values: Any) -> Any:
+    def _drop_default_choice(cls, values: object) -> object:
         """``last_layers`` has a default, which must not compete with a choice that was made."""
         if isinstance(values, dict) and any(values.get(choice) is not None for choice in _LAYER_CHOICES[1:]):
             return {"last_layers": None, **values}

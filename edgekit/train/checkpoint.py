@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.documents.history import EpochResult
-from edgekit.support.files import atomic_path
+from edgekit.support.files import atomic_path, temporaries
 
 Arrays = list[NDArray[Any]]
 CallbackState = dict[str, int | float | None]
@@ -93,6 +94,18 @@ class PhaseCheckpoint:
             optimizer.load_own_variables(groups["optimizer"])
         live, best = ([g[str(i)] for i in range(len(g))] for g in (groups["live"], groups["best"]))
         return state, live, best
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints and features of a finished run, and their folder if nothing else is in it.
+
+    It is no error if the folder does not exist or cannot be removed.
+    """
+    with contextlib.suppress(OSError):
+        phases = [folder / f"{name}.npz" for name in ("feature-extraction", "fine-tuning", "from-scratch")]
+        for file in (*phases, *folder.glob("features-*.npy"), *temporaries(folder)):
+            file.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def live_variables(network: keras.Model) -> list[keras.Variable]:

@@ -1,10 +1,10 @@
-"""Figures of one run as PNG files: curves over the epochs, confusion matrix."""
+"""The figures of a run as PNG files: training curves and the confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from edgekit.documents.run import SplitMetrics
 from edgekit.support.files import atomic_path
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def curves_figure(history: Sequence[EpochResult], path: Path) -> None:
     """Loss and accuracy of training and validation over all epochs, with a line where a phase begins."""
-    figure, (loss, accuracy) = _subplots(1, 2, (9.0, 3.6))
+    figure = _figure(9.0, 3.6)
+    loss, accuracy = figure.subplots(1, 2)
     epochs = np.arange(1, len(history) + 1)
     for axis, name in ((loss, "loss"), (accuracy, "accuracy")):
         training, validation = _columns(history, name)
@@ -55,7 +55,8 @@ def confusion_figure(metrics: SplitMetrics, path: Path) -> None:
     names = [row.label for row in metrics.per_class]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.2, 0.55 * len(names) + 1.8)
-    figure, axis = _subplots(1, 1, (side + 0.6, side))
+    figure = _figure(side + 0.6, side)
+    axis = figure.subplots()
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.set_yticks(range(len(names)), names)
@@ -69,15 +70,16 @@ def confusion_figure(metrics: SplitMetrics, path: Path) -> None:
     _save(figure, path)
 
 
-def _subplots(rows: int, columns: int, size: tuple[float, float]) -> Any:
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, sized in inches, that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns)
+    return figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=130)

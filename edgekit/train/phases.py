@@ -231,7 +231,9 @@ class _Feed:
         augmented = stored is None and train.augment.active
         mixed = stored is None and train.mix.active_in(name)
         on_cpu = context.backend.on_cpu and not train.augment.randaugment
-        in_step = _model_with_changes(context, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
+        in_step = (
+            _model_with_changes(context, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
+        )
         if stored is not None:
             model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
         else:
