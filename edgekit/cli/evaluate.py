@@ -18,7 +18,7 @@ def evaluate(
         str | None,
         typer.Option(
             "--corruptions",
-            help="Evaluate on corrupted test images instead: all, underwater, standard, sensor, or names such as haze,jpeg.",
+            help="Evaluate on corrupted test images: all, underwater, standard, sensor, or names such as haze,jpeg.",
             metavar="NAMES",
             show_default=False,
         ),

@@ -24,7 +24,6 @@ class SkippedImage(Part):
     """An image that was left out because it cannot be decoded."""
 
     path: str
-    """Below the image folder."""
     sha256: str
 
 
@@ -43,7 +42,7 @@ class DatasetRecord(Part):
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
     corrupt: tuple[SkippedImage, ...] | None = None
-    """Images that were left out (``data.on_corrupt: skip``); None in runs of an edgekit that did not record them."""
+    """Images that were left out; None in runs of older versions, which did not record them."""
 
 
 class ModelRecord(Part):

@@ -17,7 +17,7 @@ from edgekit.recipe import FineTuning
 
 @dataclass(frozen=True)
 class LayerGroups:
-    """How the trained layers of a phase are grouped: group 0 is the head, group 1 the last trained layers, and so on."""
+    """How the trained layers of a phase are grouped. Group 0 is the head, group 1 the last trained layers, etc."""
 
     of_layer: dict[str, int]
     """Group of each backbone layer by its name."""

@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 
 
 def signal_after(process, run: RunFolder, epochs: int, number: signal.Signals) -> str:
-    """Send the signal when ``epochs`` epochs are done and the next one has started; returns the output of the process."""
+    """Send the signal when ``epochs`` epochs are done and the next one has started; returns stderr."""
     deadline = time.monotonic() + 240
     while not run.history.is_file() or len(history(run)) < epochs:
         assert process.poll() is None, process.stderr.read()
