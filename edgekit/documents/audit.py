@@ -63,7 +63,8 @@ class LabelledFile(Part):
     """An image with its class and split."""
 
     path: str
-    label: str = Field(alias="class")
+    label: str = Field(validation_alias="class", serialization_alias="class")
+    """Class name; the key is ``class``."""
     split: str
 
     model_config = ConfigDict(populate_by_name=True)
