@@ -1,4 +1,4 @@
-"""``run.json``: one trained network, how it was trained, and how good it is."""
+"""``run.json``: a trained network, how it was trained and how accurate it is."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ SplitName = Literal["train", "val", "test"]
 
 
 class WeightsRecord(Part):
-    """Where the backbone's first weights came from."""
+    """Where the initial weights of the backbone came from."""
 
     source: str
     """``imagenet``, ``none`` (random) or ``file``."""
     path: str | None = None
-    """The weights file, where ``source`` is ``file``."""
+    """The weights file, if ``source`` is ``file``."""
     sha256: str | None = None
+    """SHA-256 of the weights file."""
 
 
 class SkippedImage(Part):
