@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from edgekit.device.runtime_table import RUNTIMES as RUNTIMES  # noqa: PLC0414 - part of this table of tables
 from edgekit.errors import InputError
+from edgekit.support.suggestions import unknown_name_error
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """One ImageNet architecture of ``keras.applications``.
+    """An ImageNet architecture from ``keras.applications``.
 
-    ``scaling`` is what its ImageNet weights expect of RGB pixels in 0-255: ``"symmetric"`` is [-1, 1],
-    ``"caffe"`` is BGR minus the ImageNet mean; random weights get [-1, 1]. ``imagenet_top1`` is the figure of Keras's
-    own table (percent), ``parameters`` counts the network without its top.
+    ``scaling`` is the preprocessing that the ImageNet weights expect: ``"symmetric"`` is RGB in [-1, 1], ``"caffe"`` is
+    BGR minus the ImageNet mean. Random weights get [-1, 1]. ``imagenet_top1`` is the accuracy in percent in the table
+    of Keras, and ``parameters`` counts the network without its top.
     """
 
     name: str
@@ -24,15 +25,15 @@ class Backbone:
     parameters: int
     imagenet_top1: float
     macs: int = 0
-    """Multiply-accumulates for one image of 224 x 224 without the top, width 1."""
+    """Multiply-accumulates for one image of 224 x 224 pixels, without the top and at width 1."""
     min_image_size: int = 32
     default_image_size: int = 224
     weights_file: str = ""
-    """Pattern of the file name under which Keras keeps the ImageNet weights without top."""
+    """Pattern of the name of the file in which Keras stores the ImageNet weights without the top."""
     alphas: tuple[float, ...] = ()
-    """Width multipliers that ImageNet weights exist for; empty: the width cannot be chosen."""
+    """Width multipliers with ImageNet weights; empty if the backbone has no width multiplier."""
     kernel_initializer: str | None = None
-    """What ``weights: none`` draws kernels from, where the architecture's own choice does not train."""
+    """Initializer for ``weights: none``, if the architecture does not train with its own."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,9 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 STRATEGIES: dict[str, str] = {
-    "feature-extraction": "backbone frozen, only the head is trained",
-    "fine-tuning": "feature extraction first, then the last layers of the backbone are opened",
-    "from-scratch": "every layer trained from random weights (the default with --weights none)",
+    "feature-extraction": "trains only the head; the backbone is frozen",
+    "fine-tuning": "feature extraction, then also trains the last layers of the backbone",
+    "from-scratch": "trains every layer from random weights (default with --weights none)",
 }
 
 COMPRESSIONS: dict[str, str] = {
@@ -164,11 +165,11 @@ FORMATS: tuple[str, ...] = tuple(dict.fromkeys(scheme.format for scheme in SCHEM
 
 
 def get_backbone(name: str) -> Backbone:
-    """The table entry called ``name``; :class:`InputError` with the choices where there is none."""
+    """The backbone called ``name``; raises :class:`InputError` with the choices if there is none."""
     try:
         return BACKBONES[name]
     except KeyError:
-        raise InputError(f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}") from None
+        raise unknown_name_error("backbone", name, BACKBONES) from None
 
 
 def get_scheme(key: str) -> Scheme:

@@ -7,7 +7,8 @@ from pathlib import Path
 from edgekit.data.audit.summary import Audit, audit
 from edgekit.data.audit.thumbnails import write_thumbnails
 from edgekit.data.loading import listing, open_dataset
-from edgekit.documents.base import read_json, write_json
+from edgekit.documents.audit import AuditPicture
+from edgekit.documents.base import read_json
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.support.progress import Progress
@@ -44,11 +45,11 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
             hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
         )
     pictures = _pictures(found, folder)
-    write_json(file, {**found.document(), "root": dataset.root.name, "pictures": pictures})
+    found.document().model_copy(update={"root": dataset.root.name, "pictures": pictures}).write(file)
     _tell(found, progress)
 
 
-def _pictures(found: Audit, folder: Path) -> list[dict[str, str]]:
+def _pictures(found: Audit, folder: Path) -> tuple[AuditPicture, ...]:
     """Thumbnails of leaked pairs of every distance, the closest first."""
     leaks = found.leaks
     step = max(1, len(leaks) / PAIRS_SHOWN)
@@ -56,7 +57,7 @@ def _pictures(found: Audit, folder: Path) -> list[dict[str, str]]:
     positions = sorted({position for twin in chosen for position in (twin.image, twin.other)})
     names = write_thumbnails([found.dataset.root / found.dataset.files[i] for i in positions], folder / PICTURES)
     name_of = {found.dataset.files[i]: f"{PICTURES}/{name}" for i, name in zip(positions, names)}
-    return [{"path": path, "file": file} for path, file in name_of.items()]
+    return tuple(AuditPicture(path=path, file=file) for path, file in name_of.items())
 
 
 def _tell(found: Audit, progress: Progress) -> None:
