@@ -187,7 +187,7 @@ def get_backbone(name: str) -> Backbone:
     try:
         return BACKBONES[name]
     except KeyError:
-        raise InputError(f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}") from None
+        raise InputError(f"unknown backbone {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}") from None
 
 
 def get_scheme(key: str) -> Scheme:
