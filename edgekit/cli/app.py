@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     debug = os.environ.get("EDGEKIT_DEBUG") == "1"
     _escape_what_cannot_be_encoded()
     out = Output(json_mode="--json" in arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        failure = _unexpected(error)
+        failure = as_edgekit_error(error)
         out.error(failure)
         sys.exit(failure.exit_code)
     if code == INTERRUPTED:  # Typer may also return this code itself
@@ -119,12 +119,15 @@ def _escape_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    """Treat SIGTERM like Ctrl-C: the command says how to resume."""
+def interrupt(_signal: int, _frame: object) -> None:
+    """Handle SIGTERM like Ctrl-C: a training writes its checkpoint, and the command says how to resume."""
     raise KeyboardInterrupt
 
 
-def _unexpected(error: Exception) -> EdgekitError:
+def as_edgekit_error(error: Exception) -> EdgekitError:
+    """Any exception as an error with a problem and, where possible, a hint."""
+    if isinstance(error, EdgekitError):
+        return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EdgekitError("the disk is full", where=error.filename, hint="free some space, then rerun this command")
     if isinstance(error, PermissionError):

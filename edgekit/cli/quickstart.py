@@ -27,8 +27,10 @@ def quickstart(
 
     Example: edgekit quickstart --out /tmp/digits
     """
-    from edgekit.cli.compare import run_and_report
+    from edgekit.api import compare
+    from edgekit.cli.compare import finish
 
     out = Output(json_mode=json_mode, quiet=quiet)
     # Networks this small cannot keep two cores busy.
-    run_and_report("quickstart", None, out_folder, ["local"], [], out, jobs=min(2, os.cpu_count() or 1))
+    jobs = min(2, os.cpu_count() or 1)
+    finish(compare("quickstart", out=out_folder, jobs=jobs, quiet=quiet, progress=out), out)
