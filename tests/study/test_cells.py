@@ -118,7 +118,7 @@ def test_time_left_comes_from_cells_alike(tmp_path: Path, monkeypatch: pytest.Mo
 def killed_while_writing(path: Path) -> Path:
     """The file that a process leaves which is killed while it writes ``path``."""
     code = (
-        "import os, sys; from pathlib import Path; from edgekit.artifacts import atomic_path\n"
+        "import os, sys; from pathlib import Path; from edgekit.support.files import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as file: file.write_text('half'); os.kill(os.getpid(), 9)"
     )
     before = set(path.parent.iterdir()) if path.parent.is_dir() else set()
