@@ -135,4 +135,4 @@ def test_a_small_folder_is_offered_two_ways_of_training(make_folder, tmp_path):
     assert set(load_recipe(recipe).compare.arms) == {"basic", "mixed"}
     cells = plan_cells(load_recipe(recipe), tmp_path)
     mixed = next(cell for cell in cells if (cell.arm, cell.strategy) == ("mixed", "fine-tuning"))
-    assert mixed.recipe["train"]["mix"]["cutmix"]["probability"] == 0.5
+    assert mixed.recipe.train.mix.cutmix.probability == 0.5
