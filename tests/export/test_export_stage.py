@@ -17,6 +17,7 @@ from edgekit.documents.base import read_json, write_json
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import CheckFailed, InputError
+from edgekit.export import pipeline
 from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
 from edgekit.export.check.operators import OperatorTable
 from edgekit.export.formats import FileFacts
@@ -199,7 +200,7 @@ def test_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkeypat
     def interrupt(content: bytes) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgekit.export.pipeline.gzip_size", interrupt)
+    monkeypatch.setattr(pipeline, "gzip_size", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_run(run, ["onnx-fp32"])
     assert run.export("onnx-fp32").read() == before
@@ -211,7 +212,7 @@ def test_crash_before_the_document_is_not_taken_for_done(run, monkeypatch):
     def crash(path: Path, document: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("edgekit.export.pipeline.write_json", crash)
+    monkeypatch.setattr(pipeline, "write_json", crash)
     with pytest.raises(OSError, match="disk full"):
         export_run(run, ["onnx-fp32"])
     assert run.done_exports() == []
