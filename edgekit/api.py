@@ -86,6 +86,7 @@ def train(
         InputError: The recipe, the images, the weights or the folder do not fit; raised before training starts.
     """
     from edgekit.documents.folders import RunFolder
+    from edgekit.recipe.resolve import resolve_recipe, training_settings
     from edgekit.train.training import default_run_folder
     from edgekit.train.training import train as train_run
 
@@ -100,7 +101,7 @@ def train(
         seed=seed,
     ) | dict(settings or {})
     if resume and run is None:
-        raise InputError("--resume needs the run folder to resume", hint="edgekit train --run DIR --resume")
+        raise InputError("resume=True needs the folder of the run to resume", hint="pass it as run=")
     if resume and run is not None and recipe is None and not changes:
         resolved = RunFolder(Path(run)).read_run().recipe
     else:
@@ -271,6 +272,7 @@ def compare(
         InputError: The recipe does not fit the study in ``out``, or another process works on it.
         TargetError: A target is not known.
     """
+    from edgekit.recipe.resolve import resolve_recipe, training_settings
     from edgekit.study.runner import run_study
 
     resolved = resolve_recipe(recipe, training_settings(data=data) | dict(settings or {}))
@@ -306,6 +308,7 @@ def report(
     Raises:
         InputError: The folder is neither a run nor a study, or its documents cannot be read.
     """
+    from edgekit.recipe.resolve import resolve_recipe
     from edgekit.report.build import build_report
 
     judged = None if claims is None else resolve_recipe(claims)
@@ -391,49 +394,6 @@ def load_study(folder: AnyPath) -> StudyDocument:
             hint="pass a folder that `edgekit compare` created",
         )
     return StudyDocument.read(path / "study.json")
-
-
-def training_settings(
-    *,
-    data: AnyPath | None = None,
-    backbone: str | None = None,
-    strategy: str | None = None,
-    weights: str | None = None,
-    image_size: int | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    seed: int | None = None,
-) -> dict[str, object]:
-    """The options of :func:`train` as recipe settings by dotted key; None leaves a setting as it is."""
-    changes: dict[str, object] = {}
-    if data is not None:
-        changes |= {"data.path": str(data), "data.name": None}
-    options = {
-        "model.backbone": backbone,
-        "model.weights": weights,
-        "train.strategy": strategy,
-        "data.image_size": image_size,
-        "train.batch_size": batch_size,
-        "train.seed": seed,
-    }
-    changes |= {key: value for key, value in options.items() if value is not None}
-    if weights == "none" and strategy is None:
-        changes["train.strategy"] = "from-scratch"
-    if epochs is not None:
-        changes |= {f"train.{phase}.epochs": epochs for phase in ("feature_extraction", "fine_tuning", "from_scratch")}
-    return changes
-
-
-def resolve_recipe(recipe: Recipe | AnyPath | None, settings: Mapping[str, object] | None = None) -> Recipe:
-    """A recipe, or the one in a file or of a shipped name, with ``settings`` applied; :class:`InputError` otherwise."""
-    from edgekit.recipe import Recipe, assign, load_recipe, validate
-
-    if not isinstance(recipe, Recipe):
-        return load_recipe(recipe, settings)
-    document = recipe.document()
-    for key, value in (settings or {}).items():
-        assign(document, key, value)
-    return validate(document, recipe.name)
 
 
 def _run_folder(run: RunDocument | AnyPath) -> RunFolder:

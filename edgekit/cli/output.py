@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -14,11 +14,11 @@ from edgekit.errors import EdgekitError, InputError
 from edgekit.support.progress import Bar, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+    from edgekit.documents.base import Document
 
 LABEL = "EDGEKIT_LABEL"
 """Environment variable with a label for every message of this process, where several share a terminal. A labelled
@@ -92,10 +92,11 @@ class Output(Progress):
         with RichProgress(*columns, console=self.stderr, transient=True) as progress:
             yield _RichBar(progress, progress.add_task(description, total=total, note=""))
 
-    def result(self, document: Mapping[str, object], text: str = "") -> None:
+    def result(self, document: Mapping[str, object] | Document, text: str = "") -> None:
         """Print the result of the command: ``document`` with ``--json``, otherwise ``text``."""
         if self.json_mode:
-            json.dump(dict(document), sys.stdout, indent=1, allow_nan=False)
+            values = dict(document) if isinstance(document, Mapping) else document.to_dict()
+            json.dump(values, sys.stdout, indent=1, allow_nan=False)
             sys.stdout.write("\n")
         elif text:
             sys.stdout.write(text.rstrip("\n") + "\n")
