@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgekit.errors import TargetError as TargetError
     from edgekit.recipe import Recipe as Recipe
     from edgekit.recipe import load_recipe as load_recipe
+    from edgekit.support.progress import Progress as Progress
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "CheckFailed",
     "EdgekitError",
     "InputError",
+    "Progress",
     "Recipe",
     "TargetError",
     "audit",
@@ -54,8 +56,9 @@ _HOMES = {
     **dict.fromkeys(__all__, "edgekit.api"),
     **dict.fromkeys(("CheckFailed", "EdgekitError", "InputError", "TargetError"), "edgekit.errors"),
     **dict.fromkeys(("Recipe", "load_recipe"), "edgekit.recipe"),
+    "Progress": "edgekit.support.progress",
 }
-"""The module that defines each public name. Import contracts ignore it, because the names are imported by string."""
+"""The module that defines each public name. The names are imported by string, so this package depends on none of its modules."""
 
 
 class _Package(ModuleType):

@@ -8,7 +8,7 @@ Each function does what the command of the same name does, with the same default
     edgekit.export(run, files=["tflite-int8"])
 
 A problem that a user can solve raises :class:`edgekit.EdgekitError` or one of its subclasses. The functions print
-nothing; pass a ``progress`` to follow a long one.
+nothing; each takes a ``progress``, which receives its messages while it runs.
 """
 
 from __future__ import annotations
@@ -77,7 +77,6 @@ def train(
         settings: Any other recipe settings by dotted key, e.g. ``{"train.dropout": 0.3}``. They override the above.
         run: Folder for the result. Default: a new one in ``runs/``.
         resume: Resume the interrupted run in ``run``.
-        progress: Receives messages while it trains.
 
     Returns:
         The ``run.json`` of the finished run.
@@ -103,9 +102,8 @@ def train(
     if resume and run is None:
         raise InputError("resume=True needs the folder of the run to resume", hint="pass it as run=")
     if resume and run is not None and recipe is None and not changes:
-        resolved = RunFolder(Path(run)).read_run().recipe
-    else:
-        resolved = resolve_recipe(recipe, changes)
+        recipe = RunFolder(Path(run)).read_run().recipe
+    resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
     train_run(resolved, folder, resume=resume, progress=progress)
     return folder.read_run()
@@ -117,7 +115,6 @@ def evaluate(run: RunDocument | AnyPath, *, data: AnyPath | None = None, progres
     Args:
         run: A finished run: its folder, or its document.
         data: Where the run's images are now, if they have moved.
-        progress: Receives messages while it runs.
 
     Returns:
         The new ``run.json``.
@@ -152,7 +149,6 @@ def export(
         settings: Other settings of the recipe's export section by dotted key, e.g.
             ``{"export.calibration.images": 500}``.
         data: Where the run's images are now, if they have moved.
-        progress: Receives messages while it exports.
 
     Returns:
         The ``export.json`` of each file.
@@ -208,7 +204,6 @@ def bench(
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
         out: For a third-party model: folder for the results. Default: beside the model.
-        progress: Receives messages while it measures.
 
     Raises:
         InputError: A model or a setting does not fit; raised before anything is measured.
@@ -265,7 +260,6 @@ def compare(
         executor: ``local``, or ``ray`` for a Ray cluster with a shared disk.
         mlflow: Address of an MLflow server to log every cell to.
         quiet: Whether the processes of the study show no progress on stderr.
-        progress: Receives the messages of the study itself.
 
     Raises:
         EdgekitError: No cell succeeded.
@@ -300,7 +294,6 @@ def report(
     Args:
         folder: A run or a study: its folder, or its document.
         claims: A recipe whose claims are judged instead of the recipe's own.
-        progress: Receives the name of everything that is missing from the report.
 
     Returns:
         The ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
@@ -336,7 +329,6 @@ def predict(
         labels: For a third-party model: file with its class names, one per line.
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
-        progress: Receives messages while it runs.
 
     Returns:
         For each image, every class with its probability, the most probable first.
@@ -364,7 +356,6 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
     Args:
         data: Folder of labelled images.
         near_bits: Near duplicates differ in at most this many bits of their perceptual hash.
-        progress: Receives messages while it runs.
 
     Raises:
         InputError: The folder does not hold images in class folders.
@@ -384,16 +375,9 @@ def load_run(folder: AnyPath) -> RunDocument:
 
 def load_study(folder: AnyPath) -> StudyDocument:
     """Read the ``study.json`` of a study folder; :class:`InputError` where it is not one."""
-    from edgekit.documents.study import StudyDocument
+    from edgekit.documents.study import read_study
 
-    path = Path(folder).expanduser()
-    if not (path / "study.json").is_file():
-        raise InputError(
-            "this is not a study folder: it has no study.json",
-            where=str(path),
-            hint="pass a folder that `edgekit compare` created",
-        )
-    return StudyDocument.read(path / "study.json")
+    return read_study(Path(folder).expanduser())
 
 
 def _run_folder(run: RunDocument | AnyPath) -> RunFolder:

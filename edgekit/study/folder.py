@@ -12,13 +12,11 @@ from pathlib import Path
 from threading import Lock
 
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.study import CellStatus, StudyDocument
+from edgekit.documents.study import STUDY_FILE, CellStatus, StudyDocument, read_study
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work, validate
 from edgekit.study.cells import Cell, plan_cells
 from edgekit.support.path_redaction import without_places
-
-STUDY_FILE = "study.json"
 
 
 @contextmanager
@@ -63,7 +61,7 @@ class Study:
         cells = plan_cells(recipe, path)
         created = datetime.now(timezone.utc).isoformat(timespec="seconds")
         if (path / STUDY_FILE).is_file():
-            before = StudyDocument.read(path / STUDY_FILE)
+            before = read_study(path)
             _check_is_extension(before.recipe, recipe, path)
             created = before.created
             kept = {record.run: record for record in before.cells}

@@ -14,7 +14,7 @@ from typing import Any
 from edgekit.documents.bench import run_results
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
-from edgekit.documents.study import StudyDocument
+from edgekit.documents.study import read_study
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import SILENT, Progress
 
@@ -29,7 +29,7 @@ def log_study(folder: Path, uri: str, *, progress: Progress = SILENT) -> int:
     Raises :class:`EdgekitError` where MLflow is not installed or does not respond.
     """
     client = _client(uri)
-    study = StudyDocument.read(folder / "study.json")
+    study = read_study(folder)
     runs = [RunFolder(folder / cell.run) for cell in study.cells if cell.status in ("trained", "exported")]
     try:
         experiment = _experiment(client, study.name)
