@@ -17,6 +17,7 @@ from edgekit.data.dataset import Dataset
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.documents.export import ExportDocument
 from edgekit.errors import CheckFailed, InputError
+from edgekit.export import file_export
 from edgekit.export.base import ExportFacts, OperatorTable
 from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
 from edgekit.export.pipeline import export_run
@@ -189,7 +190,7 @@ def test_an_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkey
     def interrupt(content: bytes) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgekit.export.file_export.gzip_size", interrupt)
+    monkeypatch.setattr(file_export, "gzip_size", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_run(run, ["onnx-fp32"])
     assert run.export("onnx-fp32").read_export() == before
