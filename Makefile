@@ -12,13 +12,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help setup quickstart test test-all check format lock clean
+.PHONY: help setup quickstart test test-all check docs docs-reference format lock clean
 
 help:
 	@echo "make quickstart   set up, then train, export, measure and report on the embedded dataset"
 	@echo "make test         set up, then run the tests"
 	@echo "make test-all     the slow tests too, and those on an emulated Raspberry Pi"
 	@echo "make check        ruff, mypy --strict and the tests"
+	@echo "make docs         build the documentation as a site (build/site); warnings are errors"
+	@echo "make docs-reference   write the generated reference pages again"
 	@echo "make format       let ruff format the code"
 	@echo "make lock         resolve the pinned versions anew"
 	@echo "make clean        remove the environment and what the commands made"
@@ -46,6 +48,19 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(PYTEST) -m "not slow and not pi" $(ARGS)
+
+# The reference pages come from help texts and docstrings; tests/docs fails when they are out of date.
+docs-reference: setup
+	$(BIN)/python tools/docs/reference.py
+
+docs: setup $(VENV)/.docs-ready
+	$(BIN)/python tools/docs/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "written: build/site/index.html"
+
+$(VENV)/.docs-ready: pyproject.toml $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
 
 format: setup
 	$(BIN)/ruff check --fix .
