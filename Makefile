@@ -20,7 +20,7 @@ help:
 	@echo "make test-all     the slow tests too, and those on an emulated Raspberry Pi"
 	@echo "make check        ruff, mypy --strict and the tests"
 	@echo "make docs         build the documentation as a site (build/site); warnings are errors"
-	@echo "make docs-reference   write the generated reference pages again"
+	@echo "make docs-reference  write the generated reference pages again"
 	@echo "make format       let ruff format the code"
 	@echo "make lock         resolve the pinned versions anew"
 	@echo "make clean        remove the environment and what the commands made"

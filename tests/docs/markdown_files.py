@@ -1,4 +1,4 @@
-"""Reading the Markdown files of the repository as GitHub and MkDocs do, as far as the tests of the documentation need."""
+"""Reading the Markdown files of the repository as GitHub and MkDocs do, as far as the tests need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-GENERATED = ("docs/reference/cli.md", "docs/reference/recipe.md", "docs/reference/documents.md", "docs/reference/python-api.md")  # fmt: skip
+GENERATED = tuple(f"docs/reference/{page}.md" for page in ("cli", "recipe", "documents", "python-api"))
 """Pages made of help texts and docstrings, whose words are tested where they are written."""
 
 _RESULTS = "benchmarks/results/"

@@ -151,6 +151,7 @@ def _annotation(annotation: Any, before: str) -> str:
     if annotation is inspect.Parameter.empty:
         return ""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = re.sub(r"^(['\"])([^'\"]*)\1$", r"\2", text)  # quoted in the source, too
     return before + re.sub(r"\b(?:pathlib|typing|collections\.abc|edgekit(?:\.\w+)*)\.(?=\w)", "", text)
 
 
