@@ -82,6 +82,7 @@ def links(text: str) -> list[tuple[int, str]]:
     joined = re.sub(r"`[^`\n]*`", lambda m: " " * len(m.group()), joined)
     found = [(m.start(), m.group(1)) for m in re.finditer(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)", joined)]
     found += [(m.start(), m.group(1)) for m in re.finditer(r"^\[[^\]]+\]:\s*(\S+)", joined, flags=re.MULTILINE)]
+    found += [(m.start(), m.group(1)) for m in re.finditer(r"<img [^>]*src=\"([^\"]+)\"", joined)]
     return [(joined.count("\n", 0, start) + 1, address) for start, address in found]
 
 

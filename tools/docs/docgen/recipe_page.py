@@ -15,7 +15,7 @@ in `data.path`, in `data.name` or with `--data`. Unknown keys and wrong types ar
 edgekit ships. Override a single key on the command line with `--set`:
 
 ```bash
-edgekit train photos.yaml --set train.batch_size=16 --set "train.mix.mixup.probability=0.5"
+edgekit train photos.yaml --set train.batch_size=16
 ```
 
 A dotted name below is the path of a key: `train.mix.mixup.alpha` is `alpha` in the section `mixup` of the section `mix`
