@@ -6,7 +6,10 @@ import dataclasses
 import enum
 import importlib
 import inspect
+import json
 import re
+import types
+import typing
 from typing import Any
 
 from pydantic import BaseModel
@@ -119,11 +122,24 @@ def signature(name: str, thing: Any, *, bound: bool = False) -> str:
     if bound and parameters and parameters[0].name in {"self", "cls"}:
         parameters = parameters[1:]
     result = "" if inspect.isclass(thing) else _annotation(found.return_annotation, " -> ")
-    texts = _parameter_texts(parameters)
+    texts = [_with_aliases(text, thing) for text in _parameter_texts(parameters)]
     line = f"{name}({', '.join(texts)}){result}"
     if len(line) <= WIDTH:
         return line
     return f"{name}(\n" + "".join(f"    {text},\n" for text in texts) + f"){result}"
+
+
+def _with_aliases(text: str, function: Any) -> str:
+    """The parameter with names of unions, such as ``AnyPath``, spelled out."""
+    known = getattr(function, "__globals__", {})
+
+    def spelled(match: re.Match[str]) -> str:
+        value = known.get(match.group())
+        is_union = typing.get_origin(value) in {typing.Union, types.UnionType}
+        return _annotation(value, "").replace("os.PathLike", "PathLike") if is_union else match.group()
+
+    name, colon, annotation = text.partition(": ")
+    return name + colon + re.sub(r"\b[A-Z]\w+\b", spelled, annotation)
 
 
 def _parameter_texts(parameters: list[inspect.Parameter]) -> list[str]:
@@ -142,7 +158,7 @@ def _parameter_texts(parameters: list[inspect.Parameter]) -> list[str]:
 
 
 def _default(value: Any, *, spaced: bool) -> str:
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
     text = "..." if " at 0x" in text or text.startswith("<") else text
     return f" = {text}" if spaced else f"={text}"
 

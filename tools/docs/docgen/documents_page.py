@@ -30,6 +30,9 @@ accuracy. Latencies are stored as raw samples; edgekit computes the statistics w
 [Run folder](run-folder.md) lists where each file is stored.
 """
 
+RECIPE = "edgekit.recipe."
+"""Models below this package have a page of their own."""
+
 NO_SCHEMAS = "This version does not publish JSON Schemas."
 
 
@@ -53,6 +56,7 @@ def pages(table_of_documents: dict[str, type[Any]] | None = None) -> dict[str, s
         parts.append(NO_SCHEMAS)
     nested = _nested(found)
     links = {model.__name__: f"#{model.__name__.lower()}" for model in nested}
+    links |= {model.__name__: "recipe.md" for model in _nested(found, of_recipe=True)}
     for name, model in found.items():
         schema = TypeAdapter(model).json_schema(by_alias=True, mode="serialization")
         file = f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.schema.json"
@@ -65,11 +69,12 @@ def pages(table_of_documents: dict[str, type[Any]] | None = None) -> dict[str, s
     return {PAGE: "\n\n".join(parts) + "\n", **built}
 
 
-def _nested(found: dict[str, type[Any]]) -> list[type[BaseModel]]:
-    """The models inside the documents, each once, in the order of their names."""
+def _nested(found: dict[str, type[Any]], *, of_recipe: bool = False) -> list[type[BaseModel]]:
+    """The models inside the documents, each once, by name: those that the recipe page has, or all others."""
     seen: set[type] = set()
     models = [m for top in found.values() if _is_model(top) for _, m in walk("", top, seen)]
-    return sorted((m for m in models if m not in found.values()), key=lambda m: m.__name__)
+    chosen = (m for m in models if m not in found.values() and m.__module__.startswith(RECIPE) == of_recipe)
+    return sorted(chosen, key=lambda m: m.__name__)
 
 
 def _is_model(thing: type[Any]) -> bool:
