@@ -210,7 +210,7 @@ def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:
         ({"relation": "better"}, "above"),
         ({"margin": -1}, "0 to 100 points"),
         ({"metric": "latency", "margin": 0.5}, "factor of at least 1"),
-        ({"left": {"backbone": "others"}}, "right of a claim only"),
+        ({"left": {"backbone": "others"}}, "only on the right of a claim"),
         ({"left": {"backbone": "vgg61"}}, "did you mean 'vgg16'"),
         ({"left": {"file": "tflite-int9"}}, "tflite-int8"),
     ],

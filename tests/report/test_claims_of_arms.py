@@ -152,10 +152,10 @@ def test_the_loss_of_images_averages_to_the_log_loss() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave file out"),
-        ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions belong to"),
+        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave out file"),
+        ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions require the metric"),
         ({"claims": [claim("accuracy_lost", "above", corruptions=["hase"])]}, "did you mean 'haze'"),
-        ({"claims": [claim("loss", "below", margin=-0.1)]}, "0 or more nats"),
+        ({"claims": [claim("loss", "below", margin=-0.1)]}, "0 nats or more"),
         ({"claims": [claim("accuracy_lost", "below", margin=101)]}, "0 to 100 points"),
         (
             {"reported": [{"backbone": "vgg16", "strategy": "fine-tuning", "n_samples": 9, "source": "x"}]},

@@ -41,7 +41,7 @@ def first_run(study: Path) -> RunFolder:
 def test_sentence() -> None:
     assert repair_text(REPAIR) == (
         "2 of 66 layers compute in float (Conv_1, block_16_project): +1.20 MB, "
-        "1.25 times as long a run (95% interval 1.21 to 1.30)"
+        "1.25 times the latency (95% interval 1.21 to 1.30)"
     )
     assert repair_text(REPAIR.model_copy(update={"held": False})).endswith("; the accuracy gate still does not hold")
 
@@ -81,6 +81,6 @@ def test_the_page_says_what_lies_outside_the_ranges(tmp_path: Path) -> None:
     build_report(study)
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
     text = calibration_text(CALIBRATION)
-    assert text.startswith("68 ranges by minmax over 200 images; outside them lie 0.012% of the values of validation")
+    assert text.startswith("68 quantization ranges (minmax, 200 images) clip 0.012% of the values of validation images")
     assert page.count("<h3>Quantization ranges</h3>") == 1
     assert text in page

@@ -1,0 +1,51 @@
+"""``study.json``: the cells of a study and how far each has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from edgekit.documents.base import Document, Part
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe
+
+STUDY_FILE = "study.json"
+
+CellStatus = Literal["waiting", "trained", "exported", "failed"]
+
+
+class CellRecord(Part):
+    """One cell: a backbone, strategy, seed and arm, trained in a run folder of its own."""
+
+    run: str
+    """The run folder, relative to the study folder."""
+    backbone: str
+    strategy: str
+    seed: int
+    arm: str | None = None
+    """The training variant, where the study compares several."""
+    status: CellStatus = "waiting"
+    error: str | None = None
+    seconds: float | None = None
+    """Wall-clock time of the training command."""
+
+
+class StudyDocument(Document):
+    """A study. Its recipe does not say where on this machine images and weights are."""
+
+    name: str
+    created: str
+    recipe: Recipe
+    cells: tuple[CellRecord, ...]
+
+
+def read_study(folder: Path) -> StudyDocument:
+    """``study.json`` of a study folder; :class:`InputError` where there is none."""
+    file = folder / STUDY_FILE
+    if not file.is_file():
+        raise InputError(
+            "this is not a study folder: it has no study.json",
+            where=str(folder),
+            hint="pass a folder that `edgekit compare` created",
+        )
+    return StudyDocument.read(file)
