@@ -6,36 +6,42 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where an effect has to lie for the claim to hold: strictly between ``low`` and ``high``."""
+    """Where an effect has to lie for the claim to hold: between ``low`` and ``high``.
+
+    The ends belong to a ``closed`` region: equality counts as "not above" and "not below".
+    """
 
     low: float
     high: float
+    closed: bool
 
     @classmethod
     def of(cls, relation: str, margin: float) -> Region:
         """``margin`` on a scale where 0 is no effect: a difference, or the logarithm of a ratio."""
         return {
-            "above": cls(margin, math.inf),
-            "below": cls(-math.inf, -margin),
-            "not-below": cls(-margin, math.inf),
-            "not-above": cls(-math.inf, margin),
-            "within": cls(-margin, margin),
+            "above": cls(margin, math.inf, closed=False),
+            "below": cls(-math.inf, -margin, closed=False),
+            "not-below": cls(-margin, math.inf, closed=True),
+            "not-above": cls(-math.inf, margin, closed=True),
+            "within": cls(-margin, margin, closed=True),
         }[relation]
 
     def verdict(self, low: float, high: float) -> str:
         """Supported where the whole interval lies inside, refuted where all of it lies outside."""
-        if self.low < low and high < self.high:
-            return SUPPORTED
-        if high <= self.low or low >= self.high:
-            return REFUTED
-        return UNDECIDED
+        if self.closed:
+            inside = self.low <= low and high <= self.high
+            outside = high < self.low or low > self.high
+        else:
+            inside = self.low < low and high < self.high
+            outside = high <= self.low or low >= self.high
+        return SUPPORTED if inside else REFUTED if outside else UNDECIDED
 
     def gap(self, estimate: float) -> float:
         """How far the estimate is from the nearest end: what half the interval must stay below to decide."""

@@ -14,7 +14,7 @@ from edgekit.report.model.reading import RunData, Source
 from edgekit.report.model.rows import Candidate
 from edgekit.report.model.subjects import Subject, opponents
 from edgekit.stats.claims import REFUTED, UNDECIDED, Evidence, More, Region, judge, overall
-from edgekit.stats.significance import Interval, unpaired_difference
+from edgekit.stats.intervals import Interval, unpaired_difference
 
 CONFIDENCE = 0.95
 

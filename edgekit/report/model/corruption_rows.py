@@ -10,13 +10,14 @@ from typing import Any
 from markupsafe import Markup
 
 from edgekit.documents.corruptions import CLEAN, KERAS, Answers
-from edgekit.report.model.corruption_figures import MARGIN, figures, twins
+from edgekit.report.model.corruption_figures import figures, fp32_counterparts
 from edgekit.report.model.paired import shifted_evidence
 from edgekit.report.model.reading import RunData
 from edgekit.report.model.rows import model_title, strategy_title
 from edgekit.report.render.figures import severity_curves
 from edgekit.stats.claims import UNDECIDED, Evidence, Region, judge
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
+from edgekit.stats.robustness import AS_ROBUST, MARGIN
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class FileDifference:
     @property
     def verdict(self) -> str:
         """Whether it is as robust: at most ``MARGIN`` more accuracy is lost under corruption."""
-        return judge([self.more], Region.of("not-above", MARGIN))[0]
+        return judge([self.more], AS_ROBUST)[0]
 
     def document(self) -> dict[str, Any]:
         return {
@@ -185,7 +186,7 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
     """Every kind of file with smaller numbers against its fp32 twin, over all seeds."""
     found: dict[tuple[str, str, str, str], tuple[dict[int, Answers], dict[int, Answers]]] = {}
     for run in runs:
-        for reference, other in twins([answers for answers in run.corrupted if answers.corruptions]):
+        for reference, other in fp32_counterparts([answers for answers in run.corrupted if answers.corruptions]):
             sides = found.setdefault((_kind(run), other.target, other.key, reference.key), ({}, {}))
             for side, answers in zip(sides, (reference, other)):
                 side.setdefault(int(run.document["seed"]), answers)

@@ -17,7 +17,6 @@ from markupsafe import Markup
 from edgekit.render import numbers as words
 from edgekit.report.model.claim_verdicts import recipe_of
 from edgekit.report.model.content import Report, Reported
-from edgekit.report.model.corruption_figures import MARGIN
 from edgekit.report.model.corruption_rows import interval_of
 from edgekit.report.model.groups import Group
 from edgekit.report.model.int8_layers import calibrations, layer_views
@@ -29,6 +28,7 @@ from edgekit.report.model.target_facts import SLICES, device_rows, sustained_vie
 from edgekit.report.model.verdict import thread_counts, threads_text
 from edgekit.report.render.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.render.svg import SERIES
+from edgekit.stats.robustness import MARGIN
 from edgekit.support.path_redaction import place_name, without_places
 
 MATRIX_CLASSES = 15
