@@ -1,13 +1,14 @@
-"""`edgekit bench --profile`: how long each operator of a file takes, as its runtime measures it."""
+"""`edgekit bench --profile`: how long each operator of a model takes, as its runtime measures it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from edgekit.bench.models import Candidate
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
 from edgekit.errors import EdgekitError, TargetError
+from edgekit.render.numbers import count
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
@@ -16,18 +17,18 @@ STORED = ("threads", "runtime", "version", "reason", "run_ns", "nodes")
 
 
 def measure_profile(
-    target: Target, candidates: Sequence[Candidate], protocol: BenchProtocol, threads: int, progress: Progress
+    target: Target, models: Sequence[MeasuredModel], protocol: BenchProtocol, threads: int, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """By candidate id: the ``profile`` of its result, of each file in a process of its own.
+    """By model id: the ``profile`` of its result. Each model is profiled in a process of its own.
 
-    A profile that cannot be had is no failure of the file: ``reason`` says why, and there are no times. Profiling
-    slows a run down, so that its times stand apart from the measured latency.
+    A model that cannot be profiled has not failed: ``reason`` says why there are no times. Profiling slows a run
+    down, so its times are kept apart from the measured latency.
     """
     runs = min(RUNS, protocol.repeats * protocol.rounds * protocol.block_runs)
     found: dict[str, dict[str, Any]] = {}
-    with progress.bar(f"profile, {threads} thread{'s' * (threads > 1)}", len(candidates)) as bar:
-        for candidate in candidates:
-            found[candidate.id] = _profile(target, {"models": [candidate.job()], "threads": threads, "runs": runs})
+    with progress.bar(f"profile, {count(threads, 'thread')}", len(models)) as bar:
+        for model in models:
+            found[model.id] = _profile(target, {"models": [model.job()], "threads": threads, "runs": runs})
             bar.advance()
     return found
 
@@ -39,9 +40,9 @@ def _profile(target: Target, job: dict[str, Any]) -> dict[str, Any]:
                 return {name: event[name] for name in STORED}
     except TargetError:
         raise
-    except EdgekitError as error:  # the profiler failed on a file that was measured all right
+    except EdgekitError as error:  # the profiler failed on a model that was measured without trouble
         return _without(error.problem)
-    return _without("the target gave none")
+    return _without("the target returned no profile")
 
 
 def _without(reason: str) -> dict[str, Any]:

@@ -1,20 +1,16 @@
-"""The measurements of a session: jobs for the device program, and what its lines add up to."""
+"""Interleaved latency: the jobs for the device program, and what its lines add up to."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgekit.bench.evaluation_images import ImageSet
-from edgekit.bench.models import Candidate
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
-from edgekit.errors import EdgekitError
+from edgekit.render.numbers import count
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Event, Target
 
@@ -27,7 +23,7 @@ AGAIN = "#again"
 
 @dataclass(frozen=True)
 class LatencySession:
-    """One thread setting, all candidates interleaved. ``entries`` by candidate id, as stored in ``latency``."""
+    """One thread setting, all models interleaved. ``entries`` by model id, as stored in ``latency``."""
 
     entries: dict[str, dict[str, Any]]
     runtimes: dict[str, dict[str, Any]]
@@ -39,29 +35,27 @@ class LatencySession:
 
 def measure_latency(
     target: Target,
-    candidates: Sequence[Candidate],
+    models: Sequence[MeasuredModel],
     sets: dict[str, ImageSet],
     protocol: BenchProtocol,
     threads: int,
     seed: int,
     progress: Progress,
 ) -> LatencySession:
-    """Interleaved latency of ``candidates`` with ``threads`` threads.
-
-    The smallest file is measured twice, as the A/A control.
+    """Interleaved latency of ``models`` with ``threads`` threads; the smallest is measured twice, as the A/A control.
     """
-    control = min(candidates, key=lambda c: c.size_bytes).id
+    control = min(models, key=lambda model: model.size_bytes).id
     # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
     decoded = min(DECODED_IMAGES, protocol.repeats * protocol.rounds * protocol.block_runs)
     job = {
-        "models": [c.job(sets[c.id].first_paths(decoded) if c.id in sets else ()) for c in candidates],
+        "models": [m.job(sets[m.id].first_paths(decoded) if m.id in sets else ()) for m in models],
         "threads": threads,
         "control": control,
         "protocol": protocol.document(),
     }
     lines = _LatencyLines()
-    name = f"{threads} thread{'s' * (threads > 1)}"
-    with progress.bar(f"latency, {name}", protocol.repeats * (len(candidates) + 1) * (protocol.rounds + 1)) as bar:
+    steps = protocol.repeats * (len(models) + 1) * (protocol.rounds + 1)
+    with progress.bar(f"latency, {count(threads, 'thread')}", steps) as bar:
         for repeat in range(protocol.repeats):
             for event in target.run("latency", {**job, "seed": seed + repeat}):
                 lines.add(event)
@@ -73,7 +67,7 @@ def measure_latency(
 
 @dataclass
 class _Subject:
-    """What the lines about one model said, over all repeats."""
+    """What the device program reported about one model, over all repeats."""
 
     runtime: dict[str, Any] = field(default_factory=dict)
     starts: list[dict[str, Any]] = field(default_factory=list)
@@ -128,7 +122,7 @@ class _LatencyLines:
         elif event["event"] == "state":
             self._states.append(event)
         elif event["event"] == "restarted":
-            self._reasons["the target was restarted while measuring, and the rest measured afterwards"] = None
+            self._reasons["the target restarted during the measurement, which then continued"] = None
         elif event["event"] == "failed":
             self._failed[event["key"].removesuffix(AGAIN)] = event["reason"]
         else:
@@ -161,70 +155,3 @@ def _control(model: str, one: _Subject, again: _Subject) -> dict[str, Any]:
         "rounds_a": one.rounds,
         "rounds_b": again.rounds,
     }
-
-
-def measure_memory(
-    target: Target, candidates: Sequence[Candidate], threads: int, progress: Progress
-) -> dict[str, dict[str, Any]]:
-    """Memory of each candidate, by its id, each in a process of its own."""
-    memory: dict[str, dict[str, Any]] = {}
-    names = ("threads", "baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes", "peak_was_reset")
-    with progress.bar("memory", len(candidates)) as bar:
-        for candidate in candidates:
-            for event in target.run("memory", {"models": [candidate.job()], "threads": threads}):
-                if event["event"] == "memory":
-                    memory[candidate.id] = {name: event[name] for name in names}
-            bar.advance()
-    return memory
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Answers of one file: ``probabilities`` float32 (N, classes) in the order of its image set."""
-
-    probabilities: NDArray[np.float32]
-    activation: str
-    decoder: str
-
-
-def measure_accuracy(
-    target: Target, candidates: Sequence[Candidate], sets: dict[str, ImageSet], progress: Progress
-) -> tuple[dict[str, Predictions], dict[str, str]]:
-    """Predictions by candidate id, and the reason of each candidate whose output was not finite."""
-    done: dict[str, Predictions] = {}
-    failed: dict[str, str] = {}
-    groups: dict[Any, list[Candidate]] = {}
-    for candidate in candidates:
-        if candidate.id in sets:
-            groups.setdefault(sets[candidate.id].key, []).append(candidate)
-    total = sum(len(sets[group[0].id].files) * len(group) for group in groups.values())
-    if not total:
-        return done, failed
-    with progress.bar("accuracy", total) as bar:
-        for group in groups.values():
-            images = sets[group[0].id]
-            job = {"models": [c.job() for c in group], "threads": 0, "root": str(images.root), "files": images.files}
-            chunks: dict[str, list[Event]] = {}
-            decoder = ""
-            for event in target.run("accuracy", job):
-                if event["event"] == "predictions":
-                    chunks.setdefault(event["key"], []).append(event)
-                    bar.advance(event["count"])
-                elif event["event"] == "failed":
-                    failed[event["key"]] = event["reason"]
-                elif event["event"] == "decoder":
-                    decoder = event["name"]
-            for key, events in chunks.items():
-                if key not in failed:
-                    done[key] = _predictions(events, decoder, len(images.files))
-    return done, failed
-
-
-def _predictions(events: list[Event], decoder: str, expected: int) -> Predictions:
-    parts = [
-        np.frombuffer(base64.b64decode(e["probabilities_b64"]), "<f4").reshape(e["count"], e["classes"]) for e in events
-    ]
-    probabilities = np.concatenate(parts).astype(np.float32)
-    if len(probabilities) != expected:
-        raise EdgekitError(f"the target answered for {len(probabilities)} of {expected} images")
-    return Predictions(probabilities, events[0]["activation"], decoder)

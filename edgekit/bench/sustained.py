@@ -1,4 +1,4 @@
-"""What a file costs besides time: energy where the machine measures it, and its speed under sustained load."""
+"""Sustained runs: each model runs continuously, and its latency is recorded over time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekit.bench.evaluation_images import ImageSet
-from edgekit.bench.models import Candidate
-from edgekit.bench.protocols import BenchProtocol
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.errors import InputError
+from edgekit.render.numbers import count
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
-ENERGY_S = 5.0
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -21,40 +20,27 @@ def parse_duration(text: str) -> float:
     """``10m``, ``90s``, ``1h`` in seconds; :class:`InputError` otherwise."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or float(found.group(1)) == 0:
-        raise InputError(f"{text!r} is not a duration", hint="give one such as 10m, 90s or 1h")
+        raise InputError(f"{text!r} is not a duration", hint="write a number and a unit, such as 10m, 90s or 1h")
     return float(found.group(1)) * UNITS[found.group(2)]
-
-
-def measure_energy(
-    target: Target, candidates: Sequence[Candidate], protocol: BenchProtocol, threads: int
-) -> dict[str, dict[str, Any]]:
-    """By candidate id: joules, runs and idle power, or ``source`` None where the machine does not measure its power."""
-    seconds = min(ENERGY_S, protocol.repeats * protocol.rounds * protocol.block_ns / 1e9)
-    job = {"models": [c.job() for c in candidates], "threads": threads, "seconds": seconds}
-    return {
-        event["key"]: {name: value for name, value in event.items() if name not in ("event", "key")}
-        for event in target.run("energy", job)
-        if event["event"] == "energy"
-    }
 
 
 def measure_sustained(
     target: Target,
-    candidates: Sequence[Candidate],
+    models: Sequence[MeasuredModel],
     sets: dict[str, ImageSet],
     seconds: float,
     threads: int,
     progress: Progress,
 ) -> dict[str, dict[str, Any]]:
-    """By candidate id: every run of ``seconds`` without a pause, in windows of a second, with the machine's state."""
+    """By model id: every run of ``seconds`` without a pause, in windows of a second, with the state of the target."""
     found: dict[str, dict[str, Any]] = {}
     job = {
-        "models": [c.job(sets[c.id].first_paths(1) if c.id in sets else ()) for c in candidates],
+        "models": [model.job(sets[model.id].first_paths(1) if model.id in sets else ()) for model in models],
         "threads": threads,
         "seconds": seconds,
     }
     names = ("start_s", "ns", "frequency_khz", "temperature_c", "throttled")
-    with progress.bar(f"sustained, {threads} thread{'s' * (threads > 1)}", int(seconds) * len(candidates)) as bar:
+    with progress.bar(f"sustained run, {count(threads, 'thread')}", int(seconds) * len(models)) as bar:
         for event in target.run("sustained", job):
             if event["event"] == "sustained_start":
                 found[event["key"]] = {
