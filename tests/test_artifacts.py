@@ -12,7 +12,7 @@ from edgekit.documents.base import SCHEMA_VERSION, read_json, write_json
 from edgekit.documents.dataset_list import DatasetRow, read_dataset_csv, write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.support.files import atomic_path, sha256_file, write_bytes, write_text
+from edgekit.support.files import atomic_path, sha256_file, temporaries, write_bytes, write_text
 
 
 def names(folder):
@@ -21,6 +21,7 @@ def names(folder):
 
 def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
     with atomic_path(tmp_path / "new" / "model.weights.h5") as temporary:
+        assert list(temporaries(tmp_path)) == [temporary]
         assert temporary.name.endswith(".weights.h5")  # Keras chooses the format by it
         assert temporary.parent == tmp_path / "new"
         temporary.write_text("whole")

@@ -184,12 +184,17 @@ def remove(
 
     out = Output(json_mode=json_mode, quiet=quiet)
     find_target(name)
+    left: list[str] = []
     if purge:
         with contextlib.closing(_ssh_target(name, out)) as target:
-            target.purge()
+            left = target.purge()
+    if left:
+        named = f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}"
+        out.warn(f"the working folder on {name} is kept: it holds what edgekit did not make ({named})")
     path = remove_target(name)
     out.result(
-        {"schema_version": 1, "target": name, "file": str(path), "purged": purge}, f"{name} is no longer in {path}"
+        {"schema_version": 1, "target": name, "file": str(path), "purged": purge, "left": left},
+        f"{name} is no longer in {path}",
     )
 
 

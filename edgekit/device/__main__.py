@@ -43,6 +43,7 @@ KEEPER_VERBS = {
     "follow": "work.follow",
     "stop": "work.stop",
     "release": "work.release",
+    "purge": "purging.purge",
 }
 """They read one request line on stdin, and bytes behind it; the working folder is the current one."""
 
@@ -85,7 +86,8 @@ def _run(verb: str, path: str | None, emit: Emit) -> None:
             stream = sys.stdin.buffer
             request = json.loads(stream.readline() or b"{}")
             _function(KEEPER_VERBS[verb])(request, stream, emit)
-            _function("work.touch")(request)
+            if verb != "purge":  # there, the folder is gone
+                _function("work.touch")(request)
         else:
             text = Path(path).read_text(encoding="utf-8") if path is not None else sys.stdin.read()
             try:

@@ -18,6 +18,9 @@ from .failures import DeviceError
 
 OBJECTS = Path("objects")
 NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]{1,8})?")
+PROGRAM = "edgekit-device.pyz"
+DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", PROGRAM, "site")
+"""What `edgekit deploy` leaves in a folder below ``deploy/``."""
 BLOCK = 1 << 20
 KEEP_FREE = 16 << 20
 """Bytes that a transfer leaves free: a system with a full disk is hard to get into."""
@@ -79,10 +82,15 @@ def _receive(stream: BinaryIO, part: Path, size: int) -> str:
 def place(request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None]) -> None:
     """The verb: a folder below ``deploy/`` with copies of objects under real names, and a link to the packages.
 
-    ``files``: file name -> object; ``environment``: the packages' folder below ``env/`` or None. A folder of that
-    name is replaced at once, never half.
+    ``files``: file name -> object; ``environment``: the packages' folder below ``env/`` or None. The files of an
+    earlier deployment of that name are replaced at once, never half; what a person put beside them stays. Raises
+    :class:`DeviceError` for a folder of that name that is no deployment.
     """
     folder = Path("deploy") / plain_name(request["folder"])
+    old = folder.with_name(f".{folder.name}.old")
+    _keep_others(old, folder)
+    if folder.is_symlink() or (folder.exists() and not (folder / PROGRAM).is_file()):
+        raise DeviceError("this folder was not made by edgekit deploy: choose another --name", str(folder.resolve()))
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -91,13 +99,30 @@ def place(request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None])
     if request.get("environment"):
         site = Path("..", "..", "env", plain_name(request["environment"]), "site")
         (part / "site").symlink_to(site)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _keep_others(old, folder)
     emit("placed", folder=str(folder.resolve()))
+
+
+def _keep_others(old: Path, folder: Path) -> None:
+    """Bring what a person put into the deployment ``old`` to ``folder``, and remove the rest.
+
+    ``old`` may be of a deployment that was interrupted; without ``folder`` it becomes that again.
+    """
+    if not old.is_dir():
+        return
+    if not folder.exists():
+        old.rename(folder)
+        return
+    for entry in list(old.iterdir()):
+        if entry.name not in DEPLOYED and not (folder / entry.name).exists():
+            entry.rename(folder / entry.name)
+        elif entry.name in DEPLOYED and (entry.is_symlink() or entry.is_file()):
+            entry.unlink()
+    with contextlib.suppress(OSError):
+        old.rmdir()
 
 
 def object_path(name: str) -> Path:

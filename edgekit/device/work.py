@@ -239,7 +239,7 @@ def _write_owner(request: dict[str, Any], job: str) -> None:
 
 def _forget_ended() -> None:
     for folder in JOBS.glob("*"):
-        if not _is_alive(folder):
+        if (folder / "job.json").is_file() and not _is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,42 +1,132 @@
-"""Reading and writing the JSON documents that stages leave for each other."""
+"""What every document has in common: it is typed, frozen and versioned, and it reads and writes itself as JSON.
+
+A *document* is a file that one stage leaves for another. Stages exchange documents only; nothing that crosses from one
+stage to another is a bare ``dict``.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.support.files import write_text
 
-SCHEMA_VERSION = 1
-"""Version of every JSON document that edgekit writes; raised when an old reader could misread it."""
+JsonObject = dict[str, Any]
+"""A JSON object before it is validated: the only form in which a document is ever a ``dict``."""
+
+Migration = Callable[[JsonObject], JsonObject]
+"""Turns a document of one version into the next; it may change its argument."""
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a JSON document atomically, with ``schema_version`` first. NaN is refused, never written."""
-    document = {"schema_version": SCHEMA_VERSION, **document}
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+class Part(BaseModel):
+    """A part of a document: immutable, no unknown keys, neither NaN nor infinity.
 
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a document that :func:`write_json` wrote.
-
-    Raises :class:`InputError` where it is missing, is not JSON, or was written by a newer edgekit.
+    Attribute docstrings become the descriptions in the published JSON Schema.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+D = TypeVar("D", bound="Document")
+
+
+class Document(Part):
+    """A JSON file with a ``schema_version`` of its own.
+
+    A subclass sets :attr:`VERSION` and, for each older version, an entry of :attr:`MIGRATIONS` that leads to the next.
+    """
+
+    VERSION: ClassVar[int] = 1
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {}
+
+    schema_version: int = 1
+    """Version of this kind of document."""
+
+    @classmethod
+    def read(cls: type[D], path: Path) -> D:
+        """Read and validate ``path``.
+
+        Raises :class:`InputError` where the file is missing, is not JSON, was written by a newer edgekit, or is not a
+        document of this kind.
+        """
+        return cls.parse(read_json(path), str(path))
+
+    @classmethod
+    def parse(cls: type[D], value: JsonObject, where: str) -> D:
+        """Validate a JSON object of any version up to the present one; ``where`` names it in errors."""
+        version = value.get("schema_version")
+        if type(version) is not int:
+            raise InputError("this file was not written by edgekit (it has no schema_version)", where=where)
+        if version > cls.VERSION:
+            raise InputError(
+                f"this was written by a newer edgekit (schema {version}; this edgekit reads up to {cls.VERSION})",
+                where=where,
+                hint="upgrade edgekit: pip install --upgrade edgekit",
+            )
+        while version < cls.VERSION:
+            value = cls.MIGRATIONS[version](dict(value))
+            version += 1
+        try:
+            # Validated as JSON: arrays become tuples, and a string is never taken for a number.
+            return cls.model_validate_json(json.dumps({**value, "schema_version": version}), strict=True)
+        except ValidationError as error:
+            raise InputError(f"this file is damaged: {_first_problems(error)}", where=where) from None
+
+    def write(self, path: Path) -> None:
+        """Write the document atomically, with ``schema_version`` first."""
+        write_text(path, self.to_json())
+
+    def to_json(self) -> str:
+        """The document as it is stored and as ``--json`` prints it."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+
+    def to_dict(self) -> JsonObject:
+        """The document as JSON-ready values."""
+        values = self.model_dump(mode="json", by_alias=True)
+        return {"schema_version": self.VERSION, **{k: v for k, v in values.items() if k != "schema_version"}}
+
+
+def read_json(path: Path) -> JsonObject:
+    """A JSON object from ``path``; :class:`InputError` where the file is missing or holds anything else."""
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError("this file is missing", where=str(path), hint="give the folder that edgekit wrote") from None
+        raise InputError("this file is missing", where=str(path), hint="pass the folder that edgekit wrote") from None
+    except RecursionError:
+        raise InputError("this file is not readable JSON (nested too deeply)", where=str(path)) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"this file is not readable JSON ({error})", where=str(path)) from None
-    if not isinstance(document, dict) or not isinstance(document.get("schema_version"), int):
-        raise InputError("this file was not written by edgekit (no schema_version)", where=str(path))
-    if document["schema_version"] > SCHEMA_VERSION:
+    if not isinstance(value, dict) or not isinstance(value.get("schema_version"), int):
+        raise InputError("this file was not written by edgekit (it has no schema_version)", where=str(path))
+    if value["schema_version"] > SCHEMA_VERSION:
         raise InputError(
-            f"this was written by a newer edgekit (schema {document['schema_version']}, "
+            f"this was written by a newer edgekit (schema {value['schema_version']}, "
             f"this edgekit reads up to {SCHEMA_VERSION})",
             where=str(path),
             hint="upgrade edgekit: pip install --upgrade edgekit",
         )
-    return document
+    return value
+
+
+SCHEMA_VERSION = 1
+"""Transitional: version of documents that are not typed yet."""
+
+
+def write_json(path: Path, document: JsonObject) -> None:
+    """Transitional: write a document that is not typed yet."""
+    document = {"schema_version": SCHEMA_VERSION, **document}
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _first_problems(error: ValidationError, most: int = 3) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg'][0].lower()}{one['msg'][1:]}"
+        for one in error.errors(include_url=False)
+    ]
+    more = f" (and {len(problems) - most} more)" if len(problems) > most else ""
+    return "; ".join(problems[:most]) + more

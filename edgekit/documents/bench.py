@@ -1,46 +1,352 @@
-"""Reading what `edgekit bench` wrote: typed documents, and the flat rows that scripts and reports use."""
+"""``bench/<target>/<export>.json``: what was measured of one model file on one target.
+
+Raw samples are stored; statistics are computed when they are read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, Literal
 
-from edgekit.documents.base import read_json
+from edgekit.documents.base import Document, Part, read_json
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.profile import OperatorProfile
 from edgekit.errors import InputError
+from edgekit.stats.intervals import wilson_interval
+from edgekit.stats.latency import percentile
 
 PERCENTILES = (50, 90, 95, 99)
 
 
-@dataclass(frozen=True)
-class Latency:
-    """One thread setting of one file, batch 1. ``rounds`` are the blocks of single invokes in nanoseconds."""
+class RuntimeRecord(Part):
+    """The runtime that ran the file."""
+
+    name: str
+    version: str | None
+    delegate: str | None
+    """``XNNPACK``, an execution provider, or ``none``."""
+
+
+class ProtocolRecord(Part):
+    """How long was measured: ``repeats`` processes of ``rounds`` rounds, one block per model and round."""
+
+    name: str
+    repeats: int
+    rounds: int
+    block_runs: int
+    block_ns: int
+    warmup_runs: int
+    warmup_ns: int
+    cooldown_ns: int = 0
+
+
+class ModelStart(Part):
+    """One process: loading the file, the first run, the warm-up."""
 
     threads: int
-    threads_effective: float
-    """How many cores were busy while it ran."""
     load_ns: int
     first_ns: int
     warmup_ns: tuple[int, ...]
+
+
+class Latency(ModelStart):
+    """One thread setting of one file, batch 1."""
+
+    threads_effective: float
+    """How many cores were busy while it ran."""
+    later_starts: tuple[ModelStart, ...] = ()
+    """The same of the processes after the first."""
     rounds: tuple[tuple[int, ...], ...]
+    """Blocks of single runs, in nanoseconds."""
     preprocess_ns: tuple[int, ...]
-    """Decode, resize and scale of single images."""
+    """Decoding, resizing and scaling of single images."""
     postprocess_ns: tuple[int, ...]
     unstable: tuple[str, ...]
-    """Reasons why this cannot win a comparison; empty: the machine was quiet."""
+    """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
 
     @property
     def samples_ns(self) -> list[int]:
-        """All measured invokes, in order."""
+        """All measured runs, in order."""
         return [sample for block in self.rounds for sample in block]
 
     def percentile_ms(self, p: int) -> float | None:
-        """The ``p``-th percentile in milliseconds; None where there are too few runs to carry it."""
-        from edgekit.stats.latency import percentile
-
+        """The ``p``-th percentile in milliseconds; None where there are too few runs to support it."""
         value = percentile(self.samples_ns, p)
         return None if value is None else value / 1e6
+
+
+class MemoryRecord(Part):
+    """Resident memory in a fresh process that only loads and runs the file."""
+
+    threads: int
+    baseline_rss_bytes: int
+    """Interpreter, numpy and runtime before the file is opened."""
+    peak_rss_bytes: int
+    model_rss_bytes: int
+    """The difference of the two."""
+    peak_was_reset: bool
+
+
+class DifferingImage(Part):
+    """An image to which target and host give different classes."""
+
+    file: str
+    here: str
+    there: str
+    probability_here: float
+    probability_there: float
+
+
+class HostAgreement(Part):
+    """Predictions of the target against those of this machine, image by image."""
+
+    n_images: int
+    n_same: int
+    max_difference: float
+    same_decoder: bool
+    host_decoder: str
+    differing: tuple[DifferingImage, ...]
+
+
+class AccuracyRecord(Part):
+    """Accuracy on the test split, with the target's own decoder and runtime."""
+
+    accuracy: float
+    n_samples: int
+    n_correct: int
+    split: str
+    decoder: str
+    activation: str
+    agreement_with_keras: float | None = None
+    """Share of images with the same top class as the Keras model; None for a third-party model."""
+    predictions: str
+    """The .npz beside this document: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
+    agreement_with_host: HostAgreement | None = None
+
+
+class EnergyPerRun(Part):
+    """Energy of one inference, of what ``source`` covers (never the whole board)."""
+
+    source: str
+    joules: float
+    joules_above_idle: float
+    """Without what the machine draws when idle for as long."""
+    idle_watts: float
+
+
+class EnergyRecord(Part):
+    """Energy of many runs; ``source`` is None where the machine does not measure its power."""
+
+    source: str | None
+    threads: int | None = None
+    joules: float | None = None
+    wall_s: float | None = None
+    runs: int | None = None
+    idle_joules: float | None = None
+    idle_s: float | None = None
+
+    def per_run(self) -> EnergyPerRun | None:
+        """Energy of one run; None where it was not measured."""
+        if self.source is None or self.joules is None or not self.runs or self.wall_s is None:
+            return None
+        if self.idle_joules is None or not self.idle_s:
+            return None
+        idle_watts = self.idle_joules / self.idle_s
+        return EnergyPerRun(
+            source=self.source,
+            joules=self.joules / self.runs,
+            joules_above_idle=(self.joules - idle_watts * self.wall_s) / self.runs,
+            idle_watts=idle_watts,
+        )
+
+
+class Throttling(Part):
+    """Flags of a Raspberry Pi's firmware."""
+
+    raw: str
+    now: tuple[str, ...]
+    since_boot: tuple[str, ...]
+
+
+class MachineState(Part):
+    """What may change during a sustained run."""
+
+    frequency_khz: int | None
+    temperature_c: float | None
+    throttled: Throttling | None
+    governor: str | None
+
+
+class SustainedWindow(Part):
+    """About one second of a sustained run."""
+
+    start_s: float
+    ns: tuple[int, ...]
+    frequency_khz: int | None
+    temperature_c: float | None
+    throttled: Throttling | None
+
+
+class SustainedSlice(Part):
+    """A part of a sustained run: when it began, its p50, and the medians of clock and temperature."""
+
+    start_s: float
+    latency_ms_p50: float
+    frequency_mhz: float | None
+    temperature_c: float | None
+
+
+class SustainedSummary(Part):
+    """A sustained run in slices. ``ratio`` is the p50 of the last slice over that of the first."""
+
+    threads: int
+    seconds: float
+    slices: tuple[SustainedSlice, ...]
+    ratio: float
+    firmware: tuple[str, ...] | None
+    """Flags that the firmware reported meanwhile; None where it reports nothing."""
+
+
+class SustainedRecord(Part):
+    """One file run continuously."""
+
+    seconds: float
+    threads: int
+    cooldown_s: float
+    before: MachineState
+    windows: tuple[SustainedWindow, ...]
+    after: MachineState | None = None
+
+    def summary(self, slices: int) -> SustainedSummary | None:
+        """The run in at most ``slices`` slices; None where nothing was measured."""
+        if not self.windows:
+            return None
+        size = max(1, -(-len(self.windows) // slices))
+        parts = tuple(_slice(self.windows[start : start + size]) for start in range(0, len(self.windows), size))
+        reported = [window.throttled.now for window in self.windows if window.throttled]
+        return SustainedSummary(
+            threads=self.threads,
+            seconds=self.seconds,
+            slices=parts,
+            ratio=parts[-1].latency_ms_p50 / parts[0].latency_ms_p50,
+            firmware=tuple(dict.fromkeys(flag for flags in reported for flag in flags)) if reported else None,
+        )
+
+
+class ControlRecord(Part):
+    """The A/A control: one file measured as if it were two."""
+
+    model: str
+    threads: int
+    rounds_a: tuple[tuple[int, ...], ...]
+    rounds_b: tuple[tuple[int, ...], ...]
+
+
+class MachineEnvironment(Part):
+    """The target and its state. What cannot be read is None; what does not change stands before the run only."""
+
+    others_cores: float | None = None
+    """Cores that other programs used."""
+    cpu: str | None = None
+    board: str | None = None
+    cores: int | None = None
+    usable_cores: int | None = None
+    architecture: str | None = None
+    userland_bits: int | None = None
+    memory_total_bytes: int | None = None
+    os: str | None = None
+    kernel: str | None = None
+    emulated: str | None = None
+    """Why this looks like an emulator; None on real hardware."""
+    python: str | None = None
+    versions: dict[str, str] = {}
+    time_unix_s: float | None = None
+    governor: str | None = None
+    frequency_khz: int | None = None
+    frequency_max_khz: int | None = None
+    temperature_c: float | None = None
+    throttled: Throttling | None = None
+    load_average: tuple[float, ...] | None = None
+    memory_available_bytes: int | None = None
+
+
+class EnvironmentRecord(Part):
+    """The target before and after the session."""
+
+    before: MachineEnvironment
+    after: MachineEnvironment
+
+
+class FileOperators(Part):
+    """Operators of the file by kind, and those of them that compute with floats."""
+
+    counts: dict[str, int] | None
+    float: dict[str, int] | None
+
+
+class BenchDocument(Document):
+    """One model file on one target."""
+
+    status: Literal["ok", "failed"]
+    problems: tuple[str, ...]
+    run_id: str | None
+    backbone: str | None
+    alpha: float | None = None
+    strategy: str | None
+    seed: int | None
+    format: str
+    scheme: str
+    key: str
+    id: str
+    """Names the file in its session: run and export, or the file."""
+    model: str
+    size_bytes: int
+    gzip_bytes: int
+    sha256: str
+    operators: FileOperators | None = None
+    target: str
+    emulated: bool
+    session_id: str
+    created: str
+    runtime: RuntimeRecord | None
+    protocol: ProtocolRecord
+    latency: tuple[Latency, ...]
+    memory: MemoryRecord | None
+    accuracy: AccuracyRecord | None
+    energy: EnergyRecord | None = None
+    sustained: SustainedRecord | None = None
+    profile: OperatorProfile | None = None
+    control: tuple[ControlRecord, ...]
+    environment: EnvironmentRecord
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file ran and gave finite outputs."""
+        return self.status == "ok"
+
+    @property
+    def accuracy_ci95(self) -> tuple[float, float] | None:
+        """Wilson's interval of the accuracy; None where it was not measured."""
+        return None if self.accuracy is None else wilson_interval(self.accuracy.n_correct, self.accuracy.n_samples)
+
+    def with_threads(self, threads: int) -> Latency | None:
+        """The measurement with this many threads."""
+        return next((latency for latency in self.latency if latency.threads == threads), None)
+
+
+def _slice(windows: tuple[SustainedWindow, ...]) -> SustainedSlice:
+    clock = [window.frequency_khz for window in windows if window.frequency_khz]
+    heat = [window.temperature_c for window in windows if window.temperature_c is not None]
+    return SustainedSlice(
+        start_s=windows[0].start_s,
+        latency_ms_p50=median(ns for window in windows for ns in window.ns) / 1e6,
+        frequency_mhz=median(clock) / 1000 if clock else None,
+        temperature_c=median(heat) if heat else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -49,6 +355,7 @@ class BenchResult:
 
     path: Path
     document: dict[str, Any]
+    """Transitional: the same as :attr:`bench`, untyped."""
     latency: tuple[Latency, ...]
 
     @classmethod
@@ -56,11 +363,16 @@ class BenchResult:
         """Read a bench document; :class:`InputError` where it is none or was written by a newer edgekit."""
         document = read_json(path)
         try:
-            latency = tuple(_latency(entry) for entry in document["latency"])
+            latency = tuple(Latency.model_validate(entry) for entry in document["latency"])
             document["id"], document["session_id"]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is not a bench result ({error})", where=str(path)) from None
         return cls(path, document, latency)
+
+    @cached_property
+    def bench(self) -> BenchDocument:
+        """The document, typed."""
+        return BenchDocument.parse(self.document, str(self.path))
 
     @property
     def id(self) -> str:
@@ -124,20 +436,6 @@ class BenchResult:
             "session_id": document["session_id"],
             "result": str(self.path),
         }
-
-
-def _latency(entry: dict[str, Any]) -> Latency:
-    return Latency(
-        threads=entry["threads"],
-        threads_effective=entry["threads_effective"],
-        load_ns=entry["load_ns"],
-        first_ns=entry["first_ns"],
-        warmup_ns=tuple(entry["warmup_ns"]),
-        rounds=tuple(tuple(block) for block in entry["rounds"]),
-        preprocess_ns=tuple(entry["preprocess_ns"]),
-        postprocess_ns=tuple(entry["postprocess_ns"]),
-        unstable=tuple(entry["unstable"]),
-    )
 
 
 def _latency_columns(latency: Latency | None) -> dict[str, Any]:

@@ -16,13 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.corruptions import CORRUPTIONS, GROUPS, SEVERITIES, SUITE
-from edgekit.documents.base import read_json, write_json
+from edgekit.documents.base import Document, read_json, write_json
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
 
 CLEAN = "clean"
 KERAS = "keras"
+
+
+class CorruptionRecord(Document):
+    """``about.json``: which model, images and draws the stored predictions of one model belong to."""
+
+    suite: int | str
+    """Version of the corruptions; another version gives other pixels."""
+    model_sha256: str
+    seed: int
+    n_samples: int
+    dataset_sha256: str
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,8 @@ class Store:
             stored = read_json(self._about_file)
             if all(stored.get(name) == value for name, value in about.items()):
                 return
-            for file in self.folder.glob("*.npz"):
-                file.unlink()
+            for name in (CLEAN, *CORRUPTIONS):
+                (self.folder / f"{name}.npz").unlink(missing_ok=True)
         write_json(self._about_file, about)
 
     def missing(self, plan: Plan) -> list[str]:

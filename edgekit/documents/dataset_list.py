@@ -29,12 +29,19 @@ def write_dataset_csv(path: Path, rows: list[DatasetRow]) -> None:
 
 
 def read_dataset_csv(path: Path) -> list[DatasetRow]:
-    """Read the list of images; :class:`InputError` where the file is missing or is none."""
+    """Read the list of images; :class:`InputError` where the file is missing, damaged or none."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as stream:
             reader = csv.reader(stream)
             if next(reader, None) != ["path", "class", "split", "sha256"]:
                 raise InputError("this is not a dataset list of edgekit", where=str(path))
-            return [DatasetRow(*row) for row in reader]
+            rows = []
+            for row in reader:
+                if len(row) != 4:
+                    raise InputError(f"the run's list of images is damaged at line {reader.line_num}", where=str(path))
+                rows.append(DatasetRow(*row))
+            return rows
     except FileNotFoundError:
         raise InputError("the run's list of images is missing", where=str(path)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"the run's list of images is damaged ({error})", where=str(path)) from None

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.documents.base import read_json
+from edgekit.documents.export import ExportDocument
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 
 
@@ -99,6 +101,16 @@ class RunFolder:
             )
         return document
 
+    def read_run(self) -> RunDocument:
+        """``run.json`` of a finished or unfinished run, typed."""
+        self.read()
+        return RunDocument.read(self.run_json)
+
+    def read_finished_run(self) -> RunDocument:
+        """``run.json`` of a run whose training is done; :class:`InputError` otherwise."""
+        self.read_finished()
+        return RunDocument.read(self.run_json)
+
     def read_labels(self) -> list[str]:
         """Class names in the order of the model's outputs."""
         return self.labels.read_text(encoding="utf-8").splitlines()
@@ -140,7 +152,12 @@ class ExportFolder:
         return self.path / "calibration.json"
 
     def read(self) -> dict[str, Any]:
+        """Transitional: see :meth:`read_export`."""
         return read_json(self.export_json)
+
+    def read_export(self) -> ExportDocument:
+        """``export.json``."""
+        return ExportDocument.read(self.export_json)
 
     def model(self) -> Path:
         """The exported file, named in ``export.json``."""

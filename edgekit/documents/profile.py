@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from edgekit.documents.base import Part
+
 DELEGATE = "XNNPACK"
 
 
@@ -48,29 +50,51 @@ class Profile:
         return asdict(self)
 
 
+class OperatorNode(Part):
+    """One operator of the graph with its time in each profiled run."""
+
+    name: str
+    operator: str
+    where: str
+    ns: tuple[int, ...]
+
+
+class OperatorProfile(Part):
+    """What the runtime's profiler measured; ``reason`` says why there is no profile."""
+
+    threads: int | None
+    runtime: str | None
+    version: str | None
+    reason: str | None
+    run_ns: tuple[int, ...]
+    nodes: tuple[OperatorNode, ...]
+
+    def by_operator(self) -> Profile:
+        """The profile added up by kind of operator."""
+        runtime = " ".join(part for part in (self.runtime, self.version) if part)
+        runs = len(self.run_ns)
+        if self.reason is not None or not runs:
+            return Profile(self.reason or "it is empty", runtime, self.threads, 0, 0.0, 0.0, [])
+        kinds: dict[tuple[str, str], list[tuple[int, ...]]] = {}
+        for node in self.nodes:
+            kinds.setdefault((node.operator, node.where), []).append(node.ns)
+        times = {kind: median(map(sum, zip(*nodes))) / 1e6 for kind, nodes in kinds.items()}
+        total = sum(times.values())
+        rows = [
+            OperatorTime(operator, where, len(nodes), times[operator, where], times[operator, where] / (total or 1))
+            for (operator, where), nodes in kinds.items()
+        ]
+        return Profile(
+            None,
+            runtime,
+            self.threads,
+            runs,
+            median(self.run_ns) / 1e6,
+            median(map(sum, zip(*(node.ns for node in self.nodes)))) / 1e6 if self.nodes else 0.0,
+            sorted(rows, key=lambda row: -row.ms),
+        )
+
+
 def read_profile(stored: Mapping[str, Any] | None) -> Profile | None:
-    """The ``profile`` of a bench document, added up by kind of operator; None where none was asked for."""
-    if stored is None:
-        return None
-    runtime = " ".join(str(part) for part in (stored["runtime"], stored["version"]) if part)
-    runs = len(stored["run_ns"])
-    if stored["reason"] is not None or not runs:
-        return Profile(stored["reason"] or "it is empty", runtime, stored["threads"], 0, 0.0, 0.0, [])
-    kinds: dict[tuple[str, str], list[list[int]]] = {}
-    for node in stored["nodes"]:
-        kinds.setdefault((node["operator"], node["where"]), []).append(node["ns"])
-    times = {kind: median(map(sum, zip(*nodes))) / 1e6 for kind, nodes in kinds.items()}
-    total = sum(times.values())
-    rows = [
-        OperatorTime(operator, where, len(nodes), times[operator, where], times[operator, where] / (total or 1))
-        for (operator, where), nodes in kinds.items()
-    ]
-    return Profile(
-        None,
-        runtime,
-        stored["threads"],
-        runs,
-        median(stored["run_ns"]) / 1e6,
-        median(map(sum, zip(*(node["ns"] for node in stored["nodes"])))) / 1e6 if stored["nodes"] else 0.0,
-        sorted(rows, key=lambda row: -row.ms),
-    )
+    """Transitional: :meth:`OperatorProfile.by_operator` of an untyped record; None where there is none."""
+    return None if stored is None else OperatorProfile.model_validate(dict(stored)).by_operator()

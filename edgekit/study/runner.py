@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +17,7 @@ from typing import Any
 
 from edgekit.documents.base import read_json
 from edgekit.documents.folders import RunFolder
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import Recipe
 from edgekit.registry import get_scheme
 from edgekit.study.benchmarking import measure, warn_of_absent
@@ -27,7 +26,7 @@ from edgekit.study.executors import Executor, open_executor
 from edgekit.study.job_runner import StepFailed, end_commands, run_command
 from edgekit.study.leak_audit import audit_study
 from edgekit.study.mlflow_tracking import check_mlflow, log_study
-from edgekit.support.files import write_text
+from edgekit.support.files import temporaries, write_text
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
@@ -64,8 +63,8 @@ def run_study(
     if any(get_scheme(key).training for key in recipe.export.files):
         need_model_optimization()
     study = Study.open(out, recipe)
-    with study_lock(study.path) as lock:
-        _remove_hidden(study.path, except_for=lock)
+    with study_lock(study.path):
+        _remove_temporaries(study.path)
         study.save()  # the claims may be new
         warn_of_absent(study, targets, progress)
         audit_study(recipe, study.path, progress)
@@ -228,19 +227,30 @@ def _files_left(run: RunFolder, cell: Cell) -> list[str]:
 
 
 def _tidy(run: RunFolder) -> None:
-    """Remove what a killed command left half done: temporary files, and a folder that did not become a run."""
-    if run.path.is_dir() and not run.run_json.is_file():
-        shutil.rmtree(run.path)
-    _remove_hidden(run.path)
+    """Remove what a killed command left half done: temporary files, and a folder that did not become a run.
+
+    ``run.json`` is the first file of a run. Raises :class:`InputError` for a folder that lacks it and holds anything
+    else than temporary files: that is for a person to decide about.
+    """
+    if run.path.is_symlink() or not run.path.is_dir():
+        return
+    _remove_temporaries(run.path)
+    if run.run_json.is_file():
+        return
+    left = sorted(path.name for path in run.path.iterdir())
+    if left:
+        named = f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}"
+        raise InputError(
+            f"the study needs this folder for a run, but it is not a run (it has no run.json) and holds {named}",
+            where=str(run.path),
+            hint="move the folder elsewhere or remove it, then run the same command again",
+        )
+    run.path.rmdir()
 
 
-def _remove_hidden(folder: Path, except_for: Path | None = None) -> None:
-    """Everything that is being written has a name that begins with a dot, and nothing that is done."""
-    for stale in list(folder.rglob(".*")):
-        if stale.is_dir():
-            shutil.rmtree(stale)
-        elif stale != except_for:
-            stale.unlink(missing_ok=True)
+def _remove_temporaries(folder: Path) -> None:
+    for stale in list(temporaries(folder)):
+        stale.unlink(missing_ok=True)
 
 
 def _show_corrupted(study: Study, cells: list[Cell], quiet: bool, progress: Progress) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+TEMPORARY = re.compile(r"\..+\.edgekit-[a-z0-9_]{8}\.tmp(\..*)?", re.DOTALL)
+"""Names of files that are being written, of :func:`atomic_path` alone."""
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:])
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.edgekit-", suffix=f".tmp{suffix}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,6 +38,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporaries(folder: Path) -> Iterator[Path]:
+    """The files that killed commands left half written in ``folder`` and below, by their names.
+
+    Links are not followed, and hidden folders are passed over: edgekit writes into none.
+    """
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in (Path(place, name) for name in files if TEMPORARY.fullmatch(name)):
+            if stat.S_ISREG(file.lstat().st_mode):
+                yield file
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from edgekit.device.purging import MARKER
 from edgekit.errors import TargetError
 from edgekit.targets.base import Event
-from edgekit.targets.config import TargetConfig
+from edgekit.targets.config import SYSTEM, SYSTEM_WHOLE, TargetConfig
 from edgekit.targets.connection import Connection, RemoteFailure, folder, quoted
 from edgekit.targets.device_program import program, program_name
 from edgekit.targets.wheels import MIN_PYTHON
 
-NO_FOLDER, NO_PYTHON, DAMAGED = 91, 92, 93
+NO_FOLDER, NO_PYTHON, DAMAGED, SYSTEM_FOLDER, FOREIGN = 91, 92, 93, 94, 95
 """Exit codes of the scripts below."""
 
 HELLO = (
@@ -28,6 +29,33 @@ PUSH = (
     "f=open(t,'wb');f.write(b);f.close();h=hashlib.sha256(open(t,'rb').read()).hexdigest()+'.pyz';"
     f"os.replace(t,'objects/'+n) if h==n else sys.exit({DAMAGED})"
 )
+
+HEX64 = "[0-9a-f]" * 64
+ENTER = f"""
+mkdir -p "$w" && cd "$w" || exit {NO_FOLDER}
+p=$(pwd -P); h=$(cd && pwd -P)
+case "$p" in {"|".join(map(quoted, SYSTEM))}|{"|".join(f"{quoted(name)}/*" for name in SYSTEM_WHOLE)})
+  exit {SYSTEM_FOLDER};; esac
+case "$h/" in "$p"/*) exit {SYSTEM_FOLDER};; esac
+if [ ! -f {MARKER} ]; then
+  found=$(ls -A)
+  if [ -n "$found" ]; then
+    ours=; LC_ALL=C
+    if [ -d objects ] && [ ! -L objects ]; then
+      if [ "$found$(ls -A objects)" = objects ]; then ours=1; fi
+      for f in objects/*; do
+        case "${{f#objects/}}" in {HEX64}|{HEX64}.*) ours=1;; "*") ;; *) ours=; break;; esac
+      done
+    fi
+    [ -n "$ours" ] || exit {FOREIGN}
+  fi
+  echo "The working folder of edgekit. It is removed with: edgekit target remove NAME --purge" >{MARKER} ||
+    exit {NO_FOLDER}
+fi
+mkdir -p objects || exit {NO_FOLDER}
+"""
+"""Go to the working folder ``$w``. One that is there already is taken only where it is empty, has edgekit's marker, or
+was made by an edgekit that left none: its ``objects`` holds files that are named by their SHA-256 and no others."""
 
 
 def bring_program(connection: Connection, config: TargetConfig) -> None:
@@ -68,7 +96,7 @@ def _hello(connection: Connection, config: TargetConfig) -> Event:
     """Whether there is a working folder, a Python, and this program in it."""
     where, python = folder(config.folder), folder(config.python)
     script = (
-        f"mkdir -p {where}/objects && cd {where} || exit {NO_FOLDER}; "
+        f"w={where}{ENTER}"
         f"command -v {python} >/dev/null || exit {NO_PYTHON}; exec {python} -s -c {quoted(HELLO)} {program_name()}"
     )
     try:
@@ -80,6 +108,18 @@ def _hello(connection: Connection, config: TargetConfig) -> Event:
     except RemoteFailure as error:
         if error.code == NO_PYTHON:
             raise _no_python(config, f"there is no {config.python} on {config.name}") from None
+        if error.code == SYSTEM_FOLDER:
+            raise TargetError(
+                "the working folder is the home there, one above it, or a folder of the system",
+                where=f"{config.name}:{config.folder}",
+                hint="give the target a folder of its own: folder = ... in targets.toml",
+            ) from None
+        if error.code == FOREIGN:
+            raise TargetError(
+                "the working folder holds files that edgekit did not make",
+                where=f"{config.name}:{config.folder}",
+                hint="give the target a new or an empty folder: folder = ... in targets.toml",
+            ) from None
         if error.code == NO_FOLDER:
             raise TargetError(
                 f"the working folder cannot be made: {error.last}",

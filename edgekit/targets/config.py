@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import sys
 from dataclasses import dataclass, fields
@@ -19,6 +20,21 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # What ssh could take for an option, or a shell for anything at all, is no host and no user.
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]{0,254}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}")
+
+SYSTEM_WHOLE = (
+    *("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys"),
+    *("/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/sbin", "/private/etc"),
+)
+"""Folders of the system in which there is no place for a working folder at any depth."""
+SYSTEM = (
+    *SYSTEM_WHOLE,
+    *("/", "/dev", "/home", "/lost+found", "/media", "/mnt", "/opt", "/root", "/run", "/run/user", "/srv"),
+    *("/usr", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/share", "/usr/share", "/usr/src"),
+    *("/var", "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool"),
+    *("/Applications", "/Library", "/System", "/Users", "/Volumes", "/private", "/private/tmp", "/private/var"),
+    *("/tmp", "/var/tmp", "/dev/shm"),  # noqa: S108 - refused, not used
+)
+"""Folders that others share; one below them can be a working folder."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,9 @@ class TargetConfig:
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
     ssh_config: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", _normal(self.folder))
 
     def check(self, where: str) -> None:
         """Raise :class:`InputError` for a value that cannot be meant."""
@@ -68,8 +87,18 @@ class TargetConfig:
             value = getattr(self, name)
             if value is not None and (not value or value.startswith("-") or not value.isprintable()):
                 return f"{name} is no path: {value!r}"
-        if not self.folder.startswith(("/", "~/")) or self.folder.strip("/~") == "":
+        return self._folder_problem()
+
+    def _folder_problem(self) -> str | None:
+        if not self.folder.startswith(("/", "~/")):
             return f"folder begins with / or ~/ and names a folder of its own, not {self.folder!r}"
+        if self.folder.startswith("~/"):
+            if self.folder[2:].split("/")[0] in (".", ".."):
+                return f"folder names a folder of its own, not the home or one above it: {self.folder!r}"
+        elif self.folder in SYSTEM or self.folder.startswith(tuple(f"{name}/" for name in SYSTEM_WHOLE)):
+            return f"folder names a folder of its own, not one of the system: {self.folder!r}"
+        elif re.fullmatch(r"/(home|Users)/[^/]+", self.folder):
+            return f"folder names a folder of its own, not a home: {self.folder!r}"
         return None
 
     def document(self) -> dict[str, Any]:
@@ -78,6 +107,15 @@ class TargetConfig:
         values["threads"] = None if self.threads is None else list(self.threads)
         defaults = {f.name: f.default for f in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value != defaults[name]}
+
+
+def _normal(folder: str) -> str:
+    """``folder`` without ``.``, ``..`` and needless slashes; ``~/.`` is the home, ``~/..`` the one above it."""
+    if folder.startswith("~/"):
+        return f"~/{posixpath.normpath(folder[2:].lstrip('/') or '.')}"
+    if folder.startswith("/"):
+        return f"/{posixpath.normpath(folder).lstrip('/')}"
+    return folder
 
 
 def project_file() -> Path:

@@ -165,17 +165,20 @@ class SshTarget:
         self._aborted = True
         self._connection.interrupt()
 
-    def purge(self) -> None:
-        """Remove what edgekit made in the working folder, and the folder itself where nothing else is in it."""
+    def purge(self) -> list[str]:
+        """Remove what edgekit made in the working folder, and the folder itself where nothing else is in it.
+
+        The names of what else is in it.
+        """
         facts = self.facts()
         if facts["busy"]:
             raise TargetError(f"{facts['busy']} is measuring on {self.name} now", hint="remove it afterwards")
-        where = folder(self.config.folder)
-        names = "objects env jobs deploy lock owner.json owner.json.part"
-        with self._reported():
-            for _ in self._connection.stream(f"cd {where} && rm -rf {names} && cd / && rmdir {where} || true"):
-                pass
+        left: list[str] = []
+        for event in self.request("purge", {}):
+            if event["event"] == "purged":
+                left = event["left"]
         self._ready = False
+        return left
 
     def _run_once(self, verb: str, job: Job, sent: Shipment, progressed: Progressed) -> Generator[Event, None, bool]:
         """Start the job and follow it; the generator's value is whether it came to its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.support.files import atomic_path
+from edgekit.support.files import atomic_path, temporaries
 
 Arrays = list[NDArray[Any]]
 
@@ -78,6 +79,18 @@ class StageCheckpoint:
             optimizer.load_own_variables(groups["optimizer"])
         live, best = ([g[str(i)] for i in range(len(g))] for g in (groups["live"], groups["best"]))
         return state, live, best
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Training is done: remove the checkpoints and features of its stages, and the folder where nothing else is in it.
+
+    The folder may be gone, or not be removable; the run is done all the same.
+    """
+    with contextlib.suppress(OSError):
+        stages = [folder / f"{name}.npz" for name in ("feature-extraction", "fine-tuning", "from-scratch")]
+        for file in (*stages, *folder.glob("features-*.npy"), *temporaries(folder)):
+            file.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def live_variables(network: keras.Model) -> list[Any]:

@@ -7,7 +7,6 @@ and a small head, whose gradient is written out here: so it is exact, and the sa
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -41,14 +40,16 @@ def explain_run(
     rows: NDArray[np.int64],
     probabilities: NDArray[np.float32],
 ) -> None:
-    """Store pictures and ``gradcam.json`` of some of the images ``rows`` (N,); what was there is replaced.
+    """Store pictures and ``gradcam.json`` of some of the images ``rows`` (N,); those that were there are replaced.
 
     ``pixels`` (M, H, W, 3) are those of the whole dataset, ``probabilities`` (N, classes) what the network gives.
     """
     labels, classes = dataset.labels[rows], dataset.classes
     chosen = choose(labels, probabilities)
-    shutil.rmtree(run.gradcam, ignore_errors=True)
-    run.gradcam.mkdir(parents=True)
+    run.gradcam.mkdir(parents=True, exist_ok=True)
+    for old in run.gradcam.glob("[0-9][0-9][0-9].jpg"):
+        old.unlink()
+    (run.gradcam / "gradcam.json").unlink(missing_ok=True)
     entries: list[dict[str, Any]] = []
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +19,7 @@ from edgekit.recipe import Recipe, other_work, validate
 from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
+from edgekit.train.same_images import SameImages, skipped_images
 from edgekit.train.start_from import check_start
 
 
@@ -27,7 +27,8 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     """Train ``recipe`` into ``run`` and return its ``run.json``.
 
     With ``resume`` an interrupted run goes on after its last finished epoch; a finished one is returned as it is.
-    Raises :class:`InputError` before slow work where recipe, images, weights or folder do not fit.
+    Raises :class:`InputError` before slow work where recipe, images, weights or folder do not fit; a resumed run
+    takes exactly the images of its ``dataset.csv``.
     """
     started = time.perf_counter()
     document = _open_run(recipe, run, resume)
@@ -37,18 +38,23 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     _check_weights_file(recipe)
     if recipe.train.start_from is not None:
         check_start(recipe)
-    dataset = open_dataset(recipe.data, progress=progress)
-    _same_images(document, dataset, run)
+    same = SameImages(run, document) if document else None
+    found = open_dataset(recipe.data, progress=progress)
+    if same is not None:
+        same.check(found, skip_corrupt=recipe.data.on_corrupt == "skip")
     importing = time.perf_counter()
     backend = prepare_backend(recipe.train.device)
     imported = time.perf_counter()
     _check_precision(recipe, backend)
     dataset, pixels = decode_dataset(
-        dataset, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
+        found, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
     )
+    if same is not None:
+        same.check_decoded(dataset)
     data_seconds = time.perf_counter() - started - (imported - importing)
     network = _network(recipe, len(dataset.classes))
     document = _describe(document, recipe, run, dataset, network, backend)
+    document["dataset"]["corrupt"] = skipped_images(found, dataset)
     write_json(run.run_json, document)  # first: what follows makes a run folder only together with it
     write_dataset_csv(run.dataset, dataset.rows())
     write_text(run.labels, "\n".join(dataset.classes) + "\n")
@@ -58,6 +64,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     document["stages"] = stages
     document["model"]["keras_size_bytes"] = run.model.stat().st_size
     document["timing"] = {"data_seconds": data_seconds, "train_seconds": train_seconds}
+    from edgekit.train.checkpoint import remove_checkpoints
     from edgekit.train.evaluate import evaluate_network
 
     document = evaluate_network(document, run, network, dataset, pixels, progress, known)
@@ -67,7 +74,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
         file.name: sha256_file(file) for file in (run.model, run.labels, run.dataset, run.history, run.predictions)
     }
     write_json(run.run_json, document)
-    shutil.rmtree(run.checkpoint, ignore_errors=True)
+    remove_checkpoints(run.checkpoint)
     return document
 
 
@@ -119,17 +126,6 @@ def _check_precision(recipe: Recipe, backend: Backend) -> None:
             "mixed_float16 needs a GPU, and this run would train on the CPU",
             where="train.precision",
             hint="use precision float32 here",
-        )
-
-
-def _same_images(document: dict[str, Any], dataset: Dataset, run: RunFolder) -> None:
-    before = document.get("dataset", {}).get("fingerprint")
-    # A run that skips corrupt images keeps the fingerprint of what was left.
-    if before is not None and before != dataset.fingerprint and document["dataset"]["n_files"] == len(dataset):
-        raise InputError(
-            "the images have changed since this run was started",
-            where=str(dataset.root),
-            hint=f"start a new run, or put the images of {run.dataset} back",
         )
 
 

@@ -16,6 +16,7 @@ import pytest
 from listeners import Told
 
 from edgekit.data import open_dataset
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import Data, Recipe, load_recipe, validate
 from edgekit.registry import BACKBONES
@@ -23,7 +24,7 @@ from edgekit.study.cells import Cell, Study, plan_cells, study_lock
 from edgekit.study.executors import Executor, open_executor
 from edgekit.study.job_runner import StepFailed, run_command
 from edgekit.study.leak_audit import audit_study
-from edgekit.study.runner import _Cells, _tidy
+from edgekit.study.runner import _Cells, _remove_temporaries, _tidy
 from edgekit.support.progress import SILENT
 
 
@@ -114,18 +115,95 @@ def test_time_left_comes_from_cells_alike(tmp_path: Path, monkeypatch: pytest.Mo
     assert any("about 20 min left" in line for line in lines)
 
 
+def killed_while_writing(path: Path) -> Path:
+    """The file that a process leaves which is killed while it writes ``path``."""
+    code = (
+        "import os, sys; from pathlib import Path; from edgekit.support.files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as file: file.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    before = set(path.parent.iterdir()) if path.parent.is_dir() else set()
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    (left,) = set(path.parent.iterdir()) - before
+    return left
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
 def test_what_a_kill_left_half_done_is_removed(tmp_path: Path) -> None:
     study = Study.open(tmp_path, recipe())
     run = study.folder(study.cells[0])
-    run.path.mkdir(parents=True)
-    (run.path / ".run.json.abc").write_text("{")
+    killed_while_writing(run.run_json)
     _tidy(run)
     assert not run.path.exists()
-    (run.path / "exports" / ".tflite").mkdir(parents=True)
+    killed_while_writing(run.export("tflite-fp32").path / "model.tflite")
+    killed_while_writing(run.model)
     run.run_json.write_text("{}")
-    (run.path / ".model.x.keras").touch()
     _tidy(run)
-    assert sorted(path.name for path in run.path.rglob("*")) == ["exports", "run.json"]
+    assert names(run.path) == ["exports", "exports/tflite-fp32", "run.json"]
+
+
+def test_what_a_person_has_in_a_study_stays(tmp_path: Path) -> None:
+    """The study is a git repository with hidden files, links and a folder of somebody's where a run is to be."""
+    study = tmp_path / "study"
+    cell = Study.open(study, recipe()).cells[0]
+    run = RunFolder(study / cell.run)
+    elsewhere = tmp_path / "elsewhere"
+    outside = killed_while_writing(elsewhere / "notes.txt")
+    subprocess.run(["git", "init", "-q", str(study)], check=True)
+    mine = [
+        study / ".env",
+        study / ".venv" / "bin" / "python",
+        study / "runs" / ".notes",
+        study / ".notes.tmp",
+        study / ".notes.edgekit-short.tmp",
+        run.path / ".keep",
+        run.path / ".model.keras.swp",
+        run.path / "checkpoint" / ".cache" / "x",
+    ]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    run.run_json.write_text("{}")
+    (study / "linked").symlink_to(elsewhere)
+    link = study / ".a.json.edgekit-abcdefgh.tmp.json"
+    link.symlink_to(elsewhere / "nowhere")
+    before = names(study)
+    stale = [killed_while_writing(study / "study.json"), killed_while_writing(run.model)]
+    _remove_temporaries(study)
+    _tidy(run)
+    assert names(study) == before
+    assert outside.is_file()
+    assert link.is_symlink()
+    assert not any(path.exists() for path in stale)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".git/config", "model.keras", "photos/1.png"])
+def test_a_folder_of_somebody_else_where_a_run_is_to_be_stops_the_study(tmp_path: Path, name: str) -> None:
+    study = Study.open(tmp_path, recipe())
+    run = study.folder(study.cells[0])
+    mine = run.path / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    cells = _Cells(study, Recorder(), 1, 1, quiet=True, progress=SILENT)
+    with pytest.raises(InputError, match="not a run") as error:
+        cells.run()
+    assert error.value.where == str(run.path)
+    assert Path(name).parts[0] in error.value.problem
+    assert mine.read_text() == "mine"
+
+
+def test_a_run_folder_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
+    study = Study.open(tmp_path / "study", recipe())
+    run = study.folder(study.cells[0])
+    (tmp_path / "disk").mkdir()
+    kept = killed_while_writing(tmp_path / "disk" / "a.txt")
+    run.path.parent.mkdir(parents=True)
+    run.path.symlink_to(tmp_path / "disk")
+    _tidy(run)
+    assert run.path.is_symlink()
+    assert kept.is_file()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

@@ -136,7 +136,16 @@ def test_deployed_it_works_alone(run, there, server, capsys, tmp_path):
     assert len((folder / "README.txt").read_text().splitlines()) == 2
     again = document(capsys, "deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "colour box")
     assert again["folder"] == done["folder"]
-    assert not (folder / "photo.jpg").exists(), "a folder of the same name is replaced as a whole"
+    assert (folder / "photo.jpg").is_file(), "what a person put there stays"
+    mine = there / "deploy" / "mine"
+    mine.mkdir()
+    (mine / "model.onnx").write_text("mine")
+    assert edgekit("deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "mine") != 0
+    assert [path.read_text() for path in mine.iterdir()] == ["mine"]
+    assert document(capsys, "target", "remove", "loop", "--purge")["left"] == ["deploy"]
+    assert sorted(path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()) == [
+        "deploy/colour box/photo.jpg", "deploy/mine/model.onnx",
+    ]  # fmt: skip
 
 
 def test_two_targets_have_a_column_each(run, there, capsys):

@@ -87,3 +87,34 @@ def test_what_cannot_be_meant_is_refused(project, text, said):
 )
 def test_paths_are_one_word_of_the_shell_there(path, word):
     assert folder(path) == word
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "//", "/..", "/etc", "/etc/edgekit", "//etc", "/x/../etc/", "/usr", "/usr/lib/x", "/var", "/var/lib"),
+        *("/home", "/home/", "/home/pi", "/home/pi/x/..", "/root", "/tmp", "/tmp/.", "/opt", "/mnt", "/Users/me"),
+        *("~/", "~/.", "~/..", "~/../..", "~/a/..", "~/a/../../b", "~//..", "~/../pi"),
+    ],
+)
+def test_folders_that_are_not_of_its_own_are_refused(project, path):
+    with pytest.raises(InputError, match="folder names a folder of its own"):
+        add_target(TargetConfig("pi", "pi", folder=path), project_file())
+    assert not project_file().exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "normal"),
+    [
+        ("~/.edgekit", "~/.edgekit"),
+        ("~/a/../b//c/", "~/b/c"),
+        ("~//etc", "~/etc"),
+        ("/home/pi/edgekit", "/home/pi/edgekit"),
+        ("//opt/./edgekit/", "/opt/edgekit"),
+        ("/var/lib/edgekit", "/var/lib/edgekit"),
+        ("/tmp/x/../edgekit", "/tmp/edgekit"),
+    ],
+)
+def test_folders_are_made_plain(project, path, normal):
+    add_target(TargetConfig("pi", "pi", folder=path), project_file())
+    assert find_target("pi").folder == normal

@@ -1,0 +1,306 @@
+"""``export.json`` and ``calibration.json``: one exported file, how it was made, and what its checks found."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from edgekit.documents.base import Document, Part
+
+
+class InputTensor(Part):
+    """What the exported file takes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    layout: str
+    color: Literal["RGB"] = "RGB"
+    range: tuple[int, int] = (0, 255)
+
+
+class OutputTensor(Part):
+    """What the exported file gives; ``scale`` and ``zero_point`` where it is quantized."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class CompressionAgreement(Part):
+    """How closely the exported file matches the network that was trained for it (QAT, pruning, clustering)."""
+
+    agreement: float
+    """Share of the parity images with the same top class."""
+    n_disagree: int
+    max_abs_difference: float
+    mean_abs_difference: float
+    agreement_of_kernels: float | None = None
+    """The same share between LiteRT's kernels with and without XNNPACK, where that was measured."""
+
+
+class ParityRecord(Part):
+    """The parity check: the exported file against the Keras model on validation images.
+
+    Everything but ``split`` and ``n_images`` is None where the file could not be run.
+    """
+
+    split: str
+    n_images: int
+    agreement: float | None = None
+    n_disagree: int | None = None
+    max_abs_difference: float | None = None
+    mean_abs_difference: float | None = None
+    keras_accuracy: float | None = None
+    accuracy: float | None = None
+    trained: CompressionAgreement | None = None
+
+
+class GateRecord(Part):
+    """The accuracy gate. Differences are in percentage points, positive where the exported file is worse."""
+
+    verdict: Literal["held", "undecided", "failed"]
+    max_drop_points: float
+    drop_points: float
+    drop_ci95_points: tuple[float, float]
+    n_images: int
+    agreement: float
+    became_wrong: tuple[str, ...]
+    """Images that the Keras model classifies correctly and the exported file does not."""
+    became_right: tuple[str, ...]
+
+
+class GoldenRecord(Part):
+    """Stored inputs and outputs with which a target verifies the exported file."""
+
+    n_images: int
+    file: str
+
+
+class LayerSensitivity(Part):
+    """What quantizing one layer alone does to the predictions."""
+
+    layer: str
+    divergence_nats: float
+    """Kullback-Leibler divergence from the Keras model's probabilities, mean over images."""
+    agreement: float
+
+
+class RepairTrial(Part):
+    """One attempt of a repair: ``kept`` layers in float."""
+
+    kept: int
+    drop_points: float
+    verdict: str
+    bytes: int
+
+
+class LatencyRatio(Part):
+    """Time of the repaired file relative to the unrepaired one, with a 95% interval."""
+
+    median: float
+    ci95: tuple[float, float]
+    threads: int
+
+
+class RepairRecord(Part):
+    """Which layers a repair keeps in float, and what that costs."""
+
+    held: bool
+    kept_in_float: tuple[str, ...]
+    n_layers: int
+    size_bytes_before: int
+    size_bytes: int
+    latency_ratio: LatencyRatio
+    trials: tuple[RepairTrial, ...]
+
+
+class Converter(Part):
+    """The program that made the file."""
+
+    name: str
+    version: str
+
+
+class ClippedTensor(Part):
+    """A tensor of which part of the values lies outside its quantization range."""
+
+    layer: str
+    low: float
+    high: float
+    outside: float
+    """Share of the values of validation images outside the range."""
+    outside_calibration: float
+    values: int | None = None
+
+
+class RangesSummary(Part):
+    """``calibration.json`` in brief."""
+
+    file: str
+    tensors: int
+    outside: float
+    outside_calibration: float
+    worst: tuple[ClippedTensor, ...]
+
+
+class CalibrationRecord(Part):
+    """The images that the quantization ranges were taken from."""
+
+    images: int
+    seed: int
+    split: str
+    per_class: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+    method: str | None = None
+    ranges: RangesSummary | None = None
+
+
+class CompressionEpoch(Part):
+    """One epoch of QAT, pruning or clustering."""
+
+    epoch: int
+    steps: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+class CarriedOver(Part):
+    """How closely the tf_keras copy matches the Keras model before compression starts."""
+
+    images: int
+    max_abs_difference: float
+
+
+class CompressionRecord(Part):
+    """How the network was fine-tuned for a compressed file."""
+
+    kind: Literal["qat", "pruned", "clustered"]
+    settings: dict[str, Any]
+    """The recipe's section for this kind, with the batch size that was used."""
+    steps: int
+    history: tuple[CompressionEpoch, ...]
+    seconds: float
+    resumed: int = 0
+    """Epochs that an earlier, interrupted command had finished."""
+    layers: tuple[str, ...] | None = None
+    """Layers that were pruned or clustered."""
+    carried_over: CarriedOver
+    versions: dict[str, str]
+
+
+class KernelWeights(Part):
+    """The weights of one kernel, as counted in the file."""
+
+    operator: str
+    n_weights: int
+    n_zero: int
+    n_distinct: int
+    """Largest number of different values in one output channel."""
+
+
+class WeightCounts(Part):
+    """Zeros and distinct values of all kernels."""
+
+    n_weights: int
+    n_zero: int
+    kernels: tuple[KernelWeights, ...]
+
+
+class ExportTiming(Part):
+    """Wall-clock seconds."""
+
+    convert_seconds: float
+    check_seconds: float
+
+
+class ExportDocument(Document):
+    """One exported file."""
+
+    run_id: str
+    backbone: str
+    alpha: float | None = None
+    strategy: str
+    seed: int
+    keras_sha256: str
+    """SHA-256 of the run's ``model.keras``."""
+    labels: tuple[str, ...]
+    resize: str
+    format: str
+    scheme: str
+    file: str
+    size_bytes: int
+    sha256: str
+    input: InputTensor | None
+    output: OutputTensor | None
+    operators: dict[str, int]
+    """Number of operators by kind."""
+    integer_only: bool
+    float_operators: dict[str, int]
+    parity: ParityRecord
+    gate: GateRecord | None
+    golden: GoldenRecord | None
+    status: Literal["ok", "failed"]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    gzip_bytes: int
+    sensitivity: tuple[LayerSensitivity, ...] | None = None
+    repair: RepairRecord | None = None
+    converter: Converter
+    opset: int | None = None
+    calibration: CalibrationRecord | None
+    training: CompressionRecord | None = None
+    weights: WeightCounts | None = None
+    seconds: float
+    timing: ExportTiming
+    peak_rss_bytes: int | None
+    created: str
+    versions: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return self.status == "ok"
+
+    @property
+    def key(self) -> str:
+        """``format-scheme``, the name of the export's folder."""
+        return f"{self.format}-{self.scheme}"
+
+
+class SeenValues(Part):
+    """Values of one tensor over the images of one split."""
+
+    outside: float
+    values: int
+    low: float
+    high: float
+
+
+class TensorRange(Part):
+    """The quantization range of one tensor, and the values seen in it."""
+
+    tensor: str
+    layer: str | None
+    low: float
+    high: float
+    calibration: SeenValues
+    validation: SeenValues
+
+
+class CalibrationImages(Part):
+    """How many images the ranges were taken from, and how many of each split the report looked at."""
+
+    calibration: int
+    looked_at: int
+
+
+class CalibrationDocument(Document):
+    """``calibration.json``: the quantization range of every activation of an int8 file."""
+
+    method: str
+    percentile: float | None
+    images: CalibrationImages
+    tensors: tuple[TensorRange, ...]

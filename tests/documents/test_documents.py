@@ -1,0 +1,132 @@
+"""Documents read what was written, refuse what is damaged or newer, and describe themselves."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from edgekit.documents import DOCUMENTS
+from edgekit.documents.base import Document, Migration
+from edgekit.documents.bench import BenchDocument
+from edgekit.documents.run import RunDocument
+from edgekit.documents.study import StudyDocument
+from edgekit.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+SHARED_RUNS = ROOT.parent / "shared" / "runs"
+
+COMMITTED = [
+    *((RunDocument, path) for path in sorted(RESULTS.glob("*/*.run.json"))),
+    *((StudyDocument, path) for path in sorted(RESULTS.glob("*/study.json"))),
+    *((BenchDocument, path) for path in sorted(RESULTS.glob("emulated-pi/bench-*.json"))),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"), COMMITTED, ids=lambda value: value.__name__ if isinstance(value, type) else value.name
+)
+def test_committed_documents_open_and_keep_every_value(model: type[Document], path: Path):
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    assert _missing(stored, model.read(path).to_dict()) == []
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50v2", "mobilenetv2"])
+def test_runs_trained_on_a_gpu_open(name: str):
+    if not SHARED_RUNS.is_dir():
+        pytest.skip("the shared runs are not on this machine")
+    document = RunDocument.read(SHARED_RUNS / name / "run.json")
+    assert document.backbone == name
+    assert document.done
+    assert document.accuracy == document.metrics["test"].accuracy
+
+
+def test_a_written_document_reads_back_equal(tmp_path: Path):
+    document = RunDocument.read(COMMITTED[0][1])
+    document.write(tmp_path / "run.json")
+    assert RunDocument.read(tmp_path / "run.json") == document
+
+
+def test_documents_cannot_be_changed():
+    document = RunDocument.read(COMMITTED[0][1])
+    with pytest.raises(ValueError, match="frozen"):
+        document.seed = 1  # type: ignore[misc]
+
+
+class TestRefusals:
+    @pytest.fixture
+    def stored(self) -> dict[str, object]:
+        return json.loads(COMMITTED[0][1].read_text(encoding="utf-8"))
+
+    def read(self, tmp_path: Path, text: str) -> str:
+        path = tmp_path / "run.json"
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError) as raised:
+            RunDocument.read(path)
+        assert raised.value.where == str(path)
+        return raised.value.problem
+
+    def test_a_newer_document(self, tmp_path, stored):
+        assert "newer edgekit" in self.read(tmp_path, json.dumps({**stored, "schema_version": 99}))
+
+    def test_a_missing_key_is_named(self, tmp_path, stored):
+        del stored["dataset"]["root"]
+        assert "dataset.root" in self.read(tmp_path, json.dumps(stored))
+
+    def test_an_unknown_key_is_named(self, tmp_path, stored):
+        assert "sede" in self.read(tmp_path, json.dumps({**stored, "sede": 1}))
+
+    @pytest.mark.parametrize("value", ["0", None, 1.5, [0], {}])
+    def test_a_value_of_another_type_is_named(self, tmp_path, stored, value):
+        assert "seed" in self.read(tmp_path, json.dumps({**stored, "seed": value}))
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"schema_version": "1"}', "{}", "[" * 100_000])
+    def test_what_is_no_document(self, tmp_path, text):
+        assert self.read(tmp_path, text).startswith("this file")
+
+    def test_nan_is_no_number(self, tmp_path, stored):
+        self.read(tmp_path, json.dumps({**stored, "accuracy": float("nan")}))
+
+    def test_bytes_that_are_no_text(self, tmp_path):
+        path = tmp_path / "run.json"
+        path.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(InputError, match="not readable JSON"):
+            RunDocument.read(path)
+
+
+def test_an_older_document_is_migrated(tmp_path: Path):
+    class Newer(Document):
+        VERSION: ClassVar[int] = 3
+        MIGRATIONS: ClassVar[dict[int, Migration]] = {
+            1: lambda old: {**old, "b": old["a"]},
+            2: lambda old: {"c": old["b"]},
+        }
+        c: int
+
+    path = tmp_path / "document.json"
+    path.write_text('{"schema_version": 1, "a": 5}', encoding="utf-8")
+    assert Newer.read(path).c == 5
+    Newer.read(path).write(path)
+    assert json.loads(path.read_text(encoding="utf-8")) == {"schema_version": 3, "c": 5}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_document_has_a_schema_whose_parts_are_described(name: str):
+    schema = DOCUMENTS[name].model_json_schema()
+    assert schema["description"]
+    for part, definition in schema.get("$defs", {}).items():
+        assert definition.get("description") or "enum" in definition, part
+
+
+def _missing(stored: object, read: object, where: str = "") -> list[str]:
+    """Paths of values in ``stored`` that ``read`` lost or changed."""
+    if isinstance(stored, dict) and isinstance(read, dict):
+        return [
+            problem
+            for key, value in stored.items()
+            for problem in (_missing(value, read[key], f"{where}.{key}") if key in read else [f"{where}.{key}"])
+        ]
+    if isinstance(stored, list) and isinstance(read, list) and len(stored) == len(read):
+        return [problem for a, b in zip(stored, read) for problem in _missing(a, b, f"{where}[]")]
+    return [] if stored == read else [where]

@@ -1,0 +1,148 @@
+"""The working folder on a target: which folders are taken, and that nothing of a person's is removed from one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from edgekit.targets.program import program, program_name
+from loopback import exit_code
+
+from edgekit.cli.app import main
+from edgekit.device.purging import MARKER
+from edgekit.errors import TargetError
+from edgekit.targets.config import TargetConfig, add_target
+from edgekit.targets.ssh import SshTarget
+
+
+def prepare(config: TargetConfig, folder: Path | None = None) -> None:
+    with closing(SshTarget(config if folder is None else replace(config, folder=str(folder)))) as target:
+        target.facts()
+
+
+def purge(config: TargetConfig, project: Path, capsys) -> list[str]:
+    add_target(config, project / "targets.toml")
+    with pytest.raises(SystemExit) as stop:
+        main(["target", "remove", "loop", "--purge", "--json"])
+    captured = capsys.readouterr()
+    assert stop.value.code in (0, None), captured.err
+    return json.loads(captured.out)["left"]
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(errors="replace")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def write(folder: Path, *names: str) -> dict[str, str]:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    return tree(folder)
+
+
+MINE = (
+    "env/bin/python",
+    "env/pyvenv.cfg",
+    "deploy/app/run.sh",
+    "deploy/app/model.tflite",
+    "deploy/compose.yaml",
+    "jobs/monday/job.json",
+    "objects/photo.png",
+    "notes.txt",
+)
+
+
+def test_purge_removes_a_folder_that_edgekit_made(config, project, capsys):
+    prepare(config)
+    work = Path(config.folder)
+    assert (work / MARKER).is_file()
+    for own in ("env/0123456789abcdef/site/x.py", f"jobs/{'a' * 32}/job.json", "env/current", "env/pip/pyvenv.cfg"):
+        write(work, own)
+    write(work, *(f"deploy/box/{name}" for name in ("model.onnx", "labels.txt", "edgekit-device.pyz")))
+    write(work, f"objects/{'b' * 64}.onnx.12.part")
+    (work / "deploy" / "box" / "site").symlink_to("../../env/0123456789abcdef/site")
+    assert purge(config, project, capsys) == []
+    assert not work.exists()
+
+
+def test_purge_leaves_what_a_person_put_beside(config, project, capsys, tmp_path):
+    prepare(config)
+    work = Path(config.folder)
+    (tmp_path / "elsewhere").mkdir()
+    outside = write(tmp_path / "elsewhere", "model.onnx", "edgekit-device.pyz")
+    for name in ("deploy", "jobs"):
+        (work / name).mkdir(exist_ok=True)
+    (work / "deploy" / "linked").symlink_to(tmp_path / "elsewhere")
+    (work / "jobs" / ("c" * 32)).symlink_to(tmp_path / "elsewhere")
+    write(work, *MINE)
+    assert purge(config, project, capsys) == ["deploy", "env", "jobs", "notes.txt", "objects"]
+    assert tree(work) == dict.fromkeys(MINE, "mine")
+    assert tree(tmp_path / "elsewhere") == outside
+
+
+def test_a_folder_of_other_things_is_not_taken(config, project, capsys):
+    work = Path(config.folder)
+    before = write(work, *MINE)
+    code, said = exit_code(config, project, capsys, "target", "setup", "loop")
+    assert code == 4
+    assert "holds files that edgekit did not make" in said
+    assert "new or an empty folder" in said
+    code, _ = exit_code(config, project, capsys, "target", "remove", "loop", "--purge")
+    assert code == 4
+    assert tree(work) == before
+
+
+@pytest.mark.parametrize("name", [".hidden", "objects/photo.png", "env/bin/python", "deploy/x", f"objects/{'a' * 63}"])
+def test_one_file_of_somebody_else_is_enough(config, name):
+    before = write(Path(config.folder), name)
+    with pytest.raises(TargetError, match="did not make"):
+        prepare(config)
+    assert tree(Path(config.folder)) == before
+
+
+@pytest.mark.parametrize("how", ["empty", "an older edgekit's", "an older edgekit's, interrupted", "a link"])
+def test_an_empty_folder_and_one_of_an_older_edgekit_are_taken(config, how, tmp_path):
+    work = Path(config.folder)
+    work.mkdir()
+    if how == "an older edgekit's":
+        write(work, "owner.json", "lock", f"objects/{'0' * 64}.onnx", f"objects/{'1' * 64}")
+        (work / "objects" / program_name()).write_bytes(program())
+    elif how == "an older edgekit's, interrupted":
+        (work / "objects").mkdir()
+    elif how == "a link":
+        work.rmdir()
+        (tmp_path / "disk").mkdir()
+        work.symlink_to(tmp_path / "disk")
+    prepare(config)
+    assert (work / MARKER).is_file()
+    prepare(config)
+
+
+def test_a_link_to_a_folder_of_the_system_is_refused(config, tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+    before = sorted(os.listdir("/etc"))  # noqa: PTH208
+    with pytest.raises(TargetError, match="a folder of the system"):
+        prepare(config, tmp_path / "link")
+    assert sorted(os.listdir("/etc")) == before  # noqa: PTH208
+
+
+def test_the_home_there_is_refused_by_whatever_name(config, server):
+    home = subprocess.run(
+        ["ssh", "-F", str(server.config_file()), "loop", "cd && pwd -P"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    before = sorted(os.listdir(home))  # noqa: PTH208
+    link = server.folder / "home link"
+    link.symlink_to(home)
+    with pytest.raises(TargetError, match="the home there"):
+        prepare(config, link)
+    assert sorted(os.listdir(home)) == before  # noqa: PTH208
