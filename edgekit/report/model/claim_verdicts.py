@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.recipe import CORRUPTED, DIFFERENCES
-from edgekit.render.numbers import listing
+from edgekit.render.text import listing
 from edgekit.report.model.evidence import evidence_of
 from edgekit.report.model.reading import RunData, Source
 from edgekit.report.model.rows import Candidate

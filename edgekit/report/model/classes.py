@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.render.numbers import listing, points
+from edgekit.render.numbers import points
+from edgekit.render.text import listing
 from edgekit.report.model.groups import ALPHA, Group, paired_differences
 from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_mean_interval
 from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekit.device.corruptions import GROUPS
 from edgekit.documents.corruptions import CLEAN
 from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
 from edgekit.stats.intervals import Interval, mean_interval, over_seeds_and_images, paired_mean_interval
@@ -82,7 +83,7 @@ def shifted_evidence(
     differences = _differences(*sides)
     if differences is None:
         return None
-    shown = f", {len(conditions)} condition{'s' * (len(conditions) > 1)}"
+    shown = f", {plural(len(conditions), 'condition')}"
     if len(differences) > 1:
         return _of_seeds(differences, shown)
     found = _of_pairs(differences[0], ONE_SEED)

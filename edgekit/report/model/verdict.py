@@ -8,7 +8,8 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
-from edgekit.render.numbers import count, listing, megabytes, percent, percent_range, significant
+from edgekit.render.numbers import megabytes, percent, percent_range, significant
+from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group, front, indistinguishable, not_worse
 from edgekit.report.model.reading import RunData
 from edgekit.report.model.rows import Score, model_title, run_score, strategy_title
@@ -57,7 +58,7 @@ def _with_failures(finding: Finding, groups: Sequence[Group]) -> Finding:
     won = [by_number[winner.number] for winner in finding.winners if winner.number in by_number]
     doubts = [
         f"of No. {group.number} the files of {len(group.left_out)} of "
-        f"{count(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
+        f"{plural(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
         for group in won
         if group.left_out
     ]
@@ -71,7 +72,7 @@ def thread_counts(groups: Sequence[Group]) -> list[int]:
 
 def threads_text(threads: int) -> str:
     """``1 thread``, ``4 threads``."""
-    return count(threads, "thread")
+    return plural(threads, "thread")
 
 
 def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
@@ -88,7 +89,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
         figure = _accuracy_text(n)
         remark = f"not measurably worse on these images (exact McNemar test at 5%, Holm): {_named(alike)}"
     else:
-        figure = f"{percent(best)}% on average over {count(len(winners[0].members), 'seed')}"
+        figure = f"{percent(best)}% on average over {plural(len(winners[0].members), 'seed')}"
         figure += f" (95% interval over seeds {percent_range(winners[0].interval)}%)"
         remark = f"not measurably worse over these seeds and images (t test at 5%, Holm): {_named(alike)}"
     return Finding("Most accurate", _winners(winners), figure, remark if alike else "")
@@ -120,7 +121,7 @@ def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
     scores = kinds[winners[0]]
     figure = _accuracy_text(scores[0])
     if len(scores) > 1:
-        figure = f"{percent(best)}% on average over {count(len(scores), 'seed')}"
+        figure = f"{percent(best)}% on average over {plural(len(scores), 'seed')}"
     return Finding(
         "Most accurate",
         tuple(Winner(title) for title in winners),
