@@ -5,19 +5,28 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
+from edgekit.support.files import TEMPORARY
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
 """Suffix of a folder that is being written; only the holder of the lock makes or removes one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTS = ("decoded", "datasets", "hashes", "fingerprints", "corrupt.json")
+_OWN = {
+    "decoded": re.compile(r"[0-9a-f]{32}\.u8|new\.partial"),
+    "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
+    "hashes": re.compile(r"[0-9a-f]{32}\.json"),
+    "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
+    "": re.compile(r"corrupt\.json"),
+}
+"""Names of what edgekit writes, by the part of the cache: the directory that a person chose may hold other things."""
 
 
 def cache_dir() -> Path:
@@ -32,7 +41,7 @@ def cache_dir() -> Path:
 
 def cache_size() -> int:
     """Bytes that the cache takes on the disk."""
-    return sum(_size(cache_dir() / part) for part in _PARTS)
+    return sum(_size(path) for path in _own())
 
 
 def clear_cache() -> int:
@@ -45,13 +54,28 @@ def clear_cache() -> int:
     if not cache_dir().is_dir():
         return freed
     with cache_lock():
-        for part in (cache_dir() / name for name in _PARTS):
-            freed += _size(part)
-            if part.is_dir():
-                shutil.rmtree(part)
+        for path in _own():
+            freed += _size(path)
+            if path.is_dir():
+                shutil.rmtree(path)
             else:
-                part.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        for part in filter(None, _OWN):
+            with suppress(OSError):  # it is not there, or holds other things
+                (cache_dir() / part).rmdir()
     return freed
+
+
+def _own() -> list[Path]:
+    """The files and folders that edgekit wrote into its cache; links are not among them."""
+    folders = [(cache_dir() / part, name) for part, name in _OWN.items()]
+    return [
+        path
+        for folder, name in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if (name.fullmatch(path.name) or TEMPORARY.fullmatch(path.name)) and not path.is_symlink()
+    ]
 
 
 @contextmanager
@@ -76,13 +100,13 @@ def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill that takes the name ``folder`` when the block ends without an error, else it is removed.
 
-    To be used under :func:`cache_lock`: whatever a killed process left unfinished beside it is removed first.
+    To be used under :func:`cache_lock`: what a killed process left unfinished of it is removed first.
     """
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(f"*{PARTIAL}"):
-            shutil.rmtree(stale)
         partial = folder.with_name(folder.name + PARTIAL)
+        if partial.exists():
+            shutil.rmtree(partial)
         partial.mkdir()
         try:
             yield partial

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,8 +51,8 @@ def corrupt_folder(
         raise InputError("this folder exists already", where=str(out), hint="choose another, or remove it")
     dataset = open_dataset(Data(path=str(source)), progress=progress)
     chosen = _chosen(dataset, per_class, test_per_class, seed)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.edgekit-", suffix=".partial", dir=out.parent))
     used: dict[int, int] = dict.fromkeys(severities, 0)
 
     def write(i: int) -> int:
@@ -85,6 +87,9 @@ def corrupt_folder(
             },
         }
         write_json(partial / "corrupted.json", document)
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o777 & ~umask)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

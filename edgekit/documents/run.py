@@ -20,6 +20,13 @@ class WeightsRecord(Part):
     sha256: str | None = None
 
 
+class SkippedImage(Part):
+    """An image that was left out because it cannot be decoded."""
+
+    path: str
+    sha256: str
+
+
 class DatasetRecord(Part):
     """The images of a run; ``dataset.csv`` lists them one by one."""
 
@@ -34,6 +41,8 @@ class DatasetRecord(Part):
     n_files: int
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
+    corrupt: tuple[SkippedImage, ...] | None = None
+    """Images that were left out; None in runs of older versions, which did not record them."""
 
 
 class ModelRecord(Part):

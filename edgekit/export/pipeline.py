@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,7 +34,7 @@ from edgekit.export.tflite import edge_quantizer
 from edgekit.export.tflite.weight_counts import count_weights
 from edgekit.recipe import Recipe, assign, validate
 from edgekit.registry import Scheme, get_backbone, get_scheme
-from edgekit.support.files import gzip_size, write_bytes
+from edgekit.support.files import gzip_size, temporaries, write_bytes
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.progress import SILENT, Progress
 
@@ -119,7 +119,7 @@ def export_run(
                 documents.append(_export(run, scheme, maker, reference, calibrated, common, mending, trained))
             except ConversionFailed as error:  # this file cannot be made; the others can
                 failures.append(f"{scheme.key}: {error.problem}")
-                shutil.rmtree(run.export(scheme.key).path, ignore_errors=True)  # an older one is of other settings
+                _remove_export(run.export(scheme.key))  # an older one is of other settings
                 continue
             for warning in documents[-1]["warnings"]:
                 progress.warn(f"{scheme.key}: {warning}")
@@ -253,16 +253,35 @@ def _report_calibration(
 
 @contextmanager
 def _replaced(export: ExportFolder) -> Iterator[Path]:
-    """An empty folder to fill that takes the place of ``export`` if the block ends without an error."""
+    """An empty folder to fill that takes the place of ``export`` if the block ends without an error.
+
+    What a person put beside the files of the export stays.
+    """
     partial = export.path.with_name(export.key + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
-        shutil.rmtree(export.path, ignore_errors=True)
-        partial.rename(export.path)
+        _remove_export(export)
+        if export.path.exists():
+            for file in list(partial.iterdir()):
+                file.replace(export.path / file.name)
+        else:
+            partial.rename(export.path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_export(export: ExportFolder) -> None:
+    """Remove the files of an export, first the one that says it is complete; the folder where nothing else is in it."""
+    if not export.path.is_dir():
+        return
+    models = [export.path / f"model{suffix}" for suffix in (".tflite", ".onnx")]
+    own = [export.export_json, *models, export.golden, export.predictions, export.calibration]
+    for file in (*own, *temporaries(export.path)):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):
+        export.path.rmdir()
 
 
 def _common(document: dict[str, Any], network: TrainedNetwork, recipe: Recipe) -> dict[str, Any]:

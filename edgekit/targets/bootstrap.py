@@ -49,8 +49,7 @@ if [ ! -f {MARKER} ]; then
     fi
     [ -n "$ours" ] || exit {FOREIGN}
   fi
-  echo "The working folder of edgekit. It is removed with: edgekit target remove NAME --purge" >{MARKER} ||
-    exit {NO_FOLDER}
+  : >{MARKER} || exit {NO_FOLDER}
 fi
 mkdir -p objects || exit {NO_FOLDER}
 """

@@ -82,3 +82,13 @@ def test_a_folder_in_use_is_left_alone_and_a_bad_image_leaves_nothing(photos, tm
     with pytest.raises(InputError, match="cannot be read"):
         corrupt_folder(photos, tmp_path / "out", "fog", [1])
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["photos", "used"]
+
+
+def test_a_hidden_folder_beside_the_copy_stays(photos, tmp_path):
+    mine = tmp_path / "new" / ".out.partial" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    corrupt_folder(photos, tmp_path / "new" / "out", "fog", [1])
+    assert mine.read_text() == "mine"
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [".out.partial", "out"]
+    assert (tmp_path / "new" / "out").stat().st_mode == photos.stat().st_mode

@@ -14,6 +14,7 @@ import pytest
 from data_helpers import SHARED, Watcher, image
 
 from edgekit.data import cache_size, clear_cache, decode_dataset, open_dataset
+from edgekit.data.digits import digits_folder
 from edgekit.device.images import load_image
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import Data
@@ -293,3 +294,24 @@ def test_real_images(watcher):
     dataset, pixels = decode_dataset(dataset, 96, progress=watcher)
     assert watcher.steps[DECODING] == len(pixels) == 80 + 33
     assert all(np.array_equal(row, load_image(path, 96)) for row, path in zip(pixels, dataset.paths()))
+
+
+def test_emptying_the_cache_leaves_what_edgekit_did_not_put_there(photos, cache):
+    """A person may have chosen a folder with other things in it, with the same names even."""
+    decode_dataset(opened(photos), 32)
+    outside = cache.parent / "elsewhere"
+    mine = [cache / "datasets" / "cats.partial" / "1.png", cache / "datasets" / "cats" / "1.png", outside / "x.u8"]
+    mine += [cache / "hashes" / "a.json", cache / "decoded" / "my.u8", cache / "fingerprints" / ".git" / "config"]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    link = cache / "decoded" / f"{'0' * 32}.u8"
+    link.symlink_to(outside / "x.u8")
+    size = cache_size()
+    digits = digits_folder()
+    assert digits.is_dir()
+    assert clear_cache() > size > 0
+    assert cache_size() == 0
+    assert not digits.exists()
+    assert all(path.read_text() == "mine" for path in mine)
+    assert link.is_symlink()

@@ -263,3 +263,17 @@ def test_command_without_tensorflow(run, tmp_path):
     assert 'pip install "edgekit[cpu]"' in done.stderr
     assert "Traceback" not in done.stderr
     assert not run.exports.exists()
+
+
+def test_what_a_person_put_beside_an_export_stays(run):
+    export_run(run, ["onnx-fp32"])
+    export = run.export("onnx-fp32")
+    (export.path / "notes.txt").write_text("mine")
+    (export.path / "pictures").mkdir()
+    before = {path.name for path in export.path.iterdir()}
+    export.golden.write_bytes(b"old")
+    export_run(run, ["onnx-fp32"])
+    assert {path.name for path in export.path.iterdir()} == before
+    assert (export.path / "notes.txt").read_text() == "mine"
+    assert export.golden.read_bytes() != b"old"
+    assert [path.name for path in run.exports.iterdir()] == ["onnx-fp32"]
