@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.evaluation_images import ImageSet
+from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import Bar, Progress
@@ -35,11 +34,11 @@ class AccuracyRun:
 
 
 def measure_accuracy(
-    target: Target, models: Sequence[MeasuredModel], sets: dict[str, ImageSet], progress: Progress
+    target: Target, models: Sequence[MeasuredModel], sets: Mapping[str, ImageSet], progress: Progress
 ) -> AccuracyRun:
     """Let every model that has images classify them. Models with the same images see the same pixels."""
     found = AccuracyRun()
-    groups: dict[Any, list[MeasuredModel]] = {}
+    groups: dict[ImageSetKey, list[MeasuredModel]] = {}
     for model in models:
         if model.id in sets:
             groups.setdefault(sets[model.id].key, []).append(model)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Any
 
 import numpy as np
 
 from edgekit.bench.accuracy import Predictions, measure_accuracy
-from edgekit.bench.evaluation_images import ImageSet
+from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
 from edgekit.bench.inspection import with_default_runtime
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.documents.base import read_json
+from edgekit.documents.bench import BenchResult, DifferingImage, HostAgreement
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import Progress
 from edgekit.targets.local import LOCAL, LocalTarget
@@ -23,7 +22,7 @@ from edgekit.targets.local import LOCAL, LocalTarget
 class HostPredictions:
     """This machine's own predictions, made once for all targets or taken from an earlier benchmark of it."""
 
-    _known: dict[tuple[str, Any], Predictions] = field(default_factory=dict)
+    _known: dict[tuple[str, ImageSetKey], Predictions] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     idle: Event = field(default_factory=Event)
     """Set while nothing is measured on this machine."""
@@ -32,7 +31,7 @@ class HostPredictions:
         self.idle.set()
 
     def of(
-        self, models: Sequence[MeasuredModel], sets: dict[str, ImageSet], progress: Progress
+        self, models: Sequence[MeasuredModel], sets: Mapping[str, ImageSet], progress: Progress
     ) -> dict[str, Predictions]:
         """Predictions by model id. Models that no runtime here can run are left out, with a warning."""
         self.idle.wait()
@@ -51,30 +50,30 @@ class HostPredictions:
             }
 
 
-def agreement(there: Predictions, here: Predictions, images: ImageSet) -> dict[str, Any]:
+def agreement(there: Predictions, here: Predictions, images: ImageSet) -> HostAgreement:
     """The comparison as it is stored: how many images get the same class, and every image that does not.
 
     ``max_difference`` is the largest difference of one probability over all images.
     """
     classes_there, classes_here = there.probabilities.argmax(axis=1), here.probabilities.argmax(axis=1)
     differing = np.flatnonzero(classes_there != classes_here).tolist()
-    return {
-        "n_images": len(images.files),
-        "n_same": len(images.files) - len(differing),
-        "max_difference": float(np.abs(there.probabilities - here.probabilities).max()),
-        "same_decoder": there.decoder == here.decoder,
-        "host_decoder": here.decoder,
-        "differing": [
-            {
-                "file": images.files[i],
-                "here": images.classes[classes_here[i]],
-                "there": images.classes[classes_there[i]],
-                "probability_here": float(here.probabilities[i].max()),
-                "probability_there": float(there.probabilities[i].max()),
-            }
+    return HostAgreement(
+        n_images=len(images.files),
+        n_same=len(images.files) - len(differing),
+        max_difference=float(np.abs(there.probabilities - here.probabilities).max()),
+        same_decoder=there.decoder == here.decoder,
+        host_decoder=here.decoder,
+        differing=tuple(
+            DifferingImage(
+                file=images.files[i],
+                here=images.classes[classes_here[i]],
+                there=images.classes[classes_there[i]],
+                probability_here=float(here.probabilities[i].max()),
+                probability_there=float(there.probabilities[i].max()),
+            )
             for i in differing
-        ],
-    }
+        ),
+    )
 
 
 def _stored(model: MeasuredModel, images: ImageSet) -> Predictions | None:
@@ -82,15 +81,15 @@ def _stored(model: MeasuredModel, images: ImageSet) -> Predictions | None:
     path = model.result_path(LOCAL)
     if not path.is_file():
         return None
-    document = read_json(path)
-    accuracy = document.get("accuracy")
-    if document.get("sha256") != model.sha256 or not accuracy:
+    result = BenchResult.read(path)
+    accuracy, predictions = result.bench.accuracy, result.predictions_path()
+    if result.bench.sha256 != model.sha256 or accuracy is None or predictions is None:
         return None
     try:
-        with np.load(path.parent / accuracy["predictions"]) as stored:
+        with np.load(predictions) as stored:
             if tuple(stored["files"].tolist()) != images.files:
                 return None
-            return Predictions(stored["probabilities"], accuracy["activation"], accuracy["decoder"])
+            return Predictions(stored["probabilities"], accuracy.activation, accuracy.decoder)
     except (OSError, KeyError, ValueError):
         return None
 

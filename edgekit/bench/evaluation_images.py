@@ -22,6 +22,10 @@ SPLIT = "test"
 SEED = 0
 
 
+ImageSetKey = tuple[str, tuple[str, ...]]
+"""Root folder and files of an image set."""
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """N images with their class: ``files`` are POSIX paths below ``root``, ``labels`` int32 (N,) into ``classes``."""
@@ -32,7 +36,7 @@ class ImageSet:
     classes: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[str, tuple[str, ...]]:
+    def key(self) -> ImageSetKey:
         """Models with the same key are scored on the same pixels, in one job."""
         return str(self.root), self.files
 
@@ -66,22 +70,21 @@ def image_sets(
 def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress: Progress) -> ImageSet:
     assert model.run is not None
     run = RunFolder(model.folder)
-    dataset = model.run["dataset"]
+    dataset = model.run.dataset
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == SPLIT]
     if not rows:
         raise InputError(
             "this run has no test images", where=str(run.dataset), hint="measure without accuracy: --images 0"
         )
-    classes = tuple(dataset["classes"])
-    if model.labels != classes:
+    if model.labels != dataset.classes:
         raise InputError(
             "the labels of the exported file are not the classes of its run",
             where=str(model.path),
             hint=f"export it again: edgekit export {run.path}",
         )
-    opened = open_run_dataset(rows, data or dataset["root"], classes, dataset["name"], progress=progress)
+    opened = open_run_dataset(rows, data or dataset.root, dataset.classes, dataset.name, progress=progress)
     chosen = _chosen(opened.labels, limit)
-    return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], classes)
+    return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], dataset.classes)
 
 
 def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:

@@ -1,16 +1,17 @@
-"""Interleaved latency: the jobs for the device program, and what its lines add up to."""
+"""Interleaved latency: the jobs for the device program, and what its events add up to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
-from edgekit.render.numbers import count
+from edgekit.documents.bench import ControlRecord, Latency, ModelStart, RuntimeRecord
+from edgekit.documents.machine import MachineEnvironment, Throttling
+from edgekit.render.text import plural
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Event, Target
 
@@ -20,58 +21,59 @@ DECODED_IMAGES = 16
 AGAIN = "#again"
 """The device program's name for the second copy of the control."""
 
+RESTARTED = "the target restarted during the measurement, which then continued"
+
 
 @dataclass(frozen=True)
 class LatencySession:
-    """One thread setting, all models interleaved. ``entries`` by model id, as stored in ``latency``."""
+    """One thread setting, all models interleaved; ``latency``, ``runtimes`` and ``failed`` are by model id."""
 
-    entries: dict[str, dict[str, Any]]
-    runtimes: dict[str, dict[str, Any]]
-    control: dict[str, Any] | None
-    before: dict[str, Any]
-    after: dict[str, Any]
-    failed: dict[str, str]
+    latency: Mapping[str, Latency]
+    runtimes: Mapping[str, RuntimeRecord]
+    control: ControlRecord | None
+    before: MachineEnvironment
+    after: MachineEnvironment
+    failed: Mapping[str, str]
 
 
 def measure_latency(
     target: Target,
     models: Sequence[MeasuredModel],
-    sets: dict[str, ImageSet],
+    sets: Mapping[str, ImageSet],
     protocol: BenchProtocol,
     threads: int,
     seed: int,
     progress: Progress,
 ) -> LatencySession:
-    """Interleaved latency of ``models`` with ``threads`` threads; the smallest is measured twice, as the A/A control.
-    """
+    """Interleaved latency of ``models`` with ``threads`` threads. The smallest model is the A/A control."""
     control = min(models, key=lambda model: model.size_bytes).id
     # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
-    decoded = min(DECODED_IMAGES, protocol.repeats * protocol.rounds * protocol.block_runs)
+    decoded = min(DECODED_IMAGES, protocol.total_runs)
     job = {
         "models": [m.job(sets[m.id].first_paths(decoded) if m.id in sets else ()) for m in models],
         "threads": threads,
         "control": control,
-        "protocol": protocol.document(),
+        "protocol": asdict(protocol),
     }
-    lines = _LatencyLines()
+    events = _LatencyEvents()
     steps = protocol.repeats * (len(models) + 1) * (protocol.rounds + 1)
-    with progress.bar(f"latency, {count(threads, 'thread')}", steps) as bar:
+    with progress.bar(f"latency, {plural(threads, 'thread')}", steps) as bar:
         for repeat in range(protocol.repeats):
             for event in target.run("latency", {**job, "seed": seed + repeat}):
-                lines.add(event)
+                events.add(event)
                 if event["event"] in {"model", "block"}:
                     bar.advance()
-            lines.end_repeat()
-    return lines.session(control)
+            events.end_repeat()
+    return events.session(control)
 
 
 @dataclass
 class _Subject:
     """What the device program reported about one model, over all repeats."""
 
-    runtime: dict[str, Any] = field(default_factory=dict)
-    starts: list[dict[str, Any]] = field(default_factory=list)
-    rounds: list[list[int]] = field(default_factory=list)
+    runtime: RuntimeRecord | None = None
+    starts: list[ModelStart] = field(default_factory=list)
+    rounds: list[tuple[int, ...]] = field(default_factory=list)
     wall_ns: int = 0
     cpu_ns: int = 0
     preprocess_ns: list[int] = field(default_factory=list)
@@ -79,50 +81,61 @@ class _Subject:
 
     def add(self, event: Event) -> None:
         if event["event"] == "model":
-            self.runtime = event["runtime"]
-            self.starts.append({name: event[name] for name in ("threads", "load_ns", "first_ns", "warmup_ns")})
+            self.runtime = RuntimeRecord.model_validate(event["runtime"])
+            self.starts.append(
+                ModelStart(
+                    threads=event["threads"],
+                    load_ns=event["load_ns"],
+                    first_ns=event["first_ns"],
+                    warmup_ns=tuple(event["warmup_ns"]),
+                )
+            )
         elif event["event"] == "block":
-            self.rounds.append(event["ns"])
+            self.rounds.append(tuple(event["ns"]))
             self.wall_ns += event["wall_ns"]
             self.cpu_ns += event["cpu_ns"]
         elif event["event"] == "images":
             self.preprocess_ns += event["preprocess_ns"]
             self.postprocess_ns += event["postprocess_ns"]
 
-    def entry(self, reasons: Sequence[str]) -> dict[str, Any]:
-        """The document of one thread setting."""
+    def latency(self, reasons: Sequence[str]) -> Latency:
+        """The record of one thread setting; ``reasons`` why the whole session is unstable."""
         first, *later = self.starts
         parallelism = self.cpu_ns / self.wall_ns
-        return {
-            **first,
-            "threads_effective": parallelism,
-            "later_starts": later,
-            "rounds": self.rounds,
-            "preprocess_ns": self.preprocess_ns,
-            "postprocess_ns": self.postprocess_ns,
-            "unstable": [*reasons, *thread_reasons(first["threads"], parallelism)],
-        }
+        return Latency(
+            threads=first.threads,
+            load_ns=first.load_ns,
+            first_ns=first.first_ns,
+            warmup_ns=first.warmup_ns,
+            threads_effective=parallelism,
+            later_starts=tuple(later),
+            rounds=tuple(self.rounds),
+            preprocess_ns=tuple(self.preprocess_ns),
+            postprocess_ns=tuple(self.postprocess_ns),
+            unstable=(*reasons, *thread_reasons(first.threads, parallelism)),
+        )
 
 
-class _LatencyLines:
-    """Collects the lines of the device program."""
+class _LatencyEvents:
+    """Collects the events of the device program over all repeats."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, _Subject] = {}
-        self._environments: list[Event] = []
+        self._environments: list[MachineEnvironment] = []
         self._frequencies: list[int | None] = []
-        self._states: list[Event] = []
+        self._throttling: list[Throttling | None] = []
         self._repeat = 0
         self._reasons: dict[str, None] = {}
         self._failed: dict[str, str] = {}
 
     def add(self, event: Event) -> None:
         if event["event"] == "environment":
-            self._environments.append(event)
+            self._environments.append(_environment(event))
         elif event["event"] == "state":
-            self._states.append(event)
+            flags = event["throttled"]
+            self._throttling.append(None if flags is None else Throttling.model_validate(flags))
         elif event["event"] == "restarted":
-            self._reasons["the target restarted during the measurement, which then continued"] = None
+            self._reasons[RESTARTED] = None
         elif event["event"] == "failed":
             self._failed[event["key"].removesuffix(AGAIN)] = event["reason"]
         else:
@@ -130,17 +143,19 @@ class _LatencyLines:
             self._frequencies.append(event.get("frequency_khz"))
 
     def end_repeat(self) -> None:
+        """One process has ended: judge how quiet the machine was meanwhile."""
         before, after = self._environments[self._repeat], self._environments[-1]
-        self._reasons |= dict.fromkeys(machine_reasons(before, after, self._frequencies, self._states))
+        self._reasons |= dict.fromkeys(machine_reasons(before, after, self._frequencies, self._throttling))
         self._repeat = len(self._environments)
-        self._frequencies, self._states = [], []
+        self._frequencies, self._throttling = [], []
 
     def session(self, control: str) -> LatencySession:
+        """Everything that was measured; ``control`` is the model that was measured twice."""
         good = {k: s for k, s in self._subjects.items() if k not in self._failed and not k.endswith(AGAIN)}
         again = self._subjects.get(control + AGAIN)
         return LatencySession(
-            entries={key: subject.entry(list(self._reasons)) for key, subject in good.items()},
-            runtimes={key: subject.runtime for key, subject in good.items()},
+            latency={key: subject.latency(list(self._reasons)) for key, subject in good.items()},
+            runtimes={key: subject.runtime for key, subject in good.items() if subject.runtime is not None},
             control=None if again is None or control not in good else _control(control, good[control], again),
             before=self._environments[0],
             after=self._environments[-1],
@@ -148,10 +163,11 @@ class _LatencyLines:
         )
 
 
-def _control(model: str, one: _Subject, again: _Subject) -> dict[str, Any]:
-    return {
-        "model": model,
-        "threads": one.starts[0]["threads"],
-        "rounds_a": one.rounds,
-        "rounds_b": again.rounds,
-    }
+def _control(model: str, one: _Subject, again: _Subject) -> ControlRecord:
+    return ControlRecord(
+        model=model, threads=one.starts[0].threads, rounds_a=tuple(one.rounds), rounds_b=tuple(again.rounds)
+    )
+
+
+def _environment(event: Event) -> MachineEnvironment:
+    return MachineEnvironment.model_validate({k: v for k, v in event.items() if k not in {"event", "when"}})

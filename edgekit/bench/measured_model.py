@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import RESIZES
 from edgekit.device.scaling import parse_scaling
+from edgekit.documents.base import JsonObject
+from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 
 THIRD_PARTY = "third-party"
@@ -31,16 +33,17 @@ class MeasuredModel:
     scheme: str
     folder: Path
     """Its run folder; for a third-party model, the folder that its results go below."""
-    run: dict[str, Any] | None
+    run: RunDocument | None
     """``run.json``; None for a third-party model."""
     sha256: str
     size_bytes: int
     gzip_bytes: int
     labels: tuple[str, ...] | None = None
-    scaling: Any = None
+    scaling: str | JsonObject | None = None
+    """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
     runtime: str | None = None
-    operators: dict[str, Any] | None = None
+    operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
 
     @property
@@ -52,7 +55,7 @@ class MeasuredModel:
         """Where its bench result on ``target`` is stored."""
         return RunFolder(self.folder).bench_json(target, self.key)
 
-    def job(self, images: Sequence[Path] = ()) -> dict[str, Any]:
+    def job(self, images: Sequence[Path] = ()) -> JsonObject:
         """The entry for this model in a job of the device program."""
         return {
             "key": self.id,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel, ThirdPartyOptions
+from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
 from edgekit.support.files import gzip_size, sha256_file
@@ -46,9 +47,9 @@ def _models_at(path: Path, options: ThirdPartyOptions, progress: Progress) -> li
 
 
 def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
-    run.read_finished()
+    run.read_finished_run()
     exports = run.done_exports()
-    passed = [export for export in exports if export.read().get("status", "ok") == "ok"]
+    passed = [export for export in exports if export.read_export().ok]
     for export in exports:
         if export not in passed:
             progress.warn(f"skipping {export.path}: the export failed its check (see export.json)")
@@ -59,32 +60,32 @@ def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
 
 def _exported(export: ExportFolder) -> MeasuredModel:
     run = RunFolder(export.path.parent.parent)
-    document = export.read()
-    path = export.model()
+    document = export.read_export()
+    path = export.path / document.file
     if not path.is_file():
         raise InputError("the exported file is missing", where=str(path), hint=f"edgekit export {run.path}")
     sha256 = sha256_file(path)
-    if sha256 != document["sha256"]:
+    if sha256 != document.sha256:
         raise InputError(
             "this file has changed since it was exported (its SHA-256 differs from export.json)",
             where=str(path),
             hint=f"export it again: edgekit export {run.path}",
         )
-    run_document = run.read_finished()
+    run_document = run.read_finished_run()
     return MeasuredModel(
         path=path,
         key=export.key,
-        id=f"{run_document['run_id']}/{export.key}",
-        format=document["format"],
-        scheme=document["scheme"],
+        id=f"{run_document.run_id}/{export.key}",
+        format=document.format,
+        scheme=document.scheme,
         folder=run.path,
         run=run_document,
         sha256=sha256,
         size_bytes=path.stat().st_size,
-        gzip_bytes=int(document["gzip_bytes"]),
-        labels=tuple(document["labels"]),
-        resize=document.get("resize"),
-        operators={"counts": document.get("operators"), "float": document.get("float_operators")},
+        gzip_bytes=document.gzip_bytes,
+        labels=document.labels,
+        resize=document.resize,
+        operators=FileOperators(counts=document.operators, float=document.float_operators),
     )
 
 

@@ -65,9 +65,9 @@ def _measure(target: Target, paths: Sequence[Path], options: BenchOptions, progr
         latency=latency,
         memory=measure_memory(target, models, threads[0], progress),
         energy=measure_energy(target, models, protocol, threads[0]),
-        sustained=None
-        if options.sustained_s is None
-        else measure_sustained(target, models, images, options.sustained_s, threads[-1], progress),
-        profile=measure_profile(target, models, protocol, threads[0], progress) if options.profile else None,
+        sustained=measure_sustained(target, models, images, options.sustained_s, threads[-1], progress)
+        if options.sustained_s is not None
+        else {},
+        profile=measure_profile(target, models, protocol, threads[0], progress) if options.profile else {},
         accuracy=measure_accuracy(target, models, images, progress),
     )

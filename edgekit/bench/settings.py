@@ -43,9 +43,9 @@ class BenchSettings:
 
 def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target: Target) -> BenchSettings:
     """Raises :class:`InputError` where the recipes of the runs differ and neither options nor target decide."""
-    recipes = [model.run["recipe"].get("bench", {}) for model in models if model.run is not None]
-    protocols = {recipe["protocol"] for recipe in recipes if "protocol" in recipe}
-    threads = {tuple(recipe["threads"]) for recipe in recipes if "threads" in recipe}
+    recipes = [model.run.recipe.bench for model in models if model.run is not None]
+    protocols = {recipe.protocol for recipe in recipes}
+    threads = {tuple(recipe.threads) for recipe in recipes}
     chosen_threads = options.threads or target.threads
     for name, chosen, found in (("protocol", options.protocol, protocols), ("threads", chosen_threads, threads)):
         if chosen is None and len(found) > 1:
@@ -60,6 +60,6 @@ def image_limit(models: Sequence[MeasuredModel], options: BenchOptions) -> int |
     """The largest number of images to score on; None: all."""
     if options.images is not None:
         return options.images
-    limits = [model.run["recipe"].get("bench", {}).get("images") for model in models if model.run is not None]
+    limits = [model.run.recipe.bench.images for model in models if model.run is not None]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None

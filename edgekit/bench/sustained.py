@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.documents.bench import SustainedRecord, SustainedWindow
+from edgekit.documents.machine import MachineState
 from edgekit.errors import InputError
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 from edgekit.support.progress import Progress
-from edgekit.targets.base import Target
+from edgekit.targets.base import Event, Target
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -27,36 +29,53 @@ def parse_duration(text: str) -> float:
 def measure_sustained(
     target: Target,
     models: Sequence[MeasuredModel],
-    sets: dict[str, ImageSet],
+    sets: Mapping[str, ImageSet],
     seconds: float,
     threads: int,
     progress: Progress,
-) -> dict[str, dict[str, Any]]:
-    """By model id: every run of ``seconds`` without a pause, in windows of a second, with the state of the target."""
-    found: dict[str, dict[str, Any]] = {}
+) -> dict[str, SustainedRecord]:
+    """By model id: the time of every run during ``seconds`` without a pause, in windows of about a second."""
+    found: dict[str, _Run] = {}
     job = {
         "models": [model.job(sets[model.id].first_paths(1) if model.id in sets else ()) for model in models],
         "threads": threads,
         "seconds": seconds,
     }
-    names = ("start_s", "ns", "frequency_khz", "temperature_c", "throttled")
-    with progress.bar(f"sustained run, {count(threads, 'thread')}", int(seconds) * len(models)) as bar:
+    with progress.bar(f"sustained run, {plural(threads, 'thread')}", int(seconds) * len(models)) as bar:
         for event in target.run("sustained", job):
             if event["event"] == "sustained_start":
-                found[event["key"]] = {
-                    "seconds": seconds,
-                    "threads": threads,
-                    "cooldown_s": event["cooldown_s"],
-                    "before": _state(event),
-                    "windows": [],
-                }
+                found[event["key"]] = _Run(event["cooldown_s"], _state(event))
             elif event["event"] == "window":
-                found[event["key"]]["windows"].append({name: event[name] for name in names})
+                found[event["key"]].windows.append(_window(event))
                 bar.advance()
             elif event["event"] == "sustained_end":
-                found[event["key"]]["after"] = _state(event)
-    return found
+                found[event["key"]].after = _state(event)
+    return {key: run.record(seconds, threads) for key, run in found.items()}
 
 
-def _state(event: dict[str, Any]) -> dict[str, Any]:
-    return {name: event[name] for name in ("frequency_khz", "temperature_c", "throttled", "governor")}
+@dataclass
+class _Run:
+    """The sustained run of one model as its events arrive."""
+
+    cooldown_s: float
+    before: MachineState
+    windows: list[SustainedWindow] = field(default_factory=list)
+    after: MachineState | None = None
+
+    def record(self, seconds: float, threads: int) -> SustainedRecord:
+        return SustainedRecord(
+            seconds=seconds,
+            threads=threads,
+            cooldown_s=self.cooldown_s,
+            before=self.before,
+            windows=tuple(self.windows),
+            after=self.after,
+        )
+
+
+def _window(event: Event) -> SustainedWindow:
+    return SustainedWindow.model_validate({name: event[name] for name in SustainedWindow.model_fields})
+
+
+def _state(event: Event) -> MachineState:
+    return MachineState.model_validate({name: event[name] for name in MachineState.model_fields})

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from edgekit.stats.intervals import Interval
 
-SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+Verdict = Literal["supported", "refuted", "undecided"]
+
+SUPPORTED: Final = "supported"
+REFUTED: Final = "refuted"
+UNDECIDED: Final = "undecided"
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Region:
             "within": cls(-margin, margin, closed=True),
         }[relation]
 
-    def verdict(self, low: float, high: float) -> str:
+    def verdict(self, low: float, high: float) -> Verdict:
         """Supported where the whole interval lies inside, refuted where all of it lies outside."""
         if self.closed:
             inside = self.low <= low and high <= self.high
@@ -71,14 +76,14 @@ class Evidence:
     remark: str = ""
 
 
-def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[str]:
+def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[Verdict]:
     """The verdict on each pair of a claim that holds only if it holds for every pair.
 
     Support needs no correction for the number of pairs, because all have to be supported (intersection-union test);
     one refuted pair refutes the claim, so a pair is refuted only at Bonferroni's confidence 1 - alpha / pairs.
     """
     strict = 1 - (1 - confidence) / max(1, len(evidence))
-    verdicts = []
+    verdicts: list[Verdict] = []
     for one in evidence:
         if one.interval is None:
             verdicts.append(UNDECIDED)
@@ -91,7 +96,7 @@ def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95
     return verdicts
 
 
-def overall(verdicts: Sequence[str]) -> str:
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
     """Refuted where one pair is, supported where all are."""
     if REFUTED in verdicts:
         return REFUTED

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.stats.claims import Region
+from edgekit.stats.claims import Region, Verdict
 from edgekit.stats.classification import expected_calibration_error
 from edgekit.stats.intervals import Interval, paired_mean_interval, wilson_interval
 
@@ -62,7 +62,7 @@ class PairedLoss:
     extra: Interval
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Whether the model is as robust as the reference: ``supported``, ``refuted`` or ``undecided``."""
         return AS_ROBUST.verdict(self.extra.low, self.extra.high)
 

@@ -13,7 +13,7 @@ from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group
 from edgekit.report.model.reading import RunData, Source
 from edgekit.report.model.rows import Candidate, model_title, outdated, run_score
-from edgekit.report.model.sessions import noise_floors, not_worth_it, worth_text
+from edgekit.report.model.sessions import no_benefit_text, noise_floors, without_benefit
 
 
 def limits(source: Source, groups: Sequence[Group], audited: str | None = None) -> list[str]:
@@ -135,9 +135,9 @@ def _warnings(source: Source, candidates: Sequence[Candidate]) -> Iterator[tuple
     for candidate in candidates:
         yield from _of_candidate(candidate)
     measured = {candidate.result.id: candidate for candidate in candidates if candidate.result is not None}
-    for entry in not_worth_it([candidate.result for candidate in measured.values() if candidate.result is not None]):
-        candidate = measured[entry["model"]]
-        yield f"not worth it: {worth_text(entry)}", f"{candidate.title} (No. {candidate.number})"
+    for entry in without_benefit([candidate.result for candidate in measured.values() if candidate.result is not None]):
+        candidate = measured[entry.model]
+        yield f"no measurable benefit: {no_benefit_text(entry)}", f"{candidate.title} (No. {candidate.number})"
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgekit.device.corruptions import GROUPS
 from edgekit.documents.corruptions import CLEAN
-from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.documents.corruptions import CorruptedPredictions as ShiftedAnswers
 from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
-from typing import Any
 
-from edgekit.render.numbers import megabytes, percent, percent_range, significant
+from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
 from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group, front, indistinguishable, not_worse
 from edgekit.report.model.reading import RunData
@@ -164,20 +163,15 @@ def _next_fastest(winner: Group, groups: Sequence[Group], threads: int) -> str:
     against = [
         entry
         for entry in comparisons(results)
-        if entry["threads"] == threads and entry["against"] == reference.id and entry["model"] in by_id
+        if entry.threads == threads and entry.against == reference.id and entry.model in by_id
     ]
-    same = [by_id[entry["model"]] for entry in against if entry["verdict"] == NO_DIFFERENCE]
-    slower = sorted((e for e in against if e["verdict"] == "slower"), key=lambda entry: float(entry["ratio"]))
+    same = [by_id[entry.model] for entry in against if entry.verdict == NO_DIFFERENCE]
+    slower = sorted((e for e in against if e.verdict == "slower"), key=lambda entry: entry.ratio)
     parts = [f"no difference measured to {_named(same)}"] if same else []
     if slower:
-        parts.append(f"the next, {_named([by_id[slower[0]['model']]])}, takes {ratio_text(slower[0])} as long")
+        times = ratio(slower[0].ratio, *slower[0].ratio_ci95)
+        parts.append(f"the next, {_named([by_id[slower[0].model]])}, takes {times} as long")
     return "; ".join(parts)
-
-
-def ratio_text(entry: dict[str, Any]) -> str:
-    """``1.24 times (95% interval 1.21 to 1.27)``."""
-    low, high = entry["ratio_ci95"]
-    return f"{entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
 
 
 def smallest(groups: Sequence[Group]) -> Finding:
@@ -213,5 +207,5 @@ def _doubts(fast: Group, slow: Group, threads: int) -> Iterator[str]:
     if indistinguishable(fast, slow):
         yield f"No. {slow.number} is not measurably more accurate than No. {fast.number}"
     pair = [group.first.result for group in (fast, slow) if group.first.result is not None]
-    if any(entry["threads"] == threads and entry["verdict"] == NO_DIFFERENCE for entry in comparisons(pair)):
+    if any(entry.threads == threads and entry.verdict == NO_DIFFERENCE for entry in comparisons(pair)):
         yield f"No. {fast.number} is not measurably faster than No. {slow.number}"
