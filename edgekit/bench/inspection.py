@@ -36,7 +36,7 @@ def with_default_runtime(model: MeasuredModel) -> MeasuredModel:
 
 
 def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> tuple[list[MeasuredModel], int]:
-    """Open every model once on ``target``, and take what a third-party model says about itself.
+    """Open every model once on ``target``, and complete third-party models from their own metadata.
 
     ``scored``: the models will classify images, so the scaling of a float input has to be known. The second value
     is the number of cores that the target lets a program use. Raises :class:`InputError` for a damaged file.

@@ -70,7 +70,7 @@ class MeasuredModel:
 
 @dataclass(frozen=True)
 class ThirdPartyOptions:
-    """What the user says about third-party models, and where their results go."""
+    """Labels, scaling and resizing of third-party models, as the user gave them, and where their results go."""
 
     labels: Path | None = None
     scaling: str | None = None

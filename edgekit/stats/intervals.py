@@ -155,7 +155,7 @@ def variance_over_seeds_and_images(differences: Values) -> tuple[float, float, f
 
 
 def unpaired_difference(correct_a: int, n_a: int, correct_b: int, n_b: int, *, confidence: float = 0.95) -> Interval:
-    """Interval of the difference of two accuracies of which no single answers are known, a - b.
+    """Interval of the difference a - b of two accuracies, where single predictions are not known.
 
     R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17
     (1998), method 10. For models scored on the same images it is wider than a paired one would be.

@@ -15,7 +15,7 @@ class Ranking:
     """Models by average rank (1 is best) over blocks, the best first.
 
     ``order`` are positions of the K models, ``ranks`` their average ranks in the order they were given. Models whose
-    ranks differ by less than ``critical_difference`` are not told apart; ``cliques`` are the largest sets of such.
+    ranks differ by less than ``critical_difference`` cannot be distinguished; ``cliques`` are the largest sets of such.
     ``p`` is Friedman's: small where the models differ at all.
     """
 
@@ -49,23 +49,23 @@ def rank_models(scores: NDArray[np.float64], *, alpha: float = 0.05) -> Ranking:
     q = float(studentized_range.ppf(1 - alpha, models, np.inf)) / math.sqrt(2)
     difference = q * math.sqrt(models * (models + 1) / (6 * blocks))
     order = [int(i) for i in np.argsort(ranks, kind="stable")]
-    told = [[abs(float(ranks[a] - ranks[b])) >= difference for b in range(models)] for a in range(models)]
+    distinct = [[abs(float(ranks[a] - ranks[b])) >= difference for b in range(models)] for a in range(models)]
     return Ranking(
         order=order,
         ranks=[float(rank) for rank in ranks],
         critical_difference=difference,
-        cliques=cliques(order, told),
+        cliques=cliques(order, distinct),
         p=float(chi2.sf(statistic, models - 1)),
         n_blocks=blocks,
     )
 
 
-def cliques(order: Sequence[int], told_apart: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """The longest stretches of ``order`` in which no two are told apart, single ones left out."""
+def cliques(order: Sequence[int], distinct: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """The longest stretches of ``order``, of two or more, in which no two are ``distinct``."""
     found: list[list[int]] = []
     for start in range(len(order)):
         end = start + 1
-        while end < len(order) and not any(told_apart[order[end]][other] for other in order[start:end]):
+        while end < len(order) and not any(distinct[order[end]][other] for other in order[start:end]):
             end += 1
         if end - start > 1 and not (found and set(order[start:end]) <= set(found[-1])):
             found.append(list(order[start:end]))

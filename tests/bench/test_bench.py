@@ -232,6 +232,14 @@ def test_a_document_of_a_newer_edgekit_is_refused(tmp_path):
         BenchResult.read(path)
 
 
+def test_an_older_result_of_a_third_party_model_opens(tmp_path, onnx_models):
+    options = BenchOptions(protocol="check", threads=(1,), third_party=ThirdPartyOptions(out=tmp_path))
+    [result] = bench([onnx_models / "uint8.onnx"], options)
+    stored = json.loads(result.path.read_text())
+    result.path.write_text(json.dumps({**stored, "scheme": "foreign"}))
+    assert BenchResult.read(result.path) == result
+
+
 def test_gzip_size_is_that_of_gzip(tmp_path):
     import gzip
 

@@ -161,7 +161,8 @@ def write_bench(
             "session_id": session,
             "created": "2026-11-21T11:00:00+00:00",
             "runtime": RUNTIME[export["format"]],
-            "protocol": {"name": "quick", "repeats": 1, "rounds": rounds, "block_runs": block, "block_ns": 125_000_000},
+            "protocol": {"name": "quick", "repeats": 1, "rounds": rounds, "block_runs": block, "block_ns": 125_000_000,
+                         "warmup_runs": 10, "warmup_ns": 0},
             "latency": [] if problem else [
                 {
                     "threads": threads,

@@ -19,8 +19,8 @@ AGREEMENT = {
     "same_decoder": True,
     "host_decoder": "Pillow 11.3",
     "differing": [
-        {"file": "glioma/<b>7</b>.jpg", "here": "glioma", "there": "no<i>tumor", "probability_there": 0.51},
-        {"file": "glioma/8.jpg", "here": "glioma", "there": "meningioma", "probability_there": 0.4},
+        {"file": "glioma/<b>7</b>.jpg", "here": "glioma", "there": "no<i>tumor", "probability_here": 0.6, "probability_there": 0.51},
+        {"file": "glioma/8.jpg", "here": "glioma", "there": "meningioma", "probability_here": 0.6, "probability_there": 0.4},
     ],
 }
 ENERGY = {
@@ -63,7 +63,7 @@ def measured(tmp_path: Path) -> Path:
         accuracy={"agreement_with_host": AGREEMENT},
         energy=ENERGY,
         sustained=sustained(),
-        before={"governor": "performance", "temperature_c": 48.0, "throttled": {"now": [], "since_boot": []}},
+        before={"governor": "performance", "temperature_c": 48.0, "throttled": {"raw": "0", "now": [], "since_boot": []}},
     )
     return study
 
