@@ -44,7 +44,7 @@ def claim(metric: str, relation: str, **more: Any) -> dict[str, Any]:
 def show(run: RunFolder, key: str, clean: float, corrupted: dict[str, float], seed: int) -> None:
     """Answers with that share of right ones, the same at two severities."""
     store = Store(run, "local", key)
-    store.open({"model_sha256": key, "seed": 0})
+    store.open(model_sha256=key, seed=0, n_samples=1, dataset_sha256="0")
     store.write(CLEAN, [0], LABELS, FILES, [answers(LABELS, 4, clean, np.random.default_rng(seed))])
     for name, accuracy in corrupted.items():
         layer = answers(LABELS, 4, accuracy, np.random.default_rng([seed, len(name)]))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from report_factory import study_of_seeds, write_bench, write_run, write_study
 
-from edgekit.render.numbers import digits_for, listing, points
+from edgekit.render.numbers import digits_for, points
+from edgekit.render.text import listing
 from edgekit.report.model.content import Report, compose
 from edgekit.report.model.groups import front, indistinguishable
 from edgekit.report.model.pareto import pareto_front

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.recipe import CORRUPTED, DIFFERENCES
-from edgekit.render.numbers import listing
+from edgekit.render.text import listing
 from edgekit.report.model.evidence import evidence_of
 from edgekit.report.model.reading import RunData, Source
 from edgekit.report.model.rows import Candidate
 from edgekit.report.model.subjects import Subject, opponents
 from edgekit.stats.claims import REFUTED, UNDECIDED, Evidence, More, Region, judge, overall
-from edgekit.stats.significance import Interval, unpaired_difference
+from edgekit.stats.intervals import Interval, unpaired_difference
 
 CONFIDENCE = 0.95
 

@@ -217,8 +217,8 @@ def _robustness_document(runs: Sequence[RunData]) -> list[dict[str, Any]]:
     return [
         {
             "run_id": run.document["run_id"],
-            "models": [figures(a) for a in run.corrupted],
-            "paired": pairs(run.corrupted),
+            "models": [figures(a).model_dump(mode="json") for a in run.corrupted],
+            "paired": [pair.model_dump(mode="json") for pair in pairs(run.corrupted)],
         }
         for run in runs
         if run.corrupted

@@ -9,14 +9,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from edgekit.documents.corruptions import CLEAN, KERAS, Answers
-from edgekit.report.model.corruption_figures import MARGIN, figures, twins
+from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedPredictions, ModelUnderCorruption
+from edgekit.report.model.corruption_figures import figures, fp32_counterparts
 from edgekit.report.model.paired import shifted_evidence
 from edgekit.report.model.reading import RunData
 from edgekit.report.model.rows import model_title, strategy_title
 from edgekit.report.render.figures import severity_curves
 from edgekit.stats.claims import UNDECIDED, Evidence, Region, judge
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
+from edgekit.stats.robustness import AS_ROBUST, MARGIN
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class FileDifference:
     @property
     def verdict(self) -> str:
         """Whether it is as robust: at most ``MARGIN`` more accuracy is lost under corruption."""
-        return judge([self.more], Region.of("not-above", MARGIN))[0]
+        return judge([self.more], AS_ROBUST)[0]
 
     def document(self) -> dict[str, Any]:
         return {
@@ -160,7 +161,7 @@ class Robustness:
         return list(dict.fromkeys(name for model in self.models for name in model.table))
 
 
-Kinds = dict[tuple[str, str], dict[int, Answers]]
+Kinds = dict[tuple[str, str], dict[int, CorruptedPredictions]]
 """By title and target of a kind of model, then by seed: its answers to corrupted images."""
 
 
@@ -183,9 +184,9 @@ def robustness(runs: Sequence[RunData]) -> Robustness | None:
 
 def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
     """Every kind of file with smaller numbers against its fp32 twin, over all seeds."""
-    found: dict[tuple[str, str, str, str], tuple[dict[int, Answers], dict[int, Answers]]] = {}
+    found: dict[tuple[str, str, str, str], tuple[dict[int, CorruptedPredictions], dict[int, CorruptedPredictions]]] = {}
     for run in runs:
-        for reference, other in twins([answers for answers in run.corrupted if answers.corruptions]):
+        for reference, other in fp32_counterparts([answers for answers in run.corrupted if answers.corruptions]):
             sides = found.setdefault((_kind(run), other.target, other.key, reference.key), ({}, {}))
             for side, answers in zip(sides, (reference, other)):
                 side.setdefault(int(run.document["seed"]), answers)
@@ -202,7 +203,7 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
 
 def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
     """Every arm against the first one of the study, for the seeds that both have."""
-    found: dict[tuple[str, str], dict[str, dict[int, Answers]]] = {}
+    found: dict[tuple[str, str], dict[str, dict[int, CorruptedPredictions]]] = {}
     for run in runs:
         arm = (run.document.get("recipe") or {}).get("arm")
         for answers in run.corrupted if arm is not None else ():
@@ -222,7 +223,7 @@ def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
 
 
 def _arm_difference(
-    kind: tuple[str, str, str, str, int], left: dict[int, Answers], right: dict[int, Answers]
+    kind: tuple[str, str, str, str, int], left: dict[int, CorruptedPredictions], right: dict[int, CorruptedPredictions]
 ) -> ArmDifference | None:
     clean, corrupted = shifted_evidence(left, right, (CLEAN,)), shifted_evidence(left, right)
     if clean is None or corrupted is None:
@@ -240,28 +241,28 @@ def _what(key: str) -> str:
     return "Keras" if key == KERAS else key
 
 
-def _model(title: str, target: str, found: list[dict[str, Any]]) -> ShiftedModel:
+def _model(title: str, target: str, found: list[ModelUnderCorruption]) -> ShiftedModel:
     # Only what every seed was shown is averaged: a mean over other corruptions would be another figure.
-    shared = [name for name in found[0]["corruptions"] if all(name in one["corruptions"] for one in found)]
-    severities = sorted({row["severity"] for one in found for name in shared for row in one["corruptions"][name]})
-    errors = [one["mean_corruption_error"] for one in found]
+    shared = [name for name in found[0].corruptions if all(name in one.corruptions for one in found)]
+    severities = sorted({row.severity for one in found for name in shared for row in one.corruptions[name]})
+    errors = [one.mean_corruption_error or 0.0 for one in found]
 
     def cell(name: str, severity: int) -> float | None:
-        values = [row["accuracy"] for one in found for row in one["corruptions"][name] if row["severity"] == severity]
+        values = [row.accuracy for one in found for row in one.corruptions[name] if row.severity == severity]
         return mean(values) if len(values) == len(found) else None
 
     return ShiftedModel(
         title=title,
         target=target,
         seeds=len(found),
-        n_samples=min(one["n_samples"] for one in found),
-        clean=mean(one["clean"]["accuracy"] for one in found),
+        n_samples=min(one.n_samples for one in found),
+        clean=mean(one.clean.accuracy for one in found),
         corrupted=1 - mean(errors),
         deviation=stdev(errors) if len(errors) > 1 else None,
-        relative_error=mean(one["relative_corruption_error"] for one in found),
-        clean_ece=mean(one["clean"]["ece"] for one in found),
-        ece=mean(one["mean_ece"] for one in found),
+        relative_error=mean(one.relative_corruption_error or 0.0 for one in found),
+        clean_ece=mean(one.clean.ece for one in found),
+        ece=mean(one.mean_ece or 0.0 for one in found),
         severities=severities,
         table={name: [cell(name, severity) for severity in severities] for name in shared},
-        calibration={name: mean(row["ece"] for one in found for row in one["corruptions"][name]) for name in shared},
+        calibration={name: mean(row.ece for one in found for row in one.corruptions[name]) for name in shared},
     )

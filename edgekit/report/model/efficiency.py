@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.render.numbers import listing, percent, significant
+from edgekit.render.numbers import percent, significant
+from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group
 from edgekit.report.model.rows import Candidate
 
@@ -280,6 +281,6 @@ def _limits(
         found.append((f"at most {limit:g} MB of memory", lambda g: (_memory(g) or 0.0) / 1e6 or None, limit))
     if constraint.get("max_points_lost") is not None:
         limit = float(constraint["max_points_lost"])
-        text = f"at most {limit:g} point{'s' * (limit != 1)} below the best ({percent(best)}%)"
+        text = f"at most {plural(limit, 'point')} below the best ({percent(best)}%)"
         found.append((text, lambda g: None if g.accuracy is None else 100 * (best - g.accuracy), limit))
     return found

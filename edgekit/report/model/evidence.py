@@ -15,8 +15,9 @@ from edgekit.report.model.rows import Candidate
 from edgekit.report.model.sessions import noise_floors
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
+from edgekit.stats.intervals import Interval, log_ratio
 from edgekit.stats.latency import compare_rounds
-from edgekit.stats.significance import Interval, images_needed, log_ratio
+from edgekit.stats.sample_size import images_needed
 
 
 def evidence_of(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evidence | None:

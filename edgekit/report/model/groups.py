@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgekit.report.model.pareto import pareto_front
 from edgekit.report.model.rows import Candidate
-from edgekit.stats.significance import holm, mcnemar_exact, p_over_seeds_and_images
+from edgekit.stats.intervals import mean_interval
+from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 ALPHA = 0.05
 
@@ -62,11 +62,8 @@ class Group:
         if not self.deviation:
             assert self.first.score is not None
             return self.first.score.ci95
-        from scipy.stats import t
-
-        n = len(self.accuracies)
-        half = float(t.ppf(0.975, n - 1)) * self.deviation / math.sqrt(n)
-        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+        over_seeds = mean_interval(self.accuracies)
+        return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
 
     @property
     def marks(self) -> list[str]:
@@ -155,7 +152,7 @@ def p_value(a: Group, b: Group) -> float | None:
     if differences is None:
         return None
     if len(differences) == 1:
-        return mcnemar_exact(int((differences > 0).sum()), int((differences < 0).sum()))
+        return mcnemar_of_differences(differences[0])
     return p_over_seeds_and_images(differences)
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from edgekit.report.model.reading import RunData
 from edgekit.report.model.rows import model_title, run_score, strategy_title
 from edgekit.report.render.figures import seed_bands
-from edgekit.stats.significance import mean_interval
+from edgekit.stats.intervals import mean_interval
 
 QUANTITIES = ("accuracy", "loss")
 

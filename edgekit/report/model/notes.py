@@ -8,11 +8,12 @@ from typing import Any
 
 from edgekit.documents.bench import BenchResult
 from edgekit.render.exports import repair_text, training_text
-from edgekit.render.numbers import count, listing, percent
+from edgekit.render.numbers import percent
+from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group
 from edgekit.report.model.reading import RunData, Source
 from edgekit.report.model.rows import Candidate, model_title, outdated, run_score
-from edgekit.report.model.sessions import noise_floors, not_worth_it, worth_text
+from edgekit.report.model.sessions import no_benefit_text, noise_floors, without_benefit
 
 
 def limits(source: Source, groups: Sequence[Group], audited: str | None = None) -> list[str]:
@@ -91,7 +92,9 @@ def _of_latency(results: Sequence[BenchResult]) -> Iterator[str]:
     by_threads: dict[int, float] = {}
     for (_, threads), (_, _, floor) in floors.items():
         by_threads[threads] = max(floor.high, by_threads.get(threads, 1.0))
-    told = listing([f"{percent(factor - 1)}% with {count(n, 'thread')}" for n, factor in sorted(by_threads.items())], 6)
+    told = listing(
+        [f"{percent(factor - 1)}% with {plural(n, 'thread')}" for n, factor in sorted(by_threads.items())], 6
+    )
     yield (
         f"One file measured as if it were two (A/A control) differed from itself by up to {told}: "
         "smaller differences in latency are no difference."
@@ -132,9 +135,9 @@ def _warnings(source: Source, candidates: Sequence[Candidate]) -> Iterator[tuple
     for candidate in candidates:
         yield from _of_candidate(candidate)
     measured = {candidate.result.id: candidate for candidate in candidates if candidate.result is not None}
-    for entry in not_worth_it([candidate.result for candidate in measured.values() if candidate.result is not None]):
-        candidate = measured[entry["model"]]
-        yield f"not worth it: {worth_text(entry)}", f"{candidate.title} (No. {candidate.number})"
+    for entry in without_benefit([candidate.result for candidate in measured.values() if candidate.result is not None]):
+        candidate = measured[entry.model]
+        yield f"no measurable benefit: {no_benefit_text(entry)}", f"{candidate.title} (No. {candidate.number})"
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
@@ -164,7 +167,7 @@ def _of_candidate(candidate: Candidate) -> Iterator[tuple[str, str]]:
         yield "int8, but some operators still compute in floats", about
     for timing in candidate.timings:
         for reason in timing.unstable:
-            yield f"unstable with {count(timing.threads, 'thread')}, so not compared: {reason}", about
+            yield f"unstable with {plural(timing.threads, 'thread')}, so not compared: {reason}", about
     measured = candidate.result.document["warnings"] if candidate.result else []
     for text in [*candidate.export.get("warnings", []), *measured]:
         yield str(text), about
@@ -175,7 +178,7 @@ def missing(source: Source, candidates: Sequence[Candidate]) -> list[tuple[str, 
     found: list[tuple[str, str]] = []
     if source.study is not None and (source.unfinished or not source.runs):
         again = f"edgekit compare RECIPE --out {shlex.quote(str(source.path))}"
-        cells = count(len(source.study["cells"]), "cell")
+        cells = plural(len(source.study["cells"]), "cell")
         told = f"{source.unfinished} of {cells} not trained yet; what is done is kept."
         found.append((told if source.runs else "No run of this study has been trained yet.", again))
     for run in source.runs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,13 @@ from numpy.typing import NDArray
 
 from edgekit.device.corruptions import GROUPS
 from edgekit.documents.corruptions import CLEAN
-from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.documents.corruptions import CorruptedPredictions as ShiftedAnswers
+from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
-from edgekit.stats.intervals import paired_difference_interval
-from edgekit.stats.significance import (
-    Interval,
-    images_needed,
-    mcnemar_exact,
-    mean_interval,
-    over_seeds_and_images,
-    seeds_needed,
-)
+from edgekit.stats.intervals import Interval, mean_interval, over_seeds_and_images, paired_mean_interval
+from edgekit.stats.sample_size import images_needed, seeds_needed
+from edgekit.stats.significance import mcnemar_of_differences
 
 Differences = NDArray[np.float64]
 """(seeds, images): the figure of the left model less that of the right one, of each test image."""
@@ -62,14 +56,8 @@ def _of_answers(differences: Differences) -> Evidence:
     """Right or wrong: an image differs by -1, 0 or 1."""
     if len(differences) > 1:
         return _of_seeds(differences)
-    n, won, lost = differences.shape[1], int((differences > 0).sum()), int((differences < 0).sum())
-
-    def interval(confidence: float) -> Interval:
-        low, high = paired_difference_interval(won, lost, n, confidence)
-        return Interval((won - lost) / n, low, high, float(differences.std()) / math.sqrt(n), n)
-
-    p = mcnemar_exact(won, lost)
-    return _of_images(interval, n, f"exact McNemar p = {p:.2g}; {ONE_SEED}")
+    p = mcnemar_of_differences(differences[0])
+    return _of_pairs(differences[0], f"exact McNemar p = {p:.2g}; {ONE_SEED}")
 
 
 def _of_losses(differences: Differences) -> Evidence:
@@ -95,10 +83,10 @@ def shifted_evidence(
     differences = _differences(*sides)
     if differences is None:
         return None
-    shown = f", {len(conditions)} condition{'s' * (len(conditions) > 1)}"
+    shown = f", {plural(len(conditions), 'condition')}"
     if len(differences) > 1:
         return _of_seeds(differences, shown)
-    found = _of_images(lambda confidence: _adjusted(differences[0], confidence), differences.shape[1], ONE_SEED)
+    found = _of_pairs(differences[0], ONE_SEED)
     return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
 
 
@@ -123,18 +111,13 @@ def _by_image(answers: ShiftedAnswers, conditions: list[tuple[str, int]], less_c
     return dict(zip(answers.files, values.tolist()))
 
 
-def _adjusted(differences: Differences, confidence: float) -> Interval:
-    """Interval of the mean of differences between -1 and 1, one per image.
+def _of_pairs(differences: Differences, remark: str) -> Evidence:
+    """One seed, one difference for each image."""
 
-    That of Bonett and Price 2012 for two paired proportions: one image is added that loses everything and one that
-    wins everything, so that a few images without a difference prove nothing.
-    """
-    n = len(differences)
-    adjusted = np.append(differences, [1.0, -1.0])
-    deviation = float(adjusted.std()) / math.sqrt(n + 2)
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
-    middle = float(adjusted.mean())
-    return Interval(float(differences.mean()), middle - half, middle + half, deviation, n)
+    def interval(confidence: float) -> Interval:
+        return paired_mean_interval(differences, confidence=confidence)
+
+    return _of_images(interval, len(differences), remark)
 
 
 def _of_images(interval: Any, n: int, remark: str) -> Evidence:
@@ -152,11 +135,6 @@ def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
     spread = float(np.std(differences.mean(axis=1), ddof=1))
     of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
 
-    def interval(confidence: float) -> Interval:
-        if not differences.any():  # not one image differs, which is no proof that none would
-            return _adjusted(differences[0], confidence)
-        return over_seeds_and_images(differences, confidence=confidence)
-
     def more(gap: float) -> More | None:
         # What seeds cannot bring down is the chance of the images.
         left_over = gap**2 - (1.96 * of_images) ** 2
@@ -165,5 +143,8 @@ def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
             return None if needed is None or needed <= seeds else More("seeds", needed - seeds)
         needed = images_needed(gap, of_images, images)
         return None if needed is None or needed <= images else More("images", needed - images)
+
+    def interval(confidence: float) -> Interval:
+        return over_seeds_and_images(differences, confidence=confidence)
 
     return Evidence(float(differences.mean()), interval, f"{seeds} seeds, {images:,} images{shown}", more)

@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 
 from edgekit.report.model.groups import ALPHA, Group, p_value, paired_differences
-from edgekit.stats.significance import (
-    Interval,
-    cliques,
-    holm,
-    over_seeds_and_images,
-    paired_bootstrap,
-    rank_models,
-)
+from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_bootstrap
+from edgekit.stats.ranking import cliques, rank_models
+from edgekit.stats.significance import holm
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from edgekit.documents.base import read_json
 from edgekit.documents.bench import BenchResult, run_results
-from edgekit.documents.corruptions import Answers as ShiftedAnswers
-from edgekit.documents.corruptions import read_answers
+from edgekit.documents.corruptions import CorruptedPredictions as ShiftedAnswers
+from edgekit.documents.corruptions import read_corrupted
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
 
@@ -107,7 +107,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         answers=_answers(stored),
         losses=_losses(stored),
         truth=_truth(stored),
-        corrupted=read_answers(folder),
+        corrupted=read_corrupted(folder),
         looks=_looks(folder),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgekit.documents.corruptions import KERAS
-from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.documents.corruptions import CorruptedPredictions as ShiftedAnswers
 from edgekit.recipe import CORRUPTED
 from edgekit.report.model.reading import Answers, RunData
 from edgekit.report.model.rows import Candidate, model_title, strategy_title

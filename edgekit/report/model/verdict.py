@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
-from typing import Any
 
-from edgekit.render.numbers import count, listing, megabytes, percent, percent_range, significant
+from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
+from edgekit.render.text import listing, plural
 from edgekit.report.model.groups import Group, front, indistinguishable, not_worse
 from edgekit.report.model.reading import RunData
 from edgekit.report.model.rows import Score, model_title, run_score, strategy_title
@@ -57,7 +57,7 @@ def _with_failures(finding: Finding, groups: Sequence[Group]) -> Finding:
     won = [by_number[winner.number] for winner in finding.winners if winner.number in by_number]
     doubts = [
         f"of No. {group.number} the files of {len(group.left_out)} of "
-        f"{count(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
+        f"{plural(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
         for group in won
         if group.left_out
     ]
@@ -71,7 +71,7 @@ def thread_counts(groups: Sequence[Group]) -> list[int]:
 
 def threads_text(threads: int) -> str:
     """``1 thread``, ``4 threads``."""
-    return count(threads, "thread")
+    return plural(threads, "thread")
 
 
 def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
@@ -88,7 +88,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
         figure = _accuracy_text(n)
         remark = f"not measurably worse on these images (exact McNemar test at 5%, Holm): {_named(alike)}"
     else:
-        figure = f"{percent(best)}% on average over {count(len(winners[0].members), 'seed')}"
+        figure = f"{percent(best)}% on average over {plural(len(winners[0].members), 'seed')}"
         figure += f" (95% interval over seeds {percent_range(winners[0].interval)}%)"
         remark = f"not measurably worse over these seeds and images (t test at 5%, Holm): {_named(alike)}"
     return Finding("Most accurate", _winners(winners), figure, remark if alike else "")
@@ -120,7 +120,7 @@ def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
     scores = kinds[winners[0]]
     figure = _accuracy_text(scores[0])
     if len(scores) > 1:
-        figure = f"{percent(best)}% on average over {count(len(scores), 'seed')}"
+        figure = f"{percent(best)}% on average over {plural(len(scores), 'seed')}"
     return Finding(
         "Most accurate",
         tuple(Winner(title) for title in winners),
@@ -163,20 +163,15 @@ def _next_fastest(winner: Group, groups: Sequence[Group], threads: int) -> str:
     against = [
         entry
         for entry in comparisons(results)
-        if entry["threads"] == threads and entry["against"] == reference.id and entry["model"] in by_id
+        if entry.threads == threads and entry.against == reference.id and entry.model in by_id
     ]
-    same = [by_id[entry["model"]] for entry in against if entry["verdict"] == NO_DIFFERENCE]
-    slower = sorted((e for e in against if e["verdict"] == "slower"), key=lambda entry: float(entry["ratio"]))
+    same = [by_id[entry.model] for entry in against if entry.verdict == NO_DIFFERENCE]
+    slower = sorted((e for e in against if e.verdict == "slower"), key=lambda entry: entry.ratio)
     parts = [f"no difference measured to {_named(same)}"] if same else []
     if slower:
-        parts.append(f"the next, {_named([by_id[slower[0]['model']]])}, takes {ratio_text(slower[0])} as long")
+        times = ratio(slower[0].ratio, *slower[0].ratio_ci95)
+        parts.append(f"the next, {_named([by_id[slower[0].model]])}, takes {times} as long")
     return "; ".join(parts)
-
-
-def ratio_text(entry: dict[str, Any]) -> str:
-    """``1.24 times (95% interval 1.21 to 1.27)``."""
-    low, high = entry["ratio_ci95"]
-    return f"{entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
 
 
 def smallest(groups: Sequence[Group]) -> Finding:
@@ -212,5 +207,5 @@ def _doubts(fast: Group, slow: Group, threads: int) -> Iterator[str]:
     if indistinguishable(fast, slow):
         yield f"No. {slow.number} is not measurably more accurate than No. {fast.number}"
     pair = [group.first.result for group in (fast, slow) if group.first.result is not None]
-    if any(entry["threads"] == threads and entry["verdict"] == NO_DIFFERENCE for entry in comparisons(pair)):
+    if any(entry.threads == threads and entry.verdict == NO_DIFFERENCE for entry in comparisons(pair)):
         yield f"No. {fast.number} is not measurably faster than No. {slow.number}"

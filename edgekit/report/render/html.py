@@ -15,9 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgekit.render import numbers as words
+from edgekit.render import text
 from edgekit.report.model.claim_verdicts import recipe_of
 from edgekit.report.model.content import Report, Reported
-from edgekit.report.model.corruption_figures import MARGIN
 from edgekit.report.model.corruption_rows import interval_of
 from edgekit.report.model.groups import Group
 from edgekit.report.model.int8_layers import calibrations, layer_views
@@ -29,6 +29,7 @@ from edgekit.report.model.target_facts import SLICES, device_rows, sustained_vie
 from edgekit.report.model.verdict import thread_counts, threads_text
 from edgekit.report.render.figures import Point, accuracy_latency, confusion, curves
 from edgekit.report.render.svg import SERIES
+from edgekit.stats.robustness import MARGIN
 from edgekit.support.path_redaction import place_name, without_places
 
 MATRIX_CLASSES = 15
@@ -77,7 +78,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     page.globals.update(
-        words=words,
+        words={**vars(words), **vars(text), "count": text.plural},
         base64=_base64,
         claim_number=claim_number,
         interval_of=interval_of,
@@ -155,7 +156,7 @@ def _confusions(runs: Sequence[RunData]) -> list[tuple[str, list[str], list[list
             found.setdefault(", ".join(_kind(run)), []).append(test)
     return [
         (
-            f"{title}, {words.count(len(tests), 'seed')}",
+            f"{title}, {text.plural(len(tests), 'seed')}",
             [row["label"] for row in tests[0]["per_class"]],
             [[sum(cells) for cells in zip(*rows)] for rows in zip(*(test["confusion"] for test in tests))],
         )
@@ -175,7 +176,7 @@ def _plots(report: Report) -> Iterator[Plot]:
             if not all(point.stable for point in points):
                 caption += "; pale: unstable, in no comparison"
             if left_out:
-                caption += f"; not shown, because emulated, failed or not scored: {words.listing(left_out, 8)}"
+                caption += f"; not shown, because emulated, failed or not scored: {text.listing(left_out, 8)}"
             name = f"plot-{t}-{threads}"
             label = f"latency, p50 in ms, {threads_text(threads)} (logarithmic)"
             yield Plot(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgekit.render import numbers as words
+from edgekit.render.text import listing, plural
 from edgekit.report.model.corruption_rows import interval_of
 from edgekit.report.model.rows import Candidate, run_score
 from edgekit.report.model.verdict import threads_text
@@ -69,7 +70,7 @@ def report_markdown(report: Report) -> str:
     if report.warnings:
         parts += [
             "## Warnings",
-            "\n".join(f"- {_plain(t)} ({_plain(words.listing(a, 4))})" for t, a in report.warnings),
+            "\n".join(f"- {_plain(t)} ({_plain(listing(a, 4))})" for t, a in report.warnings),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -126,7 +127,7 @@ def _card(report: Report, members: Sequence[Candidate]) -> str:
     size = "unknown" if first.size_bytes is None else f"{first.size_bytes:,} bytes"
     parts = [
         f"# {_plain(first.title)}, seed {first.seed}",
-        f"An image classifier of {words.count(len(data['classes']), 'class', 'classes')}: "
+        f"An image classifier of {plural(len(data['classes']), 'class', 'classes')}: "
         f"{_plain(', '.join(data['classes']))}.",
         _table(
             ["", ""],
@@ -193,7 +194,7 @@ def _claim_rows(claim: JudgedClaim) -> Iterator[list[str]]:
     """The claim with its verdict, then a row for each pair of models where there are several."""
     about = f"{claim.text}: {claim.relation}"
     if len(claim.pairs) != 1:
-        told = claim.reason or f"{words.count(len(claim.pairs), 'pair')}:"
+        told = claim.reason or f"{plural(len(claim.pairs), 'pair')}:"
         yield [about, claim.verdict, told, "", "", ""]
     for pair in claim.pairs:
         lone = len(claim.pairs) == 1
