@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.device.runtime_table import RUNTIMES as RUNTIMES  # noqa: PLC0414 - part of this table of tables
 from edgekit.errors import InputError
 
 
@@ -69,17 +70,6 @@ class Scheme:
     def key(self) -> str:
         """Folder name below ``exports/``: ``tflite-int8``."""
         return f"{self.format}-{self.name}"
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A program library that runs exported files on a device, in order of preference within its format."""
-
-    name: str
-    format: str
-    module: str
-    distribution: str
-    summary: str
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -171,15 +161,6 @@ SCHEMES: dict[str, Scheme] = {
 }
 
 FORMATS: tuple[str, ...] = ("tflite", "onnx")
-
-RUNTIMES: dict[str, Runtime] = {
-    r.name: r
-    for r in (
-        Runtime("litert", "tflite", "ai_edge_litert.interpreter", "ai-edge-litert", "Google's current TFLite runtime"),
-        Runtime("tflite-runtime", "tflite", "tflite_runtime.interpreter", "tflite-runtime", "the older TFLite runtime"),
-        Runtime("onnxruntime", "onnx", "onnxruntime", "onnxruntime", "ONNX Runtime, CPU execution provider"),
-    )
-}
 
 
 def get_backbone(name: str) -> Backbone:

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.protocol.events import PredictionsEvent
+from edgekit.device.protocol.jobs import AccuracyJob
+from edgekit.device.protocol.verbs import ACCURACY
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import Bar, Progress
-from edgekit.targets.base import Event, Target
+from edgekit.targets.base import Target
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,19 @@ def measure_accuracy(
     return found
 
 
-def probabilities_of(event: Event) -> NDArray[np.float32]:
+def probabilities_of(event: PredictionsEvent) -> NDArray[np.float32]:
     """The (count, classes) probabilities in a ``predictions`` line of the device program."""
     block = np.frombuffer(base64.b64decode(event["probabilities_b64"]), "<f4")
     return block.reshape(event["count"], event["classes"]).astype(np.float32)
 
 
 def _classify(target: Target, group: list[MeasuredModel], images: ImageSet, found: AccuracyRun, bar: Bar) -> None:
-    job = {"models": [model.job() for model in group], "threads": 0, "root": str(images.root), "files": images.files}
+    models = [model.job() for model in group]
+    job = AccuracyJob(models=models, threads=0, root=str(images.root), files=images.files)
     chunks: dict[str, list[NDArray[np.float32]]] = {}
     activation: dict[str, str] = {}
     decoder = ""
-    for event in target.run("accuracy", job):
+    for event in target.run(ACCURACY, job):
         if event["event"] == "predictions":
             chunks.setdefault(event["key"], []).append(probabilities_of(event))
             activation.setdefault(event["key"], event["activation"])

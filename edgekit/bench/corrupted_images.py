@@ -14,6 +14,8 @@ from edgekit.bench.evaluation_images import ImageSet, image_sets
 from edgekit.bench.inspection import inspected
 from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
 from edgekit.bench.model_collection import collect_models
+from edgekit.device.protocol.jobs import AccuracyJob
+from edgekit.device.protocol.verbs import ACCURACY
 from edgekit.documents.corruptions import Plan, Store, severities_of
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
@@ -81,18 +83,18 @@ def _measure(
 ) -> None:
     """One corruption at all its severities: images are decoded once, and every file sees the same pixels."""
     severities = severities_of(name, plan)
-    job = {
-        "models": [model.job() for model in group],
-        "threads": 0,
-        "root": str(images.root),
-        "files": images.files,
-        "corruptions": [(name, severity) for severity in severities],
-        "corruption_seed": plan.seed,
-    }
+    job = AccuracyJob(
+        models=[model.job() for model in group],
+        threads=0,
+        root=str(images.root),
+        files=images.files,
+        corruptions=[(name, severity) for severity in severities],
+        corruption_seed=plan.seed,
+    )
     parts: dict[str, list[list[NDArray[np.float32]]]] = {model.id: [[] for _ in severities] for model in group}
     total = len(images.files) * len(group) * len(severities)
     with progress.bar(f"{len(group)} files, {name}", total) as bar:
-        for event in machine.run("accuracy", job):
+        for event in machine.run(ACCURACY, job):
             if event["event"] == "failed":
                 raise EdgekitError(f"{event['key']} under {name}: {event['reason']}", hint="export it again")
             if event["event"] == "predictions":

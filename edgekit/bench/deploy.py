@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.bench.inspection import inspected, with_target_runtime
 from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.verify import verify_models
+from edgekit.device.protocol.requests import HostFacts, PlaceRequest
+from edgekit.device.protocol.verbs import PLACE
+from edgekit.device.working_folder import PROGRAM
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
-from edgekit.targets.device_program import FILE, program
+from edgekit.targets.device_program import program
 from edgekit.targets.local import LOCAL
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes, object_name
@@ -56,11 +58,11 @@ def deploy(
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
         place = _place(machine, model, folder, facts)
-    command = shlex.join([machine.config.python, FILE, "predict", model.path.name, "photo.jpg"])
+    command = shlex.join([machine.config.python, PROGRAM, "predict", model.path.name, "photo.jpg"])
     return Deployment(place, command, model.path.name, verification)
 
 
-def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: Any) -> str:
+def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         sources = {model.path.name: model.path, "golden.npz": model.golden}
         for name, content in _generated_files(model, machine.config.python).items():
@@ -70,15 +72,10 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: Any) ->
         objects = {name: object_name(str(path), hashes) for name, path in sources.items()}
         machine.send({objects[name]: str(path) for name, path in sources.items()})
         environment = facts["environment"]
-        request = {
-            "folder": folder,
-            "files": objects,
-            "environment": environment["id"] if isinstance(environment, dict) else None,
-        }
-        for event in machine.request("place", request):
-            if event["event"] == "placed":
-                return str(event["folder"])
-    raise TargetError(f"{machine.name} did not reply")
+        request = PlaceRequest(
+            folder=folder, files=objects, environment=None if environment is None else environment["id"]
+        )
+        return machine.ask(PLACE, request)["folder"]
 
 
 def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
@@ -86,10 +83,10 @@ def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
     file = model.path.name
     readme = (
         f"{model.id}, SHA-256 {model.sha256}, copied here by `edgekit deploy`.\n"
-        f"{python} {FILE} predict {file} photo.jpg   (or: --camera; verify {file} golden.npz; --help)\n"
+        f"{python} {PROGRAM} predict {file} photo.jpg   (or: --camera; verify {file} golden.npz; --help)\n"
     )
     labels = "".join(f"{label}\n" for label in model.labels or ())
-    return {FILE: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}
+    return {PROGRAM: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}
 
 
 def _chosen(models: Sequence[MeasuredModel], export: str | None, run: Path) -> MeasuredModel:

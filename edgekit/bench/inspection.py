@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.protocol.events import InspectedEvent
+from edgekit.device.protocol.jobs import ProbeJob
+from edgekit.device.protocol.verbs import PROBE
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
 from edgekit.targets.base import Target
@@ -41,9 +43,9 @@ def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> t
     ``scored``: the models will classify images, so the scaling of a float input has to be known. The second value
     is the number of cores that the target lets a program use. Raises :class:`InputError` for a damaged file.
     """
-    facts: dict[str, Any] = {}
+    facts: dict[str, InspectedEvent] = {}
     cores = 1
-    for event in target.run("probe", {"models": [model.job() for model in models]}):
+    for event in target.run(PROBE, ProbeJob(models=[model.job() for model in models])):
         if event["event"] == "inspected":
             facts[event["key"]] = event
         elif event["event"] == "environment":
@@ -51,7 +53,7 @@ def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> t
     return [_described(model, facts[model.id], scored=scored) for model in models], cores
 
 
-def _described(model: MeasuredModel, facts: dict[str, Any], *, scored: bool) -> MeasuredModel:
+def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> MeasuredModel:
     """``model`` with the labels, scaling and resizing of its own metadata where none were given.
 
     Raises :class:`InputError` where the number of labels differs from that of the outputs, or where the model is to

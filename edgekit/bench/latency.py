@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
+from edgekit.device.protocol import control_key, model_key
+from edgekit.device.protocol.events import AfterEvent, BeforeEvent, BlockEvent, ImagesEvent, LatencyEvent, ModelEvent
+from edgekit.device.protocol.jobs import LatencyJob
+from edgekit.device.protocol.verbs import LATENCY
 from edgekit.documents.bench import ControlRecord, Latency, ModelStart, RuntimeRecord
 from edgekit.documents.machine import MachineEnvironment, Throttling
 from edgekit.render.text import plural
 from edgekit.support.progress import Progress
-from edgekit.targets.base import Event, Target
+from edgekit.targets.base import Target
 
 DECODED_IMAGES = 16
 """Images on which decoding and resizing are timed."""
-
-AGAIN = "#again"
-"""The device program's name for the second copy of the control."""
 
 RESTARTED = "the target restarted during the measurement, which then continued"
 
@@ -49,17 +50,15 @@ def measure_latency(
     control = min(models, key=lambda model: model.size_bytes).id
     # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
     decoded = min(DECODED_IMAGES, protocol.total_runs)
-    job = {
-        "models": [m.job(sets[m.id].first_paths(decoded) if m.id in sets else ()) for m in models],
-        "threads": threads,
-        "control": control,
-        "protocol": asdict(protocol),
-    }
+    entries = [m.job(sets[m.id].first_paths(decoded) if m.id in sets else ()) for m in models]
     events = _LatencyEvents()
     steps = protocol.repeats * (len(models) + 1) * (protocol.rounds + 1)
     with progress.bar(f"latency, {plural(threads, 'thread')}", steps) as bar:
         for repeat in range(protocol.repeats):
-            for event in target.run("latency", {**job, "seed": seed + repeat}):
+            job = LatencyJob(
+                models=entries, threads=threads, control=control, protocol=protocol.blocks(), seed=seed + repeat
+            )
+            for event in target.run(LATENCY, job):
                 events.add(event)
                 if event["event"] in {"model", "block"}:
                     bar.advance()
@@ -79,7 +78,7 @@ class _Subject:
     preprocess_ns: list[int] = field(default_factory=list)
     postprocess_ns: list[int] = field(default_factory=list)
 
-    def add(self, event: Event) -> None:
+    def add(self, event: ModelEvent | ImagesEvent | BlockEvent) -> None:
         if event["event"] == "model":
             self.runtime = RuntimeRecord.model_validate(event["runtime"])
             self.starts.append(
@@ -128,7 +127,7 @@ class _LatencyEvents:
         self._reasons: dict[str, None] = {}
         self._failed: dict[str, str] = {}
 
-    def add(self, event: Event) -> None:
+    def add(self, event: LatencyEvent) -> None:
         if event["event"] == "environment":
             self._environments.append(_environment(event))
         elif event["event"] == "state":
@@ -137,10 +136,11 @@ class _LatencyEvents:
         elif event["event"] == "restarted":
             self._reasons[RESTARTED] = None
         elif event["event"] == "failed":
-            self._failed[event["key"].removesuffix(AGAIN)] = event["reason"]
-        else:
+            self._failed[model_key(event["key"])] = event["reason"]
+        elif event["event"] != "opening":
             self._subjects.setdefault(event["key"], _Subject()).add(event)
-            self._frequencies.append(event.get("frequency_khz"))
+            if event["event"] == "block":
+                self._frequencies.append(event["frequency_khz"])
 
     def end_repeat(self) -> None:
         """One process has ended: judge how quiet the machine was meanwhile."""
@@ -151,8 +151,8 @@ class _LatencyEvents:
 
     def session(self, control: str) -> LatencySession:
         """Everything that was measured; ``control`` is the model that was measured twice."""
-        good = {k: s for k, s in self._subjects.items() if k not in self._failed and not k.endswith(AGAIN)}
-        again = self._subjects.get(control + AGAIN)
+        good = {k: s for k, s in self._subjects.items() if k not in self._failed and k == model_key(k)}
+        again = self._subjects.get(control_key(control))
         return LatencySession(
             latency={key: subject.latency(list(self._reasons)) for key, subject in good.items()},
             runtimes={key: subject.runtime for key, subject in good.items() if subject.runtime is not None},
@@ -169,5 +169,5 @@ def _control(model: str, one: _Subject, again: _Subject) -> ControlRecord:
     )
 
 
-def _environment(event: Event) -> MachineEnvironment:
+def _environment(event: BeforeEvent | AfterEvent) -> MachineEnvironment:
     return MachineEnvironment.model_validate({k: v for k, v in event.items() if k not in {"event", "when"}})

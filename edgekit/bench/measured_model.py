@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import RESIZES
+from edgekit.device.protocol.jobs import ModelEntry
+from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.scaling import parse_scaling
-from edgekit.documents.base import JsonObject
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.documents.run import RunDocument
@@ -39,7 +40,7 @@ class MeasuredModel:
     size_bytes: int
     gzip_bytes: int
     labels: tuple[str, ...] | None = None
-    scaling: str | JsonObject | None = None
+    scaling: str | ScalingDocument | None = None
     """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
     runtime: str | None = None
@@ -55,7 +56,7 @@ class MeasuredModel:
         """Where its bench result on ``target`` is stored."""
         return RunFolder(self.folder).bench_json(target, self.key)
 
-    def job(self, images: Sequence[Path] = ()) -> JsonObject:
+    def job(self, images: Sequence[Path] = ()) -> ModelEntry:
         """The entry for this model in a job of the device program."""
         return {
             "key": self.id,

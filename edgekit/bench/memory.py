@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.protocol.jobs import MemoryJob
+from edgekit.device.protocol.verbs import MEMORY
 from edgekit.documents.bench import MemoryRecord
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
@@ -17,7 +19,7 @@ def measure_memory(
     memory: dict[str, MemoryRecord] = {}
     with progress.bar("memory", len(models)) as bar:
         for model in models:
-            for event in target.run("memory", {"models": [model.job()], "threads": threads}):
+            for event in target.run(MEMORY, MemoryJob(models=[model.job()], threads=threads)):
                 if event["event"] == "memory":
                     memory[model.id] = MemoryRecord(
                         threads=event["threads"],

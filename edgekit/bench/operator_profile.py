@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
+from edgekit.device.protocol.jobs import ProfileJob
+from edgekit.device.protocol.verbs import PROFILE
 from edgekit.documents.profile import OperatorProfile
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.render.text import plural
@@ -34,9 +36,9 @@ def measure_profile(
 
 def _profile(target: Target, model: MeasuredModel, threads: int, runs: int) -> OperatorProfile:
     try:
-        for event in target.run("profile", {"models": [model.job()], "threads": threads, "runs": runs}):
+        for event in target.run(PROFILE, ProfileJob(models=[model.job()], threads=threads, runs=runs)):
             if event["event"] == "profile":
-                return OperatorProfile.model_validate({name: event[name] for name in OperatorProfile.model_fields})
+                return OperatorProfile.model_validate({k: v for k, v in event.items() if k not in {"event", "key"}})
     except TargetError:
         raise
     except EdgekitError as error:  # the profiler failed on a model that was measured without trouble

@@ -10,6 +10,8 @@ from pathlib import Path
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.bench.measured_model import ThirdPartyOptions
 from edgekit.bench.model_collection import collect_models
+from edgekit.device.protocol.jobs import PredictJob
+from edgekit.device.protocol.verbs import PREDICT
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
@@ -49,9 +51,9 @@ def predict(
         models = collect_models([model], third_party or ThirdPartyOptions(), progress)
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
         (opened,), _ = inspected(machine, models, scored=True)
-        job = {"models": [opened.job()], "threads": 0, "files": [str(path) for path in paths]}
+        job = PredictJob(models=[opened.job()], threads=0, files=[str(path) for path in paths])
         with progress.bar("predict", len(paths)) as bar:
-            for event in machine.run("predict", job):
+            for event in machine.run(PREDICT, job):
                 if event["event"] == "prediction":
                     found.append(_named(Path(event["file"]), event["probabilities"], opened.labels))
                     bar.advance()

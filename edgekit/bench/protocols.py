@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from edgekit.device.protocol.jobs import BlockSettings
 from edgekit.documents.bench import ProtocolRecord
 from edgekit.errors import InputError
 
@@ -35,6 +36,17 @@ class BenchProtocol:
     def total_ns(self) -> int:
         """The shortest run time of one model."""
         return self.repeats * self.rounds * self.block_ns
+
+    def blocks(self) -> BlockSettings:
+        """One repeat, as the device program measures it."""
+        return {
+            "warmup_runs": self.warmup_runs,
+            "warmup_ns": self.warmup_ns,
+            "rounds": self.rounds,
+            "block_runs": self.block_runs,
+            "block_ns": self.block_ns,
+            "cooldown_ns": self.cooldown_ns,
+        }
 
     def record(self) -> ProtocolRecord:
         """The protocol as it is stored with a result."""

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.protocol.events import SustainedEndEvent, SustainedStartEvent, WindowEvent
+from edgekit.device.protocol.jobs import TimedJob
+from edgekit.device.protocol.verbs import SUSTAINED
 from edgekit.documents.bench import SustainedRecord, SustainedWindow
 from edgekit.documents.machine import MachineState
 from edgekit.errors import InputError
 from edgekit.render.text import plural
 from edgekit.support.progress import Progress
-from edgekit.targets.base import Event, Target
+from edgekit.targets.base import Target
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -36,13 +39,13 @@ def measure_sustained(
 ) -> dict[str, SustainedRecord]:
     """By model id: the time of every run during ``seconds`` without a pause, in windows of about a second."""
     found: dict[str, _Run] = {}
-    job = {
-        "models": [model.job(sets[model.id].first_paths(1) if model.id in sets else ()) for model in models],
-        "threads": threads,
-        "seconds": seconds,
-    }
+    job = TimedJob(
+        models=[model.job(sets[model.id].first_paths(1) if model.id in sets else ()) for model in models],
+        threads=threads,
+        seconds=seconds,
+    )
     with progress.bar(f"sustained run, {plural(threads, 'thread')}", int(seconds) * len(models)) as bar:
-        for event in target.run("sustained", job):
+        for event in target.run(SUSTAINED, job):
             if event["event"] == "sustained_start":
                 found[event["key"]] = _Run(event["cooldown_s"], _state(event))
             elif event["event"] == "window":
@@ -73,9 +76,9 @@ class _Run:
         )
 
 
-def _window(event: Event) -> SustainedWindow:
-    return SustainedWindow.model_validate({name: event[name] for name in SustainedWindow.model_fields})
+def _window(event: WindowEvent) -> SustainedWindow:
+    return SustainedWindow.model_validate({k: v for k, v in event.items() if k in SustainedWindow.model_fields})
 
 
-def _state(event: Event) -> MachineState:
-    return MachineState.model_validate({name: event[name] for name in MachineState.model_fields})
+def _state(event: SustainedStartEvent | SustainedEndEvent) -> MachineState:
+    return MachineState.model_validate({k: v for k, v in event.items() if k in MachineState.model_fields})

@@ -9,11 +9,14 @@ from pathlib import Path
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
 from edgekit.bench.model_collection import collect_models
+from edgekit.device.protocol.events import UnverifiedEvent, VerifiedEvent
+from edgekit.device.protocol.jobs import VerifyJob
+from edgekit.device.protocol.verbs import VERIFY
 from edgekit.documents.bench import RuntimeRecord
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
-from edgekit.targets.base import Event, Target
+from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -42,19 +45,23 @@ def verify(
 
 def verify_models(target: Target, models: Sequence[MeasuredModel]) -> list[VerificationRecord]:
     """Check models that are already collected and inspected."""
-    job = {
-        "models": [model.job() for model in models],
-        "golden": {model.id: str(model.golden) for model in models},
-        "threads": 1,
-    }
-    return [_judged(event) for event in target.run("verify", job) if event["event"] in ("verified", "failed")]
+    job = VerifyJob(
+        models=[model.job() for model in models],
+        golden={model.id: str(model.golden) for model in models},
+        threads=1,
+    )
+    found = []
+    for event in target.run(VERIFY, job):
+        if event["event"] == "verified" or event["event"] == "failed":
+            found.append(_judged(event))
+    return found
 
 
-def _judged(event: Event) -> VerificationRecord:
+def _judged(event: VerifiedEvent | UnverifiedEvent) -> VerificationRecord:
     runtime = RuntimeRecord.model_validate(event["runtime"])
     if event["event"] == "failed":
         return VerificationRecord(id=event["key"], runtime=runtime, problem=event["reason"])
-    predicted, expected = event["answers"], event["expected"]
+    predicted, expected = event["predicted"], event["expected"]
     largest = max(event["differences"])
     # Two classes with nearly the same score may change places; that is not a fault of the file.
     other_class = sum(margin > MAX_DIFFERENCE for margin in event["margins"])

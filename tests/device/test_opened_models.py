@@ -1,4 +1,4 @@
-"""Opening files of every kind, feeding them, reading probabilities, and what the file says about itself."""
+"""Opening files of each kind, setting their input, reading probabilities and metadata."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from modelfiles import LABELS, SIDE, colour_pixels, with_tflite_metadata
 
+from edgekit.device.classifier import Classifier
 from edgekit.device.failures import DeviceError, MissingRuntimeError, ModelError, OutputError
-from edgekit.device.jobs import Classifier, JobModel
+from edgekit.device.jobs import JobModel
 from edgekit.device.metadata import read_metadata
 from edgekit.device.runtimes import open_model
 from edgekit.device.scaling import SCALINGS, parse_scaling
@@ -18,37 +19,37 @@ ONNX = [("uint8.onnx", None), ("labelled.onnx", None), ("nchw.onnx", "imagenet")
 TFLITE = [("uint8.tflite", None), ("quantized.tflite", None), ("float.tflite", "symmetric"), ("int8.tflite", None)]
 
 
-def answers(path: Path, scaling: str | None, activation: str = "auto") -> np.ndarray:
+def predictions(path: Path, scaling: str | None, activation: str = "auto") -> np.ndarray:
     """float32 (3, 3): one row of probabilities for each colour."""
-    entry = JobModel("m", str(path), None, scaling and parse_scaling(scaling), "stretch", activation)
+    entry = JobModel("m", str(path), scaling=scaling and parse_scaling(scaling), activation=activation)
     classifier = Classifier(entry, entry.open(1))
     return np.stack([classifier.classify(colour_pixels(label, seed=7)) for label in LABELS])
 
 
 @pytest.mark.parametrize(("name", "scaling"), ONNX)
-def test_onnx_answers(onnx_models, name, scaling):
-    check_answers(answers(onnx_models / name, scaling))
+def test_onnx_predictions(onnx_models, name, scaling):
+    check_predictions(predictions(onnx_models / name, scaling))
 
 
 @pytest.mark.parametrize(("name", "scaling"), TFLITE)
-def test_tflite_answers(tflite_models, name, scaling):
-    check_answers(answers(tflite_models / name, scaling))
+def test_tflite_predictions(tflite_models, name, scaling):
+    check_predictions(predictions(tflite_models / name, scaling))
 
 
-def check_answers(rows: np.ndarray) -> None:
+def check_predictions(rows: np.ndarray) -> None:
     assert rows.argmax(axis=1).tolist() == [0, 1, 2]
     assert rows.max() <= 1
     assert rows.sum(axis=1) == pytest.approx(np.ones(3), abs=0.02)
 
 
-def test_quantized_output_is_dequantized_close_to_the_float_one(tflite_models):
-    exact = answers(tflite_models / "uint8.tflite", None)
-    assert answers(tflite_models / "quantized.tflite", None) == pytest.approx(exact, abs=0.03)
+def test_dequantized_output_is_close_to_the_float_output(tflite_models):
+    exact = predictions(tflite_models / "uint8.tflite", None)
+    assert predictions(tflite_models / "quantized.tflite", None) == pytest.approx(exact, abs=0.03)
     # int8 input without a scaling is the pixel minus 128, which is what [-1, 1] quantizes to
-    assert answers(tflite_models / "int8.tflite", "symmetric") == pytest.approx(exact, abs=0.03)
+    assert predictions(tflite_models / "int8.tflite", "symmetric") == pytest.approx(exact, abs=0.03)
 
 
-def test_threads_of_both_runtimes_give_the_same_answer(tflite_models, onnx_models):
+def test_thread_count_does_not_change_the_scores(tflite_models, onnx_models):
     for path in (tflite_models / "uint8.tflite", onnx_models / "uint8.onnx"):
         outputs = []
         for threads in (1, 2):
@@ -59,7 +60,7 @@ def test_threads_of_both_runtimes_give_the_same_answer(tflite_models, onnx_model
         np.testing.assert_allclose(*outputs, rtol=1e-5)
 
 
-def test_input_set_once_survives_many_runs(tflite_models, onnx_models):
+def test_input_is_kept_over_many_runs(tflite_models, onnx_models):
     for path in (tflite_models / "quantized.tflite", onnx_models / "uint8.onnx"):
         model = open_model(str(path))
         model.set_input(model.input.prepare(colour_pixels("red"), None))
@@ -70,7 +71,7 @@ def test_input_set_once_survives_many_runs(tflite_models, onnx_models):
         np.testing.assert_array_equal(model.scores(), first)
 
 
-def test_nan_is_a_failure(onnx_models):
+def test_nan_output_raises(onnx_models):
     model = open_model(str(onnx_models / "nan.onnx"))
     model.set_input(model.input.prepare(colour_pixels("red"), None))
     model.invoke()
@@ -78,9 +79,9 @@ def test_nan_is_a_failure(onnx_models):
         model.scores()
 
 
-@pytest.mark.parametrize("content", [b"", b"this is no model, only some text", b"\x1c\0\0\0TFL3" + b"\xff" * 500])
+@pytest.mark.parametrize("content", [b"", b"not a model, just some text", b"\x1c\0\0\0TFL3" + b"\xff" * 500])
 @pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
-def test_what_is_no_model_is_refused(tmp_path, content, suffix):
+def test_files_that_are_not_models_are_refused(tmp_path, content, suffix):
     path = tmp_path / f"m{suffix}"
     path.write_bytes(content)
     with pytest.raises(ModelError):
@@ -96,18 +97,18 @@ def test_truncated_models_are_refused(tmp_path, tflite_models, onnx_models):
             open_model(str(path))
 
 
-def test_wrong_names_are_refused(tmp_path, onnx_models):
-    with pytest.raises(ModelError, match="cannot be read"):
+def test_missing_files_wrong_suffixes_and_wrong_runtimes_are_refused(tmp_path, onnx_models):
+    with pytest.raises(ModelError, match="cannot read"):
         open_model(str(tmp_path / "absent.onnx"))
-    with pytest.raises(ModelError, match="ends in"):
+    with pytest.raises(ModelError, match="suffix"):
         open_model(str(onnx_models))
     with pytest.raises(MissingRuntimeError, match="onnxruntime"):
         open_model(str(onnx_models / "uint8.onnx"), 1, "litert")
 
 
-def test_a_float_input_of_unknown_scaling_is_not_guessed(onnx_models):
+def test_float_input_without_scaling_raises(onnx_models):
     with pytest.raises(ModelError, match="scaled"):
-        answers(onnx_models / "nchw.onnx", None)
+        predictions(onnx_models / "nchw.onnx", None)
 
 
 def test_onnx_metadata(onnx_models):
