@@ -9,6 +9,7 @@ from edgekit.documents.corruptions import CLEAN, Plan, Store, parse_plan, read_c
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
 from edgekit.report.model.corruption_figures import figures, pairs, robustness_summary
+from edgekit.stats import robustness
 from edgekit.stats.claims import Region
 from edgekit.stats.intervals import paired_difference_interval
 
@@ -94,7 +95,7 @@ def test_with_one_condition_the_interval_is_that_of_two_paired_proportions(run):
 
 
 def test_a_few_images_without_a_difference_prove_nothing(run, monkeypatch):
-    monkeypatch.setattr("edgekit.stats.robustness.AS_ROBUST", Region.of("not-above", 0.005))
+    monkeypatch.setattr(robustness, "AS_ROBUST", Region.of("not-above", 0.005))
     keep(run, "tflite-fp32", {CLEAN: [0], "haze": [20]})
     keep(run, "tflite-int8", {CLEAN: [0], "haze": [20]})
     (pair,) = pairs(read_corrupted(run))

@@ -19,13 +19,26 @@ AGREEMENT = {
     "same_decoder": True,
     "host_decoder": "Pillow 11.3",
     "differing": [
-        {"file": "glioma/<b>7</b>.jpg", "here": "glioma", "there": "no<i>tumor", "probability_here": 0.6, "probability_there": 0.51},
-        {"file": "glioma/8.jpg", "here": "glioma", "there": "meningioma", "probability_here": 0.6, "probability_there": 0.4},
+        {
+            "file": "glioma/<b>7</b>.jpg",
+            "here": "glioma",
+            "there": "no<i>tumor",
+            "probability_here": 0.6,
+            "probability_there": 0.51,
+        },
+        {
+            "file": "glioma/8.jpg",
+            "here": "glioma",
+            "there": "meningioma",
+            "probability_here": 0.6,
+            "probability_there": 0.4,
+        },
     ],
 }
 ENERGY = {
     "source": "pmic", "threads": 1, "joules": 15.0, "wall_s": 5.0, "runs": 100, "idle_joules": 4.0, "idle_s": 2.0
 }  # fmt: skip
+FLAGS = {"raw": "0", "now": [], "since_boot": []}
 STATE = {"frequency_khz": 2_400_000, "temperature_c": 50.0, "throttled": None, "governor": "performance"}
 
 
@@ -63,7 +76,7 @@ def measured(tmp_path: Path) -> Path:
         accuracy={"agreement_with_host": AGREEMENT},
         energy=ENERGY,
         sustained=sustained(),
-        before={"governor": "performance", "temperature_c": 48.0, "throttled": {"raw": "0", "now": [], "since_boot": []}},
+        before={"governor": "performance", "temperature_c": 48.0, "throttled": FLAGS},
     )
     return study
 
