@@ -24,10 +24,10 @@ from edgekit.support.progress import SILENT, Progress
 if TYPE_CHECKING:
     from edgekit.bench.predict import Prediction
     from edgekit.documents.audit import AuditDocument
-    from edgekit.documents.base import JsonObject
     from edgekit.documents.bench import BenchResult
     from edgekit.documents.export import ExportDocument
     from edgekit.documents.folders import RunFolder
+    from edgekit.documents.report import ReportDocument
     from edgekit.documents.run import RunDocument
     from edgekit.documents.study import StudyDocument
     from edgekit.recipe import Recipe
@@ -287,7 +287,7 @@ def report(
     *,
     claims: Recipe | AnyPath | None = None,
     progress: Progress = SILENT,
-) -> JsonObject:
+) -> ReportDocument:
     """Write the report of a run or a study.
 
     Args:

@@ -6,14 +6,13 @@ Raw samples are stored; statistics are computed when they are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 from pydantic import field_validator
 
-from edgekit.documents.base import Document, JsonObject, Part
+from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.profile import OperatorProfile
@@ -314,11 +313,6 @@ class BenchResult:
     def read(cls, path: Path) -> BenchResult:
         """Read a bench document; :class:`InputError` where it is none or was written by a newer edgekit."""
         return cls(path, BenchDocument.read(path))
-
-    @cached_property
-    def document(self) -> JsonObject:
-        """Transitional: the untyped document, for code that does not use :attr:`bench` yet."""
-        return self.bench.to_dict()
 
     @property
     def id(self) -> str:

@@ -1,17 +1,16 @@
-"""Two kinds of model on the same test images: the difference of each image, seed by seed, and what it is worth."""
+"""Two kinds of model on the same test images: the difference of each image, seed by seed, and its interval."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.corruptions import GROUPS
-from edgekit.documents.corruptions import CLEAN
-from edgekit.documents.corruptions import CorruptedPredictions as ShiftedAnswers
+from edgekit.documents.corruptions import CLEAN, CorruptedPredictions
+from edgekit.recipe import Claim
 from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
@@ -24,23 +23,23 @@ Differences = NDArray[np.float64]
 
 ByImage = Mapping[str, float]
 
-ShiftedBySeed = Mapping[int, ShiftedAnswers]
-"""Answers of one kind of model to corrupted images."""
+CorruptedBySeed = Mapping[int, CorruptedPredictions]
+"""Predictions of one kind of model for corrupted images, by seed."""
 
-ONE_SEED = "of these two networks, another seed may give another difference"
+ONE_SEED = "holds for these two networks; another seed may give another difference"
 
 
-def paired_evidence(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evidence | None:
+def paired_evidence(claim: Claim, left: Subject, right: Subject) -> Evidence | None:
     """The evidence on accuracy, loss or what corruption does to accuracy; None where one side was not measured."""
-    metric = claim["metric"]
+    metric = claim.metric
     if metric == "accuracy":
-        differences = _differences(left.answers(), right.answers())
-        return None if differences is None else _of_answers(differences)
+        differences = _differences(left.correct(), right.correct())
+        return None if differences is None else _of_predictions(differences)
     if metric == "loss":
         differences = _differences(left.losses(), right.losses())
         return None if differences is None else _of_losses(differences)
     less_clean = metric == "accuracy_lost"
-    return shifted_evidence(left.shifted, right.shifted, claim["corruptions"], less_clean=less_clean)
+    return corrupted_evidence(left.corrupted, right.corrupted, claim.corruptions, less_clean=less_clean)
 
 
 def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> Differences | None:
@@ -52,8 +51,8 @@ def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> D
     return np.array([[left[seed][f] - right[seed][f] for f in files] for seed in seeds], dtype=np.float64)
 
 
-def _of_answers(differences: Differences) -> Evidence:
-    """Right or wrong: an image differs by -1, 0 or 1."""
+def _of_predictions(differences: Differences) -> Evidence:
+    """Correct or wrong: an image differs by -1, 0 or 1."""
     if len(differences) > 1:
         return _of_seeds(differences)
     p = mcnemar_of_differences(differences[0])
@@ -67,15 +66,15 @@ def _of_losses(differences: Differences) -> Evidence:
     return _of_images(lambda confidence: mean_interval(of_images, confidence=confidence), len(of_images), ONE_SEED)
 
 
-def shifted_evidence(
-    left: ShiftedBySeed, right: ShiftedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
+def corrupted_evidence(
+    left: CorruptedBySeed, right: CorruptedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
 ) -> Evidence | None:
-    """Accuracy under the corruptions ``names`` (or groups; none: all that every model was shown); None: not measured.
+    """Accuracy under the corruptions (or groups) ``names``; None where it was not measured.
 
-    An image counts once: its mean over corruptions and severities. ``less_clean``: how much is lost against its clean
-    picture. ``("clean",)``: the clean pictures.
+    Without names: all corruptions that every model was evaluated on; ``("clean",)``: the clean images. An image counts
+    once, with its mean over corruptions and severities. ``less_clean`` compares the accuracy lost against clean images.
     """
-    models = [answers for side in (left, right) for answers in side.values()]
+    models = [model for side in (left, right) for model in side.values()]
     conditions = _shared(names, models)
     if not conditions:
         return None
@@ -90,8 +89,8 @@ def shifted_evidence(
     return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
 
 
-def _shared(names: Sequence[str], models: list[ShiftedAnswers]) -> list[tuple[str, int]]:
-    """Corruptions and severities that all ``models`` were shown; none where one of ``names`` is lacking."""
+def _shared(names: Sequence[str], models: list[CorruptedPredictions]) -> list[tuple[str, int]]:
+    """Corruptions and severities that all ``models`` share; none where one of ``names`` is missing."""
     if not models:
         return []
     if tuple(names) == (CLEAN,):
@@ -104,11 +103,11 @@ def _shared(names: Sequence[str], models: list[ShiftedAnswers]) -> list[tuple[st
     return [c for c in shared if c[0] in wanted] if there >= set(wanted) else []
 
 
-def _by_image(answers: ShiftedAnswers, conditions: list[tuple[str, int]], less_clean: bool) -> dict[str, float]:
-    """The share of ``conditions`` under which each image is classified rightly; or clean less that."""
-    right = np.mean([answers.correct(*condition) for condition in conditions], axis=0)
-    values = answers.correct(CLEAN, 0) - right if less_clean else right
-    return dict(zip(answers.files, values.tolist()))
+def _by_image(model: CorruptedPredictions, conditions: list[tuple[str, int]], less_clean: bool) -> dict[str, float]:
+    """The share of ``conditions`` under which each image is classified correctly; or clean less that."""
+    right = np.mean([model.correct(*condition) for condition in conditions], axis=0)
+    values = model.correct(CLEAN, 0) - right if less_clean else right
+    return dict(zip(model.files, values.tolist()))
 
 
 def _of_pairs(differences: Differences, remark: str) -> Evidence:
@@ -120,8 +119,8 @@ def _of_pairs(differences: Differences, remark: str) -> Evidence:
     return _of_images(interval, len(differences), remark)
 
 
-def _of_images(interval: Any, n: int, remark: str) -> Evidence:
-    """One seed: chance lies in the images alone."""
+def _of_images(interval: Callable[[float], Interval], n: int, remark: str) -> Evidence:
+    """One seed: the images are the only source of chance."""
 
     def more(gap: float) -> More | None:
         needed = images_needed(gap, interval(0.95).deviation, n)
@@ -135,16 +134,16 @@ def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
     spread = float(np.std(differences.mean(axis=1), ddof=1))
     of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
 
+    def interval(confidence: float) -> Interval:
+        return over_seeds_and_images(differences, confidence=confidence)
+
     def more(gap: float) -> More | None:
-        # What seeds cannot bring down is the chance of the images.
+        # More seeds do not reduce the chance of the images.
         left_over = gap**2 - (1.96 * of_images) ** 2
         if left_over > 0:
             needed = seeds_needed(math.sqrt(left_over), spread, seeds)
             return None if needed is None or needed <= seeds else More("seeds", needed - seeds)
         needed = images_needed(gap, of_images, images)
         return None if needed is None or needed <= images else More("images", needed - images)
-
-    def interval(confidence: float) -> Interval:
-        return over_seeds_and_images(differences, confidence=confidence)
 
     return Evidence(float(differences.mean()), interval, f"{seeds} seeds, {images:,} images{shown}", more)
