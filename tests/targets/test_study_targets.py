@@ -11,9 +11,9 @@ from loopback import Notes, Server
 from runfolders import make_run
 
 from edgekit.recipe import validate
-from edgekit.study.benchmarking import is_measured, measure, warn_of_absent
-from edgekit.study.cells import Study
-from edgekit.study.job_runner import StepFailed
+from edgekit.study.benchmarking import is_measured, measure, warn_of_unreachable
+from edgekit.study.folder import Study
+from edgekit.study.job_runner import JobFailed
 from edgekit.targets.config import add_target
 
 
@@ -41,7 +41,7 @@ def test_an_unreachable_target_is_measured_later(study: Study, server: Server, p
     add_target(server.target(tmp_path / "far", name="away", ssh_config=str(away)), project / "targets.toml")
     notes, names = Notes(), ["away", "loop"]
 
-    warn_of_absent(study, names, notes)
+    warn_of_unreachable(study, names, notes)
     assert len(notes.warnings) == 1
     assert notes.warnings[0].startswith("away cannot measure now")
     assert "cannot reach the target" in notes.warnings[0]
@@ -62,6 +62,6 @@ def test_an_unreachable_target_is_measured_later(study: Study, server: Server, p
 def test_an_error_on_all_targets_ends_the_study(study: Study, server: Server, project: Path, tmp_path: Path):
     add_target(server.target(tmp_path / "near"), project / "targets.toml")
     study.folder(study.cells[0]).export("onnx-fp32").model().write_bytes(b"no model")
-    with pytest.raises(StepFailed, match="model") as error:
+    with pytest.raises(JobFailed, match="model") as error:
         measure(study, study.cells, ["local", "loop"], quiet=True, progress=Notes())
     assert error.value.code == 2

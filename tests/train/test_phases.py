@@ -1,4 +1,4 @@
-"""The stages and their epochs, on a network of two convolutions: what trains, when it stops, where it goes on."""
+"""The phases and their epochs, on a network of two convolutions: what trains, when it stops, where it resumes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 from listeners import StopsAt
 from train_helpers import MEASURED, pixels_in_memory, tiny_network
 
+from edgekit.documents.history import EpochResult
+from edgekit.documents.run import PhaseRecord
 from edgekit.errors import EdgekitError
 from edgekit.recipe import Recipe, validate
 from edgekit.support.progress import SILENT, Progress
@@ -24,13 +26,13 @@ UNEVEN = {"train": (30, 12, 6), "val": (12, 12, 12), "test": (1, 1, 1)}
 
 @dataclass
 class Job:
-    """One run of a strategy's stages; ``go`` may be called again to go on from the checkpoints in ``folder``."""
+    """One run of a strategy's phases; call ``go`` again to resume from the checkpoints in ``folder``."""
 
     folder: Path
     recipe: Recipe
     counts: dict[str, tuple[int, int, int]] = field(default_factory=lambda: COUNTS)
-    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    records: list[dict[str, Any]] = field(default_factory=list)
+    history: dict[str, list[EpochResult]] = field(default_factory=dict)
+    records: list[PhaseRecord] = field(default_factory=list)
     network: Any = None
     plain_head: bool = False
     on_accelerator: bool = False
@@ -41,24 +43,24 @@ class Job:
         backend = prepare_backend("cpu")
         if self.on_accelerator:  # the way of a GPU, walked by the CPU
             backend = replace(backend, accelerator="stand-in")
-        from edgekit.train.phases import STRATEGY_STAGES, Material
+        from edgekit.train.phases import STRATEGY_PHASES, RunContext
 
         self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
         dataset, pixels = pixels_in_memory(self.counts)
-        material = Material(self.recipe, self.network, dataset, pixels, backend, self.folder, self._keep)
-        self.records = [stage(material, progress) for stage in STRATEGY_STAGES[self.recipe.train.strategy]]
+        context = RunContext(self.recipe, self.network, dataset, pixels, backend, self.folder, self._keep)
+        self.records = [phase(context, progress) for phase in STRATEGY_PHASES[self.recipe.train.strategy]]
         return self
 
-    def _keep(self, stage: str, rows: list[dict[str, Any]]) -> None:
-        self.history[stage] = [dict(row) for row in rows]
+    def _keep(self, phase: str, epochs: list[EpochResult]) -> None:
+        self.history[phase] = list(epochs)
 
     @property
     def values(self) -> np.ndarray:
-        """(epochs, 5): what was measured in every epoch of all stages."""
-        return np.array([[row[name] for name in MEASURED] for rows in self.history.values() for row in rows])
+        """(epochs, 5): what was measured in every epoch of all phases."""
+        return np.array([[getattr(row, name) for name in MEASURED] for rows in self.history.values() for row in rows])
 
-    def column(self, name: str, stage: str = "feature-extraction") -> list[float]:
-        return [row[name] for row in self.history[stage]]
+    def column(self, name: str, phase: str = "feature-extraction") -> list[float]:
+        return [getattr(row, name) for row in self.history[phase]]
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -127,28 +129,28 @@ HEAD = {"head_dense", "head_batchnorm", "probabilities"}
         ("from-scratch", {}, HEAD | {"conv_1", "norm_1", "conv_2", "norm_2"}),
     ],
 )
-def test_every_strategy_trains_its_layers_and_no_other(job, strategy, settings, trained):
-    """The weights of BatchNorm are its moving statistics too: closed layers keep them."""
+def test_every_strategy_trains_exactly_its_layers(job, strategy, settings, trained):
+    """The weights of BatchNorm include its moving statistics, which frozen layers keep."""
     before = {weight.path: np.asarray(weight) for weight in tiny_network().weights}
     stage = {"epochs": 1, "learning_rate": 1e-2, "last_layers": 3}
     done = job(strategy, epochs=1, fine_tuning={**stage, **settings}).go()
     assert moved(before, done.weights) == trained
-    assert done.records[-1]["trainable_layers"] == len(trained)
-    assert [record["name"] for record in done.records] == list(done.history)
+    assert done.records[-1].trainable_layers == len(trained)
+    assert [record.name for record in done.records] == list(done.history)
 
 
-def test_stored_features_train_as_the_images_do(job):
-    """A change of brightness too small for any pixel sends the images through the backbone in every step."""
+def test_training_on_stored_features_equals_training_on_images(job):
+    """A brightness change too small to alter any pixel sends the images through the backbone in every step."""
     on_features, on_images = job(epochs=2).go(), job(epochs=2, augment={"brightness": 1e-12}).go()
     assert sorted(p.name for p in on_features.folder.glob("features-*")) == ["features-train.npy", "features-val.npy"]
     assert sorted(p.name for p in on_images.folder.glob("features-*")) == ["features-val.npy"]
     assert on_images.values == pytest.approx(on_features.values, abs=1e-3)
-    # Not the weights: Adam takes full steps also where a gradient is nothing but rounding.
+    # Not the weights: Adam takes full steps even where a gradient is only rounding error.
     assert on_images.predict("val")[1] == pytest.approx(on_features.predict("val")[1], abs=2e-3)
 
 
-def test_views_are_computed_once_and_taken_in_turn(job):
-    """The first is the unchanged images; from an interrupted job the second goes on where it was."""
+def test_views_are_computed_once_and_used_in_turn(job):
+    """The first view is unchanged. A resumed job uses the views that were stored."""
     settings = {"augment": AUGMENT, "feature_extraction": {"epochs": 4, "learning_rate": 1e-2, "views": 2}}
     bars, plain, viewed, other = Bars(), job(epochs=1).go(), job(**settings), job(**settings)
     viewed.go(bars)
@@ -182,19 +184,19 @@ def test_features_are_computed_once_however_many_epochs_there_are(job):
     assert [name for name in bars.seen if "extraction" in name] == [f"feature-extraction {n}/3" for n in (1, 2, 3)]
 
 
-def test_the_same_seed_gives_the_same_and_another_seed_another_training(job, whole):
+def test_the_seed_decides_the_result(job, whole):
     again, other = (job(augment=AUGMENT, seed=seed).go() for seed in (0, 1))
     first = whole["augmented"].values[:3]
     assert again.values == pytest.approx(first, abs=TOLERANCE)
     assert not np.allclose(other.values[:, 0], first[:, 0], atol=1e-3)
 
 
-def test_augmentation_changes_what_is_learnt_from(whole):
+def test_augmentation_changes_the_result(whole):
     assert not np.allclose(whole["plain"].values, whole["augmented"].values, atol=1e-3)
 
 
 def test_augmentation_in_the_training_step_of_an_accelerator_learns_nearly_the_same(job, whole):
-    """The draws are the same; pixels differ by what OpenCV rounds, and losses by a little more every epoch."""
+    """The random numbers are the same. Pixels differ by OpenCV's rounding, and losses a little more in every epoch."""
     other = job("fine-tuning", augment=AUGMENT)
     other.on_accelerator = True
     on_step, before = other.go().values[:, 0], whole["augmented"].values[:, 0]
@@ -203,7 +205,7 @@ def test_augmentation_in_the_training_step_of_an_accelerator_learns_nearly_the_s
     assert on_step == pytest.approx(before, abs=0.15)
 
 
-# --- when a stage ends
+# --- when a phase ends
 
 
 OVERFITTING: dict[str, Any] = {
@@ -213,7 +215,7 @@ OVERFITTING: dict[str, Any] = {
     "early_stopping": {"patience": 6},
     "reduce_lr": {"patience": 2, "factor": 0.5},
 }
-"""Six images a class and a high rate: the validation loss soon gets worse."""
+"""Six images per class and a high learning rate, so that the validation loss soon gets worse."""
 
 
 @pytest.fixture(scope="module")
@@ -226,14 +228,14 @@ def log_loss(job: Job, split: str) -> float:
     return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
 
 
-def test_early_stopping_ends_the_stage_and_puts_the_best_weights_back(overfitted):
+def test_early_stopping_ends_the_phase_and_restores_the_best_weights(overfitted):
     done = overfitted
     (record,) = done.records
     losses = done.column("val_loss")
     best = int(np.argmin(losses))
-    assert record["stopped_early"] is True
-    assert record["epochs_run"] == len(losses) == best + 1 + 6 < 40
-    assert record["best_epoch"] == best + 1
+    assert record.stopped_early is True
+    assert record.epochs_run == len(losses) == best + 1 + 6 < 40
+    assert record.best_epoch == best + 1
     assert losses[-1] > losses[best] + 0.01
     assert log_loss(done, "val") == pytest.approx(losses[best], abs=1e-4)
 
@@ -241,19 +243,19 @@ def test_early_stopping_ends_the_stage_and_puts_the_best_weights_back(overfitted
 def test_early_stopping_can_watch_the_accuracy(job):
     done = job(**{**OVERFITTING, "early_stopping": {"patience": 3, "monitor": "val_accuracy"}}).go()
     accuracies = done.column("val_accuracy")
-    assert done.records[0]["best_epoch"] == int(np.argmax(accuracies)) + 1 == len(accuracies) - 3
+    assert done.records[0].best_epoch == int(np.argmax(accuracies)) + 1 == len(accuracies) - 3
 
 
-def test_the_best_weights_come_back_also_where_early_stopping_is_off(job):
+def test_the_best_weights_are_restored_without_early_stopping_too(job):
     off = {"early_stopping": {"enabled": False}, "reduce_lr": {"enabled": False}, "epochs": 15}
     done = job(**{**OVERFITTING, **off}).go()
-    assert (done.records[0]["epochs_run"], done.records[0]["stopped_early"]) == (15, False)
-    assert done.records[0]["best_epoch"] == int(np.argmin(done.column("val_loss"))) + 1
+    assert (done.records[0].epochs_run, done.records[0].stopped_early) == (15, False)
+    assert done.records[0].best_epoch == int(np.argmin(done.column("val_loss"))) + 1
     assert done.column("learning_rate") == pytest.approx([0.05] * 15)
     assert log_loss(done, "val") == pytest.approx(min(done.column("val_loss")), abs=1e-4)
 
 
-def test_the_learning_rate_falls_when_the_validation_loss_does_not(overfitted):
+def test_the_learning_rate_is_lowered_when_the_validation_loss_stops_improving(overfitted):
     done = overfitted
     expected, best, wait = [0.05], np.inf, 0
     for loss in done.column("val_loss")[:-1]:
@@ -265,17 +267,17 @@ def test_the_learning_rate_falls_when_the_validation_loss_does_not(overfitted):
     assert expected[-1] < 0.05
 
 
-def test_a_loss_that_is_no_number_stops_the_run(job):
+def test_a_loss_that_is_not_finite_stops_the_run(job):
     with pytest.raises(EdgekitError, match="diverged") as caught:
         job("from-scratch", epochs=30, rate=1e30).go()
     assert "learning rate" in str(caught.value.where)
 
 
-# --- interrupted and gone on with
+# --- interrupted and resumed
 
 
 def interrupted(job: Job, text: str) -> int:
-    """Stop the job at the message with ``text``; how many epochs were done."""
+    """Interrupt the job at the message that contains ``text``; returns the number of completed epochs."""
     with pytest.raises(KeyboardInterrupt):
         job.go(StopsAt(text))
     return len(job.values)
@@ -285,32 +287,32 @@ def interrupted(job: Job, text: str) -> int:
     ("kind", "text"),
     [("plain", "feature-extraction  1/3"), ("augmented", "feature-extraction  3/3"), ("augmented", "fine-tuning  1/3")],
 )
-def test_going_on_gives_what_one_go_gives(job, whole, kind, text):
+def test_a_resumed_run_gives_the_same_result_as_an_uninterrupted_one(job, whole, kind, text):
     other = job("fine-tuning", augment=AUGMENT if kind == "augmented" else {})
     done = interrupted(other, text)
     assert 0 < done < 6
-    before = [row["seconds"] for rows in other.history.values() for row in rows]
+    before = [row.seconds for rows in other.history.values() for row in rows]
     other.go()
-    after = [row["seconds"] for rows in other.history.values() for row in rows]
-    assert after[:done] == before  # the clock shows that they were not trained again
+    after = [row.seconds for rows in other.history.values() for row in rows]
+    assert after[:done] == before  # the same times: they were not trained again
     assert other.values == pytest.approx(whole[kind].values, abs=TOLERANCE)
     for path, value in whole[kind].weights.items():
         assert np.allclose(other.weights[path], value, atol=TOLERANCE), path
-    assert [r["best_epoch"] for r in other.records] == [r["best_epoch"] for r in whole[kind].records]
+    assert [r.best_epoch for r in other.records] == [r.best_epoch for r in whole[kind].records]
 
 
-def test_early_stopping_and_learning_rate_go_on_where_they_were(job, overfitted):
-    """Interrupted where both have been waiting for an epoch."""
+def test_early_stopping_and_the_learning_rate_resume_where_they_were(job, overfitted):
+    """Interrupted after both have waited for an epoch."""
     other = job(**OVERFITTING)
     losses = overfitted.column("val_loss")
     waiting = next(e for e in range(2, len(losses)) if losses[e - 1] > losses[e - 2] == min(losses[: e - 1]))
     assert interrupted(other, f"feature-extraction {waiting:>2}/") == waiting
     other.go()
     assert other.values == pytest.approx(overfitted.values, abs=TOLERANCE)
-    assert other.records[0]["best_epoch"] == overfitted.records[0]["best_epoch"]
+    assert other.records[0].best_epoch == overfitted.records[0].best_epoch
 
 
-def test_the_cosine_schedule_falls_to_zero_and_goes_on_where_it_was(job):
+def test_the_cosine_schedule_falls_to_zero_and_resumes_where_it_was(job):
     settings = {"feature_extraction": {"epochs": 4, "learning_rate": 0.02, "schedule": "cosine"}}
     whole = job(**settings).go()
     assert whole.column("learning_rate") == pytest.approx(0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)), rel=1e-4)
@@ -320,7 +322,7 @@ def test_the_cosine_schedule_falls_to_zero_and_goes_on_where_it_was(job):
     assert other.values == pytest.approx(whole.values, abs=TOLERANCE)
 
 
-def test_a_stage_interrupted_right_after_it_stopped_early_does_not_train_on(job, overfitted):
+def test_a_phase_interrupted_just_after_stopping_early_does_not_train_again(job, overfitted):
     other = job(**OVERFITTING)
     assert interrupted(other, "stopped") == len(overfitted.values)
     other.go()
@@ -331,7 +333,7 @@ def test_a_stage_interrupted_right_after_it_stopped_early_does_not_train_on(job,
 def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     import keras
 
-    from edgekit.train.checkpoint import StageCheckpoint, StageState
+    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
 
     network = tiny_network()
 
@@ -344,8 +346,8 @@ def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     before.dynamic_scale.assign(64.0)
     before.learning_rate = 0.125
     before.inner_optimizer.iterations.assign(9)
-    checkpoint = StageCheckpoint(tmp_path / "stage.npz")
-    checkpoint.save(StageState(epochs_run=1), [], [], before)
+    checkpoint = PhaseCheckpoint(tmp_path / "stage.npz")
+    checkpoint.save(PhaseState(epochs_run=1), [], [], before)
     after = optimizer()
     state, _, _ = checkpoint.load(after)
     assert state.epochs_run == 1
@@ -386,9 +388,9 @@ def test_label_smoothing_takes_its_part_from_the_label_in_training_only(job):
     assert done.column("val_loss") == pytest.approx([log_loss(done, "val")], rel=1e-4)
 
 
-def test_a_limit_of_time_ends_each_stage_after_an_epoch(job):
+def test_a_time_limit_ends_each_phase_after_an_epoch(job):
     done = job("fine-tuning", epochs=4, max_seconds=1e-6).go()
-    assert [record["epochs_run"] for record in done.records] == [1, 1]
+    assert [record.epochs_run for record in done.records] == [1, 1]
     assert [len(rows) for rows in done.history.values()] == [1, 1]
     enough = job("feature-extraction", epochs=2, max_seconds=1e6).go()
-    assert [record["epochs_run"] for record in enough.records] == [2]
+    assert [record.epochs_run for record in enough.records] == [2]
