@@ -152,7 +152,7 @@ def test_the_loss_of_images_averages_to_the_log_loss() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave file out"),
+        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave out file"),
         ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions require the metric"),
         ({"claims": [claim("accuracy_lost", "above", corruptions=["hase"])]}, "did you mean 'haze'"),
         ({"claims": [claim("loss", "below", margin=-0.1)]}, "must be 0 nats or more"),
