@@ -13,6 +13,7 @@ from pydantic import Field
 from edgekit.documents.audit import ShortcutRecord
 from edgekit.documents.base import Document, JsonObject, Part
 from edgekit.documents.bench import EnergyPerRun, HostAgreement, SustainedSummary
+from edgekit.documents.corruptions import ModelUnderCorruption, PairUnderCorruption
 from edgekit.documents.profile import Profile
 
 Range = tuple[float, float]
@@ -374,46 +375,6 @@ class MissingRecord(Part):
 
     text: str
     command: str
-
-
-class CorruptedAccuracy(Part):
-    """Accuracy under one corruption at one severity; severity 0 is clean."""
-
-    severity: int
-    accuracy: float
-    accuracy_ci95: Range
-    ece: float
-
-
-class ModelUnderCorruption(Part):
-    """One model on clean and on corrupted images."""
-
-    target: str
-    model: str
-    n_samples: int
-    seed: int
-    clean: CorruptedAccuracy
-    corruptions: dict[str, tuple[CorruptedAccuracy, ...]]
-    mean_corruption_error: float | None
-    relative_corruption_error: float | None
-    mean_ece: float | None
-
-
-class PairUnderCorruption(Part):
-    """An exported file against its fp32 counterpart under corruption, paired by image."""
-
-    model: str
-    reference: str
-    target: str
-    n_samples: int
-    conditions: int
-    clean_loss: float
-    corrupted_loss: float
-    extra_loss: float
-    extra_loss_ci95: Range
-    margin: float
-    verdict: Verdict
-    by_corruption: dict[str, float]
 
 
 class RobustnessOfRun(Part):

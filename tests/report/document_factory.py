@@ -17,14 +17,7 @@ from edgekit.documents.audit import (
     NearDuplicates,
     ShortcutRecord,
 )
-from edgekit.documents.bench import (
-    ControlRecord,
-    Latency,
-    MachineEnvironment,
-    MemoryRecord,
-    ProtocolRecord,
-    RuntimeRecord,
-)
+from edgekit.documents.bench import ControlRecord, Latency, MemoryRecord, ProtocolRecord, RuntimeRecord
 from edgekit.documents.export import (
     CalibrationRecord,
     Converter,
@@ -36,6 +29,7 @@ from edgekit.documents.export import (
     OutputTensor,
     ParityRecord,
 )
+from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.run import (
     DatasetRecord,
     ModelRecord,

@@ -16,15 +16,12 @@ from edgekit.documents.audit import (
     AuditPicture,
     LeakedImage,
 )
-from edgekit.documents.bench import (
-    AccuracyRecord,
-    BenchDocument,
-    EnvironmentRecord,
-)
+from edgekit.documents.bench import AccuracyRecord, BenchDocument
 from edgekit.documents.export import (
     ExportDocument,
 )
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.run import (
     RunDocument,
     SplitMetrics,

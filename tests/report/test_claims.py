@@ -20,7 +20,7 @@ from edgekit.report.build import build_report
 from edgekit.report.model.report import compose
 from edgekit.report.model.source import read_source
 from edgekit.stats.claims import Evidence, Region, judge, overall
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
 
 REPORTED = [
     {"backbone": "mobilenetv2", "strategy": "fine-tuning", "accuracy": 0.9069, "n_samples": 1311, "source": "them"},
@@ -171,9 +171,9 @@ def test_a_single_run_skips_claims_that_it_has_only_one_side_of(tmp_path: Path) 
     [
         ("above", (0.11, 0.2), (-0.2, 0.1)),
         ("below", (-0.2, -0.11), (-0.1, 0.2)),
-        ("not-below", (-0.09, 0.5), (-0.5, -0.1)),
-        ("not-above", (-0.5, 0.09), (0.1, 0.5)),
-        ("within", (-0.09, 0.09), (0.1, 0.2)),
+        ("not-below", (-0.1, 0.5), (-0.5, -0.11)),
+        ("not-above", (-0.5, 0.1), (0.11, 0.5)),
+        ("within", (-0.1, 0.1), (0.11, 0.2)),
     ],
 )
 def test_regions(relation: str, supported: tuple[float, float], refuted: tuple[float, float]) -> None:
@@ -181,6 +181,14 @@ def test_regions(relation: str, supported: tuple[float, float], refuted: tuple[f
     assert region.verdict(*supported) == "supported"
     assert region.verdict(*refuted) == "refuted"
     assert region.verdict(-0.3, 0.3) == "undecided"
+
+
+def test_equality_counts_as_not_above_and_not_below() -> None:
+    """An interval that only touches the margin lies outside "above" and inside "not above"."""
+    assert Region.of("above", 0.1).verdict(0.1, 0.1) == "refuted"
+    assert Region.of("not-above", 0.1).verdict(0.1, 0.1) == "supported"
+    assert Region.of("not-above", 0.1).verdict(0.1, 0.2) == "undecided"
+    assert Region.of("not-below", 0.1).verdict(-0.2, -0.1) == "undecided"
 
 
 def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:

@@ -44,7 +44,7 @@ def claim(metric: str, relation: str, **more: Any) -> dict[str, Any]:
 def show(run: RunFolder, key: str, clean: float, corrupted: dict[str, float], seed: int) -> None:
     """Predictions with that share of correct ones, the same at two severities."""
     store = Store(run, "local", key)
-    store.open({"model_sha256": key, "seed": 0})
+    store.open(model_sha256=key, seed=0, n_samples=1, dataset_sha256="0")
     store.write(CLEAN, [0], LABELS, FILES, [predictions(LABELS, 4, clean, np.random.default_rng(seed))])
     for name, accuracy in corrupted.items():
         layer = predictions(LABELS, 4, accuracy, np.random.default_rng([seed, len(name)]))
@@ -155,7 +155,7 @@ def test_the_loss_of_images_averages_to_the_log_loss() -> None:
         ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave out file"),
         ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions require the metric"),
         ({"claims": [claim("accuracy_lost", "above", corruptions=["hase"])]}, "did you mean 'haze'"),
-        ({"claims": [claim("loss", "below", margin=-0.1)]}, "0 nats or more"),
+        ({"claims": [claim("loss", "below", margin=-0.1)]}, "must be 0 nats or more"),
         ({"claims": [claim("accuracy_lost", "below", margin=101)]}, "0 to 100 points"),
         (
             {"reported": [{"backbone": "vgg16", "strategy": "fine-tuning", "n_samples": 9, "source": "x"}]},

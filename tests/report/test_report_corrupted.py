@@ -24,7 +24,7 @@ def show_corrupted(run: RunFolder, key: str, clean: float, corrupted: float) -> 
     """Predictions with that share of correct ones; each severity costs another 5 points."""
     random = np.random.default_rng(0)
     store = Store(run, "local", key)
-    store.open({"model_sha256": key, "seed": 0})
+    store.open(model_sha256=key, seed=0, n_samples=1, dataset_sha256="0")
     files = [f"Testing/{i}.jpg" for i in range(N)]
     store.write(CLEAN, [0], LABELS, files, [predictions(LABELS, 4, clean, random)])
     for name in ("haze", "jpeg"):

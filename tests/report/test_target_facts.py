@@ -12,11 +12,10 @@ from edgekit.documents.bench import (
     DifferingImage,
     EnergyRecord,
     HostAgreement,
-    MachineState,
     SustainedRecord,
     SustainedWindow,
-    Throttling,
 )
+from edgekit.documents.machine import MachineState, Throttling
 from edgekit.documents.report import ReportDocument
 from edgekit.report.build import build_report
 

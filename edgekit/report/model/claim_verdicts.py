@@ -15,7 +15,7 @@ from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source
 from edgekit.report.model.subjects import Subject, opponents
 from edgekit.stats.claims import REFUTED, UNDECIDED, Evidence, Region, judge, overall
-from edgekit.stats.significance import Interval, unpaired_difference
+from edgekit.stats.intervals import Interval, unpaired_difference
 
 CONFIDENCE = 0.95
 

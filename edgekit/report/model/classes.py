@@ -13,14 +13,8 @@ from edgekit.render.numbers import points
 from edgekit.render.text import listing
 from edgekit.report.model.comparisons import ALPHA, Comparisons
 from edgekit.report.model.groups import Group
-from edgekit.stats.intervals import paired_difference_interval
-from edgekit.stats.significance import (
-    Interval,
-    holm,
-    mcnemar_exact,
-    over_seeds_and_images,
-    p_over_seeds_and_images,
-)
+from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_mean_interval
+from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 MOST_PAIRS = 30
 MOST_CLASSES = 12
@@ -167,10 +161,7 @@ def _difference(differences: NDArray[np.float64]) -> tuple[Interval, float]:
     seeds, images = differences.shape
     if seeds > 1 and images > 1:
         return over_seeds_and_images(differences), p_over_seeds_and_images(differences)
-    first = differences[0]
-    won, lost = int((first > 0).sum()), int((first < 0).sum())
-    low, high = paired_difference_interval(won, lost, images)
-    return Interval(float(first.mean()), low, high, float(first.std()), images), mcnemar_exact(won, lost)
+    return paired_mean_interval(differences[0]), mcnemar_of_differences(differences[0])
 
 
 def _recall(group: Group, seeds: Sequence[int], files: Sequence[str], mine: NDArray[np.bool_]) -> float:

@@ -13,7 +13,7 @@ from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
 from edgekit.report.model.sessions import noise_floors
 from edgekit.stats.latency import NoiseFloor, Ratio, compare_rounds
-from edgekit.stats.significance import holm, mcnemar_exact, p_over_seeds_and_images
+from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 ALPHA = 0.05
 
@@ -130,4 +130,4 @@ def p_of_differences(differences: Differences) -> float:
     """Two-sided p that the mean of ``differences`` (seeds, images) is 0."""
     if len(differences) > 1:
         return p_over_seeds_and_images(differences)
-    return mcnemar_exact(int((differences > 0).sum()), int((differences < 0).sum()))
+    return mcnemar_of_differences(differences[0])

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from edgekit.documents.corruptions import CLEAN, KERAS
-from edgekit.documents.report import ModelUnderCorruption, RobustnessOfArm, RobustnessOfFile
-from edgekit.report.model.corruption_figures import MARGIN, figures, twins
+from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedPredictions, ModelUnderCorruption
+from edgekit.documents.report import RobustnessOfArm, RobustnessOfFile
+from edgekit.report.model.corruption_figures import figures, fp32_counterparts
 from edgekit.report.model.paired import corrupted_evidence
-from edgekit.report.model.source import CorruptedPredictions, RunData
+from edgekit.report.model.source import RunData
 from edgekit.stats.claims import UNDECIDED, Evidence, Region, judge
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
+from edgekit.stats.robustness import AS_ROBUST, MARGIN
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class FileDifference:
     @property
     def verdict(self) -> str:
         """Whether it is as robust: at most ``MARGIN`` more accuracy is lost under corruption."""
-        return judge([self.more], Region.of("not-above", MARGIN))[0]
+        return judge([self.more], AS_ROBUST)[0]
 
     def document(self) -> RobustnessOfFile:
         values = {
@@ -160,7 +161,7 @@ def robustness(runs: Sequence[RunData]) -> Robustness | None:
     if not kinds:
         return None
     models = [
-        _model(title, target, [ModelUnderCorruption.model_validate(figures(model)) for model in by_seed.values()])
+        _model(title, target, [figures(model) for model in by_seed.values()])
         for (title, target), by_seed in kinds.items()
     ]
     return Robustness(models, file_differences(runs), arm_differences(runs))
@@ -170,7 +171,7 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
     """Every kind of quantized or compressed file against its fp32 counterpart, over all seeds."""
     found: dict[tuple[str, str, str, str], tuple[dict[int, CorruptedPredictions], dict[int, CorruptedPredictions]]] = {}
     for run in runs:
-        for reference, other in twins([model for model in run.corrupted if model.corruptions]):
+        for reference, other in fp32_counterparts([model for model in run.corrupted if model.corruptions]):
             sides = found.setdefault((run.title, other.target, other.key, reference.key), ({}, {}))
             for side, predictions in zip(sides, (reference, other)):
                 side.setdefault(run.seed, predictions)

@@ -7,9 +7,7 @@ from pathlib import Path
 from edgekit.documents.report import (
     ExportedFileRecord,
     LatencyRecord,
-    ModelUnderCorruption,
     NoiseFloorRecord,
-    PairUnderCorruption,
     ReportDocument,
     ReportedRun,
     RobustnessOfRun,
@@ -183,6 +181,6 @@ def _noise_floors(report: Report) -> tuple[NoiseFloorRecord, ...]:
 def _robustness(run: RunData) -> RobustnessOfRun:
     return RobustnessOfRun(
         run_id=run.id,
-        models=tuple(ModelUnderCorruption.model_validate(figures(model)) for model in run.corrupted),
-        paired=tuple(PairUnderCorruption.model_validate(pair) for pair in pairs(run.corrupted)),
+        models=tuple(figures(model) for model in run.corrupted),
+        paired=tuple(pairs(run.corrupted)),
     )

@@ -14,8 +14,9 @@ from edgekit.report.model.paired import paired_evidence
 from edgekit.report.model.source import RunData
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
+from edgekit.stats.intervals import Interval, log_ratio
 from edgekit.stats.latency import compare_rounds
-from edgekit.stats.significance import Interval, images_needed, log_ratio
+from edgekit.stats.sample_size import images_needed
 
 
 def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Comparisons) -> Evidence | None:

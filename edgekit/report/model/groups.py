@@ -8,7 +8,7 @@ from statistics import mean, median, stdev
 
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.pareto import pareto_front
-from edgekit.stats.significance import mean_interval
+from edgekit.stats.intervals import mean_interval
 
 
 @dataclass(frozen=True)

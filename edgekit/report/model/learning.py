@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from edgekit.documents.report import CurvePoint, LearningCurve, LearningCurves
 from edgekit.report.model.source import RunData
-from edgekit.stats.significance import mean_interval
+from edgekit.stats.intervals import mean_interval
 
 QUANTITIES = ("accuracy", "loss")
 

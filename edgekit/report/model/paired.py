@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.corruptions import GROUPS
-from edgekit.documents.corruptions import CLEAN
+from edgekit.documents.corruptions import CLEAN, CorruptedPredictions
 from edgekit.recipe import Claim
 from edgekit.render.text import plural
-from edgekit.report.model.source import CorruptedPredictions
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
-from edgekit.stats.intervals import paired_difference_interval
-from edgekit.stats.significance import (
-    Interval,
-    images_needed,
-    mcnemar_exact,
-    mean_interval,
-    over_seeds_and_images,
-    seeds_needed,
-)
+from edgekit.stats.intervals import Interval, mean_interval, over_seeds_and_images, paired_mean_interval
+from edgekit.stats.sample_size import images_needed, seeds_needed
+from edgekit.stats.significance import mcnemar_of_differences
 
 Differences = NDArray[np.float64]
 """(seeds, images): the figure of the left model less that of the right one, of each test image."""
@@ -63,14 +55,8 @@ def _of_predictions(differences: Differences) -> Evidence:
     """Correct or wrong: an image differs by -1, 0 or 1."""
     if len(differences) > 1:
         return _of_seeds(differences)
-    n, won, lost = differences.shape[1], int((differences > 0).sum()), int((differences < 0).sum())
-
-    def interval(confidence: float) -> Interval:
-        low, high = paired_difference_interval(won, lost, n, confidence)
-        return Interval((won - lost) / n, low, high, float(differences.std()) / math.sqrt(n), n)
-
-    p = mcnemar_exact(won, lost)
-    return _of_images(interval, n, f"exact McNemar p = {p:.2g}; {ONE_SEED}")
+    p = mcnemar_of_differences(differences[0])
+    return _of_pairs(differences[0], f"exact McNemar p = {p:.2g}; {ONE_SEED}")
 
 
 def _of_losses(differences: Differences) -> Evidence:
@@ -99,7 +85,7 @@ def corrupted_evidence(
     shown = f", {plural(len(conditions), 'condition')}"
     if len(differences) > 1:
         return _of_seeds(differences, shown)
-    found = _of_images(lambda confidence: _adjusted(differences[0], confidence), differences.shape[1], ONE_SEED)
+    found = _of_pairs(differences[0], ONE_SEED)
     return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
 
 
@@ -124,18 +110,13 @@ def _by_image(model: CorruptedPredictions, conditions: list[tuple[str, int]], le
     return dict(zip(model.files, values.tolist()))
 
 
-def _adjusted(differences: Differences, confidence: float) -> Interval:
-    """Interval of the mean of differences between -1 and 1, one per image.
+def _of_pairs(differences: Differences, remark: str) -> Evidence:
+    """One seed, one difference for each image."""
 
-    That of Bonett and Price 2012 for two paired proportions: one image is added that loses everything and one that
-    wins everything, so that a few images without a difference prove nothing.
-    """
-    n = len(differences)
-    adjusted = np.append(differences, [1.0, -1.0])
-    deviation = float(adjusted.std()) / math.sqrt(n + 2)
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
-    middle = float(adjusted.mean())
-    return Interval(float(differences.mean()), middle - half, middle + half, deviation, n)
+    def interval(confidence: float) -> Interval:
+        return paired_mean_interval(differences, confidence=confidence)
+
+    return _of_images(interval, len(differences), remark)
 
 
 def _of_images(interval: Callable[[float], Interval], n: int, remark: str) -> Evidence:
@@ -154,8 +135,6 @@ def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
     of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
 
     def interval(confidence: float) -> Interval:
-        if not differences.any():  # not one image differs, which is no proof that none would
-            return _adjusted(differences[0], confidence)
         return over_seeds_and_images(differences, confidence=confidence)
 
     def more(gap: float) -> More | None:

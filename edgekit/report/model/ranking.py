@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 from edgekit.documents.report import RankedRecord, RankingRecord
 from edgekit.report.model.comparisons import ALPHA, Comparisons
 from edgekit.report.model.groups import Group
-from edgekit.stats.significance import (
-    Interval,
-    cliques,
-    holm,
-    over_seeds_and_images,
-    paired_bootstrap,
-    rank_models,
-)
+from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_bootstrap
+from edgekit.stats.ranking import cliques, rank_models
+from edgekit.stats.significance import holm
 
 
 @dataclass(frozen=True)

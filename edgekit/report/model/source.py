@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.documents import corruptions as corruption_documents
 from edgekit.documents.bench import BenchResult, run_results
+from edgekit.documents.corruptions import CorruptedPredictions, read_corrupted
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.history import EpochResult, read_history
@@ -19,9 +19,6 @@ from edgekit.recipe import Recipe
 from edgekit.registry import BACKBONES
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
-
-CorruptedPredictions = corruption_documents.Answers
-"""Predictions of one model for corrupted images."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,7 +243,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
-        corrupted=corruption_documents.read_answers(folder),
+        corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edgekit.documents.corruptions import KERAS
+from edgekit.documents.corruptions import KERAS, CorruptedPredictions
 from edgekit.recipe import CORRUPTED, Claim, Side
 from edgekit.report.model.exported_files import ExportedFile
-from edgekit.report.model.source import Correct, CorruptedPredictions, Losses, RunData
+from edgekit.report.model.source import Correct, Losses, RunData
 
 
 @dataclass

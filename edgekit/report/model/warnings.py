@@ -9,7 +9,7 @@ from edgekit.render.exports import repair_text, training_text
 from edgekit.render.text import plural
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import ExportedFile, outdated
-from edgekit.report.model.sessions import not_worth_it, worth_text
+from edgekit.report.model.sessions import no_benefit_text, without_benefit
 from edgekit.report.model.source import RunData, Source
 
 
@@ -31,8 +31,8 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
     for file in files:
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
-    for entry in not_worth_it(comparisons.results):
-        yield f"no measurable benefit: {worth_text(entry)}", measured[entry["model"]].named
+    for entry in without_benefit(comparisons.results):
+        yield f"no measurable benefit: {no_benefit_text(entry)}", measured[entry.model].named
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
