@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgekit.documents.report import WarningRecord
+from edgekit.documents.report_findings import WarningRecord
 from edgekit.render.exports import repair_text, training_text
 from edgekit.render.text import plural
 from edgekit.report.model.comparisons import Comparisons
