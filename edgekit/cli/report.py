@@ -60,7 +60,7 @@ def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
 
     recipe = None if claims is None else load_recipe(claims)
     document = build_report(folder, claims=recipe, progress=out)
-    out.result(document.to_dict(), _text(document))
+    out.result(document, _text(document))
 
 
 def _text(document: ReportDocument) -> str:
