@@ -97,13 +97,13 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
         (["fly"], "No such command"),
         (["train", "--fast"], "No such option"),
         (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
-        (["train"], "no images are named"),
+        (["train"], "there are no images to use"),
         (["train", "no-such-recipe"], "no-such-recipe"),
         (["train", "--data", "no/such/folder"], "no/such/folder"),
         (["train", "--data", ".", "--backbone", "mobilenetv3"], "did you mean 'mobilenetv2'"),
         (["train", "--data", ".", "--set", "train.epoch=3"], "unknown key"),
         (["train", "--data", ".", "--set", "train.batch_size=many"], "train.batch_size"),
-        (["train", "--data", ".", "--set", "train.batch_size"], "key=value"),
+        (["train", "--data", ".", "--set", "train.batch_size"], "KEY=VALUE"),
         (["train", "--data", ".", "--image-size", "16"], "32"),
         (["train", "--resume"], "--run"),
         (["train", "--data", ".", "--strategy", "from-scratch"], "weights: none"),
@@ -153,16 +153,27 @@ def test_errors_are_json_too(tmp_path: Path) -> None:
     assert str(tmp_path / "run") in error["where"]
 
 
-def test_a_bug_is_one_line_and_a_traceback_only_for_debugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text('{"schema_version": 1, "status": "done"}')
-    plain = edgekit("evaluate", str(tmp_path / "run"))
-    assert plain.returncode == 1
-    assert "Traceback" not in plain.stderr
-    assert "EDGEKIT_DEBUG=1" in plain.stderr
+def test_a_bug_is_one_line_and_a_traceback_only_for_debugging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr("edgekit.data.recipe_suggestion.write_recipe", bug)
+    with pytest.raises(SystemExit) as ended:
+        main(["init", str(tmp_path)])
+    assert ended.value.code == 1
+    assert "EDGEKIT_DEBUG=1" in capsys.readouterr().err
     monkeypatch.setenv("EDGEKIT_DEBUG", "1")
     with pytest.raises(KeyError):
-        main(["evaluate", str(tmp_path / "run")])
+        main(["init", str(tmp_path)])
+
+
+def test_a_damaged_run_is_an_error_with_code_2(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema_version": 1, "status": "done"}')
+    answer = edgekit("evaluate", str(tmp_path))
+    assert answer.returncode == 2
+    assert "this file is damaged" in answer.stderr
 
 
 def test_a_run_of_a_newer_edgekit_is_refused(tmp_path: Path) -> None:
