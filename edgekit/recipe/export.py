@@ -61,9 +61,9 @@ class Export(Section):
     def _calibration_method_fits(self) -> Export:
         method = self.calibration.method
         for key in self.files:
-            choices = SCHEMES[key].ranges
+            choices = SCHEMES[key].calibration_methods
             if choices and method not in choices:
-                others = [name for name, scheme in SCHEMES.items() if method in scheme.ranges]
+                others = [name for name, scheme in SCHEMES.items() if method in scheme.calibration_methods]
                 raise ValueError(
                     f"{key} cannot be calibrated with {method!r} (choices: {', '.join(choices)}); "
                     f"{method!r} is available for {', '.join(others)}"

@@ -135,4 +135,4 @@ def test_a_small_folder_gets_a_suggestion_to_compare_two_training_variants(make_
     assert set(load_recipe(recipe).compare.arms) == {"basic", "mixed"}
     cells = plan_cells(load_recipe(recipe), tmp_path)
     mixed = next(cell for cell in cells if (cell.arm, cell.strategy) == ("mixed", "fine-tuning"))
-    assert mixed.recipe["train"]["mix"]["cutmix"]["probability"] == 0.5
+    assert mixed.recipe.train.mix.cutmix.probability == 0.5
