@@ -110,8 +110,8 @@ def _findings(document: AuditDocument) -> list[str]:
             _wrapped(
                 "leaked",
                 f"{len(leaks):,} of {test:,} test images ({100 * len(leaks) / test:.1f}%) are duplicates of training "
-                f"or validation images: {_distances(leaks)}. Accuracy on this test set may be optimistic; data.split.dedupe: true "
-                "leaves the duplicates out of training",
+                f"or validation images: {_distances(leaks)}. Accuracy on this test set may be optimistic; "
+                "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
     return lines or ["found nothing that makes measurements unreliable"]

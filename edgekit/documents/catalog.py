@@ -7,6 +7,7 @@ from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.corruptions import CorruptionRecord
 from edgekit.documents.export import CalibrationDocument, ExportDocument
+from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
 
@@ -19,4 +20,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "corruptions": CorruptionRecord,
     "study": StudyDocument,
     "audit": AuditDocument,
+    "suggestion": SuggestionDocument,
+    "corrupted-copy": CorruptedCopyDocument,
+    "download": DownloadDocument,
 }
