@@ -72,7 +72,7 @@ def test_the_functions_and_the_example_type_check(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "user.py").write_text(
         "import edgekit\n"
-        "import edgekit.train.history\n"
+        "import edgekit.train.history_log\n"
         "from edgekit import train\n"
         "reveal_type(edgekit.train(data='photos', epochs=1))\n"
         "reveal_type(train())\n"

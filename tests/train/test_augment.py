@@ -21,9 +21,9 @@ def aug():
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
-    from edgekit.train import augment
+    from edgekit.train import augmentation_layers
 
-    return augment
+    return augmentation_layers
 
 
 def spot(x: float, y: float) -> np.ndarray:

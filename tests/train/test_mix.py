@@ -156,7 +156,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     import keras
 
     from edgekit.data import augmentation as augmenting
-    from edgekit.train import augment, batches
+    from edgekit.train import augmentation_layers, batches
 
     images = np.repeat(one_colour_each(12)[:, :, :, :1] * 10 + 60, 3, axis=3)
     drawn = augmenting.draw(BRIGHTER, 12, SIDE, 0, 0)
@@ -170,7 +170,9 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     image = keras.Input((SIDE, SIDE, 3), name="image")
     nothing = keras.Model(image, keras.layers.Identity()(image))
     inputs, same_labels, _ = epoch(on_cpu=False)
-    on_step = np.asarray(augment.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs)))
+    on_step = np.asarray(
+        augmentation_layers.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs))
+    )
     assert np.abs(on_step - mixed).max() <= 0.51
     assert np.array_equal(labels, same_labels)
     levels = augmenting.apply_on_cpu(images, drawn)[:, 0, 0, 0]
