@@ -74,7 +74,7 @@ def train(
         epochs: Epochs of every phase.
         batch_size: Images per step.
         seed: Seed of everything random.
-        settings: Any other recipe settings by dotted key, e.g. ``{"train.label_smoothing": 0.1}``. They override the above.
+        settings: Any other recipe settings by dotted key, e.g. ``{"train.label_smoothing": 0.1}``. They win.
         run: Folder for the result. Default: a new one in ``runs/``.
         resume: Resume the interrupted run in ``run``.
 
