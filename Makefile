@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 LIGHT_TESTS := $(wildcard tests/api/test_[!e]*.py tests/cli tests/data tests/docs tests/documents tests/recipe \
 	tests/render tests/report tests/stats tests/study tests/test_*.py)
 
-.PHONY: help setup quickstart test test-all test-light check lint format lock clean
+.PHONY: help setup quickstart test test-all test-light check lint docs docs-reference format lock clean
 
 help:
 	@echo "make quickstart   set up, then train, export, measure and report on the embedded dataset"
@@ -25,6 +25,8 @@ help:
 	@echo "make test-light   run the tests that need no TensorFlow, in a small environment"
 	@echo "make lint         ruff, mypy --strict and the import contracts"
 	@echo "make check        make lint, then the tests"
+	@echo "make docs         build the documentation as a site (build/site); warnings are errors"
+	@echo "make docs-reference  write the generated reference pages again"
 	@echo "make format       let ruff format the code"
 	@echo "make lock         resolve the pinned versions anew"
 	@echo "make clean        remove the environment and what the commands made"
@@ -66,6 +68,19 @@ lint: setup
 	$(BIN)/lint-imports
 
 check: lint test
+
+# The reference pages come from help texts and docstrings; tests/docs fails when they are out of date.
+docs-reference: setup
+	$(BIN)/python tools/docs/reference.py
+
+docs: setup $(VENV)/.docs-ready
+	$(BIN)/python tools/docs/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "written: build/site/index.html"
+
+$(VENV)/.docs-ready: pyproject.toml $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -165,10 +165,9 @@ def export(
     if repair:
         changes["export.repair"] = True
     folder = _run_folder(run)
-    documents = export_run(
+    return export_run(
         folder, list(files), settings=changes, progress=progress, data_root=None if data is None else Path(data)
     )
-    return [folder.export(f"{one['format']}-{one['scheme']}").read_export() for one in documents]
 
 
 def bench(
@@ -362,10 +361,9 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
     """
     from edgekit.data.audit.duplicates import NEAR_BITS
     from edgekit.data.audit.summary import audit_folder
-    from edgekit.documents.audit import AuditDocument
 
-    found = audit_folder(Path(data), near_bits=NEAR_BITS if near_bits is None else near_bits, progress=progress)
-    return AuditDocument.parse({"schema_version": AuditDocument.VERSION, **found.document()}, str(data))
+    bits = NEAR_BITS if near_bits is None else near_bits
+    return audit_folder(Path(data), near_bits=bits, progress=progress).document()
 
 
 def load_run(folder: AnyPath) -> RunDocument:

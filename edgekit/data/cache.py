@@ -1,4 +1,4 @@
-"""The cache directory: where it is, one writer at a time, its size, and emptying it."""
+"""The cache directory: where it is, how large it is, how to clear it, and a lock for its writers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.support.files import TEMPORARY
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
-"""Suffix of a folder that is being written; only the holder of the lock makes or removes one."""
+"""Suffix of a folder that is being written. Only the holder of the lock creates or removes one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OWN = {
@@ -26,11 +26,11 @@ _OWN = {
     "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
     "": re.compile(r"corrupt\.json"),
 }
-"""Names of what edgekit writes, by the part of the cache: the directory that a person chose may hold other things."""
+"""Names of the files that edgekit writes, by subfolder. A cache directory that a user chose may contain others."""
 
 
 def cache_dir() -> Path:
-    """``$EDGEKIT_CACHE``, or the user's cache directory of this system."""
+    """``$EDGEKIT_CACHE``, or the standard cache directory of the user on this system."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -40,15 +40,14 @@ def cache_dir() -> Path:
 
 
 def cache_size() -> int:
-    """Bytes that the cache takes on the disk."""
+    """Size of the cache on disk in bytes."""
     return sum(_size(path) for path in _own())
 
 
 def clear_cache() -> int:
-    """Remove everything edgekit put into its cache; the bytes that were freed.
+    """Remove everything that edgekit wrote into its cache; returns the number of bytes that were freed.
 
-    Nothing is lost but time: images are decoded again when they are needed. A run that is using a decoded file
-    keeps it until it ends.
+    Images are decoded again when they are needed. A run that is using a decoded file keeps it until it ends.
     """
     freed = 0
     if not cache_dir().is_dir():
@@ -61,13 +60,13 @@ def clear_cache() -> int:
             else:
                 path.unlink(missing_ok=True)
         for part in filter(None, _OWN):
-            with suppress(OSError):  # it is not there, or holds other things
+            with suppress(OSError):  # it does not exist, or contains other files
                 (cache_dir() / part).rmdir()
     return freed
 
 
 def _own() -> list[Path]:
-    """The files and folders that edgekit wrote into its cache; links are not among them."""
+    """The files and folders that edgekit wrote into its cache, without links."""
     folders = [(cache_dir() / part, name) for part, name in _OWN.items()]
     return [
         path
@@ -80,7 +79,7 @@ def _own() -> list[Path]:
 
 @contextmanager
 def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
-    """Only one process writes the cache at a time; the lock goes with the process, however it ends."""
+    """Wait until no other process writes the cache. The lock is released when the process ends, however it ends."""
     folder = cache_dir()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,7 @@ def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.info("waiting for another edgekit that is writing the cache")
+            progress.info("waiting for another edgekit process that is writing to the cache")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -98,9 +97,9 @@ def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes the name ``folder`` when the block ends without an error, else it is removed.
+    """A folder to fill. It gets the name ``folder`` if the block ends without an error and is removed otherwise.
 
-    To be used under :func:`cache_lock`: what a killed process left unfinished of it is removed first.
+    Use it under :func:`cache_lock`: an unfinished folder that a killed process left is removed first.
     """
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -119,11 +118,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Say which directory is full or not writable, and how to choose another."""
+    """Turn errors of the disk into an error that names the directory and says how to choose another."""
     try:
         yield
     except OSError as error:
-        hint = "free some space, or put the cache elsewhere: EDGEKIT_CACHE=/another/folder"
+        hint = "free some space, or set EDGEKIT_CACHE to a folder on another disk"
         if error.errno in _FULL:
             raise EdgekitError("the disk is full", where=str(path), hint=hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -133,15 +132,14 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def need_space(folder: Path, size_bytes: int) -> None:
-    """Raise :class:`EdgekitError` unless the disk that holds ``folder`` has ``size_bytes`` free."""
+    """Raise :class:`EdgekitError` unless the disk of ``folder`` has ``size_bytes`` bytes free."""
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < size_bytes:
         raise EdgekitError(
-            f"the decoded images need {size_bytes / 1e6:,.1f} MB and the disk has {free_bytes / 1e6:,.1f} MB free",
+            f"the decoded images need {size_bytes / 1e6:,.1f} MB, but only {free_bytes / 1e6:,.1f} MB are free",
             where=str(folder),
-            hint="choose a smaller image size, free some space, or put the cache elsewhere: "
-            "EDGEKIT_CACHE=/another/folder",
+            hint="use a smaller image size, free some space, or set EDGEKIT_CACHE to a folder on another disk",
         )
 
 

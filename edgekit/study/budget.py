@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, Stage
+from edgekit.recipe import Phase, Recipe
 from edgekit.registry import get_backbone
 
 
@@ -34,7 +34,7 @@ def budget_settings(study: Recipe, cell: Recipe) -> dict[str, float]:
             hint="use equal: seconds",
         )
     factor = get_backbone(reference).macs / get_backbone(cell.model.backbone).macs
-    phases: dict[str, Stage] = {
+    phases: dict[str, Phase] = {
         "feature_extraction": cell.train.feature_extraction,
         "fine_tuning": cell.train.fine_tuning,
         "from_scratch": cell.train.from_scratch,

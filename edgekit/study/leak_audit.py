@@ -43,8 +43,7 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
             where=str(dataset.root),
             hint="repair or remove them, or exclude them with --set data.on_corrupt=skip",
         )
-    document = AuditDocument.parse({"schema_version": 1, **found.document()}, str(file))
-    document.model_copy(update={"root": dataset.root.name, "pictures": _pictures(found, folder)}).write(file)
+    found.document().model_copy(update={"root": dataset.root.name, "pictures": _pictures(found, folder)}).write(file)
     _warn(found, progress)
 
 

@@ -63,7 +63,7 @@ def run_study(
         get_target(target)
     if mlflow is not None:
         check_mlflow(mlflow)
-    if any(get_scheme(key).training for key in recipe.export.files):
+    if any(get_scheme(key).compression for key in recipe.export.files):
         need_model_optimization()
     study = Study.open(out, recipe)
     with study_lock(study.path):

@@ -23,13 +23,15 @@ COMMITTED = [
     *((BenchDocument, path) for path in sorted(RESULTS.glob("emulated-pi/bench-*.json"))),
 ]
 
+RENAMED = (".recipe.train.mix.stages",)  # is train.mix.phases now
+
 
 @pytest.mark.parametrize(
     ("model", "path"), COMMITTED, ids=lambda value: value.__name__ if isinstance(value, type) else value.name
 )
 def test_committed_documents_open_and_keep_every_value(model: type[Document], path: Path):
     stored = json.loads(path.read_text(encoding="utf-8"))
-    assert _missing(stored, model.read(path).to_dict()) == []
+    assert [key for key in _missing(stored, model.read(path).to_dict()) if key not in RENAMED] == []
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50v2", "mobilenetv2"])

@@ -51,7 +51,7 @@ def test_overrides_reach_only_their_backbone(tmp_path: Path) -> None:
 
 
 def test_arms_differ_in_their_settings_alone(tmp_path: Path) -> None:
-    arms = {"basic": {}, "mixed": {"train.mix.mixup.probability": 0.5, "train.mix.stages": ["fine-tuning"]}}
+    arms = {"basic": {}, "mixed": {"train.mix.mixup.probability": 0.5, "train.mix.phases": ["fine-tuning"]}}
     study = recipe(arms=arms, seeds=[0, 1], strategies=["feature-extraction", "fine-tuning"])
     cells = plan_cells(study, tmp_path)
     assert len({cell.run for cell in cells}) == len(cells) == 8
@@ -65,7 +65,7 @@ def test_arms_differ_in_their_settings_alone(tmp_path: Path) -> None:
     assert sorted(differences(mixed.recipe.document(), basic.recipe.document())) == [
         "arm",
         "train.mix.mixup.probability",
-        "train.mix.stages",
+        "train.mix.phases",
         "train.start_from",
     ]
 
