@@ -14,6 +14,7 @@ from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
+from edgekit.data.scanned import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
@@ -114,22 +115,6 @@ def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: st
             hint="repair the images, or remove the class folder",
         )
     return kept
-
-
-def scanned_dataset(
-    scan: FolderScan, progress: Progress, layout: str = "as listed in the run"
-) -> tuple[Dataset, dict[str, str]]:
-    """All images of a folder with its own splits, and reasons why some files cannot be read, by path."""
-    classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
-    rows = [
-        DatasetRow(path, name, split, "")
-        for split, found in scan.splits.items()
-        for name, paths in found.items()
-        for path in paths
-    ]
-    hashes, unreadable = hash_files(scan.root, [row.path for row in rows], progress)
-    rows = [replace(row, sha256=hashes.get(row.path, "")) for row in rows]
-    return Dataset.from_rows(rows, scan.root, scan.root.name, classes, layout=layout), unreadable
 
 
 def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
