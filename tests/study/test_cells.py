@@ -310,9 +310,9 @@ def test_equal_compute_gives_light_networks_more_epochs() -> None:
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ({"equal": "seconds"}, "seconds are given"),
-        ({"seconds": 3}, "seconds are given"),
-        ({"equal": "epochs", "reference": "vgg16"}, "reference belongs"),
+        ({"equal": "seconds"}, "needs a value for seconds"),
+        ({"seconds": 3}, "needs a value for seconds"),
+        ({"equal": "epochs", "reference": "vgg16"}, "reference requires"),
         ({"equal": "compute", "reference": "vgg16"}, "not one of the study.s backbones"),
     ],
 )
