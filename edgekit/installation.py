@@ -123,7 +123,7 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
     return {
         "train": has("keras", "scikit-learn") and any(map(has, BACKENDS)),
         "export to TFLite": has("keras", "tensorflow", "flatbuffers", "litert"),
-        "quantization-aware training, pruning, clustering": has(
+        "train with QAT, pruning or clustering": has(
             "tensorflow", "flatbuffers", "tf_keras", "TF Model Optimization"
         ),
         "export to ONNX": has("keras", "onnx", "onnxruntime"),

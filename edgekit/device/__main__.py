@@ -49,8 +49,9 @@ REQUEST_VERBS = {
 """Verbs that read a request from the first line of stdin. More bytes may follow; the working folder is the current
 folder."""
 
-USAGE = f"""usage: VERB [JOB.json]   (VERB: {", ".join(JOB_VERBS)}; without a file, the job is read from stdin)
-       predict MODEL IMAGE ... | predict MODEL --camera | bench MODEL ... | verify MODEL GOLDEN.npz | probe"""
+USAGE = f"""usage: predict MODEL IMAGE ... | predict MODEL --camera | bench MODEL | verify MODEL GOLDEN.npz | probe
+   or: VERB [JOB.json], with a job from a file or from stdin
+       (VERB: {", ".join(JOB_VERBS)})"""
 
 
 def main(arguments: list[str]) -> int:
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
     0: done. 1: the job failed, and the last line says why. 2: wrong usage. 3: a check did not pass.
     """
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments:
         return _usage()
     verb = arguments[0]
     if _is_interactive(arguments):
@@ -72,6 +73,8 @@ def main(arguments: list[str]) -> int:
 def _is_interactive(arguments: list[str]) -> bool:
     """Whether a person typed this: another program sends a job, on stdin or in a .json file."""
     verb, *rest = arguments
+    if verb in ("-h", "--help"):
+        return True
     if verb == "probe":
         return not rest and sys.stdin.isatty()
     return verb == "bench" or (verb in ("predict", "verify") and bool(rest) and not rest[0].endswith(".json"))

@@ -32,7 +32,7 @@ class Owner(TypedDict):
 
 @contextmanager
 def locked() -> Iterator[Owner | None]:
-    """Holds the lock for a moment; gives the session that last had the device."""
+    """Hold the lock for a moment. Yields the session that last had the device."""
     with open("lock", "ab") as stream:  # noqa: PTH123
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield _read_owner()

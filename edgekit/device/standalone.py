@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .jobs import JobModel
     from .runtimes import Model
 
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
 EXIT_CODES = {"model": 2, "image": 2, "runtime": 4}
 """By kind of error; the same as those of the host's edgekit."""
 
@@ -45,9 +47,9 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgekit-device.pyz", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    predict = verbs.add_parser("predict", help="classify images, or what a camera sees")
+    predict = _add(verbs, "predict", "classify images, or what a camera sees")
     _model_options(predict)
-    predict.add_argument("images", nargs="*", metavar="IMAGE")
+    predict.add_argument("images", nargs="*", metavar="IMAGE", help="image files")
     predict.add_argument("--top", type=int, default=3, metavar="N", help="show the N most probable classes (3)")
     predict.add_argument(
         "--labels",
@@ -57,17 +59,21 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--camera", action="store_true", help="classify what the camera sees until Ctrl-C")
     predict.add_argument("--frames", type=int, default=0, metavar="N", help="with --camera: stop after N frames")
     predict.set_defaults(function=_predict)
-    bench = verbs.add_parser("bench", help="measure the latency of a model")
+    bench = _add(verbs, "bench", "measure the latency of a model")
     _model_options(bench)
     bench.add_argument("--seconds", type=float, default=5.0, help="how long to measure (default: 5)")
     bench.set_defaults(function=_bench)
-    verify = verbs.add_parser("verify", help="compare a model with its golden outputs")
+    verify = _add(verbs, "verify", "compare a model with its golden outputs")
     _model_options(verify)
     verify.add_argument("golden", metavar="GOLDEN.npz", help="golden.npz from the model's export folder")
     verify.set_defaults(function=_verify)
-    probe = verbs.add_parser("probe", help="show this machine and its current state")
+    probe = _add(verbs, "probe", "show this machine and its current state")
     probe.set_defaults(function=_probe)
     return parser
+
+
+def _add(verbs: Subparsers, name: str, summary: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,8 @@ def calibration_text(calibration: CalibrationRecord) -> str:
     ranges = calibration.ranges
     if ranges is None:
         return ""
-    worst = ", ".join(f"{tensor.layer} {tensor.outside:.2%}" for tensor in ranges.worst[:3])
+    shares = ((tensor.layer, f"{tensor.outside:.2%}") for tensor in ranges.worst[:3])
+    worst = ", ".join(f"{layer} {share}" for layer, share in shares if share != "0.00%")
     return (
         f"{ranges.tensors} quantization ranges ({calibration.method}, {calibration.images} images) clip "
         f"{ranges.outside:.3%} of the values of validation images and {ranges.outside_calibration:.3%} of those of "

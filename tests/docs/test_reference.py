@@ -33,8 +33,7 @@ def test_every_verb_is_in_a_page_that_people_wrote(verb: str) -> None:
 
 @pytest.mark.parametrize(("verb", "command"), list(cli_page.verbs()), ids=VERBS)
 def test_every_option_and_argument_of_a_verb_is_in_the_reference(verb: str, command: object) -> None:
-    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
-    section = page.split(f"\n### {verb}\n")[1].split("\n### ")[0]
+    section = cli_page.page().split(f"\n### {verb}\n")[1].split("\n### ")[0]
     for parameter in command.params:  # type: ignore[attr-defined]
         if getattr(parameter, "hidden", False) or set(parameter.opts) & set(cli_page.COMMON):
             continue

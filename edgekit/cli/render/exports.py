@@ -29,7 +29,7 @@ def exports_summary(documents: Sequence[ExportDocument]) -> str:
 
 
 def _files(documents: Sequence[ExportDocument]) -> str:
-    headers = ["file", "MB", "gzip MB", "agreement", "drop pt", "float ops", "seconds", "status"]
+    headers = ["file", "MB", "gzip MB", "agree", "drop pt", "floats", "seconds", "status"]
     return table(headers, [_row(document) for document in documents], right=(1, 2, 3, 4, 5, 6))
 
 

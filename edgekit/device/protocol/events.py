@@ -1,4 +1,4 @@
-"""Events of jobs: what a verb that runs models answers."""
+"""Events of jobs: what the verbs that run models emit."""
 
 from __future__ import annotations
 

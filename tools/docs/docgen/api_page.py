@@ -15,13 +15,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from docgen.markdown import block, notice, prose, table
-from docgen.models import field_docs, own_doc, type_text
+from docgen.models import attribute_docstrings, field_docs, own_doc, type_text
 
 INTRODUCTION = """\
 # Python API
 
 The names on this page are the public API: `import edgekit` gives you all of them. Everything else is private and may
-change without notice.
+change without notice. [JSON documents](documents.md) describes the fields of returned documents.
 """
 
 NOTHING = """\
@@ -32,6 +32,7 @@ This version has no public Python API. Use the [command line](cli.md): every ver
 """
 
 SECTIONS = ("Args", "Arguments", "Parameters", "Returns", "Raises", "Yields", "Example", "Examples", "Note", "Notes")
+TITLES = {"Args": "Arguments", "Parameters": "Arguments"}
 WIDTH = 100
 
 
@@ -41,7 +42,7 @@ def page() -> str:
     names = [name for name in getattr(module, "__all__", ()) if not name.startswith("_")]
     if not names:
         return notice("`edgekit.__all__`") + "\n\n" + NOTHING
-    parts = [notice("`edgekit.__all__`"), INTRODUCTION.rstrip()]
+    parts = [notice("`edgekit.__all__`"), INTRODUCTION.rstrip(), *_overview(module, names)]
     entries = [(name, getattr(module, name)) for name in names]
     groups = {
         "Functions": [(n, o) for n, o in entries if not inspect.isclass(o) and callable(o)],
@@ -53,6 +54,14 @@ def page() -> str:
         if members:
             parts += [f"## {title}", *(_entry(name, thing) for name, thing in members)]
     return "\n\n".join(parts) + "\n"
+
+
+def _overview(package: Any, names: list[str]) -> list[str]:
+    """The docstring of the module that the first function comes from, unless that is the package itself."""
+    functions = (getattr(package, name) for name in names)
+    module = next((inspect.getmodule(f) for f in functions if inspect.isfunction(f)), None)
+    text = (getattr(module, "__doc__", None) or "") if module is not package else ""
+    return [docstring(inspect.cleandoc(text))] if text else []
 
 
 def _entry(name: str, thing: Any) -> str:
@@ -77,6 +86,12 @@ def _class(name: str, cls: type[Any]) -> list[str]:
     parts.append(docstring(own_doc(cls)) if not _is_generated_doc(cls) else "")
     if issubclass(cls, enum.Enum):
         parts.append(table(("Member", "Value"), [(f"`{m.name}`", f"`{m.value!r}`") for m in cls]))
+    elif dataclasses.is_dataclass(cls):
+        docs = attribute_docstrings(cls)
+        fields = [(f"`{f.name}`", f"`{_annotation(f.type, '')}`", prose(docs.get(f.name, ""))) for f in _fields(cls)]
+        parts.append(table(("Attribute", "Type", "Description"), fields) if fields else "")
+    elif cls.__module__.startswith("edgekit.recipe"):
+        parts.append("[Recipe](recipe.md) describes its fields.")
     elif issubclass(cls, BaseModel):
         properties = cls.model_json_schema().get("properties", {})
         docs = field_docs(cls)
@@ -90,6 +105,10 @@ def _class(name: str, cls: type[Any]) -> list[str]:
         )
     parts += [_member(name, key, value) for key, value in vars(cls).items() if _public(key, value)]
     return parts
+
+
+def _fields(cls: type[Any]) -> list[Any]:
+    return [field for field in dataclasses.fields(cls) if not field.name.startswith("_")]
 
 
 def _is_generated_doc(cls: type[Any]) -> bool:
@@ -174,13 +193,14 @@ def _annotation(annotation: Any, before: str) -> str:
 def docstring(text: str) -> str:
     """A docstring as Markdown: sections such as ``Args:`` become lists, indented literal blocks become code."""
     parts = []
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
+    text = re.sub(r"(\n    [^\n]*\n)\s*\n(?=    \S)", r"\1\0\n", text.strip())  # an empty line within code
+    for paragraph in re.split(r"\n\s*\n", text):
         first, _, rest = paragraph.partition("\n")
         title = first.strip().rstrip(":")
         if first.strip().endswith(":") and title in SECTIONS and rest:
-            parts += [f"**{title}**", _section(title, inspect.cleandoc("\n" + rest))]
+            parts += [f"**{TITLES.get(title, title)}**", _section(title, inspect.cleandoc("\n" + rest))]
         elif paragraph.startswith(("    ", ">>>")):
-            parts.append(block(inspect.cleandoc("\n" + paragraph), "python"))
+            parts.append(block(inspect.cleandoc("\n" + paragraph.replace("\0", "")), "python"))
         else:
             parts.append(re.sub(r"::$", ":", prose(paragraph)))
     return "\n\n".join(part for part in parts if part)

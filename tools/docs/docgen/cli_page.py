@@ -134,8 +134,13 @@ def _parameters(command: Any, context: Any) -> tuple[list[tuple[str, ...]], list
             arguments.append((code(name), prose(description) + needed))
         else:
             name = ", ".join(map(code, names))
-            options.append((name, code(value), prose(description), _default(default, required=parameter.required)))
+            options.append((name, _value(value), prose(description), _default(default, required=parameter.required)))
     return arguments, options
+
+
+def _value(text: str) -> str:
+    """The value of an option as code; choices one by one, because a table shows ``\\|`` within code differently."""
+    return " or ".join(code(part.strip()) for part in text.split("|"))
 
 
 def _default(default: str, *, required: bool) -> str:

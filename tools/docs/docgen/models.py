@@ -22,14 +22,15 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
     found: dict[str, str] = {}
     for owner in reversed(model.__mro__):
         if owner is not BaseModel and owner is not object and issubclass(owner, BaseModel):
-            found |= _attribute_docstrings(owner)
+            found |= attribute_docstrings(owner)
     for name, field in model.model_fields.items():
         if field.description:
             found[name] = field.description
     return found
 
 
-def _attribute_docstrings(owner: type) -> dict[str, str]:
+def attribute_docstrings(owner: type) -> dict[str, str]:
+    """The docstrings under the annotated attributes in the body of a class."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     except (OSError, TypeError):
