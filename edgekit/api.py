@@ -24,10 +24,10 @@ from edgekit.support.progress import SILENT, Progress
 if TYPE_CHECKING:
     from edgekit.bench.predict import Prediction
     from edgekit.documents.audit import AuditDocument
-    from edgekit.documents.base import JsonObject
     from edgekit.documents.bench import BenchResult
     from edgekit.documents.export import ExportDocument
     from edgekit.documents.folders import RunFolder
+    from edgekit.documents.report import ReportDocument
     from edgekit.documents.run import RunDocument
     from edgekit.documents.study import StudyDocument
     from edgekit.recipe import Recipe
@@ -208,9 +208,9 @@ def bench(
         InputError: A model or a setting does not fit; raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
-    from edgekit.bench.models import ForeignOptions
-    from edgekit.bench.multi_target import bench_several
-    from edgekit.bench.session import BenchOptions
+    from edgekit.bench.measured_model import ThirdPartyOptions
+    from edgekit.bench.multi_target import bench_targets
+    from edgekit.bench.settings import BenchOptions
     from edgekit.documents.run import RunDocument
 
     options = BenchOptions(
@@ -221,12 +221,12 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
-        foreign=ForeignOptions(_path(labels), scaling, resize, _path(out)),
+        third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models
     paths = [_document_folder(one) for one in chosen]
     names = [targets] if isinstance(targets, str) else list(targets)
-    results, errors = bench_several(paths, names, options, progress)
+    results, errors = bench_targets(paths, names, options, progress)
     return BenchOutcome(tuple(results), errors)
 
 
@@ -287,7 +287,7 @@ def report(
     *,
     claims: Recipe | AnyPath | None = None,
     progress: Progress = SILENT,
-) -> JsonObject:
+) -> ReportDocument:
     """Write the report of a run or a study.
 
     Args:
@@ -335,14 +335,14 @@ def predict(
     Raises:
         InputError: The model or an image cannot be read, or the scaling of a third-party model is not known.
     """
-    from edgekit.bench.models import ForeignOptions
+    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
 
     files = [images] if isinstance(images, str | Path) else images
     return classify(
         Path(model),
         [Path(image) for image in files],
-        foreign=ForeignOptions(_path(labels), scaling, resize),
+        third_party=ThirdPartyOptions(_path(labels), scaling, resize),
         runtime=runtime,
         target=target,
         progress=progress,

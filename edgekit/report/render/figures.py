@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekit.render.numbers import milliseconds, percent
+from edgekit.report.model.source import Epoch
 from edgekit.report.render.svg import INK, MUTED, PAPER, SERIES, canvas, inline_svg
 
 if TYPE_CHECKING:
@@ -14,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h", "<", ">", "p", "d", "*", "8")
-"""Shapes of the kinds of file, told apart without colour."""
+"""Shapes of the kinds of file, so that they differ without color."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One candidate in the plane of latency and accuracy. Fractions are 0 to 1, latency is in milliseconds."""
+    """One exported file in the plane of latency and accuracy. Fractions are 0 to 1, latency is in milliseconds."""
 
     number: int
     title: str
-    colour_of: str
+    color_of: str
     marker_of: str
     latency_ms: float
     latency_range: tuple[float, float]
@@ -36,61 +38,65 @@ class Point:
 
 def accuracy_latency(points: Sequence[Point], *, name: str, width: int, height: int, xlabel: str) -> Markup:
     """Accuracy with its interval against latency (log) with its range over rounds; the Pareto front as a line."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    colours = _assign([p.colour_of for p in points], SERIES)
+    colors = _assign([p.color_of for p in points], SERIES)
     markers = _assign([p.marker_of for p in points], MARKERS)
     with canvas(width, height) as figure:
         axes = figure.add_subplot()
         axes.set_xscale("log")
         for point in points:
-            colour, marker = colours[point.colour_of], markers[point.marker_of]
-            low, high = (100 * bound for bound in point.accuracy_ci95)
-            strength = 1.0 if point.stable else 0.4
-            bars: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.55 * strength, "zorder": 2}
-            axes.plot([point.latency_ms] * 2, [low, high], **bars)
-            axes.plot(point.latency_range, [100 * point.accuracy] * 2, **bars)
-            axes.plot(
-                point.latency_ms,
-                100 * point.accuracy,
-                linestyle="none",
-                marker=marker,
-                markersize=7,
-                markerfacecolor=colour if point.on_front else PAPER,
-                markeredgecolor=colour,
-                markeredgewidth=1.4,
-                alpha=strength,
-                zorder=4,
-                gid=f"point-{point.number}",
-            )
+            _draw_point(axes, point, colors[point.color_of], markers[point.marker_of])
         front = sorted((p.latency_ms, 100 * p.accuracy) for p in points if p.on_front)
         if front:
             axes.plot(*zip(*front), color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=3, drawstyle="steps-post")
-        lowest, highest = min(p.latency_range[0] for p in points), max(p.latency_range[1] for p in points)
-        axes.set_xlim(lowest / 1.25, highest * 1.25)
-        ticks = log_ticks(lowest / 1.25, highest * 1.25)
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+        _log_axis(axes, min(p.latency_range[0] for p in points) / 1.25, max(p.latency_range[1] for p in points) * 1.25)
         axes.set_xlabel(xlabel)
         axes.set_ylabel("accuracy on the test split, %")
-        _legend(axes, colours, markers, width)
+        _legend(axes, colors, markers, width)
         figure.draw_without_rendering()
         _number_points(axes, points)
         tips = {
-            f"point-{p.number}": f"{p.number}: {p.title}, {100 * p.accuracy:.1f} %, {p.latency_ms:.3g} ms"
+            f"point-{p.number}": f"{p.number}: {p.title}, {percent(p.accuracy)}%, {milliseconds(p.latency_ms)} ms"
             for p in points
         }
         return inline_svg(
-            figure, name, "Accuracy against latency; the same numbers as in the table of candidates", tips
+            figure, name, "Accuracy against latency; the numbers are in the table of exported files", tips
         )
 
 
-def curves(rows: Sequence[dict[str, Any]], quantity: str, *, name: str, width: int, height: int) -> Markup:
-    """Training and validation curve of ``quantity`` (``loss`` or ``accuracy``) over the epochs of all stages.
+def _draw_point(axes: Axes, point: Point, color: str, marker: str) -> None:
+    """One exported file with its two intervals."""
+    low, high = (100 * bound for bound in point.accuracy_ci95)
+    strength = 1.0 if point.stable else 0.4
+    bars: dict[str, Any] = {"color": color, "linewidth": 1.2, "alpha": 0.55 * strength, "zorder": 2}
+    axes.plot([point.latency_ms] * 2, [low, high], **bars)
+    axes.plot(point.latency_range, [100 * point.accuracy] * 2, **bars)
+    axes.plot(
+        point.latency_ms,
+        100 * point.accuracy,
+        linestyle="none",
+        marker=marker,
+        markersize=7,
+        markerfacecolor=color if point.on_front else PAPER,
+        markeredgecolor=color,
+        markeredgewidth=1.4,
+        alpha=strength,
+        zorder=4,
+        gid=f"point-{point.number}",
+    )
 
-    ``rows`` are those of ``history.csv`` in their order, numbers as floats, missing ones None.
-    """
+
+def _log_axis(axes: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axes.set_xlim(low, high)
+    ticks = log_ticks(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+
+
+def curves(rows: Sequence[Epoch], quantity: str, *, name: str, width: int, height: int) -> Markup:
+    """Training and validation curve of ``quantity`` (``loss`` or ``accuracy``) over the epochs of all phases."""
     from matplotlib.ticker import MaxNLocator
 
     factor, unit = (100.0, ", %") if quantity == "accuracy" else (1.0, "")
@@ -98,20 +104,20 @@ def curves(rows: Sequence[dict[str, Any]], quantity: str, *, name: str, width: i
     with canvas(width, height) as figure:
         axes = figure.add_subplot()
         dots: dict[str, Any] = {"marker": "o", "markersize": 3} if len(rows) < 30 else {}
-        for key, label, colour, dashes in (
+        for key, label, color, dashes in (
             (quantity, "training", MUTED, (0, (4, 2))),
             (f"val_{quantity}", "validation", SERIES[0], "solid"),
         ):
-            known = [(epoch, factor * row[key]) for epoch, row in zip(epochs, rows) if row.get(key) is not None]
+            known = [(epoch, factor * v) for epoch, row in zip(epochs, rows) if (v := row.values.get(key)) is not None]
             if known:
-                axes.plot(*zip(*known), label=label, color=colour, linestyle=dashes, linewidth=1.6, **dots)
-        starts = [i for i in range(1, len(rows)) if rows[i]["stage"] != rows[i - 1]["stage"]]
+                axes.plot(*zip(*known), label=label, color=color, linestyle=dashes, linewidth=1.6, **dots)
+        starts = [i for i in range(1, len(rows)) if rows[i].phase != rows[i - 1].phase]
         for start in starts:
             axes.axvline(start + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         if starts:
             for start in [0, *starts]:
                 axes.text(
-                    start + 0.6, 1.0, str(rows[start]["stage"]), transform=axes.get_xaxis_transform(),
+                    start + 0.6, 1.0, rows[start].phase, transform=axes.get_xaxis_transform(),
                     color=MUTED, fontsize=10, va="bottom",
                 )  # fmt: skip
         axes.set_xlim(0.5, max(len(rows), 2) + 0.5)
@@ -131,9 +137,9 @@ def seed_bands(
     width: int,
     height: int,
 ) -> Markup:
-    """``quantity`` over the epochs, one line a model: (epoch, mean, lowest, highest) over its seeds.
+    """``quantity`` over the epochs, one line per model: (epoch, mean, lowest, highest) over its seeds.
 
-    ``starts`` are epochs after which a new stage begins. The legend takes room of its own above ``height``.
+    ``starts`` are epochs after which a new phase begins. The legend is drawn above and adds to ``height``.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -143,13 +149,13 @@ def seed_bands(
         for number, (title, points) in enumerate(lines):
             epochs = [point[0] for point in points]
             mean, lowest, highest = ([factor * point[i] for point in points] for i in (1, 2, 3))
-            colour = SERIES[number % len(SERIES)]
-            axes.fill_between(epochs, lowest, highest, color=colour, alpha=0.18, linewidth=0)
+            color = SERIES[number % len(SERIES)]
+            axes.fill_between(epochs, lowest, highest, color=color, alpha=0.18, linewidth=0)
             axes.plot(
                 epochs,
                 mean,
                 label=title,
-                color=colour,
+                color=color,
                 linewidth=1.6,
                 linestyle=("solid", (0, (4, 2)), (0, (1, 1.5)))[number // len(SERIES) % 3],
                 marker=MARKERS[number % len(MARKERS)],
@@ -169,7 +175,7 @@ def seed_bands(
 def severity_curves(
     lines: Sequence[tuple[str, Sequence[tuple[int, float]]]], *, name: str, width: int, height: int
 ) -> Markup:
-    """Accuracy (0 to 1) against severity, one line a model; severity 0 is clean."""
+    """Accuracy (0 to 1) against severity, one line per model; severity 0 is clean."""
     from matplotlib.ticker import MaxNLocator
 
     with canvas(width, height) as figure:
@@ -195,7 +201,7 @@ def severity_curves(
 def latency_over_time(
     lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, name: str, width: int, height: int
 ) -> Markup:
-    """Latency in milliseconds against the seconds of a run without a pause, one line a file."""
+    """Latency in milliseconds against the seconds of a sustained run, one line per file."""
     with canvas(width, height) as figure:
         axes = figure.add_subplot()
         for number, (title, points) in enumerate(lines):
@@ -210,7 +216,7 @@ def latency_over_time(
         axes.set_xlabel("seconds")
         axes.set_ylabel("latency, p50 in ms")
         figure.legend(loc="outside upper left", ncols=max(1, width // 360), handlelength=2.2)
-        return inline_svg(figure, name, "Latency over the time of a run without a pause; the table has both ends")
+        return inline_svg(figure, name, "Latency over the time of a sustained run; the table has the start and the end")
 
 
 def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Markup:
@@ -222,7 +228,7 @@ def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Marku
     counts = np.asarray(matrix, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    # A raster image cannot take the page's colours: a mid blue that fades out stands on light and dark.
+    # A raster image cannot use the page's colors: a mid blue that fades out works on light and on dark.
     blues = LinearSegmentedColormap.from_list("share", [(0.16, 0.47, 0.71, 0.0), (0.16, 0.47, 0.71, 1.0)])
     with canvas(side, side) as figure:
         axes = figure.add_subplot()
@@ -233,7 +239,7 @@ def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Marku
             axis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
-        return inline_svg(figure, name, "Confusion matrix: share of each true class that was given each class")
+        return inline_svg(figure, name, "Confusion matrix: share of each true class predicted as each class")
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -252,16 +258,16 @@ def _assign(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
     return {name: values[i % len(values)] for i, name in enumerate(dict.fromkeys(names))}
 
 
-def _legend(axes: Axes, colours: dict[str, str], markers: dict[str, str], width: int) -> None:
+def _legend(axes: Axes, colors: dict[str, str], markers: dict[str, str], width: int) -> None:
     """Above the axes, in as many columns as the longest name leaves room for."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=color, linewidth=3, label=name) for name, color in colors.items()]
     handles += [
         Line2D([], [], linestyle="none", marker=shape, color=MUTED, markerfacecolor=PAPER, markersize=6, label=name)
         for name, shape in markers.items()
     ]
-    longest = max(len(name) for name in [*colours, *markers])
+    longest = max(len(name) for name in [*colors, *markers])
     columns = max(1, width // (40 + 6 * longest))
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -269,7 +275,7 @@ def _legend(axes: Axes, colours: dict[str, str], markers: dict[str, str], width:
 
 
 def _number_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Write each candidate's number beside its point, on the side where it covers the fewest others."""
+    """Write each file's number beside its point, on the side where it covers the fewest others."""
     places = {p.number: axes.transData.transform((p.latency_ms, 100 * p.accuracy)) for p in points}
     scale = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     taken = [tuple(place) for place in places.values()]
