@@ -110,8 +110,8 @@ def _findings(document: AuditDocument) -> list[str]:
             _wrapped(
                 "leaked",
                 f"{len(leaks):,} of {test:,} test images ({100 * len(leaks) / test:.1f}%) are duplicates of training "
-                f"images: {_distances(leaks)}. Accuracy on this test set may be optimistic; data.split.dedupe: true "
-                "leaves the duplicates out of training",
+                f"or validation images: {_distances(leaks)}. Accuracy on this test set may be optimistic; "
+                "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
     return lines or ["found nothing that makes measurements unreliable"]
@@ -143,7 +143,8 @@ def _distances(leaks: Sequence[LeakedImage]) -> str:
     for high in (8, 16, 26, 256):
         n = sum(not leak.exact and low <= leak.distance <= high for leak in leaks)
         if n:
-            found.append(f"{n:,} {low} to {min(high, max(leak.distance for leak in leaks))} bits apart")
+            largest = min(high, max(leak.distance for leak in leaks))
+            found.append(f"{n:,} at a distance of {low} to {largest} bits")
         low = high + 1
     return ", ".join(found)
 

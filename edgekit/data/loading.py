@@ -14,7 +14,7 @@ from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
-from edgekit.data.scanned import scanned_dataset
+from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError

@@ -101,7 +101,7 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
         (["fly"], "No such command"),
         (["train", "--fast"], "No such option"),
         (["train", "--epochs", "many"], "Invalid value for '--epochs'"),
-        (["train"], "no images to use"),
+        (["train"], "there are no images to use"),
         (["train", "no-such-recipe"], "no-such-recipe"),
         (["train", "--data", "no/such/folder"], "no/such/folder"),
         (["train", "--data", ".", "--backbone", "mobilenetv3"], "did you mean 'mobilenetv2'"),

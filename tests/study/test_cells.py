@@ -310,9 +310,9 @@ def test_equal_compute_gives_light_networks_more_epochs() -> None:
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ({"equal": "seconds"}, "needs a value for seconds"),
-        ({"seconds": 3}, "needs a value for seconds"),
-        ({"equal": "epochs", "reference": "vgg16"}, "reference requires"),
+        ({"equal": "seconds"}, "equal: seconds needs a value for seconds"),
+        ({"seconds": 3}, "only equal: seconds does"),
+        ({"equal": "epochs", "reference": "vgg16"}, "reference requires equal: compute"),
         ({"equal": "compute", "reference": "vgg16"}, "not one of the study.s backbones"),
     ],
 )

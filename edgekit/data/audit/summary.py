@@ -16,7 +16,7 @@ from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
 from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.folder import WHOLE, scan_folder
-from edgekit.data.scanned import scanned_dataset
+from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.documents.audit import (
     AuditDocument,
     CorruptFile,

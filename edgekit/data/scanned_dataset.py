@@ -1,4 +1,4 @@
-"""All images of a scanned folder as a dataset, before anything is left out or split off."""
+"""The images of a scanned folder as a dataset with the folder's own splits."""
 
 from __future__ import annotations
 
