@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.render.text import listing, plural
+from edgekit.report.figures.charts import Point, accuracy_latency
+from edgekit.report.figures.svg import SERIES
 from edgekit.report.model.groups import Group, front, thread_counts
 from edgekit.report.model.report import Report
-from edgekit.report.render.figures import Point, accuracy_latency
-from edgekit.report.render.svg import SERIES
 from edgekit.report.sections.section import Plot, Section
 
 

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from edgekit.documents.report import LearningCurve
 from edgekit.render.markdown import table
 from edgekit.render.numbers import percent, percent_range, points
+from edgekit.report.figures.charts import seed_bands
 from edgekit.report.model.learning import QUANTITIES, Learning
 from edgekit.report.model.report import Report
-from edgekit.report.render.figures import seed_bands
 from edgekit.report.sections.section import Section
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit.render.numbers import milliseconds, percent
+from edgekit.report.figures.svg import INK, MUTED, PAPER, SERIES, canvas, inline_svg
 from edgekit.report.model.source import Epoch
-from edgekit.report.render.svg import INK, MUTED, PAPER, SERIES, canvas, inline_svg
 
 if TYPE_CHECKING:
     from markupsafe import Markup
