@@ -80,7 +80,7 @@ def seconds_of_keras(run: RunFolder, _: str, name: str, severity: int) -> float:
 
     prepare_backend("cpu")
     from edgekit.train.batches import predict
-    from edgekit.train.corrupted_images import CorruptedPixels
+    from edgekit.train.evaluate_corrupted import CorruptedPixels
 
     network, pixels, rows = keras_of(run)
     started = time.perf_counter()

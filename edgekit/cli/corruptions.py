@@ -35,7 +35,7 @@ def measure_corrupted(
 
         evaluate_files(run, plan, keys=files, target=target, data=data, progress=progress)
     if KERAS in chosen:
-        from edgekit.train.corrupted_images import evaluate_keras
+        from edgekit.train.evaluate_corrupted import evaluate_keras
 
         evaluate_keras(run, plan, data_root=None if data is None else str(data), progress=progress)
 

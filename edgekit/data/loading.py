@@ -14,6 +14,7 @@ from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
+from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
@@ -116,22 +117,6 @@ def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: st
     return kept
 
 
-def scanned_dataset(
-    scan: FolderScan, progress: Progress, layout: str = "as listed in the run"
-) -> tuple[Dataset, dict[str, str]]:
-    """All images of a folder with its own splits, and reasons why some files cannot be read, by path."""
-    classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
-    rows = [
-        DatasetRow(path, name, split, "")
-        for split, found in scan.splits.items()
-        for name, paths in found.items()
-        for path in paths
-    ]
-    hashes, unreadable = hash_files(scan.root, [row.path for row in rows], progress)
-    rows = [replace(row, sha256=hashes.get(row.path, "")) for row in rows]
-    return Dataset.from_rows(rows, scan.root, scan.root.name, classes, layout=layout), unreadable
-
-
 def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
     """All images of the folder with its own splits. Unreadable files are treated like corrupt ones."""
     dataset, unreadable = scanned_dataset(scan, progress)
@@ -147,7 +132,7 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
     if WHOLE in scan.splits:
-        layout = ["one folder of classes"]
+        layout = ["one folder per class"]
     else:
         layout = ["folders " + ", ".join(f"{scan.folders[name]} ({name})" for name in SPLITS if name in scan.folders)]
     for name, fraction in (("test", split.test), ("val", split.val)):
@@ -160,14 +145,15 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
                 hint=f"use a fraction of the images, for example --set data.split.{name}=0.2",
             )
         splits = _draw(dataset, splits, contents, name, fraction, split.seed)
-        layout.append(f"{name}: {fraction:.0%} of the {_pool(name, scan)} images drawn with seed {split.seed}")
+        layout.append(f"{name}: {fraction:.0%} of {_pool(name, scan)} images, drawn with seed {split.seed}")
     return replace(dataset, splits=splits.astype("<U5"), layout="; ".join([*layout, *left_out]))
 
 
 def _pool(name: str, scan: FolderScan) -> str:
+    """The images that a split is drawn from, in words."""
     if WHOLE not in scan.splits:
-        return "training"
-    return "whole" if name == "test" else "remaining"
+        return "the training"
+    return "all" if name == "test" else "the remaining"
 
 
 def _draw(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
@@ -272,7 +272,7 @@ class BenchDocument(Document):
 
     @field_validator("scheme", mode="before")
     @classmethod
-    def _third_party(cls, value: Any) -> Any:
+    def _third_party(cls, value: object) -> object:
         """Third-party models had the scheme ``foreign`` in documents of version 0.1."""
         return "third-party" if value == "foreign" else value
 

@@ -8,6 +8,7 @@ from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
 from edgekit.documents.export import CalibrationDocument, ExportDocument
+from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
@@ -28,4 +29,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "verification": VerificationReport,
     "deployment": DeploymentReport,
     "predictions": PredictionReport,
+    "suggestion": SuggestionDocument,
+    "corrupted-copy": CorruptedCopyDocument,
+    "download": DownloadDocument,
 }

@@ -14,7 +14,7 @@ from edgekit.documents.report_findings import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
 from edgekit.render.text import clipped, listing, plural
-from edgekit.report.figures.plots import log_ticks
+from edgekit.report.figures.charts import log_ticks
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.groups import Group, front
 from edgekit.report.model.pareto import pareto_front

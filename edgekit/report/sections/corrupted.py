@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.render.markdown import escaped, table
 from edgekit.render.numbers import number, percent, points
-from edgekit.report.figures.plots import severity_curves
+from edgekit.report.figures.charts import severity_curves
 from edgekit.report.model.corruption_rows import Robustness, interval_of
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Plot, Section

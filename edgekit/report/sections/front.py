@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.render.text import listing, plural
-from edgekit.report.figures.plots import Point, accuracy_latency
+from edgekit.report.figures.charts import Point, accuracy_latency
 from edgekit.report.figures.svg import SERIES
 from edgekit.report.model.groups import Group, front, thread_counts
 from edgekit.report.model.report import Report

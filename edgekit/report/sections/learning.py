@@ -10,7 +10,7 @@ from markupsafe import Markup
 from edgekit.documents.report_comparisons import LearningCurve
 from edgekit.render.markdown import table
 from edgekit.render.numbers import percent, percent_range, points
-from edgekit.report.figures.plots import seed_bands
+from edgekit.report.figures.charts import seed_bands
 from edgekit.report.model.learning import QUANTITIES, Learning
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section

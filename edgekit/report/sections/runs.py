@@ -11,7 +11,7 @@ from edgekit.documents.report_findings import ReportedFigure
 from edgekit.documents.run import SplitMetrics
 from edgekit.render.numbers import number, percent_range
 from edgekit.render.text import plural
-from edgekit.report.figures.plots import confusion, curves
+from edgekit.report.figures.charts import confusion, curves
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.sections.section import Section

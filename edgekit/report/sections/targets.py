@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edgekit.report.figures.plots import latency_over_time
+from edgekit.report.figures.charts import latency_over_time
 from edgekit.report.model.report import Report
 from edgekit.report.model.target_facts import SLICES, TargetFacts, target_facts
 from edgekit.report.sections.section import Plot, Section

@@ -1,4 +1,4 @@
-"""The files between the stages: written whole or not at all, and refused where they cannot be trusted."""
+"""Files that stages exchange are written completely or not at all, and damaged ones are errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def names(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
-def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
+def test_a_file_is_written_completely_and_leaves_nothing_behind(tmp_path):
     with atomic_path(tmp_path / "new" / "model.weights.h5") as temporary:
         assert list(temporaries(tmp_path)) == [temporary]
         assert temporary.name.endswith(".weights.h5")  # Keras chooses the format by it
@@ -30,7 +30,7 @@ def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_leaves_the_old_file(tmp_path, error):
+def test_a_failure_keeps_the_old_file(tmp_path, error):
     path = tmp_path / "run.json"
     path.write_text("old")
     with pytest.raises(error), atomic_path(path) as temporary:
@@ -58,7 +58,7 @@ def test_json_reads_back_with_its_version(tmp_path):
     }
 
 
-def test_a_value_that_is_no_number_is_never_written(tmp_path):
+def test_nan_is_never_written(tmp_path):
     write_json(tmp_path / "a.json", {"loss": 1.0})
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
@@ -78,7 +78,7 @@ def test_a_value_that_is_no_number_is_never_written(tmp_path):
         (f'{{"schema_version": {SCHEMA_VERSION + 1}}}'.encode(), "newer edgekit"),
     ],
 )
-def test_a_document_that_cannot_be_trusted_is_refused(tmp_path, content, message):
+def test_a_damaged_or_newer_document_is_an_error(tmp_path, content, message):
     path = tmp_path / "a.json"
     if content is not None:
         path.write_bytes(content)
@@ -104,20 +104,20 @@ def test_a_list_of_images_reads_back_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "file,label\n", "path,class,split\n"])
-def test_a_list_of_something_else_is_refused(tmp_path, content):
+def test_another_csv_file_is_not_a_list_of_images(tmp_path, content):
     (tmp_path / "dataset.csv").write_text(content)
     with pytest.raises(InputError, match="not a list of images"):
         read_dataset_csv(tmp_path / "dataset.csv")
 
 
-def test_a_folder_without_a_run_is_told_apart_from_none(tmp_path):
+def test_a_missing_folder_and_a_folder_without_a_run_are_different_errors(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         RunFolder(tmp_path / "none").read()
     with pytest.raises(InputError, match="not a run folder"):
         RunFolder(tmp_path).read()
 
 
-def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path):
+def test_an_unfinished_run_is_an_error_with_the_command_that_resumes_it(tmp_path):
     run = RunFolder(tmp_path)
     write_json(run.run_json, {"status": "running"})
     assert run.read()["status"] == "running"
@@ -126,7 +126,7 @@ def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path):
     assert "--resume" in str(caught.value.hint)
 
 
-def test_only_exports_that_were_written_to_the_end_count(tmp_path):
+def test_only_complete_exports_are_listed(tmp_path):
     run = RunFolder(tmp_path)
     assert run.done_exports() == []
     for key in ("tflite-int8", "onnx-fp32"):
