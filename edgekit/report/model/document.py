@@ -160,15 +160,15 @@ def _group(group: Group, *, on_front: bool) -> SeedGroup:
 def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
     return tuple(
         SessionNoiseFloor(
-            session_id=control.session_id,
-            threads=control.threads,
+            session_id=session_id,
+            threads=threads,
             model=control.model,
             ratio=control.ratio.median,
             ratio_ci95=(control.ratio.low, control.ratio.high),
             n_rounds=control.ratio.n_rounds,
             floor=(control.floor.low, control.floor.high),
         )
-        for control in report.comparisons.controls.values()
+        for (session_id, threads), control in report.comparisons.controls.items()
     )
 
 

@@ -31,7 +31,7 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
     for file in files:
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
-    for entry in without_benefit(comparisons.results):
+    for entry in without_benefit(comparisons.results, comparisons.controls):
         yield f"no measurable benefit: {no_benefit_text(entry)}", measured[entry.model].named
 
 
