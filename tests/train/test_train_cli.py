@@ -29,7 +29,7 @@ def edgekit(capfd):
 
 @pytest.fixture
 def copied(trained, tmp_path) -> RunFolder:
-    """A copy of the finished run that a test may spoil."""
+    """A copy of the finished run that a test may damage."""
     return RunFolder(shutil.copytree(trained.folder.path, tmp_path / "copied"))
 
 
