@@ -151,14 +151,10 @@ class ExportFolder:
         """The calibration report of an int8 file."""
         return self.path / "calibration.json"
 
-    def read(self) -> dict[str, Any]:
-        """Transitional: see :meth:`read_export`."""
-        return read_json(self.export_json)
-
     def read_export(self) -> ExportDocument:
         """``export.json``."""
         return ExportDocument.read(self.export_json)
 
     def model(self) -> Path:
         """The exported file, named in ``export.json``."""
-        return self.path / str(self.read()["file"])
+        return self.path / self.read_export().file
