@@ -11,12 +11,14 @@ import pytest
 
 from edgekit.documents.base import read_json, write_json
 from edgekit.documents.dataset_list import DatasetRow, read_dataset_csv, write_dataset_csv
+from edgekit.documents.export import ExportDocument
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.support.files import atomic_path, sha256_file, temporaries, write_bytes, write_text
 
 FINISHED_RUN = Path(__file__).parents[2] / "benchmarks/results/brain-mri-mobilenetv2/fine-tuning.run.json"
+FROZEN = Path(__file__).parent / "frozen"
 
 
 def names(folder):
@@ -133,8 +135,9 @@ def test_an_unfinished_run_is_an_error_with_the_command_that_resumes_it(tmp_path
 def test_only_complete_exports_are_listed(tmp_path):
     run = RunFolder(tmp_path)
     assert run.done_exports() == []
+    document = ExportDocument.read(FROZEN / "export-v1-onnx-fp32.json")
     for key in ("tflite-int8", "onnx-fp32"):
-        write_json(run.export(key).export_json, {"file": "model.bin"})
+        document.model_copy(update={"file": "model.bin"}).write(run.export(key).export_json)
     run.export("tflite-fp32").path.mkdir()
     assert [e.key for e in run.done_exports()] == ["onnx-fp32", "tflite-int8"]
 
