@@ -82,11 +82,15 @@ def _properties(document: AuditDocument) -> list[str]:
 def _duplicates_table(document: AuditDocument) -> str:
     exact, near = document.exact_duplicates, document.near_duplicates
     rows = [
-        [f"{split if split != 'all' else ''} duplicates of earlier images".strip(), f"{n:,}", f"{near.within[split]:,}"]
+        [
+            f"{split if split != 'all' else ''} images that duplicate an earlier one".strip(),
+            f"{n:,}",
+            f"{near.within[split]:,}",
+        ]
         for split, n in exact.within.items()
     ]
     rows += [
-        [f"{a.b} duplicates of {a.a} images", f"{a.n_files:,}", f"{b.n_files:,}"]
+        [f"{a.b} images that duplicate a {a.a} image", f"{a.n_files:,}", f"{b.n_files:,}"]
         for a, b in zip(exact.across, near.across)
     ]
     return table(["", "same pixels", f"near (<= {near.max_distance} bits)"], rows, right=(1, 2))

@@ -132,7 +132,7 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
     if WHOLE in scan.splits:
-        layout = ["one folder of classes"]
+        layout = ["one folder per class"]
     else:
         layout = ["folders " + ", ".join(f"{scan.folders[name]} ({name})" for name in SPLITS if name in scan.folders)]
     for name, fraction in (("test", split.test), ("val", split.val)):
@@ -145,14 +145,15 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
                 hint=f"use a fraction of the images, for example --set data.split.{name}=0.2",
             )
         splits = _draw(dataset, splits, contents, name, fraction, split.seed)
-        layout.append(f"{name}: {fraction:.0%} of the {_pool(name, scan)} images drawn with seed {split.seed}")
+        layout.append(f"{name}: {fraction:.0%} of {_pool(name, scan)} images, drawn with seed {split.seed}")
     return replace(dataset, splits=splits.astype("<U5"), layout="; ".join([*layout, *left_out]))
 
 
 def _pool(name: str, scan: FolderScan) -> str:
+    """The images that a split is drawn from, in words."""
     if WHOLE not in scan.splits:
-        return "training"
-    return "whole" if name == "test" else "remaining"
+        return "the training"
+    return "all" if name == "test" else "the remaining"
 
 
 def _draw(

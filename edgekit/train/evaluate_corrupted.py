@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_run_dataset
 from edgekit.data.splits import stratified_choice
@@ -15,6 +16,7 @@ from edgekit.device.images import DECODER
 from edgekit.documents.corruptions import KERAS, Plan, Store, severities_of
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import EdgekitError
 from edgekit.support.files import sha256_file
 from edgekit.support.progress import SILENT, Progress
@@ -49,14 +51,11 @@ def evaluate_keras(
     NaN.
     """
     document = run.read_finished_run()
-    recipe, about = document.recipe, document.dataset
-    prepare_backend(recipe.train.device)
+    prepare_backend(document.recipe.train.device)
     from edgekit.train.batches import predict  # imports Keras, whose backend has just been chosen
     from edgekit.train.evaluate import load_network
 
-    rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
-    dataset = open_run_dataset(rows, data_root or about.root, about.classes, about.name, progress=progress)
-    dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
+    dataset, pixels = _test_images(run, document, data_root, progress)
     chosen = stratified_choice(dataset.labels, len(dataset) if plan.images is None else plan.images, seed)
     store = Store(run, "local", KERAS)
     store.open(
@@ -88,3 +87,13 @@ def evaluate_keras(
         store.write(
             name, severities, dataset.labels[chosen], (dataset.files[i] for i in chosen), np.stack(probabilities)
         )
+
+
+def _test_images(
+    run: RunFolder, document: RunDocument, data_root: str | None, progress: Progress
+) -> tuple[Dataset, NDArray[np.uint8]]:
+    """The test images of a run and their pixels (N, H, W, 3)."""
+    about, data = document.dataset, document.recipe.data
+    rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
+    dataset = open_run_dataset(rows, data_root or about.root, about.classes, about.name, progress=progress)
+    return decode_dataset(dataset, data.image_size, data.resize, "stop", progress)

@@ -191,7 +191,7 @@ def test_a_second_audit_decodes_nothing(planted: Path, tmp_path: Path, monkeypat
 
 
 def test_dedupe_keeps_duplicates_on_one_side_of_every_split(planted: Path, tmp_path: Path) -> None:
-    """With the folder's own test split, and with splits drawn from one folder of classes."""
+    """With the folder's own test split, and with splits drawn from one folder per class."""
     dataset = open_dataset(Data(path=str(planted), split=Split(dedupe=True)))
     assert "train/cat/000.png" not in dataset.files
     assert "train/dog/010.png" not in dataset.files

@@ -160,7 +160,7 @@ def audit_folder(folder: Path, *, near_bits: int = NEAR_BITS, progress: Progress
     """
     scan = scan_folder(Path(folder).expanduser().absolute())
     folders = ", ".join(f"{scan.folders[split]} ({split})" for split in SPLITS if split in scan.folders)
-    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder of classes")
+    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder per class")
     return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
 
 
