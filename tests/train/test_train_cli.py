@@ -8,10 +8,10 @@ import shutil
 import pytest
 from train_helpers import TrainedRun, changed, edgekit_here
 
-from edgekit.cli.train import _settings, summary
+from edgekit.cli.train import summary
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
-from edgekit.recipe import load_recipe
+from edgekit.recipe.resolve import resolve_recipe, training_settings
 from edgekit.support.files import sha256_file
 
 
@@ -196,8 +196,10 @@ def test_command_line_options_override_the_recipe(extracted, trained):
 
 
 def test_options_alone_make_a_recipe(images):
-    options = _settings(images, "vgg16", None, "none", 64, 7, 8, 3, ["train.seed=4", "train.augment.flip=both"])
-    recipe = load_recipe(None, options)
+    options = training_settings(
+        data=images, backbone="vgg16", weights="none", image_size=64, epochs=7, batch_size=8, seed=3
+    )
+    recipe = resolve_recipe(None, options | {"train.seed": 4, "train.augment.flip": "both"})
     assert recipe.data.path == str(images)
     assert (recipe.model.backbone, recipe.model.weights, recipe.data.image_size) == ("vgg16", "none", 64)
     assert recipe.train.strategy == "from-scratch"  # there are no weights to build on
