@@ -1,4 +1,4 @@
-"""`edgekit bench`: latency, memory, size and accuracy of several models, measured alike."""
+"""`edgekit bench`: latency, memory, size and accuracy of several models, under the same conditions."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _findings(document: AuditDocument) -> list[str]:
                 "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
-    return lines or ["found nothing that makes measurements unreliable"]
+    return lines or ["found no problems"]
 
 
 def _corrupt(document: AuditDocument) -> list[str]:

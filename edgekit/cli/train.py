@@ -47,7 +47,7 @@ def train(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step (default: 32)", metavar="N")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of everything random in training (default: 0)", metavar="N")
+        int | None, typer.Option(help="Seed of all random choices in training (default: 0)", metavar="N")
     ] = None,
     run: Annotated[
         Path | None,

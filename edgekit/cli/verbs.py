@@ -1,4 +1,4 @@
-"""The table of commands, in workflow order. Each has a file of its own; none imports anything heavy."""
+"""The table of commands, in workflow order. Each has its own file; none imports anything heavy."""
 
 from __future__ import annotations
 

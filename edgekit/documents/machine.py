@@ -23,7 +23,7 @@ class MachineState(Part):
 
 
 class MachineEnvironment(Part):
-    """The target and its state. What cannot be read is None; what does not change stands before the run only."""
+    """The target and its state. Facts that do not change are recorded before the run only."""
 
     others_cores: float | None = None
     """Cores that other programs used."""

@@ -8,7 +8,7 @@ from edgekit.documents.report_findings import Range, Verdict
 
 
 class CostRecord(Part):
-    """One cost, and how many times that of the reference it is; None: unknown."""
+    """One cost, and its multiple of the reference's cost; None if unknown."""
 
     value: float | None
     """The cost."""
@@ -117,7 +117,7 @@ class CurvePoint(Part):
 
 
 class LearningCurve(Part):
-    """The training of one kind of model over its seeds; None: not known for every seed."""
+    """The training of one kind of model over its seeds; values that are not known for every seed are None."""
 
     title: str
     """Model and strategy."""
@@ -185,7 +185,7 @@ class ClassDifferences(Part):
 
 
 class RobustnessOfRun(Part):
-    """Everything that one run's models were shown."""
+    """The models of one run on corrupted images."""
 
     run_id: str
     """Name of the run."""

@@ -110,7 +110,7 @@ class PhaseRecord(Part):
     opened_layers: tuple[str, ...] | None = None
     """Backbone layers that fine-tuning trained, in order."""
     layer_groups: dict[str, int] | None = None
-    """Group of each of these layers, if groups have learning rates of their own."""
+    """Group of each of these layers, if groups have their own learning rates."""
     taken_over_from: str | None = None
     """``run_id`` of the run whose feature extraction was used (``train.start_from``)."""
 
@@ -188,7 +188,7 @@ class RunDocument(Document):
     strategy: str
     """Training strategy."""
     seed: int
-    """Seed of everything random in training."""
+    """Seed of all random choices in training."""
     weights: WeightsRecord
     dataset: DatasetRecord
     model: ModelRecord

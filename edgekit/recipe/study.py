@@ -103,7 +103,7 @@ class Reported(Section):
 class Side(Section):
     """The models on one side of a claim.
 
-    What is left out on the left means "each of them"; on the right, "the same as on the left".
+    A key that is omitted on the left means "each of them"; on the right, "the same as on the left".
     """
 
     backbone: str | None = None

@@ -1,4 +1,4 @@
-"""`edgekit target doctor`: whether a target can measure, and what would make its results better."""
+"""`edgekit target doctor`: whether a target can measure, and how to improve its results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found. ``environment`` None: the device program did not run there."""
+    """Everything that was found. ``environment`` is None if the device program did not run there."""
 
     target: str
     checks: tuple[Check, ...]

@@ -82,7 +82,7 @@ class SshTarget:
             )
 
     def facts(self) -> HostFacts:
-        """What the device program says about the machine."""
+        """Facts about the machine from the device program."""
         return self._client.ask(FACTS, NoRequest())["facts"]
 
     def ask(self, verb: Verb[Given, Answer], request: Given) -> Answer:
