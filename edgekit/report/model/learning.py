@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from edgekit.documents.report import CurvePoint, LearningCurve, LearningCurves
+from edgekit.documents.report_comparisons import CurvePoint, LearningCurve, LearningCurves
 from edgekit.report.model.source import RunData
 from edgekit.stats.intervals import mean_interval
 
