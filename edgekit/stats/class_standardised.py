@@ -83,9 +83,9 @@ def compare_leaked(
     effective number of images (L. D. Brown, T. T. Cai and A. DasGupta, "Interval estimation for a binomial proportion",
     Statistical Science 16 (2001)); the weighted sum and the difference combine them as X. Yan and X. G. Su do,
     "Stratified Wilson and Newcombe confidence intervals for multiple binomial proportions", Statistics in
-    Biopharmaceutical Research 2 (2010). Wilson's intervals would cover 92% where a class with 13 such images has a third
-    of the weight. The interval is about other such images, not about other seeds. Raises :class:`ValueError` for arrays
-    of different lengths or no images.
+    Biopharmaceutical Research 2 (2010). Wilson's intervals would cover 92% where a class of 13 images has a third of
+    the weight. The interval is about other such images, not about other seeds. Raises :class:`ValueError` for arrays of
+    different lengths or no images.
     """
     names: Sequence[Hashable] = range(len(labels)) if groups is None else groups
     if not len(labels) or not len(correct) == len(labels) == len(leaked) == len(names):
