@@ -27,7 +27,7 @@ from edgekit.errors import CheckFailed
 from edgekit.registry import BACKBONES, SCHEMES
 from edgekit.support.files import sha256_file, write_text
 
-PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]
+PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.compression]
 CLASSES = [f"class{number}" for number in range(4)]
 
 

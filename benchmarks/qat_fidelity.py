@@ -2,11 +2,11 @@
 
     python benchmarks/qat_fidelity.py RUN [RUN ...] --out qat_fidelity.json
 
-Each run is trained on with fake quantization as its recipe says, then converted, and both answer the same images of the
-test split: the tf_keras network in TensorFlow, the file in the runtime of the device. ``carried`` is the largest
-difference in probability between the network trained with Keras 3 and its twin before that training. ``kernels`` is how
-often LiteRT gives the same answer to an image with XNNPACK's kernels and with its own: where a network is so undecided
-that the last bit of an activation turns its answer, no two ways of computing it agree, and no simulation can do better.
+Each run goes through quantization-aware training with the settings of its recipe and is then converted. Both predict
+the same images of the test split: the tf_keras network in TensorFlow, the file in LiteRT. ``carried`` is the largest
+difference in probability between the Keras 3 network and its tf_keras copy before that training. ``kernels`` is how
+often LiteRT predicts the same class with XNNPACK's kernels and with its own: where the last bit of an activation
+decides the prediction, no two ways of computing it agree, and no simulation can do better.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from edgekit.data.loading import open_run_dataset
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError
+from edgekit.export.base import ExportFacts
 from edgekit.export.check.exported_file import Reference
-from edgekit.export.check.parity import answers, classes_without_xnnpack, open_exported
-from edgekit.export.compress.training import FurtherTrainings
-from edgekit.export.formats import FileFacts
+from edgekit.export.check.parity import open_exported, predict, top_classes_without_xnnpack
+from edgekit.export.compress.compressor import Compressor
 from edgekit.export.network import load_network, prepare_keras
 from edgekit.export.pipeline import export_recipe
 from edgekit.export.sample_images import draw_samples
@@ -56,32 +56,30 @@ def main() -> int:
 
 
 def measure(run: RunFolder, count: int) -> dict[str, Any]:
-    """Train one run on, convert it, and compare both on test images."""
-    document = run.read_finished()
+    """Train one run with QAT, convert it, and compare both on test images."""
+    document = run.read_finished_run()
     recipe = export_recipe(run, {"export.files": [QAT.key]})
-    facts = document["dataset"]
-    dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), facts["root"], facts["classes"], facts["name"], progress=SILENT
-    )
+    images = document.dataset
+    dataset = open_run_dataset(read_dataset_csv(run.dataset), images.root, images.classes, images.name, progress=SILENT)
     calibration = draw_samples(dataset, "train", recipe.export.calibration.images, 0, recipe)
     test = draw_samples(dataset, "test", count, 0, recipe)
     network = load_network(run, document)
-    described = FileFacts(
-        run.path.name, document["run_id"], document["backbone"], network.labels, network.image_size, recipe.data.resize
+    described = ExportFacts(
+        run.path.name, document.run_id, document.backbone, network.labels, network.image_size, recipe.data.resize
     )
     reference = Reference(described, test, network.predict(test.pixels))
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as folder:
-        trained = FurtherTrainings(Path(folder), network, recipe, calibration, reference, SILENT).get("qat")
+        trained = Compressor(Path(folder), network, recipe, calibration, reference, SILENT).compress("qat")
         path = Path(folder) / f"model{QAT.extension}"
-        path.write_bytes(trained.maker(QAT.format).make(QAT.made_as))
-        given = answers(open_exported(path), test.pixels)
-        plain = classes_without_xnnpack(path, test.pixels)
-    same = int((given.argmax(axis=1) == trained.answers.argmax(axis=1)).sum())
-    difference = np.abs(given - trained.answers)
+        path.write_bytes(trained.maker(QAT.format).make(QAT.maker_scheme))
+        given = predict(open_exported(path), test.pixels)
+        plain = top_classes_without_xnnpack(path, test.pixels)
+    same = int((given.argmax(axis=1) == trained.predictions.argmax(axis=1)).sum())
+    difference = np.abs(given - trained.predictions)
     print(f"{run.path.name}: {same} of {len(test)} images", file=sys.stderr)
     return {
-        "run_id": document["run_id"],
-        "backbone": document["backbone"],
+        "run_id": document.run_id,
+        "backbone": document.backbone,
         "image_size": network.image_size,
         "images": len(test),
         "n_same": same,
@@ -91,9 +89,9 @@ def measure(run: RunFolder, count: int) -> dict[str, Any]:
         "max_abs_difference": float(difference.max()),
         "accuracy": {
             name: float((found.argmax(axis=1) == test.labels).mean())
-            for name, found in (("keras", reference.keras), ("qat", trained.answers), ("file", given))
+            for name, found in (("keras", reference.keras), ("qat", trained.predictions), ("file", given))
         },
-        "training": trained.record,
+        "training": trained.record.model_dump(mode="json"),
     }
 
 

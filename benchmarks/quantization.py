@@ -57,39 +57,40 @@ def main() -> int:
 def runs_in(folder: Path) -> Iterator[RunFolder]:
     """The finished runs of a study, or the run that ``folder`` is."""
     for path in [folder] if (folder / "run.json").is_file() else sorted((folder / "runs").glob("*")):
-        if (path / "run.json").is_file() and RunFolder(path).read().get("status") == "done":
+        if (path / "run.json").is_file() and RunFolder(path).read_run().done:
             yield RunFolder(path)
 
 
 def rows_of(run: RunFolder, target: str) -> Iterator[dict[str, Any]]:
     """One row for every file of a run, in the order of the table of schemes."""
-    document = run.read_finished()
+    document = run.read_finished_run()
     results = {str(result.document["key"]): result for result in run_results(run, target)}
-    exports = {export.key: export.read() for export in run.done_exports()}
+    exports = {export.key: export.read_export() for export in run.done_exports()}
     for key in (key for key in SCHEMES if key in exports):
         export, result = exports[key], results.get(key)
-        if result is not None and result.document["sha256"] != export["sha256"]:
+        if result is not None and result.document["sha256"] != export.sha256:
             result = None  # measured before it was exported again
-        gate, trained, weights = export.get("gate"), export["parity"].get("trained"), export.get("weights")
+        gate, trained, weights = export.gate, export.parity.trained, export.weights
+        kept = {"verdict", "drop_points", "drop_ci95_points", "n_images"}
         yield {
-            "run_id": document["run_id"],
-            "backbone": document["backbone"],
-            "strategy": document["strategy"],
-            "image_size": document["recipe"]["data"]["image_size"],
-            "keras_accuracy": document["accuracy"],
-            "n_test": document["n_samples"],
+            "run_id": document.run_id,
+            "backbone": document.backbone,
+            "strategy": document.strategy,
+            "image_size": document.recipe.data.image_size,
+            "keras_accuracy": document.accuracy,
+            "n_test": document.n_samples,
             "file": key,
-            "status": export["status"],
-            "problems": export["problems"],
-            "size_bytes": export["size_bytes"],
-            "gzip_bytes": export["gzip_bytes"],
-            "integer_only": export["integer_only"],
-            "export_seconds": export["seconds"],
-            "gate": gate and {k: gate[k] for k in ("verdict", "drop_points", "drop_ci95_points", "n_images")},
-            "training": export.get("training"),
-            "agreement_with_trained": trained and trained["agreement"],
-            "zero_share": weights and weights["n_zero"] / weights["n_weights"],
-            **measured(result, results.get(f"{export['format']}-fp32")),
+            "status": export.status,
+            "problems": export.problems,
+            "size_bytes": export.size_bytes,
+            "gzip_bytes": export.gzip_bytes,
+            "integer_only": export.integer_only,
+            "export_seconds": export.seconds,
+            "gate": gate and gate.model_dump(mode="json", include=kept),
+            "training": export.training and export.training.model_dump(mode="json"),
+            "agreement_with_trained": trained and trained.agreement,
+            "zero_share": weights and weights.n_zero / weights.n_weights,
+            **measured(result, results.get(f"{export.format}-fp32")),
         }
 
 

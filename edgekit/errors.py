@@ -1,12 +1,12 @@
-"""The errors a person can cause or meet, each with its exit code; everything else is a bug."""
+"""Errors that a user can cause or run into, each with its exit code. Any other exception is a bug."""
 
 from __future__ import annotations
 
 
 class EdgekitError(Exception):
-    """The job failed for a reason that can be named.
+    """The job failed for a known reason.
 
-    ``problem`` says what is wrong, ``where`` names the file, key or image, ``hint`` what to do next.
+    ``problem`` says what went wrong, ``where`` names the file, setting or image, and ``hint`` says what to do next.
     """
 
     exit_code = 1
@@ -22,29 +22,29 @@ class EdgekitError(Exception):
         if self.where:
             lines.append(f"  where: {self.where}")
         if self.hint:
-            lines.append(f"  to do: {self.hint}")
+            lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
 
 
 class InputError(EdgekitError):
-    """Wrong usage or bad input: found before slow work starts."""
+    """Wrong usage or bad input, found before any slow work starts."""
 
     exit_code = 2
 
 
 class CheckFailed(EdgekitError):
-    """A check of the result did not hold (parity, golden outputs, accuracy gate)."""
+    """A result failed its check: the parity check, the golden outputs or the accuracy gate."""
 
     exit_code = 3
 
 
 class TargetError(EdgekitError):
-    """A machine to measure on could not be reached or prepared."""
+    """A target could not be reached or prepared."""
 
     exit_code = 4
 
 
 class ConversionFailed(EdgekitError):
-    """A file cannot be made of this network; others may."""
+    """This network cannot be converted to one exported file; the other files may still work."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""What this machine can do: packages, GPU, weights, disk. Nothing is changed."""
+"""What this machine can do: installed packages, GPU, pretrained weights, disk space. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,85 +7,139 @@ import os
 import platform
 import shutil
 import subprocess
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from edgekit.registry import BACKBONES, RUNTIMES
+from edgekit.device.runtime_table import RUNTIMES, runtimes_for
+from edgekit.registry import BACKBONES
 
-TRAINING = {
-    "keras": "keras",
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "torch": "torch",
-    "scikit-learn": "sklearn",
-    "OpenCV": "cv2",
-    "tensorboardX": "tensorboardX",
-}
-EXPORT = {"onnx": "onnx", "flatbuffers": "flatbuffers"}
-COMPRESS = {"tf_keras": "tf_keras", "TF Model Optimization": "tensorflow_model_optimization"}
-OPTIONAL = ("jax", "torch", *COMPRESS)
-REMEDIES = {
-    "jax": 'pip install "edgekit[jax]"',
-    "torch": "pip install torch",
-    **dict.fromkeys(COMPRESS, 'pip install "edgekit[compress]"'),
-    "onnx": 'pip install "edgekit[export]"',
-    "flatbuffers": 'pip install "edgekit[export]"',
-}
+BACKENDS = ("tensorflow", "jax", "torch")
+"""Of these, training needs one."""
+
+INSTALL_ALL = 'pip install "edgekit[cpu]"'
+INSTALL_BENCH = 'pip install "edgekit[bench]"'
+INSTALL_EXPORT = 'pip install "edgekit[export]"'
+INSTALL_COMPRESS = 'pip install "edgekit[compress]"  (optional)'
 
 
-def diagnose() -> dict[str, Any]:
-    """Checks with what was found and how to add what is missing, and what follows for each stage."""
+@dataclass(frozen=True)
+class Package:
+    """A package that some stage needs: the ``module`` to look for, and the command that installs it."""
+
+    name: str
+    module: str
+    remedy: str = INSTALL_ALL
+
+
+PACKAGES = (
+    Package("keras", "keras"),
+    Package("tensorflow", "tensorflow"),
+    Package("jax", "jax", 'pip install "edgekit[jax]"  (optional)'),
+    Package("torch", "torch", "pip install torch  (optional)"),
+    Package("scikit-learn", "sklearn"),
+    Package("OpenCV", "cv2"),
+    Package("tensorboardX", "tensorboardX"),
+    Package("onnx", "onnx", INSTALL_EXPORT),
+    Package("flatbuffers", "flatbuffers", INSTALL_EXPORT),
+    Package("tf_keras", "tf_keras", INSTALL_COMPRESS),
+    Package("TF Model Optimization", "tensorflow_model_optimization", INSTALL_COMPRESS),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that may be installed. ``found`` None: it is not; ``remedy``: the command that adds it."""
+
+    name: str
+    found: str | None
+    remedy: str
+
+    @property
+    def ok(self) -> bool:
+        return self.found is not None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine and its Python."""
+
+    cpu: str | None
+    cores: int | None
+    usable_cores: int
+    python: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The folder of decoded images. It can be deleted at any time."""
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that was found. ``can``: what follows for each stage."""
+
+    machine: Machine
+    checks: tuple[Check, ...]
+    can: dict[str, bool]
+    cache: Cache
+    free_disk_bytes: int
+
+
+def diagnose() -> Installation:
+    """Look at this machine."""
     from edgekit.data.cache import cache_dir, cache_size
     from edgekit.device.probe import cpu_name
     from edgekit.device.runtimes import all_cores
 
-    checks = [_package(name, module) for name, module in {**TRAINING, **EXPORT, **COMPRESS}.items()]
-    checks += [_runtime(name) for name in RUNTIMES]
-    checks.append(_gpu())
-    checks += [_weights(name) for name in BACKBONES]
-    ok = {check["name"]: check["ok"] for check in checks}
+    checks = (
+        *(Check(package.name, _installed(package.module), package.remedy) for package in PACKAGES),
+        *(_runtime(name) for name in RUNTIMES),
+        _gpu(),
+        *(_weights(name) for name in BACKBONES),
+    )
+    return Installation(
+        machine=Machine(cpu_name(), os.cpu_count(), all_cores(), platform.python_version(), platform.platform()),
+        checks=checks,
+        can=_abilities({check.name for check in checks if check.ok}),
+        cache=Cache(str(cache_dir()), cache_size()),
+        free_disk_bytes=shutil.disk_usage(Path.cwd()).free,
+    )
+
+
+def _abilities(installed: set[str]) -> dict[str, bool]:
+    """Whether each stage has what it needs."""
+
+    def has(*names: str) -> bool:
+        return installed.issuperset(names)
+
+    def runs(file_format: str) -> bool:
+        return any(runtime.name in installed for runtime in runtimes_for(file_format))
+
     return {
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "usable_cores": all_cores(),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        },
-        "checks": checks,
-        "can": {
-            "train": ok["keras"] and ok["scikit-learn"] and any(ok[name] for name in ("tensorflow", "jax", "torch")),
-            "export to TFLite": ok["keras"] and ok["tensorflow"] and ok["flatbuffers"] and ok["litert"],
-            "train on for smaller files": ok["tensorflow"] and ok["flatbuffers"] and all(ok[name] for name in COMPRESS),
-            "export to ONNX": ok["keras"] and ok["onnx"] and ok["onnxruntime"],
-            "measure TFLite files": ok["litert"] or ok["tflite-runtime"],
-            "measure ONNX files": ok["onnxruntime"],
-        },
-        "cache": {"path": str(cache_dir()), "size_bytes": cache_size()},
-        "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
+        "train": has("keras", "scikit-learn") and any(map(has, BACKENDS)),
+        "export to TFLite": has("keras", "tensorflow", "flatbuffers", "litert"),
+        "train with QAT, pruning or clustering": has(
+            "tensorflow", "flatbuffers", "tf_keras", "TF Model Optimization"
+        ),
+        "export to ONNX": has("keras", "onnx", "onnxruntime"),
+        "measure TFLite files": runs("tflite"),
+        "measure ONNX files": runs("onnx"),
     }
 
 
-def _check(name: str, found: str | None, remedy: str, *, ok: bool | None = None) -> dict[str, Any]:
-    return {"name": name, "ok": found is not None if ok is None else ok, "found": found, "remedy": remedy}
-
-
-def _package(name: str, module: str) -> dict[str, Any]:
-    remedy = REMEDIES.get(name, 'pip install "edgekit[cpu]"')
-    if name in OPTIONAL:
-        remedy += "  (optional)"
-    return _check(name, _installed(module), remedy)
-
-
-def _runtime(name: str) -> dict[str, Any]:
-    runtime = RUNTIMES[name]
-    remedy = 'pip install "edgekit[bench]"' if name != "tflite-runtime" else ""
-    return _check(name, _installed(runtime.module), remedy)
+def _runtime(name: str) -> Check:
+    # No current Python has wheels of tflite-runtime, and litert runs the same files.
+    remedy = INSTALL_BENCH if name != "tflite-runtime" else ""
+    return Check(name, _installed(RUNTIMES[name].module), remedy)
 
 
 def _installed(module: str) -> str | None:
-    """The version of the package that holds ``module``, without importing it."""
+    """The name and version of the package that contains ``module``, without importing it; None: not installed."""
     top = module.partition(".")[0]
     try:
         if importlib.util.find_spec(top) is None:
@@ -97,11 +151,10 @@ def _installed(module: str) -> str | None:
     return "installed"
 
 
-def _gpu() -> dict[str, Any]:
-    remedy = 'pip install "edgekit[gpu]", for an NVIDIA GPU'
+def _gpu() -> Check:
     command = shutil.which("nvidia-smi")
     if command is None:
-        return _check("GPU", None, remedy)
+        return Check("GPU", None, 'pip install "edgekit[gpu]"  (for an NVIDIA GPU)')
     try:
         answer = subprocess.run(
             [command, "--query-gpu=name,memory.total", "--format=csv,noheader"],
@@ -111,14 +164,12 @@ def _gpu() -> dict[str, Any]:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return _check("GPU", None, "nvidia-smi does not answer: check the driver")
-    names = "; ".join(answer.stdout.strip().splitlines())
-    return _check("GPU", names or None, remedy)
+        return Check("GPU", None, "nvidia-smi does not respond: check the driver")
+    return Check("GPU", "; ".join(answer.stdout.strip().splitlines()) or None, "no GPU: check the driver")
 
 
-def _weights(name: str) -> dict[str, Any]:
-    """Whether Keras has downloaded this backbone's ImageNet weights (no top) before."""
+def _weights(name: str) -> Check:
+    """Whether Keras has already downloaded the ImageNet weights of this backbone."""
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     files = sorted((home / "models").glob(BACKBONES[name].weights_file))
-    found = files[0].name if files else None
-    return _check(f"weights {name}", found, "Keras downloads them at the first training")
+    return Check(f"weights {name}", files[0].name if files else None, "downloaded by Keras on first use")

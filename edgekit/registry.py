@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.device.runtime_table import RUNTIMES as RUNTIMES  # noqa: PLC0414 - part of this table of tables
 from edgekit.errors import InputError
+from edgekit.support.suggestions import unknown_name_error
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """One ImageNet architecture of ``keras.applications``.
+    """An ImageNet architecture from ``keras.applications``.
 
-    ``scaling`` is what its ImageNet weights expect of RGB pixels in 0-255: ``"symmetric"`` is [-1, 1],
-    ``"caffe"`` is BGR minus the ImageNet mean; random weights get [-1, 1]. ``imagenet_top1`` is the figure of Keras's
-    own table (percent), ``parameters`` counts the network without its top.
+    ``scaling`` is the preprocessing that the ImageNet weights expect: ``"symmetric"`` is RGB in [-1, 1], ``"caffe"`` is
+    BGR minus the ImageNet mean. Random weights get [-1, 1]. ``imagenet_top1`` is the accuracy in percent in the table
+    of Keras, and ``parameters`` counts the network without its top.
     """
 
     name: str
@@ -23,15 +25,15 @@ class Backbone:
     parameters: int
     imagenet_top1: float
     macs: int = 0
-    """Multiply-accumulates for one image of 224 x 224 without the top, width 1."""
+    """Multiply-accumulates for one image of 224 x 224 pixels, without the top and at width 1."""
     min_image_size: int = 32
     default_image_size: int = 224
     weights_file: str = ""
-    """Pattern of the file name under which Keras keeps the ImageNet weights without top."""
+    """Pattern of the name of the file in which Keras stores the ImageNet weights without the top."""
     alphas: tuple[float, ...] = ()
-    """Width multipliers that ImageNet weights exist for; empty: the width cannot be chosen."""
+    """Width multipliers with ImageNet weights; empty if the backbone has no width multiplier."""
     kernel_initializer: str | None = None
-    """What ``weights: none`` draws kernels from, where the architecture's own choice does not train."""
+    """Initializer for ``weights: none``, if the architecture does not train with its own."""
 
 
 @dataclass(frozen=True)
@@ -43,43 +45,32 @@ class Scheme:
     extension: str
     calibrated: bool
     summary: str
-    training: str = ""
-    """Further training of the network that it needs, one of :data:`FURTHER_TRAINING`; empty: none."""
+    compression: str = ""
+    """The compression that the network goes through first, one of :data:`COMPRESSIONS`; empty: none."""
     methods: tuple[str, ...] = ("minmax",)
-    """How the range of an activation can follow from the values seen, for files that are calibrated."""
+    """The calibration methods that a calibrated file can use."""
     source: str | None = None
-    """The export that this one is made from, where it is made from another."""
+    """The key of the exported file that this one is converted from; None: it is made from the network."""
 
     @property
-    def ranges(self) -> tuple[str, ...]:
-        """``methods``, and none for a file that is not calibrated, nor for one that was trained as integers."""
+    def calibration_methods(self) -> tuple[str, ...]:
+        """``methods`` of a calibrated file; empty for any other file."""
         return self.methods if self.calibrated else ()
 
     @property
-    def numbers(self) -> str:
-        """``fp32``, ``fp16``, ``dynamic`` or ``int8``, whatever training there was."""
+    def precision(self) -> str:
+        """``fp32``, ``fp16``, ``dynamic`` or ``int8``, with or without compression."""
         return self.name.partition("-")[0]
 
     @property
-    def made_as(self) -> str:
-        """The scheme that a maker makes: of a network that was trained further, the file is made as of any."""
-        return self.numbers if self.training else self.name
+    def maker_scheme(self) -> str:
+        """The scheme that the maker is asked for: it converts a compressed network like any other."""
+        return self.precision if self.compression else self.name
 
     @property
     def key(self) -> str:
         """Folder name below ``exports/``: ``tflite-int8``."""
         return f"{self.format}-{self.name}"
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A program library that runs exported files on a device, in order of preference within its format."""
-
-    name: str
-    format: str
-    module: str
-    distribution: str
-    summary: str
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -131,33 +122,33 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 STRATEGIES: dict[str, str] = {
-    "feature-extraction": "backbone frozen, only the head is trained",
-    "fine-tuning": "feature extraction first, then the last layers of the backbone are opened",
-    "from-scratch": "every layer trained from random weights (the default with --weights none)",
+    "feature-extraction": "trains only the head; the backbone is frozen",
+    "fine-tuning": "feature extraction, then also trains the last layers of the backbone",
+    "from-scratch": "trains every layer from random weights (default with --weights none)",
 }
 
-FURTHER_TRAINING: dict[str, str] = {
-    "qat": "trained on with 8-bit rounding in every step",
-    "pruned": "trained on while its smallest weights become 0",
-    "clustered": "trained on with few different weights in a kernel",
+COMPRESSIONS: dict[str, str] = {
+    "qat": "quantization-aware training",
+    "pruned": "fine-tuned with magnitude pruning",
+    "clustered": "fine-tuned with clustered weights",
 }
-"""How a finished network is trained on for smaller files, by TensorFlow Model Optimization."""
+"""Ways to compress a trained network by fine-tuning it with TensorFlow Model Optimization."""
 
 SCHEMES: dict[str, Scheme] = {
     s.key: s
     for s in (
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations while running"),
-        Scheme("tflite", "int8", ".tflite", True, "8-bit weights per channel and activations"),
+        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized at run time"),
+        Scheme("tflite", "int8", ".tflite", True, "8-bit weights (per channel) and activations"),
         Scheme("tflite", "int8-qat", ".tflite", True, "int8 after quantization-aware training", "qat"),
-        Scheme("tflite", "fp32-pruned", ".tflite", False, "32-bit floats, part of the weights 0", "pruned"),
-        Scheme("tflite", "int8-pruned", ".tflite", True, "int8 of the pruned network", "pruned"),
-        Scheme("tflite", "fp32-clustered", ".tflite", False, "32-bit floats, few different weights", "clustered"),
-        Scheme("tflite", "int8-clustered", ".tflite", True, "int8 of the clustered network", "clustered"),
+        Scheme("tflite", "fp32-pruned", ".tflite", False, "32-bit floats, pruned weights", "pruned"),
+        Scheme("tflite", "int8-pruned", ".tflite", True, "int8, pruned weights", "pruned"),
+        Scheme("tflite", "fp32-clustered", ".tflite", False, "32-bit floats, clustered weights", "clustered"),
+        Scheme("tflite", "int8-clustered", ".tflite", True, "int8, clustered weights", "clustered"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
         Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations while running"),
+        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized at run time"),
         Scheme(
             "onnx",
             "int8",
@@ -166,28 +157,19 @@ SCHEMES: dict[str, Scheme] = {
             "8-bit, QDQ; minmax, percentile or entropy",
             methods=("minmax", "percentile", "entropy"),
         ),
-        Scheme("onnx", "int8-tflite", ".onnx", True, "the integers of tflite-int8 as QDQ", source="tflite-int8"),
+        Scheme("onnx", "int8-tflite", ".onnx", True, "tflite-int8 converted to QDQ", source="tflite-int8"),
     )
 }
 
-FORMATS: tuple[str, ...] = ("tflite", "onnx")
-
-RUNTIMES: dict[str, Runtime] = {
-    r.name: r
-    for r in (
-        Runtime("litert", "tflite", "ai_edge_litert.interpreter", "ai-edge-litert", "Google's current TFLite runtime"),
-        Runtime("tflite-runtime", "tflite", "tflite_runtime.interpreter", "tflite-runtime", "the older TFLite runtime"),
-        Runtime("onnxruntime", "onnx", "onnxruntime", "onnxruntime", "ONNX Runtime, CPU execution provider"),
-    )
-}
+FORMATS: tuple[str, ...] = tuple(dict.fromkeys(scheme.format for scheme in SCHEMES.values()))
 
 
 def get_backbone(name: str) -> Backbone:
-    """The table entry called ``name``; :class:`InputError` with the choices where there is none."""
+    """The backbone called ``name``; raises :class:`InputError` with the choices if there is none."""
     try:
         return BACKBONES[name]
     except KeyError:
-        raise InputError(f"no backbone is called {name!r}", hint=f"choose one of: {', '.join(BACKBONES)}") from None
+        raise unknown_name_error("backbone", name, BACKBONES) from None
 
 
 def get_scheme(key: str) -> Scheme:
@@ -195,4 +177,4 @@ def get_scheme(key: str) -> Scheme:
     try:
         return SCHEMES[key]
     except KeyError:
-        raise InputError(f"no export is called {key!r}", hint=f"choose among: {', '.join(SCHEMES)}") from None
+        raise InputError(f"unknown export {key!r}", hint=f"choose from: {', '.join(SCHEMES)}") from None

@@ -106,7 +106,7 @@ def test_a_list_of_images_reads_back_the_same(tmp_path):
 @pytest.mark.parametrize("content", ["", "file,label\n", "path,class,split\n"])
 def test_a_list_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "dataset.csv").write_text(content)
-    with pytest.raises(InputError, match="not a dataset list"):
+    with pytest.raises(InputError, match="not a list of images"):
         read_dataset_csv(tmp_path / "dataset.csv")
 
 

@@ -1,13 +1,15 @@
-"""Recipes: what is refused and how it is told, what is read, and that a written recipe reads back the same."""
+"""Recipes: what is an error and what its message says, what is read, and that a recipe survives being written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, assign, differences, load_recipe, parse_setting, shipped_recipes, validate
@@ -21,7 +23,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def problem(folder: Path, text: str) -> str:
-    """What a person is told about a recipe that is refused."""
+    """The error message for a recipe."""
     with pytest.raises(InputError) as caught:
         load_recipe(write(folder, text))
     assert caught.value.exit_code == 2
@@ -29,7 +31,7 @@ def problem(folder: Path, text: str) -> str:
     return caught.value.problem
 
 
-def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_key(tmp_path):
+def test_an_unknown_key_is_an_error_with_its_line_and_the_closest_key(tmp_path):
     text = problem(tmp_path, "name: mine\n\ntrain:\n  seed: 1\n  batch_sise: 16\n")
     assert "line 5, train.batch_sise: unknown key" in text
     assert "did you mean 'batch_size'?" in text
@@ -37,7 +39,7 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_key(tmp_path):
     assert "early_stopping" in text  # the keys that exist there
 
 
-def test_an_unknown_section_is_refused_with_the_nearest_section(tmp_path):
+def test_an_unknown_section_is_an_error_with_the_closest_section(tmp_path):
     assert "line 1, trian: unknown key; did you mean 'train'?" in problem(tmp_path, "trian: {seed: 1}\n")
 
 
@@ -61,7 +63,7 @@ def test_an_unknown_section_is_refused_with_the_nearest_section(tmp_path):
         ("schema_version: 2", "schema_version"),
     ],
 )
-def test_wrong_types_and_values_are_refused(tmp_path, text, expected):
+def test_wrong_types_and_values_are_errors(tmp_path, text, expected):
     assert expected in problem(tmp_path, text)
 
 
@@ -70,45 +72,45 @@ def test_wrong_types_and_values_are_refused(tmp_path, text, expected):
     [
         ("data: {path: a, name: digits}", "exclude each other"),
         ("data: {image_size: 16}", "data.image_size"),
-        ("model: {backbone: vgg16, alpha: 0.5}", "the width of vgg16 cannot be chosen"),
+        ("model: {backbone: vgg16, alpha: 0.5}", "vgg16 has no width multiplier"),
         ("model: {alpha: 0.42}", "0.35, 0.5, 0.75"),
-        ("train: {strategy: from-scratch}", "needs model.weights: none"),
+        ("train: {strategy: from-scratch}", "requires model.weights: none"),
         ("train: {fine_tuning: {last_layers: 3, from_layer: x}}", "not last_layers and from_layer"),
-        ("train: {fine_tuning: {last_layers: null}}", "say which layers to open"),
-        ("train: {strategy: feature-extraction, start_from: runs/a}", "start_from belongs to"),
+        ("train: {fine_tuning: {last_layers: null}}", "say which layers to train"),
+        ("train: {strategy: feature-extraction, start_from: runs/a}", "start_from requires"),
     ],
 )
-def test_impossible_combinations_are_refused(tmp_path, text, expected):
+def test_impossible_combinations_are_errors(tmp_path, text, expected):
     assert expected in problem(tmp_path, text)
 
 
-def test_all_problems_are_told_at_once(tmp_path):
+def test_all_problems_are_reported_at_once(tmp_path):
     text = problem(tmp_path, "train:\n  batch_sise: 1\n  seed: -1\nmodel: {backbone: alexnet}\n")
     assert "3 problems" in text
     for key in ("line 2, train.batch_sise", "line 3, train.seed", "line 4, model.backbone"):
         assert key in text
 
 
-def test_a_key_given_twice_is_refused_with_its_line(tmp_path):
+def test_a_duplicate_key_is_an_error_with_its_line(tmp_path):
     with pytest.raises(InputError, match="the key 'seed' is given twice") as caught:
         load_recipe(write(tmp_path, "train:\n  seed: 1\n  batch_size: 2\n  seed: 3\n"))
     assert caught.value.where == f"{tmp_path / 'mine.yaml'}:4"
 
 
 @pytest.mark.parametrize("text", ["train: [", "- a\n- b\n", "train:\n\tseed: 1\n", "just words", "{1: 2}"])
-def test_what_is_no_recipe_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_recipe_is_an_error(tmp_path, text):
     with pytest.raises(InputError):
         load_recipe(write(tmp_path, text))
 
 
-def test_a_binary_file_is_refused(tmp_path):
+def test_a_binary_file_is_an_error(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="UTF-8"):
         load_recipe(path)
 
 
-def test_a_missing_recipe_names_the_shipped_ones(tmp_path):
+def test_a_missing_recipe_file_is_an_error_that_names_the_shipped_ones(tmp_path):
     with pytest.raises(InputError) as caught:
         load_recipe(tmp_path / "quickstrat.yaml")
     assert "quickstart" in str(caught.value.hint)
@@ -119,17 +121,17 @@ def test_an_empty_file_is_a_recipe_of_defaults(tmp_path):
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_every_shipped_recipe_is_valid_and_named_as_its_file(name):
+def test_every_shipped_recipe_is_valid_and_has_the_name_of_its_file(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
     assert validate(recipe.document(), name) == recipe
 
 
-def test_the_shipped_recipes_cover_what_is_promised():
+def test_the_shipped_recipes_cover_every_backbone_and_plain_format():
     assert {"quickstart", "brain-tumor-mri", *BACKBONES} <= set(shipped_recipes())
     assert load_recipe("brain-tumor-mri").compare.backbones == ["vgg16", "resnet50v2", "mobilenetv2"]
-    plain = {key for key, scheme in SCHEMES.items() if not scheme.training and scheme.source is None}
+    plain = {key for key, scheme in SCHEMES.items() if not scheme.compression and scheme.source is None}
     assert set(load_recipe("brain-tumor-mri").export.files) == plain
 
 
@@ -147,25 +149,25 @@ def test_scientific_notation_works_in_a_file_and_quoted_text_stays_text(tmp_path
     assert recipe.name == "1e5"
 
 
-def test_settings_go_on_top_of_the_file(tmp_path):
+def test_settings_override_the_file(tmp_path):
     path = write(tmp_path, "train: {seed: 1, batch_size: 8}\n")
     recipe = load_recipe(path, dict([parse_setting("train.seed=5"), parse_setting("train.augment.flip=both")]))
     assert (recipe.train.seed, recipe.train.batch_size, recipe.train.augment.flip) == (5, 8, "both")
 
 
 @pytest.mark.parametrize("text", ["train.seed", "=3", "train.seed=[1"])
-def test_a_setting_that_is_none_is_refused(text):
+def test_a_malformed_setting_is_an_error(text):
     with pytest.raises(InputError, match="--set"):
         parse_setting(text)
 
 
-def test_a_setting_of_an_unknown_key_is_refused_with_a_suggestion():
+def test_a_setting_with_an_unknown_key_is_an_error_with_a_suggestion():
     with pytest.raises(InputError, match="did you mean 'dropout'"):
         load_recipe("quickstart", {"model.head.dropuot": 0.1})
 
 
-def test_a_setting_below_a_value_is_refused():
-    with pytest.raises(InputError, match="holds a value, not a section"):
+def test_a_setting_below_a_value_is_an_error():
+    with pytest.raises(InputError, match="is a value, not a section"):
         assign({"train": 3}, "train.seed", 1)
 
 
@@ -174,15 +176,36 @@ def test_differences_name_the_dotted_keys():
     assert sorted(differences(a.document(), b.document())) == ["data.split.val", "train.seed"]
 
 
-def test_a_recipe_cannot_be_changed_after_it_was_checked():
+def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Recipe().train.seed = 3
 
 
-def test_opening_from_a_layer_survives_being_written():
+def test_training_from_a_layer_survives_being_written():
     recipe = validate({"train": {"fine_tuning": {"from_layer": "block_13_expand"}}}, "test")
     assert recipe.train.fine_tuning.last_layers is None
     assert validate(recipe.document(), "test") == recipe
+
+
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A section of the recipe and all sections inside it."""
+    yield model
+    for field in model.model_fields.values():
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from models(inner)
+
+
+@pytest.mark.parametrize("section", sorted(set(models(Recipe)), key=lambda section: section.__name__))
+def test_every_setting_has_a_description(section):
+    assert section.__doc__
+    assert [name for name, field in section.model_fields.items() if not field.description] == []
+
+
+def test_an_unknown_recipe_name_is_an_error_with_a_suggestion():
+    with pytest.raises(InputError, match="unknown recipe 'quickstrat'") as caught:
+        load_recipe("quickstrat")
+    assert "did you mean 'quickstart'?" in str(caught.value.hint)
 
 
 fraction = st.floats(0, 0.999)
@@ -246,7 +269,7 @@ recipes = section(
 
 @settings(max_examples=60)
 @given(document=recipes)
-def test_a_recipe_written_out_reads_back_the_same(document):
+def test_a_recipe_that_is_written_reads_back_the_same(document):
     recipe = validate(document, "generated")
     written = recipe.document()
     again = validate(written, "written")

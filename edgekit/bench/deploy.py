@@ -13,11 +13,14 @@ from pathlib import Path
 from edgekit.bench.model_inspection import inspected, with_target_runtime
 from edgekit.bench.models import Candidate, ForeignOptions, collect
 from edgekit.bench.verify import Verification, verify_candidates
+from edgekit.device.protocol.requests import HostFacts, PlaceRequest
+from edgekit.device.protocol.verbs import PLACE
+from edgekit.device.working_folder import PROGRAM
 from edgekit.documents.folders import ExportFolder
 from edgekit.errors import InputError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
-from edgekit.targets.device_program import FILE, program
+from edgekit.targets.device_program import program
 from edgekit.targets.local import LOCAL
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes, object_name
@@ -52,37 +55,32 @@ def deploy(
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
         place = _place(machine, candidate, folder, facts)
-    command = shlex.join([machine.config.python, FILE, "predict", candidate.path.name, "photo.jpg"])
+    command = shlex.join([machine.config.python, PROGRAM, "predict", candidate.path.name, "photo.jpg"])
     return Deployed(place, command, candidate.path.name, verification)
 
 
-def _place(machine: SshTarget, candidate: Candidate, folder: str, facts: dict[str, object]) -> str:
+def _place(machine: SshTarget, candidate: Candidate, folder: str, facts: HostFacts) -> str:
     labels = candidate.labels or ()
     model = candidate.path.name
     python = machine.config.python
     readme = (
         f"{candidate.id}, SHA-256 {candidate.sha256}, put here by `edgekit deploy`.\n"
-        f"{python} {FILE} predict {model} photo.jpg   (or: --camera; verify {model} golden.npz; --help)\n"
+        f"{python} {PROGRAM} predict {model} photo.jpg   (or: --camera; verify {model} golden.npz; --help)\n"
     )
     texts = {"labels.txt": "".join(f"{label}\n" for label in labels).encode(), "README.txt": readme.encode()}
     with tempfile.TemporaryDirectory() as scratch:
         sources = {model: candidate.path, "golden.npz": ExportFolder(candidate.path.parent).golden}
-        for name, content in {FILE: program(), **texts}.items():
+        for name, content in {PROGRAM: program(), **texts}.items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
         hashes = Hashes()
         objects = {name: object_name(str(path), hashes) for name, path in sources.items()}
         machine.send({objects[name]: str(path) for name, path in sources.items()})
         environment = facts["environment"]
-        request = {
-            "folder": folder,
-            "files": objects,
-            "environment": environment["id"] if isinstance(environment, dict) else None,
-        }
-        for event in machine.request("place", request):
-            if event["event"] == "placed":
-                return str(event["folder"])
-    raise TargetError(f"{machine.name} did not answer")
+        request = PlaceRequest(
+            folder=folder, files=objects, environment=None if environment is None else environment["id"]
+        )
+        return machine.ask(PLACE, request)["folder"]
 
 
 def _chosen(candidates: Sequence[Candidate], export: str | None, run: Path) -> Candidate:

@@ -74,7 +74,7 @@ def _golden(candidate: Candidate) -> Path:
 def _judged(event: dict[str, Any]) -> Verification:
     if event["event"] == "failed":
         return Verification(event["key"], 0, 0, None, event["runtime"], event["reason"])
-    answers, expected = event["answers"], event["expected"]
+    answers, expected = event["predicted"], event["expected"]
     same = sum(answer == wanted for answer, wanted in zip(answers, expected))
     worst = max(event["differences"])
     # Two classes that were nearly level may change places; that is no fault of the file.

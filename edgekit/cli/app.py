@@ -1,30 +1,46 @@
-"""The command line: every verb in workflow order, and the one place where errors become exit codes."""
+"""The ``edgekit`` command: every verb in workflow order, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 
 import atexit
 import errno
 import gc
+import io
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+import typer.core
 
 from edgekit import __version__
 from edgekit.cli.output import Output
 from edgekit.errors import EdgekitError
 
+if TYPE_CHECKING:
+    from edgekit.cli.output import UsageError
+
 CommandLineError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-"""Base of Typer's usage errors; looked up by name because Typer may or may not carry its own Click."""
+"""Base class of Typer's usage errors. It is looked up by name because some versions of Typer bundle their own Click."""
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C or a request to terminate, as shells have it."""
+"""Exit code after Ctrl-C or SIGTERM, as in a shell."""
+
+
+class InWorkflowOrder(typer.core.TyperGroup):
+    """Lists the commands in the order of the table; Typer would list groups of commands last."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002  # Click's signature
+        from edgekit.cli.verbs import VERBS
+
+        return [verb.name for verb in VERBS]
+
 
 app = typer.Typer(
     name="edgekit",
-    help="Train small image classifiers, export them for a device, and measure them where they will run.",
+    cls=InWorkflowOrder,
+    help="Train small image classifiers, export them, and measure them on your device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,30 +67,31 @@ def _root(
 def _register() -> None:
     from edgekit.cli.verbs import VERBS
 
-    for name, verb in VERBS:
-        if isinstance(verb, typer.Typer):
-            app.add_typer(verb, name=name)
+    for verb in VERBS:
+        if isinstance(verb.command, typer.Typer):
+            app.add_typer(verb.command, name=verb.name, short_help=verb.summary)
         else:
-            app.command(name)(verb)
+            app.command(verb.name, short_help=verb.summary)(verb.command)
 
 
 _register()
-# What is left at the end goes with the process: Python would look through all of TensorFlow for garbage first (2 s).
+# Python would search all of TensorFlow for garbage when the process ends, which takes 2 s.
 atexit.register(gc.freeze)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the ``edgekit`` command; always ends with :class:`SystemExit`."""
+    """Entry point of the ``edgekit`` command. Always ends with :class:`SystemExit`."""
     arguments = sys.argv[1:] if argv is None else argv
     debug = os.environ.get("EDGEKIT_DEBUG") == "1"
+    _escape_what_cannot_be_encoded()
     out = Output(json_mode="--json" in arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except CommandLineError as error:
-        out.usage_error(error)
+        out.usage_error(cast("UsageError", error))
         sys.exit(2)
     except EdgekitError as error:
         if debug:
@@ -87,29 +104,37 @@ def main(argv: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        failure = _unforeseen(error)
+        failure = as_edgekit_error(error)
         out.error(failure)
         sys.exit(failure.exit_code)
-    if code == INTERRUPTED:  # also what Typer makes of an interrupt by itself
+    if code == INTERRUPTED:  # Typer may also return this code itself
         out.stderr.print("interrupted", style="yellow")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    """A polite request to end is treated like Ctrl-C: the verb says how to go on."""
+def _escape_what_cannot_be_encoded() -> None:
+    """Write a character that the terminal's encoding lacks as an escape (``\\xe9``) instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def interrupt(_signal: int, _frame: object) -> None:
+    """Handle SIGTERM like Ctrl-C: a training writes its checkpoint, and the command says how to resume."""
     raise KeyboardInterrupt
 
 
-def _unforeseen(error: Exception) -> EdgekitError:
+def as_edgekit_error(error: Exception) -> EdgekitError:
+    """Any exception as an error with a problem and, where possible, a hint."""
+    if isinstance(error, EdgekitError):
+        return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return EdgekitError(
-            "the disk is full", where=error.filename, hint="free some space and run the same command again"
-        )
+        return EdgekitError("the disk is full", where=error.filename, hint="free some space, then rerun this command")
     if isinstance(error, PermissionError):
         return EdgekitError("permission denied", where=str(error.filename))
     if isinstance(error, MemoryError):
-        return EdgekitError("not enough memory", hint="a smaller --batch-size or --image-size needs less")
+        return EdgekitError("not enough memory", hint="use a smaller --batch-size or --image-size")
     return EdgekitError(
         f"unexpected {type(error).__name__}: {error}",
-        hint="this is a bug in edgekit; EDGEKIT_DEBUG=1 shows where it happened",
+        hint="this is a bug in edgekit; set EDGEKIT_DEBUG=1 to see the traceback",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,72 +11,75 @@ from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
 from edgekit.cli.output import Output
 from edgekit.errors import CheckFailed, EdgekitError, TargetError
 
+if TYPE_CHECKING:
+    from edgekit.study.runner import StudyResult
+
 
 def compare(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one.", show_default=False)],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.", show_default=False)],
     data: DataOption = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Study folder  (default: studies/<recipe name>)", metavar="DIR")
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(
-            "--target", help="Machine to measure on; several: repeat it.", metavar="NAME", show_default="local"
-        ),
+        typer.Option("--target", help="Target to measure on. Repeatable.", metavar="NAME", show_default="local"),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cells to train at the same time.", metavar="N")] = 1,
-    retries: Annotated[int, typer.Option(help="How often a failed cell is tried again.", metavar="N")] = 1,
+    retries: Annotated[int, typer.Option(help="How often to retry a failed cell.", metavar="N")] = 1,
     executor: Annotated[
-        str, typer.Option(help="local, or ray: a Ray cluster with a shared disk.", metavar="NAME")
+        str, typer.Option(help="Where cells are trained: local, or ray (a cluster with a shared disk).", metavar="NAME")
     ] = "local",
     mlflow: Annotated[
-        str | None, typer.Option("--mlflow", help="Log every cell to this MLflow.", metavar="URI", show_default=False)
+        str | None,
+        typer.Option("--mlflow", help="Log every cell to this MLflow server.", metavar="URI", show_default=False),
     ] = None,
     settings: SetOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train, export and measure every backbone, strategy and seed of a recipe, and report.
+    """Train, export and measure every backbone, strategy and seed of a recipe, and write a report.
 
-    The same command goes on with a study that was interrupted or killed. A cell that fails is tried again and does
-    not stop the others; nor does a target that is away (exit code 4): the same command measures there later. The
-    images are audited first: see edgekit data audit.
+    A study consists of cells: one for each combination of backbone, strategy, training variant and seed. Rerun the
+    same command to resume a study that was interrupted. A cell that fails is retried and does not stop the others.
+    If a target cannot be reached, the exit code is 4, and the same command measures on it later. The images are
+    audited first, as edgekit data audit does.
 
     Example: edgekit compare brain-tumor-mri --data mri --jobs 2
     """
+    from edgekit.api import compare as run_study
+    from edgekit.recipe import parse_setting
+
     out = Output(json_mode=json_mode, quiet=quiet)
-    options = {"jobs": jobs, "retries": retries, "executor": executor, "mlflow": mlflow}
-    run_and_report(recipe, data, out_folder, target or ["local"], settings or [], out, **options)
+    study = run_study(
+        recipe,
+        data=data,
+        settings=dict(parse_setting(text) for text in settings or []),
+        out=out_folder,
+        targets=target or "local",
+        jobs=jobs,
+        retries=retries,
+        executor=executor,
+        mlflow=mlflow,
+        quiet=quiet,
+        progress=out,
+    )
+    finish(study, out)
 
 
-def run_and_report(
-    source: str,
-    data: Path | None,
-    folder: Path | None,
-    targets: list[str],
-    settings: list[str],
-    out: Output,
-    **options: Any,
-) -> None:
-    """Run the study and print its report's table."""
-    from edgekit.recipe import load_recipe, parse_setting
-    from edgekit.study.runner import run_study
-
-    changes: dict[str, Any] = {} if data is None else {"data.path": str(data), "data.name": None}
-    resolved = load_recipe(source, changes | dict(parse_setting(text) for text in settings))
-    folder = folder or Path("studies") / resolved.name
-    document = run_study(resolved, folder, targets=targets, quiet=out.quiet, progress=out, **options)
-    unsound = [cell for cell in document["cells"] if cell["error"] is not None]
-    for cell in unsound:
-        out.warn(f"{cell['run']}: {cell['error']}")
+def finish(study: StudyResult, out: Output) -> None:
+    """Print the table of the study's report; exit with a code other than 0 where something is missing."""
     from edgekit.cli.report import show_report
 
-    show_report(folder, out)
-    for name, problem in document["target_errors"].items():
-        out.warn(f"nothing was measured on {name}: {problem}\n  to do: the same command again, when it is there")
-    if any(cell["status"] == "failed" for cell in unsound):
+    failing = [cell for cell in study.document.cells if cell.error is not None]
+    for cell in failing:
+        out.warn(f"{cell.run}: {cell.error}")
+    show_report(study.folder, out)
+    for name, problem in study.target_errors.items():
+        out.warn(f"nothing was measured on {name}: {problem}\n  hint: rerun this command once the target is reachable")
+    if any(cell.status == "failed" for cell in failing):
         raise typer.Exit(EdgekitError.exit_code)
-    if document["target_errors"]:
+    if study.target_errors:
         raise typer.Exit(TargetError.exit_code)
-    if unsound:
+    if failing:
         raise typer.Exit(CheckFailed.exit_code)

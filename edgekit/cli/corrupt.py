@@ -1,4 +1,4 @@
-"""``edgekit corrupt``: a corrupted copy of an image folder."""
+"""``edgekit corrupt``: make a corrupted copy of an image folder."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from edgekit.errors import InputError
 
 def corrupt(
     data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
-    out_folder: Annotated[Path, typer.Argument(help="Where the copy goes.", metavar="OUT", show_default=False)],
+    out_folder: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT", show_default=False)],
     corruption: Annotated[
-        str, typer.Option("--corruption", help="Its name, e.g. deep-water, haze, low-light.", metavar="NAME")
+        str, typer.Option("--corruption", help="Corruption, e.g. deep-water, haze or low-light.", metavar="NAME")
     ] = "deep-water",
     severities: Annotated[
-        str, typer.Option("--severities", help="1 to 5; each image gets one of them.", metavar="1,2,..")
+        str, typer.Option("--severities", help="Severities from 1 to 5; each image gets one.", metavar="1,2,..")
     ] = "1,2,3",
     per_class: Annotated[
         int | None,
-        typer.Option("--per-class", min=2, help="At most N training images of each class.", show_default=False),
+        typer.Option(
+            "--per-class", min=2, help="Use at most N training images per class.", metavar="N", show_default=False
+        ),
     ] = None,
     test_per_class: Annotated[
         int | None,
-        typer.Option("--test-per-class", min=1, help="At most N test images of each class.", show_default=False),
+        typer.Option(
+            "--test-per-class", min=1, help="Use at most N test images per class.", metavar="N", show_default=False
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice, the severities and the noise.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the images, severities and noise.", metavar="N")
+    ] = 0,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a corrupted copy of an image folder, to train on or to take to a device.
+    """Make a corrupted copy of an image folder, for training or for tests on a device.
 
-    OUT gets train and test folders of PNG files at full size, and corrupted.json that says what was done. The same
-    seed and images give the same copy on every machine.
+    OUT contains train and test folders of PNG files at full size, and corrupted.json, which describes how they were
+    made. The same images and seed give the same copy on every machine.
 
     Example: edgekit corrupt photos photos-underwater --per-class 225
     """
@@ -44,7 +50,9 @@ def corrupt(
     try:
         levels = [int(part) for part in severities.split(",")]
     except ValueError:
-        raise InputError(f"severities are numbers from 1 to 5, not {severities!r}") from None
+        raise InputError(
+            f"severities must be numbers from 1 to 5, not {severities!r}", hint="for example --severities 1,2,3"
+        ) from None
     from edgekit.data.corrupted_copy import corrupt_folder
 
     document = corrupt_folder(
@@ -57,13 +65,13 @@ def corrupt(
         test_per_class=test_per_class,
         progress=out,
     )
-    counts = document["counts"]
+    counts = document.counts
     rows = [[name, *(f"{counts[split][name]:,}" for split in counts)] for name in counts["train"]]
-    shares = ", ".join(f"{count:,} of severity {level}" for level, count in document["images_by_severity"].items())
+    shares = ", ".join(f"{count:,} images of severity {level}" for level, count in document.images_by_severity.items())
     text = [
         table(["class", *counts], rows, right=(1, 2)),
         "",
         f"{corruption}: {shares}",
-        f"written to {document['folder']}",
+        f"written to {out_folder}",
     ]
-    out.result({"schema_version": 1, **document}, "\n".join(text))
+    out.result({"folder": str(out_folder), **document.to_dict()}, "\n".join(text))

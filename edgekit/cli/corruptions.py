@@ -11,12 +11,22 @@ from edgekit.documents.corruptions import KERAS, Plan
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
 from edgekit.report.model.corruption_figures import robustness_document
+from edgekit.support.progress import Progress
 
 
 def evaluate_corrupted(
     run: RunFolder, plan: Plan, models: str | None, target: str, data: Path | None, out: Output
 ) -> None:
     """Measure what is missing and print everything that is stored."""
+    measure_corrupted(run, plan, models, target, data, out)
+    document = robustness_document(run)
+    out.result({"schema_version": 1, "run_dir": str(run.path), **document}, _text(document))
+
+
+def measure_corrupted(
+    run: RunFolder, plan: Plan, models: str | None, target: str, data: Path | None, progress: Progress
+) -> None:
+    """Measure what is missing."""
     run.read_finished()
     exports = [export.key for export in run.done_exports() if export.read().get("status", "ok") == "ok"]
     chosen = _models(models, exports, run)
@@ -24,13 +34,11 @@ def evaluate_corrupted(
     if files:
         from edgekit.bench.corrupted_images import evaluate_files
 
-        evaluate_files(run, plan, keys=files, target=target, data=data, progress=out)
+        evaluate_files(run, plan, keys=files, target=target, data=data, progress=progress)
     if KERAS in chosen:
         from edgekit.train.corrupted_images import evaluate_keras
 
-        evaluate_keras(run, plan, data_root=None if data is None else str(data), progress=out)
-    document = robustness_document(run)
-    out.result({"schema_version": 1, "run_dir": str(run.path), **document}, _text(document))
+        evaluate_keras(run, plan, data_root=None if data is None else str(data), progress=progress)
 
 
 def _models(models: str | None, exports: list[str], run: RunFolder) -> list[str]:

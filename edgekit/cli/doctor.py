@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 
+if TYPE_CHECKING:
+    from edgekit.installation import Installation
+
 
 def doctor(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Show what this machine can do, what is missing, and the command that adds it.
+    """Show what this machine can do, what is missing, and how to install it.
 
-    Frameworks to train with, GPU, export tools, device runtimes, pretrained weights already downloaded, disk.
+    Covers training frameworks, GPU, export tools, runtimes, downloaded weights and disk space.
 
     Example: edgekit doctor
     """
     from edgekit.installation import diagnose
 
-    out = Output(json_mode=json_mode, quiet=quiet)
-    document = diagnose()
-    out.result(document, _text(document))
+    found = diagnose()
+    checks = [{"name": check.name, "ok": check.ok, **asdict(check)} for check in found.checks]
+    Output(json_mode=json_mode, quiet=quiet).result({**asdict(found), "checks": checks}, _text(found))
 
 
-def _text(document: dict[str, Any]) -> str:
-    checks, machine = document["checks"], document["machine"]
-    rows = [["yes" if check["ok"] else "no", check["name"], check["found"] or "-"] for check in checks]
+def _text(found: Installation) -> str:
+    machine = found.machine
+    rows = [["yes" if check.ok else "no", check.name, check.found or "-"] for check in found.checks]
     lines = [
-        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}",
-        f"{document['free_disk_bytes'] / 1e9:.0f} GB of disk free; "
-        f"{document['cache']['size_bytes'] / 1e6:.0f} MB of decoded images kept in",
-        f"  {document['cache']['path']} (safe to remove)",
+        f"{machine.cpu}, {machine.cores} cores, Python {machine.python}",
+        f"{found.free_disk_bytes / 1e9:.0f} GB of disk space free; "
+        f"{found.cache.size_bytes / 1e6:.0f} MB of decoded images cached in",
+        f"  {found.cache.path} (can be deleted at any time)",
         "",
-        table(["", "what", "found"], rows),
+        table(["", "package", "found"], rows),
         "",
         "this machine can",
-        *(f"  {'yes' if able else 'no ':<4}{name}" for name, able in document["can"].items()),
+        *(f"  {'yes' if able else 'no':<4}{name}" for name, able in found.can.items()),
     ]
-    missing = [check for check in checks if not check["ok"] and check["remedy"]]
+    missing = [check for check in found.checks if not check.ok and check.remedy]
     if missing:
-        width = max(len(check["name"]) for check in missing)
-        lines += ["", "to add what is missing", *(f"  {c['name']:<{width}}  {c['remedy']}" for c in missing)]
+        width = max(len(check.name) for check in missing)
+        lines += ["", "to install what is missing", *(f"  {c.name:<{width}}  {c.remedy}" for c in missing)]
     return "\n".join(lines)

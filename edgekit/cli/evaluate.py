@@ -18,43 +18,48 @@ def evaluate(
         str | None,
         typer.Option(
             "--corruptions",
-            help="Instead: answers to corrupted test images. all, underwater, standard, sensor, or names: haze,jpeg",
+            help="Evaluate on corrupted test images: all, underwater, standard, sensor, or names such as haze,jpeg.",
             metavar="NAMES",
             show_default=False,
         ),
     ] = None,
     severities: Annotated[
-        str, typer.Option("--severities", help="With --corruptions: from 1 to 5.", metavar="1,2,..")
+        str, typer.Option("--severities", help="With --corruptions: severities from 1 to 5.", metavar="1,2,..")
     ] = "1,2,3,4,5",
     models: Annotated[
         str | None,
         typer.Option(
             "--models",
-            help="With --corruptions: keras and exports, e.g. keras,tflite-int8. Default: all there are.",
+            help="With --corruptions: models to evaluate, e.g. keras,tflite-int8  (default: all).",
             metavar="NAMES",
             show_default=False,
         ),
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option("--images", min=2, help="With --corruptions: at most N test images.", show_default=False),
+        typer.Option(
+            "--images", min=2, help="With --corruptions: use at most N test images.", metavar="N", show_default=False
+        ),
     ] = None,
     corruption_seed: Annotated[
-        int, typer.Option("--corruption-seed", min=0, help="With --corruptions: of noise and directions.")
+        int,
+        typer.Option("--corruption-seed", min=0, help="With --corruptions: seed of their random parts.", metavar="N"),
     ] = 0,
     target: Annotated[
-        str, typer.Option("--target", help="With --corruptions: where exported files run.", metavar="NAME")
+        str, typer.Option("--target", help="With --corruptions: where to run exported files.", metavar="NAME")
     ] = "local",
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a run's own Keras model again, or see what corrupted images do to it and its exported files.
+    """Score the Keras model of a run again, or evaluate it and its exported files on corrupted images.
 
-    Accuracy with its interval, precision, recall and F1 per class, confusion matrix, log loss, calibration error;
-    predictions.npz and the figures are written anew. --data says where the images are now, if they have moved.
+    Reports accuracy with its interval, precision, recall and F1 per class, the confusion matrix, log loss and
+    calibration error, and rewrites predictions.npz and the figures. If the images have moved, give their folder with
+    --data.
 
-    --corruptions shows the test images under water, noise, blur, fog and others in five severities, the same to the
-    Keras model and to every exported file, and keeps each answer in the run folder. What is there is not done again.
+    With --corruptions, the Keras model and every exported file classify the same test images under water, noise,
+    blur, fog and other corruptions, at five severities. Their predictions are stored in the run folder, and those
+    that are already there are not computed again.
 
     Example: edgekit evaluate runs/mri --corruptions underwater
     """
@@ -72,6 +77,5 @@ def evaluate(
     from edgekit.cli.train import summary
     from edgekit.train.evaluate import evaluate as evaluate_run
 
-    evaluate_run(folder, data_root=str(data) if data is not None else None, progress=out)
-    document = folder.read()
-    out.result({**document, "run_dir": str(run)}, summary(document, folder))
+    document = evaluate_run(folder, data_root=str(data) if data is not None else None, progress=out)
+    out.result({**document.to_dict(), "run_dir": str(run)}, summary(document, folder))

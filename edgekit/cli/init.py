@@ -1,30 +1,33 @@
-"""``edgekit init``: a first recipe for a folder of images."""
+"""``edgekit init``: write a first recipe for a folder of images."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 
+if TYPE_CHECKING:
+    from edgekit.documents.images import SuggestionDocument
+
 
 def init(
     data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the recipe.", metavar="FILE")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Recipe file to write.", metavar="FILE")] = Path(
         "recipe.yaml"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Look at an image folder and write a commented recipe for it.
+    """Inspect an image folder and write a commented recipe for it.
 
-    The folder has one folder per class, or train/val/test folders that have them. The recipe tells what was found
-    and suggests settings, each with its reason; edit it, then train.
+    DATA contains one folder per class, or train, val and test folders with class folders inside. The recipe describes
+    the images and suggests settings, with a reason for each. Edit it, then train.
 
     Example: edgekit init photos -o photos.yaml && edgekit train photos.yaml
     """
@@ -32,27 +35,26 @@ def init(
     from edgekit.data.recipe_suggestion import write_recipe
 
     document = write_recipe(data, output, overwrite=force, progress=out)
-    out.result(document, _text(document))
+    out.result(document.to_dict(), _text(document))
 
 
-def _text(document: dict[str, Any]) -> str:
-    dataset = document["dataset"]
-    counts: dict[str, dict[str, int]] = dataset["counts"]
+def _text(document: SuggestionDocument) -> str:
+    dataset, counts = document.dataset, document.dataset.counts
     splits = list(counts)
-    rows = [[name, *(f"{counts[split][name]:,}" for split in splits)] for name in dataset["classes"]]
+    rows = [[name, *(f"{counts[split][name]:,}" for split in splits)] for name in dataset.classes]
     rows.append(["all", *(f"{sum(counts[split].values()):,}" for split in splits)])
-    smallest, median, largest = dataset["short_side_pixels"]
-    settings = ", ".join(f"{key} {value}" for key, value in document["suggested"].items())
+    smallest, median, largest = dataset.short_side_pixels
+    settings = ", ".join(f"{key} {value}" for key, value in document.suggested)
     return "\n".join(
         [
             table(["class", *splits], rows, right=range(1, len(splits) + 1)),
             "",
-            _wrapped("layout", dataset["layout"]),
+            _wrapped("layout", dataset.layout),
             f"short side  {smallest} to {largest} pixels, median {median}",
             _wrapped("suggested", settings),
-            f"written     {document['recipe']}",
+            f"written     {document.recipe}",
             "",
-            f"next: edgekit train {document['recipe']}",
+            f"next: edgekit train {document.recipe}",
         ]
     )
 

@@ -1,11 +1,11 @@
-"""``edgekit list``: the tables."""
+"""``edgekit list``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -13,7 +13,15 @@ from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 from edgekit.registry import BACKBONES, RUNTIMES, SCHEMES, get_backbone
 
-Rows = tuple[list[str], list[dict[str, Any]], tuple[int, ...]]
+Entry = dict[str, str | int | float | bool]
+
+
+class Rows(NamedTuple):
+    """A table: its headers, its entries as the JSON document has them, and the indices of right-aligned columns."""
+
+    headers: list[str]
+    entries: list[Entry]
+    right: tuple[int, ...] = ()
 
 
 class Table(str, Enum):
@@ -26,15 +34,20 @@ class Table(str, Enum):
 
 
 def list_tables(
-    what: Annotated[Table, typer.Argument(help="Which table.", show_default=False)],
+    what: Annotated[Table, typer.Argument(help="What to list.", show_default=False)],
     layers: Annotated[
         str | None,
-        typer.Option("--layers", help="With backbones: the layers of this one, and what opens them in fine-tuning."),
+        typer.Option(
+            "--layers",
+            help="With backbones: list the layers of backbone NAME, and which setting of fine-tuning starts at each.",
+            metavar="NAME",
+            show_default=False,
+        ),
     ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show what edgekit knows: backbones, shipped recipes, export formats, device runtimes.
+    """List the backbones, recipes, export formats or runtimes that edgekit supports.
 
     Example: edgekit list backbones --layers mobilenetv2
     """
@@ -46,12 +59,12 @@ def list_tables(
     )
 
 
-def _text(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _text(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _backbones() -> Rows:
-    entries = [
+    entries: list[Entry] = [
         {
             "name": b.name,
             "parameters": f"{b.parameters:,}",
@@ -61,7 +74,7 @@ def _backbones() -> Rows:
         }
         for b in BACKBONES.values()
     ]
-    return ["name", "parameters", "ImageNet top-1 %", "min side", "alpha"], entries, (1, 2, 3)
+    return Rows(["name", "parameters", "ImageNet top-1 %", "min side", "alpha"], entries, (1, 2, 3))
 
 
 def _layers(name: str) -> Rows:
@@ -73,32 +86,34 @@ def _layers(name: str) -> Rows:
     from edgekit.train.network import block_of, layer_names
 
     names = layer_names(Model(backbone=backbone.name, weights="none"))
-    entries: list[dict[str, Any]] = []
+    entries: list[Entry] = []
     for number, layer in enumerate(names, 1):
         last = len(names) - number + 1
-        # Rounded up, so that the fraction shown opens this layer and none before it.
+        # Rounded up, so that the fraction shown starts at this layer and not at the one before it.
         fraction = math.ceil(1000 * (last - 1) / len(names) + 1e-9) / 1000
         entries.append({"number": number, "last": last, "fraction": fraction, "block": block_of(layer), "name": layer})
-    return ["layer", "last_layers", "fraction", "from_block", "from_layer"], entries, (0, 1, 2)
+    return Rows(["layer", "last_layers", "fraction", "from_block", "from_layer"], entries, (0, 1, 2))
 
 
 def _recipes() -> Rows:
     from edgekit.recipe import load_recipe, shipped_recipes
 
-    entries = [{"name": name, "description": load_recipe(name).description} for name in shipped_recipes()]
-    return ["name", "what it does"], entries, ()
+    entries: list[Entry] = [{"name": name, "description": load_recipe(name).description} for name in shipped_recipes()]
+    return Rows(["name", "description"], entries)
 
 
 def _formats() -> Rows:
-    entries = [{"export": s.key, "calibrated": s.calibrated, "summary": s.summary} for s in SCHEMES.values()]
-    return ["export", "calibr.", "what it is"], entries, ()
+    entries: list[Entry] = [
+        {"export": s.key, "calibrated": s.calibrated, "summary": s.summary} for s in SCHEMES.values()
+    ]
+    return Rows(["export", "calibrated", "description"], entries)
 
 
 def _runtimes() -> Rows:
-    entries = [
+    entries: list[Entry] = [
         {"name": r.name, "format": r.format, "package": r.distribution, "summary": r.summary} for r in RUNTIMES.values()
     ]
-    return ["runtime", "runs", "package", "what it is"], entries, ()
+    return Rows(["runtime", "runs", "package", "description"], entries)
 
 
 _TABLES: dict[Table, Callable[[], Rows]] = {

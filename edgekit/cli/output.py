@@ -1,4 +1,4 @@
-"""The one place that prints: results to stdout, progress and messages to stderr, or one JSON document."""
+"""The only module that prints: results go to stdout, progress and messages to stderr."""
 
 from __future__ import annotations
 
@@ -6,29 +6,43 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Protocol
 
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from edgekit.documents.base import Document
 
 LABEL = "EDGEKIT_LABEL"
-"""Environment variable: what stands in front of every message of this process, where several share a terminal; it then
-draws no progress bars."""
+"""Environment variable with a label for every message of this process, where several share a terminal. A labelled
+process draws no progress bars."""
 
 LOG_EVERY_S = 60.0
-"""How often a long step says how far it is where there is no terminal."""
+"""How often a long step logs its progress when stderr is not a terminal."""
+
+
+class UsageError(Protocol):
+    """What Typer raises for a mistake on the command line."""
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print the message below the usage line."""
+
+    def format_message(self) -> str:
+        """The message alone."""
 
 
 class Output(Progress):
-    """Where a verb sends what it has to say.
+    """Where a command sends its output.
 
-    ``json_mode``: :meth:`result` prints one JSON document on stdout and nothing else goes there.
-    ``quiet``: no progress and no information on stderr; warnings and errors stay.
+    ``json_mode``: :meth:`result` prints one JSON document on stdout, and nothing else is printed there.
+    ``quiet``: prints no progress and no information on stderr; warnings and errors still appear.
     """
 
     def __init__(self, *, json_mode: bool = False, quiet: bool = False) -> None:
@@ -39,7 +53,7 @@ class Output(Progress):
 
     @property
     def stderr(self) -> Console:
-        """A Rich console on stderr, made when first needed."""
+        """A Rich console on stderr, created on first use."""
         if self._console is None:
             from rich.console import Console
 
@@ -78,22 +92,23 @@ class Output(Progress):
         with RichProgress(*columns, console=self.stderr, transient=True) as progress:
             yield _RichBar(progress, progress.add_task(description, total=total, note=""))
 
-    def result(self, document: dict[str, Any], text: str = "") -> None:
-        """The outcome of the verb: ``document`` with ``--json``, otherwise ``text``."""
+    def result(self, document: Mapping[str, object] | Document, text: str = "") -> None:
+        """Print the result of the command: ``document`` with ``--json``, otherwise ``text``."""
         if self.json_mode:
-            json.dump(document, sys.stdout, indent=1, allow_nan=False)
+            values = dict(document) if isinstance(document, Mapping) else document.to_dict()
+            json.dump(values, sys.stdout, indent=1, allow_nan=False)
             sys.stdout.write("\n")
         elif text:
             sys.stdout.write(text.rstrip("\n") + "\n")
         sys.stdout.flush()
 
     def error(self, error: EdgekitError) -> None:
-        """The one message of a failed verb, on stderr; with ``--json`` also as a document on stdout."""
+        """Print why the command failed, on stderr; with ``--json`` also as a document on stdout."""
         self.stderr.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         self._error_document(error)
 
-    def usage_error(self, error: Any) -> None:
-        """A mistake on the command line, as Typer words it."""
+    def usage_error(self, error: UsageError) -> None:
+        """Print a mistake on the command line, in Typer's words."""
         error.show(sys.stderr)
         self._error_document(InputError(error.format_message()))
 
@@ -112,24 +127,24 @@ class Output(Progress):
 
 
 class _LoggedBar:
-    """Progress where stderr goes to a file: a line now and then, and none for what is soon done."""
+    """Progress when stderr is not a terminal: a line now and then, and none for a short step."""
 
     def __init__(self, out: Output, description: str, total: int) -> None:
         self._out, self._description, self._total = out, description, total
-        self._done, self._told = 0, time.monotonic()
+        self._done, self._last = 0, time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
-        if time.monotonic() - self._told >= LOG_EVERY_S:
-            self._told = time.monotonic()
+        if time.monotonic() - self._last >= LOG_EVERY_S:
+            self._last = time.monotonic()
             self._out.info(f"{self._description}: {self._done} of {self._total}")
 
     def note(self, text: str) -> None:
-        """Nobody looks on."""
+        """Notes are for a live bar only."""
 
 
 class _RichBar:
-    def __init__(self, progress: Any, task: Any) -> None:
+    def __init__(self, progress: RichProgress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
 
@@ -141,7 +156,7 @@ class _RichBar:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """A plain-text table; columns named in ``right`` (indices) are right-aligned."""
+    """Format a plain-text table. ``right`` holds the indices of the right-aligned columns."""
     cells = [list(headers), *[list(row) for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     lines = [

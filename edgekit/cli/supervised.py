@@ -1,10 +1,11 @@
-"""A command of a study in a process of its own that ends when the study does, however that ends.
+"""One job of a study in a process of its own, which ends when the study does, however that ends.
 
-    python -m edgekit.cli.supervised train RECIPE --run DIR ...
+    python -m edgekit.cli.supervised SETTINGS.json
 
-The study holds the other end of this process's standard input and never writes to it. When the study is gone, also by
-``kill -9``, the system closes it; what is read then is the end, and this process and all it started are ended. Without
-that, a killed study would leave a training behind that writes into the folder which the resumed study works on.
+``SETTINGS.json`` is a :class:`edgekit.study.jobs.JobSettings`; an :class:`edgekit.study.jobs.Outcome` is printed on
+stdout. The study holds the other end of this process's standard input and never writes to it. When the study ends,
+even by ``kill -9``, the system closes it, and this process kills itself and everything it started. Otherwise a killed
+study would leave a training behind that writes into the folder on which the resumed study works.
 """
 
 from __future__ import annotations
@@ -13,21 +14,104 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekit.study.jobs import BenchJob, Job, Outcome, RobustnessJob
+    from edgekit.support.progress import Progress
 
 
-def _watch() -> None:
+def main() -> None:
+    """Do the job in the settings file that the command line names. Always ends with :class:`SystemExit`."""
+    os.setpgid(0, 0)  # a process group of its own, so that it can be killed as a whole and without the study
+    threading.Thread(target=_end_with_the_study, daemon=True).start()
+    from edgekit.cli.app import INTERRUPTED, interrupt
+    from edgekit.cli.output import Output
+    from edgekit.study.jobs import JobSettings
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        settings = JobSettings.read(Path(sys.argv[1]))
+        outcome = _attempt(settings.job, Output(json_mode=True, quiet=settings.quiet))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.stdout.write(outcome.model_dump_json() + "\n")
+    sys.stdout.flush()
+    sys.exit(0 if outcome.error is None else outcome.error.exit_code)
+
+
+def _end_with_the_study() -> None:
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGKILL)
 
 
-def main() -> None:
-    """Take the rest of the command line as a command of edgekit."""
-    os.setpgid(0, 0)  # a group of its own: it is ended as a whole, and the study not with it
-    threading.Thread(target=_watch, daemon=True).start()
-    from edgekit.cli.app import main as edgekit
+def _attempt(job: Job, progress: Progress) -> Outcome:
+    """The outcome of ``job``, also where it fails. With ``EDGEKIT_DEBUG=1`` the exception is raised instead."""
+    from edgekit.cli.app import as_edgekit_error
+    from edgekit.study.jobs import Outcome, Problem
 
-    edgekit(sys.argv[1:])
+    try:
+        return _perform(job, progress)
+    except Exception as exception:
+        if os.environ.get("EDGEKIT_DEBUG") == "1":
+            raise
+        error = as_edgekit_error(exception)
+        return Outcome(
+            error=Problem(
+                problem=error.problem,
+                where=None if error.where is None else str(error.where),
+                hint=error.hint,
+                exit_code=error.exit_code,
+            )
+        )
+
+
+def _perform(job: Job, progress: Progress) -> Outcome:
+    from edgekit import api
+    from edgekit.study.jobs import BenchJob, ExportJob, Outcome, RobustnessJob, TrainJob
+
+    if isinstance(job, TrainJob):
+        api.train(job.recipe, run=job.run, resume=job.resume, progress=progress)
+    elif isinstance(job, ExportJob):
+        api.export(job.run, files=job.exports, progress=progress)
+    elif isinstance(job, BenchJob):
+        return _bench(job, progress)
+    elif isinstance(job, RobustnessJob):
+        _measure_robustness(job, progress)
+    else:
+        api.report(job.study, progress=progress)
+    return Outcome()
+
+
+def _bench(job: BenchJob, progress: Progress) -> Outcome:
+    from edgekit import api
+    from edgekit.study.jobs import Outcome
+
+    measured = api.bench(
+        job.runs,
+        targets=job.targets,
+        protocol=job.protocol,
+        threads=job.threads,
+        images=job.images,
+        progress=progress,
+    )
+    failed = [result.bench for result in measured.results if not result.ok]
+    return Outcome(
+        failed_files=tuple(f"{one.id} failed on {one.target}: {'; '.join(one.problems)}" for one in failed),
+        target_errors={name: error.problem for name, error in measured.errors.items()},
+    )
+
+
+def _measure_robustness(job: RobustnessJob, progress: Progress) -> None:
+    from edgekit.cli.corruptions import measure_corrupted
+    from edgekit.documents.corruptions import parse_plan
+    from edgekit.documents.folders import RunFolder
+
+    severities = ",".join(map(str, job.severities))
+    plan = parse_plan(",".join(job.corruptions), severities, job.seed, job.images)
+    measure_corrupted(RunFolder(job.run), plan, None, "local", None, progress)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""`edgekit target`: the machines to measure on."""
+"""`edgekit target`: machines to measure on."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,15 +16,16 @@ from edgekit.cli.output import Output, table
 from edgekit.errors import InputError, TargetError
 
 if TYPE_CHECKING:
+    from edgekit.targets.diagnosis import Diagnosis
     from edgekit.targets.ssh import SshTarget
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["--help", "-h"]},
-    help="""Machines to measure on over SSH (targets.toml): add, list, setup, doctor, remove.
+    help="""Manage the machines to measure on over SSH (targets.toml).
 
-    Each takes --json, --quiet and --help.
+    Every command takes --json, --quiet and --help.
 
     Example: edgekit target add pi4 pi@raspberrypi.local && edgekit target setup pi4
     """,
@@ -33,37 +35,46 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the target.", metavar
 
 
 class Source(str, Enum):
-    """Where the target's packages come from."""
+    """Who downloads the target's packages."""
 
     host = "host"
     device = "device"
 
 
-@app.command("add", short_help="Write a machine into targets.toml.")
+@app.command("add", short_help="Add a machine to targets.toml.")
 def add(
-    name: Annotated[str, typer.Argument(help="A short name: pi4.", metavar="NAME")],
-    address: Annotated[str, typer.Argument(help="A host, or an alias of ~/.ssh/config.", metavar="[USER@]HOST")],
+    name: Annotated[str, typer.Argument(help="A short name, such as pi4.", metavar="NAME")],
+    address: Annotated[
+        str, typer.Argument(help="Host name, IP address, or alias from ~/.ssh/config.", metavar="[USER@]HOST")
+    ],
     port: Annotated[int | None, typer.Option("--port", help="SSH port.", show_default=False)] = None,
-    python: Annotated[str, typer.Option("--python", help="Python there, 3.9 or newer.", metavar="PATH")] = "python3",
-    folder: Annotated[str, typer.Option("--folder", help="Working folder there.", metavar="DIR")] = "~/.edgekit",
+    python: Annotated[
+        str, typer.Option("--python", help="Python on the target, 3.9 or newer.", metavar="PATH")
+    ] = "python3",
+    folder: Annotated[
+        str, typer.Option("--folder", help="Working folder on the target.", metavar="DIR")
+    ] = "~/.edgekit",
     threads: Annotated[
         str | None,
-        typer.Option("--threads", help="What bench measures there by default.", metavar="1,4", show_default=False),
+        typer.Option(
+            "--threads", help="Default thread counts for bench on this target.", metavar="1,4", show_default=False
+        ),
     ] = None,
     runtime: Annotated[
-        str | None, typer.Option("--runtime", help="litert or tflite-runtime for .tflite files.", show_default=False)
+        str | None,
+        typer.Option("--runtime", help="Default runtime on this target: litert or tflite-runtime.", show_default=False),
     ] = None,
     ssh_config: Annotated[
         Path | None,
-        typer.Option("--ssh-config", help="Used instead of ~/.ssh/config.", metavar="FILE", show_default=False),
+        typer.Option("--ssh-config", help="SSH configuration file to use.", metavar="FILE", show_default=False),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--user", help="For all projects: into the user's configuration folder.")
+        bool, typer.Option("--user", help="Add it for all projects, in your user configuration folder.")
     ] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a machine into targets.toml of this folder. Nothing is sent to it yet.
+    """Add a machine to targets.toml in the current folder. Nothing is sent to it yet.
 
     Example: edgekit target add pi4 pi@raspberrypi.local
     """
@@ -84,48 +95,47 @@ def add(
     )
     path = user_file() if everywhere else project_file()
     add_target(config, path)
-    document = {"schema_version": 1, "target": name, "file": str(path), **config.document()}
+    document = {"schema_version": 1, "target": name, "file": str(path), **config.entries()}
     Output(json_mode=json_mode, quiet=quiet).result(
-        document, f"{name} is in {path}\nnext: edgekit target setup {shlex.quote(name)}"
+        document, f"added {name} to {path}\nnext: edgekit target setup {shlex.quote(name)}"
     )
 
 
-@app.command("list", short_help="Show the known targets.")
+@app.command("list", short_help="List the known targets.")
 def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Show the known targets: this machine, then those of targets.toml here and in the user's folder.
+    """List the known targets: this machine, and those in targets.toml of this folder and of your user configuration.
 
     Example: edgekit target list
     """
     from edgekit.targets.config import known_targets, user_file
 
     rows = [["local", "this machine", "", ""]]
-    entries: list[dict[str, Any]] = [{"target": "local", "host": None}]
+    entries: list[dict[str, object]] = [{"target": "local", "host": None}]
     for name, (config, path) in known_targets().items():
-        place = "user" if path == user_file() else "project"
-        port = "" if config.port is None else f":{config.port}"
-        user = "" if config.user is None else f"{config.user}@"
-        rows.append([name, f"{user}{config.host}{port}", config.folder, place])
-        entries.append({"target": name, "file": str(path), **config.document()})
+        rows.append([name, config.address, config.folder, "user" if path == user_file() else "project"])
+        entries.append({"target": name, "file": str(path), **config.entries()})
     document = {"schema_version": 1, "targets": entries}
     Output(json_mode=json_mode, quiet=quiet).result(document, table(["target", "address", "folder", "from"], rows))
 
 
-@app.command("setup", short_help="Put what measuring needs on a target.")
+@app.command("setup", short_help="Install what measuring needs on a target.")
 def setup(
     name: NameArgument,
     source: Annotated[
         Source,
         typer.Option(
             "--from",
-            help="host: packages are fetched here and sent (the target needs no internet); device: it fetches them.",
+            help="Who downloads the packages: host (this machine, which then sends them, so the target needs no "
+            "internet) or device (the target itself).",
         ),
     ] = Source.host,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Put NumPy, Pillow and the runtimes into the working folder on a target, beside its own Python.
+    """Install NumPy, Pillow and the runtimes on a target.
 
-    A second call finds them and changes nothing. Nothing is installed into the system.
+    They go into the target's working folder; its system and its own Python stay unchanged. Running setup again does
+    nothing if they are there.
 
     Example: edgekit target setup pi4
     """
@@ -143,18 +153,18 @@ def setup(
         "source": done.source,
         "runtimes": done.runtimes,
         "notes": list(done.notes),
-        "facts": {k: v for k, v in done.facts.items() if k != "event"},
+        "facts": done.facts,
     }
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in done.runtimes.items())
-    how = {True: "is set up", False: "was set up before, nothing was changed"}[done.changed]
+    state = "is set up" if done.changed else "was already set up"
     if done.source == "own":
-        how = "needs nothing: its Python has all packages"
-    out.result(document, f"{name} {how}: {runtimes}\nnext: edgekit bench RUN --target {name}")
+        state = "needs no setup, because its Python has all packages"
+    out.result(document, f"{name} {state}: {runtimes}\nnext: edgekit bench RUN --target {name}")
 
 
-@app.command("doctor", short_help="Say whether a target can measure.")
+@app.command("doctor", short_help="Check whether a target can measure.")
 def doctor(name: NameArgument, json_mode: JsonOption = False, quiet: QuietOption = False) -> int:
-    """Say whether a target can measure, and what would make its numbers better. Nothing is changed there.
+    """Check whether a target can measure, and show what would make its results better. Nothing is changed there.
 
     Example: edgekit target doctor pi4
     """
@@ -162,21 +172,22 @@ def doctor(name: NameArgument, json_mode: JsonOption = False, quiet: QuietOption
 
     out = Output(json_mode=json_mode, quiet=quiet)
     with contextlib.closing(_ssh_target(name, out)) as target:
-        document = diagnose_target(target)
-    out.result({"schema_version": 1, **document}, _doctor_text(document))
-    return 0 if document["ok"] else TargetError.exit_code
+        diagnosis = diagnose_target(target)
+    out.result(_doctor_document(diagnosis), _doctor_text(diagnosis))
+    return 0 if diagnosis.ok else TargetError.exit_code
 
 
-@app.command("remove", short_help="Take a target out of targets.toml.")
+@app.command("remove", short_help="Remove a target from targets.toml.")
 def remove(
     name: NameArgument,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Also remove all that edgekit put on the target, deployed files too.")
+        bool,
+        typer.Option("--purge", help="Also delete what edgekit put on the target, including deployed models."),
     ] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Take a target out of its targets.toml.
+    """Remove a target from its targets.toml.
 
     Example: edgekit target remove pi4 --purge
     """
@@ -189,12 +200,12 @@ def remove(
         with contextlib.closing(_ssh_target(name, out)) as target:
             left = target.purge()
     if left:
-        named = f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}"
-        out.warn(f"the working folder on {name} is kept: it holds what edgekit did not make ({named})")
+        names = f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}"
+        out.warn(f"kept the working folder on {name}, because it contains files that edgekit did not create ({names})")
     path = remove_target(name)
     out.result(
         {"schema_version": 1, "target": name, "file": str(path), "purged": purge, "left": left},
-        f"{name} is no longer in {path}",
+        f"removed {name} from {path}",
     )
 
 
@@ -203,22 +214,37 @@ def _ssh_target(name: str, out: Output) -> SshTarget:
     from edgekit.targets.ssh import SshTarget
 
     if name == "local":
-        raise InputError("local is this machine", hint="edgekit doctor")
+        raise InputError("'local' is this machine, not a target in targets.toml", hint="edgekit doctor")
     return SshTarget(find_target(name), out)
 
 
-def _doctor_text(document: dict[str, Any]) -> str:
-    environment, facts = document["environment"], document["facts"]
-    title = environment.get("board") or environment.get("cpu") or facts["host_name"]
-    rows = [["yes" if c["ok"] else "no", c["name"], _short(c["found"])] for c in document["checks"]]
-    lines = [f"{document['target']}: {title}, {environment.get('os', facts['system'])}", "", table(["", "", ""], rows)]
-    lines[2] = "\n".join(lines[2].splitlines()[2:])
-    remedies = [(c["name"], c["remedy"]) for c in document["checks"] if c["remedy"]]
+def _doctor_document(diagnosis: Diagnosis) -> dict[str, object]:
+    environment = () if diagnosis.environment is None else diagnosis.environment.items()
+    return {
+        "schema_version": 1,
+        "target": diagnosis.target,
+        "ok": diagnosis.ok,
+        "checks": [asdict(check) for check in diagnosis.checks],
+        "facts": diagnosis.facts,
+        "environment": {name: value for name, value in environment if name not in ("event", "when")},
+        "clock_skew_s": diagnosis.clock_skew_s,
+    }
+
+
+def _doctor_text(diagnosis: Diagnosis) -> str:
+    facts, environment = diagnosis.facts, diagnosis.environment
+    title, system = facts["host_name"], facts["system"]
+    if environment is not None:
+        title, system = environment["board"] or environment["cpu"] or title, environment["os"]
+    rows = [["yes" if check.ok else "no", check.name, _shortened(check.found)] for check in diagnosis.checks]
+    checks = table(["", "", ""], rows).splitlines()[2:]
+    lines = [f"{diagnosis.target}: {title}, {system}", "", *checks]
+    remedies = [(check.name, check.remedy) for check in diagnosis.checks if check.remedy]
     if remedies:
         width = max(len(name) for name, _ in remedies)
-        lines += ["", "to do there", *(f"  {name:<{width}}  {remedy}" for name, remedy in remedies)]
+        lines += ["", "what to do", *(f"  {name:<{width}}  {remedy}" for name, remedy in remedies)]
     return "\n".join(lines)
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= 55 else f"{text[:52]}..."

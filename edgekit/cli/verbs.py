@@ -1,9 +1,9 @@
-"""The verbs in the order of the work. One file each; nothing heavy is imported here or there."""
+"""The table of commands, in workflow order. Each has a file of its own; none imports anything heavy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -26,21 +26,30 @@ from edgekit.cli import (
     verify,
 )
 
-VERBS: tuple[tuple[str, Callable[..., Any] | typer.Typer], ...] = (
-    ("quickstart", quickstart.quickstart),
-    ("init", init.init),
-    ("data", data.data_app),
-    ("train", train.train),
-    ("evaluate", evaluate.evaluate),
-    ("export", export.export),
-    ("bench", bench.bench),
-    ("compare", compare.compare),
-    ("report", report.report),
-    ("predict", predict.predict),
-    ("corrupt", corrupt.corrupt),
-    ("target", target.app),
-    ("verify", verify.verify),
-    ("deploy", deploy.deploy),
-    ("doctor", doctor.doctor),
-    ("list", listing.list_tables),
+
+class Verb(NamedTuple):
+    """A command, or a group of commands, and its line in ``edgekit --help`` (at most 64 characters)."""
+
+    name: str
+    command: Callable[..., Any] | typer.Typer
+    summary: str
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("quickstart", quickstart.quickstart, "Train, export, benchmark and report on a built-in dataset."),
+    Verb("init", init.init, "Write a commented recipe for an image folder."),
+    Verb("data", data.data_app, "Audit an image folder, or download a public dataset."),
+    Verb("train", train.train, "Train one model on a folder of labelled images."),
+    Verb("evaluate", evaluate.evaluate, "Score a trained model again, or test it on corrupted images."),
+    Verb("export", export.export, "Convert a trained model to TFLite and ONNX, and check each file."),
+    Verb("bench", bench.bench, "Measure latency, memory, size and accuracy of exported files."),
+    Verb("compare", compare.compare, "Run a study: every backbone, strategy and seed of a recipe."),
+    Verb("report", report.report, "Write the report of a run or a study."),
+    Verb("predict", predict.predict, "Classify images with an exported model."),
+    Verb("corrupt", corrupt.corrupt, "Write a corrupted copy of an image folder."),
+    Verb("target", target.app, "Manage the machines that you measure on over SSH."),
+    Verb("verify", verify.verify, "Check that exported files give the expected outputs on a target."),
+    Verb("deploy", deploy.deploy, "Copy a model and a standalone runner to a target."),
+    Verb("doctor", doctor.doctor, "Show what this machine can do and what is missing."),
+    Verb("list", listing.list_tables, "List backbones, recipes, export formats or runtimes."),
 )

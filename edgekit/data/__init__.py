@@ -1,4 +1,4 @@
-"""Folder index and splits, the decode-once cache, and the embedded dataset."""
+"""Images: folders, splits, the cache of decoded images, and the embedded dataset."""
 
 from edgekit.data.cache import cache_dir, cache_size, clear_cache
 from edgekit.data.dataset import SPLITS, Dataset

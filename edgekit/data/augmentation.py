@@ -1,7 +1,8 @@
-"""Random changes of training images: drawn once per epoch as numbers, applied on whichever processor trains.
+"""Random changes to training images: drawn once per epoch as numbers, and applied on the processor that trains.
 
-The numbers depend on seed, epoch and the image's place in the training split alone, so every backbone of a comparison
-sees the same changes, with any batch size, on any backend. Rotation, zoom, flip and shift are one affine warp.
+The numbers depend only on the seed, the epoch and the position of the image in the training split. Every backbone of
+a comparison therefore sees the same changes, with any batch size, on any backend. Rotation, zoom, flip and shift are
+combined into one affine warp.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from edgekit.recipe import Augment
 
 MID_GREY = 127.5
 SMALLEST_ERASED = 0.02
-"""Part of the image."""
+"""Smallest area of an erased box, as a fraction of the image."""
 LONGEST_SIDE = 3.3
-"""Of an erased box, relative to the other side."""
+"""Largest length of a side of an erased box, relative to the other side."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What happens to each image of a batch or of a whole split.
+    """What happens to each image of a batch, or of a whole split.
 
-    ``warp`` (N, 6) float32: row-major 2x3 matrix that takes output pixel (x, y, 1) to input pixel (x, y).
-    ``tone`` (N, 2) float32: contrast factor about mid-grey and brightness offset in 0-255.
-    ``erase`` (N, 7) float32: columns [x0, x1) and rows [y0, y1) as x0, y0, x1, y1, and the colour that fills them;
-    None where nothing is erased.
+    ``warp`` (N, 6) float32: row-major 2x3 matrix that maps the output pixel (x, y, 1) to the input pixel (x, y).
+    ``tone`` (N, 2) float32: contrast factor around mid-grey, and brightness offset in 0-255.
+    ``erase`` (N, 7) float32: columns [x0, x1) and rows [y0, y1) as x0, y0, x1, y1, and the RGB colour that fills them;
+    ``None`` if nothing is erased.
     """
 
     warp: NDArray[np.float32]
@@ -39,12 +40,12 @@ class Draws:
         return Draws(self.warp[chosen], self.tone[chosen], None if self.erase is None else self.erase[chosen])
 
     def for_step(self) -> list[NDArray[np.float32]]:
-        """What the training step takes beside the images."""
+        """The arrays that the training step takes in addition to the images."""
         return [self.warp, self.tone, *([] if self.erase is None else [self.erase])]
 
 
 def draw(augment: Augment, n_images: int, image_size: int, seed: int, epoch: int) -> Draws:
-    """The changes of all ``n_images`` training images in one epoch (counted over all stages)."""
+    """Draw the changes to all ``n_images`` training images in one epoch, counted over all phases."""
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     uniform = random.uniform(-1.0, 1.0, (n_images, 8))
     angle = np.deg2rad(augment.rotation) * uniform[:, 0]
@@ -66,9 +67,9 @@ def draw(augment: Augment, n_images: int, image_size: int, seed: int, epoch: int
 
 
 def _draw_boxes(augment: Augment, n_images: int, image_size: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Zhong et al. 2020 (arXiv 1708.04896): area and shape uniform within their bounds, anywhere inside the image.
+    """Zhong et al. 2020 (arXiv 1708.04896): boxes with random area and shape, anywhere inside the image.
 
-    A side that would be longer than the image is cut to it. The colour is one for the box.
+    A side that would be longer than the image is shortened to it. Each box has one colour.
     """
     uniform = random.uniform(0.0, 1.0, (n_images, 5))
     area = (SMALLEST_ERASED + (augment.erasing_area - SMALLEST_ERASED) * uniform[:, 1]) * image_size**2
@@ -81,7 +82,7 @@ def _draw_boxes(augment: Augment, n_images: int, image_size: int, random: np.ran
 
 
 def apply_on_cpu(images: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
-    """Warp and re-tone a batch (N, H, W, 3) with OpenCV: about 50 times cheaper there than Keras's layers."""
+    """Apply ``draws`` to a batch (N, H, W, 3) with OpenCV; about 50 times faster on a CPU than Keras layers."""
     import cv2
 
     height, width = images.shape[1:3]
@@ -104,16 +105,16 @@ def apply_on_cpu(images: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
 
 
 _ORDER_STREAM = 1 << 32
-"""Keeps the draws of the order apart from those of the augmentation, which use the same seed."""
+"""Separates the random numbers for the order from those for augmentation, which use the same seed."""
 
 
 def epoch_order(n_images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the training images in one epoch; the same for every backbone."""
+    """The order (N,) of the training images in one epoch, which is the same for every backbone."""
     return np.random.Generator(np.random.Philox(key=[seed + _ORDER_STREAM, epoch])).permutation(n_images)
 
 
 def sample_weights(labels: NDArray[np.int32], n_classes: int, *, balanced: bool) -> NDArray[np.float32]:
-    """1 for every image, or n / (classes * images of its class), which also averages to 1."""
+    """Weights (N,): 1 for every image, or if ``balanced``, n / (classes * images of its class), with a mean of 1."""
     if not balanced:
         return np.ones(len(labels), np.float32)
     per_class = np.bincount(labels, minlength=n_classes)

@@ -1,27 +1,36 @@
-"""The cache directory: where it is, one writer at a time, its size, and emptying it."""
+"""The cache directory: where it is, how large it is, how to clear it, and a lock for its writers."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
+from edgekit.support.files import TEMPORARY
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
-"""Suffix of a folder that is being written; only the holder of the lock makes or removes one."""
+"""Suffix of a folder that is being written. Only the holder of the lock creates or removes one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTS = ("decoded", "datasets", "hashes", "fingerprints", "corrupt.json")
+_OWN = {
+    "decoded": re.compile(r"[0-9a-f]{32}\.u8|new\.partial"),
+    "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
+    "hashes": re.compile(r"[0-9a-f]{32}\.json"),
+    "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
+    "": re.compile(r"corrupt\.json"),
+}
+"""Names of the files that edgekit writes, by subfolder. A cache directory that a user chose may contain others."""
 
 
 def cache_dir() -> Path:
-    """``$EDGEKIT_CACHE``, or the user's cache directory of this system."""
+    """``$EDGEKIT_CACHE``, or the standard cache directory of the user on this system."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -31,32 +40,46 @@ def cache_dir() -> Path:
 
 
 def cache_size() -> int:
-    """Bytes that the cache takes on the disk."""
-    return sum(_size(cache_dir() / part) for part in _PARTS)
+    """Size of the cache on disk in bytes."""
+    return sum(_size(path) for path in _own())
 
 
 def clear_cache() -> int:
-    """Remove everything edgekit put into its cache; the bytes that were freed.
+    """Remove everything that edgekit wrote into its cache; returns the number of bytes that were freed.
 
-    Nothing is lost but time: images are decoded again when they are needed. A run that is using a decoded file
-    keeps it until it ends.
+    Images are decoded again when they are needed. A run that is using a decoded file keeps it until it ends.
     """
     freed = 0
     if not cache_dir().is_dir():
         return freed
     with cache_lock():
-        for part in (cache_dir() / name for name in _PARTS):
-            freed += _size(part)
-            if part.is_dir():
-                shutil.rmtree(part)
+        for path in _own():
+            freed += _size(path)
+            if path.is_dir():
+                shutil.rmtree(path)
             else:
-                part.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        for part in filter(None, _OWN):
+            with suppress(OSError):  # it does not exist, or contains other files
+                (cache_dir() / part).rmdir()
     return freed
+
+
+def _own() -> list[Path]:
+    """The files and folders that edgekit wrote into its cache, without links."""
+    folders = [(cache_dir() / part, name) for part, name in _OWN.items()]
+    return [
+        path
+        for folder, name in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if (name.fullmatch(path.name) or TEMPORARY.fullmatch(path.name)) and not path.is_symlink()
+    ]
 
 
 @contextmanager
 def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
-    """Only one process writes the cache at a time; the lock goes with the process, however it ends."""
+    """Wait until no other process writes the cache. The lock is released when the process ends, however it ends."""
     folder = cache_dir()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +88,7 @@ def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.info("waiting for another edgekit that is writing the cache")
+            progress.info("waiting for another edgekit process that is writing to the cache")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -74,15 +97,15 @@ def cache_lock(progress: Progress = SILENT) -> Iterator[None]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes the name ``folder`` when the block ends without an error, else it is removed.
+    """A folder to fill. It gets the name ``folder`` if the block ends without an error and is removed otherwise.
 
-    To be used under :func:`cache_lock`: whatever a killed process left unfinished beside it is removed first.
+    Use it under :func:`cache_lock`: an unfinished folder that a killed process left is removed first.
     """
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(f"*{PARTIAL}"):
-            shutil.rmtree(stale)
         partial = folder.with_name(folder.name + PARTIAL)
+        if partial.exists():
+            shutil.rmtree(partial)
         partial.mkdir()
         try:
             yield partial
@@ -95,11 +118,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Say which directory is full or not writable, and how to choose another."""
+    """Turn errors of the disk into an error that names the directory and says how to choose another."""
     try:
         yield
     except OSError as error:
-        hint = "free some space, or put the cache elsewhere: EDGEKIT_CACHE=/another/folder"
+        hint = "free some space, or set EDGEKIT_CACHE to a folder on another disk"
         if error.errno in _FULL:
             raise EdgekitError("the disk is full", where=str(path), hint=hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -109,15 +132,14 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def need_space(folder: Path, size_bytes: int) -> None:
-    """Raise :class:`EdgekitError` unless the disk that holds ``folder`` has ``size_bytes`` free."""
+    """Raise :class:`EdgekitError` unless the disk of ``folder`` has ``size_bytes`` bytes free."""
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free_bytes = shutil.disk_usage(existing).free
     if free_bytes < size_bytes:
         raise EdgekitError(
-            f"the decoded images need {size_bytes / 1e6:,.1f} MB and the disk has {free_bytes / 1e6:,.1f} MB free",
+            f"the decoded images need {size_bytes / 1e6:,.1f} MB, but only {free_bytes / 1e6:,.1f} MB are free",
             where=str(folder),
-            hint="choose a smaller image size, free some space, or put the cache elsewhere: "
-            "EDGEKIT_CACHE=/another/folder",
+            hint="use a smaller image size, free some space, or set EDGEKIT_CACHE to a folder on another disk",
         )
 
 

@@ -1,4 +1,4 @@
-"""The Dataset: which images there are, what they show, and which split each belongs to."""
+"""The Dataset: the images, their classes and their splits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SPLITS = ("train", "val", "test")
 class Dataset:
     """N labelled images, sorted by path.
 
-    ``files`` are POSIX paths below ``root``; ``labels`` int32 (N,), indices into ``classes``; ``splits`` str (N,),
-    each ``"train"``, ``"val"`` or ``"test"``; ``sha256`` of each file's bytes; ``layout`` says for people how
-    the splits came about.
+    ``files`` are POSIX paths below ``root``. ``labels`` (N,) int32 are indices into ``classes``. ``splits`` (N,) are
+    ``"train"``, ``"val"`` or ``"test"``. ``sha256`` are the hashes of the files' bytes. ``layout`` says in words how
+    the images came to be split.
     """
 
     root: Path
@@ -39,9 +39,9 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over class names and the sorted (label, split, content) of every image.
+        """SHA-256 over the class names and the class, split and content of every image.
 
-        Neither the place nor the names nor the dates of the files go into it.
+        It does not depend on where the files are, on their names or on their dates.
         """
         digest = hashlib.sha256()
         for name in self.classes:
@@ -51,11 +51,11 @@ class Dataset:
         return digest.hexdigest()
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Positions of the images of ``split``, ascending."""
+        """Positions of the images of ``split``, in ascending order."""
         return np.flatnonzero(self.splits == split)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of images by split and class, zeros included."""
+        """Number of images by split and class, including zeros."""
         return {
             split: {
                 name: int(np.count_nonzero((self.splits == split) & (self.labels == label)))
@@ -72,11 +72,11 @@ class Dataset:
         ]
 
     def paths(self) -> list[Path]:
-        """Where the N files are."""
+        """Full paths of the N files."""
         return [self.root / file for file in self.files]
 
     def take(self, positions: NDArray[np.int64]) -> Dataset:
-        """The part of the dataset at ``positions`` (ascending); the classes stay."""
+        """The images at ``positions`` (ascending), with the same classes."""
         return Dataset(
             root=self.root,
             name=self.name,
@@ -97,7 +97,7 @@ class Dataset:
         classes: Sequence[str],
         layout: str = "as listed in the run",
     ) -> Dataset:
-        """The dataset of ``rows``; raises :class:`KeyError` for a row whose class is not in ``classes``."""
+        """The dataset with these ``rows``; raises :class:`KeyError` for a row whose class is not in ``classes``."""
         label_of = {name: label for label, name in enumerate(classes)}
         rows = sorted(rows, key=lambda row: row.path)
         return cls(

@@ -1,4 +1,4 @@
-"""Decode once: all images of a dataset as one memory-mapped uint8 file in the cache, keyed by their content."""
+"""Decodes every image once: a dataset becomes one memory-mapped uint8 file in the cache, keyed by its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgekit.data.cache import PARTIAL, cache_dir, cache_lock, disk_errors, need
 from edgekit.data.dataset import Dataset
 from edgekit.data.loading import without_corrupt
 from edgekit.device.images import DECODER, ImageError, load_image
-from edgekit.documents.base import read_json, write_json
+from edgekit.documents.base import Document
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 
@@ -29,7 +29,7 @@ _CHUNK_IMAGES = 16
 
 @dataclass(frozen=True)
 class _Form:
-    """What the pixels of one cache file depend on besides the images."""
+    """What the pixels in a cache file depend on, apart from the images."""
 
     image_size: int
     resize: str
@@ -44,7 +44,7 @@ class _Form:
         return cache_dir() / "decoded" / f"{digest.hexdigest()[:32]}.u8"
 
     def read(self, contents: Sequence[str]) -> np.memmap[tuple[int, ...], np.dtype[np.uint8]] | None:
-        """The decoded images, or ``None`` where they are not in the cache as they should be."""
+        """The decoded images, or ``None`` if they are not in the cache, or not complete."""
         file = self.file(contents)
         if not contents or not file.is_file() or file.stat().st_size != len(contents) * self.image_bytes:
             return None
@@ -59,12 +59,12 @@ def decode_dataset(
     on_corrupt: str = "stop",
     progress: Progress = SILENT,
 ) -> tuple[Dataset, np.memmap[tuple[int, ...], np.dtype[np.uint8]]]:
-    """Pixels of every image, uint8 ``(N, image_size, image_size, 3)``, RGB, 0-255, read-only, in the dataset's order.
+    """Decode the images to RGB pixels, read-only uint8 (N, image_size, image_size, 3), in the order of the dataset.
 
-    The first call decodes in parallel and leaves a file in the cache; later calls, also from another folder with the
-    same images, decode nothing. Corrupt images: ``on_corrupt="stop"`` raises :class:`InputError` that lists them,
-    ``"skip"`` gives a dataset without them, with a warning. Raises :class:`EdgekitError` for a full disk; then, as
-    after an interrupt, nothing is left behind.
+    The first call decodes in parallel and writes a file to the cache. Later calls with the same images, even from
+    another folder, decode nothing. For images that cannot be decoded, ``on_corrupt="stop"`` raises
+    :class:`InputError` with a list of them, and ``"skip"`` warns and returns a dataset without them. Raises
+    :class:`EdgekitError` if the disk is full. After an error or an interrupt, no partial file remains.
     """
     form = _Form(image_size, resize)
     corrupt = _known_corrupt(dataset)
@@ -80,7 +80,7 @@ def decode_dataset(
         raise InputError(
             f"none of the {len(dataset)} images can be decoded",
             where=str(dataset.root),
-            hint="is this the right folder?",
+            hint="check that this is the right folder",
         )
     return without_corrupt(dataset, corrupt, on_corrupt, progress), pixels
 
@@ -90,10 +90,10 @@ def _good(dataset: Dataset, corrupt: dict[str, str]) -> list[str]:
 
 
 def _fill(dataset: Dataset, form: _Form, corrupt: dict[str, str], progress: Progress) -> dict[str, str]:
-    """Decode all images but the known corrupt ones into the cache; returns all corrupt ones, path -> reason.
+    """Decode all images except known corrupt ones into the cache; returns the reasons of all corrupt ones, by path.
 
-    The corrupt ones are remembered by content, so that the key of the file, made of the good ones, is known before
-    anything is decoded the next time, whether they were removed by then or are to be skipped.
+    Corrupt images are remembered by their content. The next time, the key of the cache file, which depends only on
+    good images, is therefore known before anything is decoded.
     """
     todo = [(file, content) for file, content in zip(dataset.files, dataset.sha256) if file not in corrupt]
     corrupt = dict(corrupt)
@@ -102,7 +102,7 @@ def _fill(dataset: Dataset, form: _Form, corrupt: dict[str, str], progress: Prog
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"new{PARTIAL}"
-        partial.unlink(missing_ok=True)  # of a process that was killed: we hold the lock
+        partial.unlink(missing_ok=True)  # left by a killed process; this process holds the lock
         need_space(folder, len(todo) * form.image_bytes)
         try:
             with partial.open("wb") as stream, progress.bar("decoding images", len(todo)) as bar:
@@ -126,7 +126,7 @@ def _fill(dataset: Dataset, form: _Form, corrupt: dict[str, str], progress: Prog
     seconds = time.perf_counter() - started
     progress.info(
         f"decoded {len(todo):,} images in {seconds:.1f} s ({len(todo) / seconds:,.0f} images/s); "
-        f"{len(good) * form.image_bytes / 1e6:,.0f} MB kept in {form.file(good)}"
+        f"{len(good) * form.image_bytes / 1e6:,.0f} MB cached in {form.file(good)}"
     )
     return corrupt
 
@@ -134,9 +134,9 @@ def _fill(dataset: Dataset, form: _Form, corrupt: dict[str, str], progress: Prog
 def _decoded(
     root: Path, todo: list[tuple[str, str]], form: _Form
 ) -> Iterator[tuple[list[str], list[Pixels | ImageError]]]:
-    """Decode (path, content hash) pairs in parallel, in order; a few chunks ahead of the reader, not more.
+    """Decode (path, content hash) pairs in parallel and in order, only a few chunks ahead of the reader.
 
-    Threads, because Pillow releases the interpreter lock: on two cores they were about twice as fast as processes,
+    Pillow releases the interpreter lock, so threads are used. On two cores they were about twice as fast as processes,
     which have to send every image through a pipe.
     """
     workers = _cores()
@@ -163,10 +163,10 @@ def _decode_file(path: Path, content: str, form: _Form) -> Pixels | ImageError:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"an image can no longer be read: {error.strerror}", where=str(path)) from error
-    # The cache is trusted by content hash ever after, so the hash is checked against the bytes that are decoded.
+        raise InputError(f"this image can no longer be read: {error.strerror}", where=str(path)) from error
+    # The cache is keyed by content hash, so the hash has to be that of the bytes that are decoded.
     if hashlib.sha256(data).hexdigest() != content:
-        raise InputError("an image changed while it was being read", where=str(path), hint="run the command again")
+        raise InputError("this image changed while it was being read", where=str(path), hint="rerun this command")
     try:
         return load_image(data, form.image_size, form.resize)
     except ImageError as error:
@@ -184,20 +184,27 @@ def _corrupt_file() -> Path:
 
 
 def _known_corrupt(dataset: Dataset) -> dict[str, str]:
-    """The images of the dataset whose content this decoder is known to refuse, path -> reason."""
+    """The reasons of images that are known to be corrupt, by path."""
     reasons = _read_corrupt()
     return {file: reasons[content] for file, content in zip(dataset.files, dataset.sha256) if content in reasons}
+
+
+class _CorruptImages(Document):
+    """``corrupt.json`` in the cache: reasons why images cannot be decoded, by SHA-256 of their content."""
+
+    decoder: str
+    images: dict[str, str]
 
 
 def _read_corrupt() -> dict[str, str]:
     try:
         with disk_errors(_corrupt_file()):
-            document = read_json(_corrupt_file())
-    except InputError:  # absent, damaged or of a newer version: it is only a cache
+            document = _CorruptImages.read(_corrupt_file())
+    except InputError:  # missing, damaged or of a newer version: it is only a cache
         return {}
-    return dict(document["images"]) if document.get("decoder") == DECODER else {}
+    return document.images if document.decoder == DECODER else {}
 
 
 def _remember_corrupt(reasons: dict[str, str]) -> None:
     if reasons:
-        write_json(_corrupt_file(), {"decoder": DECODER, "images": {**_read_corrupt(), **reasons}})
+        _CorruptImages(decoder=DECODER, images={**_read_corrupt(), **reasons}).write(_corrupt_file())

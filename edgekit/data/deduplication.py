@@ -1,4 +1,4 @@
-"""``data.split.dedupe``: a dataset in which no image and its copy stand on two sides of a split."""
+"""``data.split.dedupe``: keeps duplicate images on one side of every split."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from edgekit.support.progress import SILENT, Progress
 _LATER_FIRST = ("test", "val", "train")
 
 
-def without_repeats(dataset: Dataset, progress: Progress = SILENT) -> tuple[Dataset, list[str], list[str]]:
-    """Leave out of training (and validation) what a later split of the folder shows, and name groups of copies.
+def without_duplicates(dataset: Dataset, progress: Progress = SILENT) -> tuple[Dataset, list[str], list[str]]:
+    """Drop training and validation images that duplicate an image in a later split, and identify groups of duplicates.
 
-    Gives the dataset; for each of its N images a content hash that its whole group of exact and near duplicates
-    shares, so that a draw by content keeps the group together; and sentences that say what was left out. The test
-    split is never touched: other people's figures are about the same images. Images that cannot be decoded are kept.
+    Returns the dataset; for each of its N images a content hash that all its exact and near duplicates share, so that
+    a draw by content keeps them together; and sentences that say what was left out. The test split does not change, so
+    that results stay comparable with published ones. Images that cannot be decoded are kept.
     """
-    from edgekit.data.audit.duplicates import find_repeats
+    from edgekit.data.audit.duplicates import find_duplicates
     from edgekit.data.audit.fingerprints import fingerprint
 
-    groups = find_repeats(fingerprint(dataset, progress)).groups
+    groups = find_duplicates(fingerprint(dataset, progress)).groups
     rank = {split: place for place, split in enumerate(_LATER_FIRST)}
     place = np.array([rank[str(split)] for split in dataset.splits])
     latest = np.full(int(groups.max(initial=-1)) + 1, len(rank))
@@ -31,9 +31,9 @@ def without_repeats(dataset: Dataset, progress: Progress = SILENT) -> tuple[Data
         first.setdefault(group, content)
     kept = np.flatnonzero(keep)
     contents = [first[group] for group in groups[kept].tolist()]
-    told = [
-        f"dedupe: {n:,} {split} images that repeat an image of a later split left out"
+    notes = [
+        f"dedupe: {n:,} {split} images left out because they duplicate an image in a later split"
         for split in SPLITS
         if (n := int(np.count_nonzero(~keep & (dataset.splits == split))))
     ]
-    return dataset.take(kept), contents, told or ["dedupe: copies kept together"]
+    return dataset.take(kept), contents, notes or ["dedupe: duplicate images kept together"]

@@ -1,4 +1,4 @@
-"""The embedded dataset: scikit-learn's handwritten digits, real images that need no network."""
+"""The embedded dataset: the handwritten digits of scikit-learn, real images that need no download."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edgekit.errors import EdgekitError
 from edgekit.support.progress import SILENT, Progress
 
 NAME = "digits"
-LAYOUT = "embedded: 1,797 handwritten digits of scikit-learn, fixed split"
+LAYOUT = "embedded: 1,797 handwritten digits from scikit-learn, with a fixed split"
 
 
 def digits_folder(progress: Progress = SILENT) -> Path:
-    """The dataset as PNG files (8x8, grey) in ``train``, ``val`` and ``test`` folders; written once, in the cache.
+    """The folder of the dataset in the cache: 8x8 grey PNG files in ``train``, ``val`` and ``test`` folders.
 
-    The split is fixed (60:20:20, stratified), so that everybody's figures are about the same images. Raises
-    :class:`EdgekitError` where scikit-learn is missing.
+    The files are written once. The split is fixed (60:20:20, stratified), so that all results refer to the same
+    images. Raises :class:`EdgekitError` if scikit-learn is not installed.
     """
     folder = cache_dir() / "datasets" / "digits-1"
     if folder.is_dir():
@@ -37,12 +37,12 @@ def _write(folder: Path) -> None:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:
         raise EdgekitError(
-            "the embedded digits come with scikit-learn, which is not installed",
+            "the embedded digits require scikit-learn, which is not installed",
             hint='pip install "edgekit[train]"',
         ) from None
     digits = load_digits()
     labels = np.asarray(digits.target, dtype=np.int32)
-    # 17 grey levels, 0 is paper: brought to the whole range of 8 bits.
+    # 17 grey levels, where 0 is the background, are scaled to the full range of 8 bits.
     pixels = np.rint(np.asarray(digits.images) * (255 / 16)).astype(np.uint8)
     names = [f"{position:04d}" for position in range(len(labels))]
     classes = [str(digit) for digit in range(10)]
@@ -61,6 +61,6 @@ def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
     from PIL import Image
 
     stream = io.BytesIO()
-    # Stored, not compressed: the same bytes with every version of zlib, hence the same fingerprint everywhere.
+    # Without compression, the bytes and so the fingerprint are the same with every version of zlib.
     Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
     return stream.getvalue()

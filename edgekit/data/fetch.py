@@ -1,20 +1,21 @@
-"""Public datasets by name, through Kaggle's own client."""
+"""Downloads public datasets by name with Kaggle's own client."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit.data.folder import scan_folder
+from edgekit.documents.images import DownloadDocument
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.progress import SILENT, Progress
+from edgekit.support.suggestions import unknown_name_error
 
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A dataset on Kaggle; ``handle`` is what stands in its address after ``kaggle.com/datasets/``."""
+    """A dataset on Kaggle. ``handle`` is the part of its address after ``kaggle.com/datasets/``."""
 
     name: str
     handle: str
@@ -32,37 +33,39 @@ PUBLIC: dict[str, PublicDataset] = {
 }
 
 
-def fetch(name: str, *, progress: Progress = SILENT) -> dict[str, Any]:
-    """Download a dataset into Kaggle's cache (or find it there); its name, handle and folder, JSON-ready.
+def fetch(name: str, *, progress: Progress = SILENT) -> DownloadDocument:
+    """Download a dataset into Kaggle's cache, or find it there.
 
-    Raises :class:`InputError` for an unknown name, :class:`EdgekitError` where kagglehub is not installed, the
-    network is not there or Kaggle refuses.
+    Raises :class:`InputError` for an unknown name, and :class:`EdgekitError` if kagglehub is not installed or the
+    download fails.
     """
     if name not in PUBLIC:
-        raise InputError(f"no public dataset is called {name!r}", hint=f"choose one of: {', '.join(PUBLIC)}")
+        raise unknown_name_error("dataset", name, PUBLIC)
     dataset = PUBLIC[name]
     try:
         import kagglehub
     except ModuleNotFoundError:
         raise EdgekitError(
-            "datasets are downloaded with the package kagglehub, which is not installed",
+            "downloading datasets requires the package kagglehub, which is not installed",
             hint=f'pip install "edgekit[data]", or download https://www.kaggle.com/datasets/{dataset.handle} by hand',
         ) from None
-    progress.info(f"getting {dataset.handle} from Kaggle")
+    progress.info(f"downloading {dataset.handle} from Kaggle")
     try:
         folder = Path(kagglehub.dataset_download(dataset.handle))
-    except Exception as error:  # its errors have no common base: network, credentials, a full disk, a damaged download
+    except (
+        Exception
+    ) as error:  # kagglehub has no common error class for network, credentials, disk and damaged downloads
         raise EdgekitError(
-            f"Kaggle's client could not get it: {_first_line(error)}",
+            f"the dataset could not be downloaded: {_first_line(error)}",
             where=dataset.handle,
-            hint="is there a network, and is the dataset open to you? "
-            f"Or download https://www.kaggle.com/datasets/{dataset.handle} by hand",
+            hint="check the network and your access to the dataset, "
+            f"or download https://www.kaggle.com/datasets/{dataset.handle} by hand",
         ) from error
-    return {"name": name, "handle": dataset.handle, "folder": str(_images_in(folder))}
+    return DownloadDocument(name=name, handle=dataset.handle, folder=str(_images_in(folder)))
 
 
 def _images_in(folder: Path) -> Path:
-    """The folder itself, or the one inside it that has the classes."""
+    """``folder`` itself, or the folder inside it that contains the classes."""
     for candidate in _from_the_top(folder):
         try:
             scan_folder(candidate)

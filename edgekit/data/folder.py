@@ -1,4 +1,4 @@
-"""What lies in an image folder: its split folders, its classes, and the images of each. Nothing is opened."""
+"""Finds the split folders, the classes and the images in an image folder, without opening any file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgekit.device.images import IMAGE_SUFFIXES
 from edgekit.errors import InputError
+from edgekit.render.numbers import count
 
 SPLIT_NAMES = {
     "train": "train",
@@ -24,10 +25,10 @@ SPLIT_NAMES = {
     "testing": "test",
     "tst": "test",
 }
-"""Lower-case folder names that mean a split."""
+"""Splits by folder name, in lower case."""
 
 WHOLE = "all"
-"""The one "split" of a folder that is not split yet."""
+"""The only "split" of a folder that has no split folders."""
 
 _SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found", "__pycache__"}
 _UNREAD_IMAGES = {".heic", ".heif", ".avif", ".svg", ".dcm", ".nii", ".dng", ".cr2", ".nef", ".arw", ".jxl", ".jp2"}
@@ -35,9 +36,10 @@ _UNREAD_IMAGES = {".heic", ".heif", ".avif", ".svg", ".dcm", ".nii", ".dng", ".c
 
 @dataclass(frozen=True)
 class FolderScan:
-    """``splits`` maps a split (or :data:`WHOLE`) to its classes, and a class to its images (POSIX paths below root).
+    """The layout of an image folder.
 
-    ``folders`` has the name on the disk of every split folder, ``notes`` what a person should know.
+    ``splits`` has the images (POSIX paths below ``root``) by split and class. A folder without split folders has the
+    split :data:`WHOLE`. ``folders`` has the name of each split folder on disk, and ``notes`` are warnings for the user.
     """
 
     root: Path
@@ -47,10 +49,10 @@ class FolderScan:
 
 
 def scan_folder(root: Path) -> FolderScan:
-    """Find the layout of ``root``; :class:`InputError` for every folder that cannot be trained on.
+    """Find the layout of ``root``; raises :class:`InputError` for a folder that cannot be used for training.
 
-    Hidden files, files of operating systems and files without an image suffix are ignored. Class names are brought
-    to one Unicode form (NFC), because the same folder packed on a Mac has another one.
+    Hidden files, files of operating systems and files without an image suffix are ignored. Class names are converted
+    to one Unicode form (NFC), because a folder that was packed on a Mac has another one.
     """
     _must_be_folder(root)
     folders = _subfolders(root)
@@ -58,10 +60,10 @@ def scan_folder(root: Path) -> FolderScan:
     for folder in folders:
         split = SPLIT_NAMES.get(folder.name.casefold())
         if split is None or not _subfolders(folder):
-            continue  # a class may be called "train": a split folder has class folders
+            continue  # a class may be named "train"; a split folder contains class folders
         if split in found:
             raise InputError(
-                f"two folders hold the same split: {found[split].name!r} and {folder.name!r}", where=str(root)
+                f"two folders contain the same split: {found[split].name!r} and {folder.name!r}", where=str(root)
             )
         found[split] = folder
     scan = FolderScan(root, {}, {split: folder.name for split, folder in found.items()})
@@ -70,9 +72,9 @@ def scan_folder(root: Path) -> FolderScan:
     elif "train" not in found:
         there = " and ".join(repr(folder.name) for folder in found.values())
         raise InputError(
-            f"there is {there} but no training folder",
+            f"this folder contains {there}, but no training folder",
             where=str(root),
-            hint="name it 'train', or give a folder that only holds one folder per class",
+            hint="add a folder named 'train', or give a folder that contains only one folder per class",
         )
     else:
         for split in ("train", "val", "test"):
@@ -87,15 +89,19 @@ def _must_be_folder(root: Path) -> None:
     if root.is_dir():
         return
     if root.exists():
-        raise InputError("this is a file, not a folder of images", where=str(root), hint="unpack it, give the folder")
+        raise InputError(
+            "this is a file, not a folder of images", where=str(root), hint="if it is an archive, unpack it first"
+        )
     try:
         close = difflib.get_close_matches(root.name, [p.name for p in _subfolders(root.parent)], n=1)
     except OSError:
         close = []
-    guess = (
-        f"did you mean {root.parent / close[0]}?" if close else "give the path of a folder with one folder per class"
+    hint = (
+        f"did you mean {root.parent / close[0]}?"
+        if close
+        else "give the path of a folder that contains one folder per class"
     )
-    raise InputError("this folder does not exist", where=str(root), hint=guess)
+    raise InputError("this folder does not exist", where=str(root), hint=hint)
 
 
 def _classes(scan: FolderScan, folder: Path) -> dict[str, list[str]]:
@@ -104,7 +110,7 @@ def _classes(scan: FolderScan, folder: Path) -> dict[str, list[str]]:
     for path in _subfolders(folder):
         name = unicodedata.normalize("NFC", path.name)
         if "\n" in name or "\r" in name:
-            raise InputError("a class name must be one line", where=repr(str(path)))
+            raise InputError("a class name must not contain line breaks", where=repr(str(path)))
         images = classes.setdefault(name, [])
         for file in _files_below(path, set()):
             suffix = file.suffix.lower()
@@ -114,10 +120,12 @@ def _classes(scan: FolderScan, folder: Path) -> dict[str, list[str]]:
                 ignored[suffix] += 1
         _refuse_splits_inside(path)
     for suffix in sorted(_UNREAD_IMAGES & set(ignored)):
-        scan.notes.append(f"{ignored[suffix]} {suffix} files in {folder} are not read; convert them to JPEG or PNG")
+        scan.notes.append(
+            f"ignoring {count(ignored[suffix], f'{suffix} file')} in {folder}; convert to JPEG or PNG to use them"
+        )
     loose = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files(folder))
     if loose and classes:
-        scan.notes.append(f"{loose} images directly in {folder} belong to no class and are ignored")
+        scan.notes.append(f"ignoring {count(loose, 'image')} directly in {folder}, outside of class folders")
     return classes
 
 
@@ -125,19 +133,21 @@ def _refuse_splits_inside(class_folder: Path) -> None:
     inner = [p.name for p in _subfolders(class_folder) if p.name.casefold() in SPLIT_NAMES]
     if inner:
         raise InputError(
-            f"the class folder {class_folder.name!r} holds split folders ({', '.join(inner)})",
+            f"the class folder {class_folder.name!r} contains split folders ({', '.join(inner)})",
             where=str(class_folder),
-            hint=f"put the split above the class: {inner[0]}/{class_folder.name}",
+            hint=f"put class folders inside split folders: {inner[0]}/{class_folder.name}",
         )
 
 
 def _note_other_folders(scan: FolderScan, others: list[Path]) -> None:
     for folder in others:
-        count = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files_below(folder, set()))
-        if count and folder.name.casefold() in SPLIT_NAMES:
-            scan.notes.append(f"{count} images in {folder} have no class folder, so no label: they are ignored")
-        elif count:
-            scan.notes.append(f"{count} images in {folder} are ignored: beside split folders it is none of them")
+        images = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files_below(folder, set()))
+        if images and folder.name.casefold() in SPLIT_NAMES:
+            scan.notes.append(f"ignoring {count(images, 'image')} in {folder}, outside of class folders")
+        elif images:
+            scan.notes.append(
+                f"ignoring {count(images, 'image')} in {folder}, which is not a split folder like the others"
+            )
 
 
 def _check(scan: FolderScan) -> None:
@@ -146,24 +156,24 @@ def _check(scan: FolderScan) -> None:
     classes = scan.splits[main]
     if not any(classes.values()):
         loose = any(f.suffix.lower() in IMAGE_SUFFIXES for f in _files(folder))
-        problem = "the images are not in class folders" if loose else "there are no images in this folder"
+        problem = "the images are not in class folders" if loose else "this folder contains no images"
         raise InputError(
             problem,
             where=str(folder),
-            hint="one folder per class is needed, its name is the label; read are "
+            hint="put the images into one folder per class, whose name is the label; supported formats: "
             + ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES)),
         )
     if len(classes) == 1:
         only = next(iter(classes))
         inner = len(_subfolders(folder / only)) if (folder / only).is_dir() else 0
-        hint = f"did you mean {folder / only}?" if inner > 1 else "a classifier needs at least two folders of images"
+        hint = f"did you mean {folder / only}?" if inner > 1 else "a classifier needs at least two class folders"
         raise InputError(f"there is only one class: {only!r}", where=str(folder), hint=hint)
     empty = [name for name, images in classes.items() if not images]
     if empty:
         raise InputError(
-            f"{_classes_are(empty)} empty: {_listed(empty)}",
+            f"{_have(empty)} no images: {_listed(empty)}",
             where=str(folder),
-            hint="put images into the folder or remove it",
+            hint="add images to the class folder, or remove it",
         )
     for split in ("val", "test"):
         _check_against_train(scan, split)
@@ -175,22 +185,24 @@ def _check_against_train(scan: FolderScan, split: str) -> None:
     folder = scan.root / scan.folders[split]
     there = {name for name, images in scan.splits[split].items() if images}
     known = scan.splits["train"]
-    alien = sorted(there - set(known))
-    if alien:
+    unknown = sorted(there - set(known))
+    if unknown:
         raise InputError(
-            f"{_classes_are(alien)} in {scan.folders[split]!r} but not in {scan.folders['train']!r}: {_listed(alien)}",
+            f"{scan.folders[split]!r} contains classes that {scan.folders['train']!r} does not: {_listed(unknown)}",
             where=str(folder),
-            hint=f"the classes to train are: {_listed(sorted(known))}",
+            hint=f"the classes of the training images are: {_listed(sorted(known))}",
         )
     if not there:
-        raise InputError("there are no images in this folder", where=str(folder), hint="fill it or remove it")
+        raise InputError("this folder contains no images", where=str(folder), hint="add images to it, or remove it")
     missing = sorted(set(known) - there)
     if missing:
-        scan.notes.append(f"no {split} images of {_listed(missing)} in {folder}: nothing is known about them there")
+        scan.notes.append(
+            f"{folder} has no images of {_listed(missing)}, so the {split} split cannot measure these classes"
+        )
 
 
-def _classes_are(names: list[str]) -> str:
-    return "a class is" if len(names) == 1 else f"{len(names)} classes are"
+def _have(names: list[str]) -> str:
+    return "one class has" if len(names) == 1 else f"{len(names)} classes have"
 
 
 def _listed(names: list[str], most: int = 10) -> str:
@@ -207,7 +219,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files directly in ``folder``; a broken link counts, so that it can be named later."""
+    """Files directly in ``folder``, including broken links, so that a later error can name them."""
     with os.scandir(folder) as entries:
         return sorted(Path(e.path) for e in entries if not _ignored(e.name) and (e.is_file() or _is_broken_link(e)))
 
@@ -217,7 +229,7 @@ def _is_broken_link(entry: os.DirEntry[str]) -> bool:
 
 
 def _files_below(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
-    """All files below ``folder``, links followed; ``above`` are the folders on the way, against loops of links."""
+    """All files below ``folder``, following links. ``above`` are the folders on the path, to detect loops of links."""
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
@@ -232,5 +244,5 @@ def _relative(file: Path, root: Path) -> str:
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
-        raise InputError("a file name is not valid UTF-8", where=repr(str(file)), hint="rename the file") from None
+        raise InputError("this file name is not valid UTF-8", where=repr(str(file)), hint="rename the file") from None
     return path

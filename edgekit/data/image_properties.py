@@ -1,4 +1,4 @@
-"""What the images of a dataset are like, from their headers: sizes, shapes, modes, formats."""
+"""Reads sizes, shapes, modes and formats of the images of a dataset from their headers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 
 SAMPLED_IMAGES = 2000
-"""At most this many headers are read; the figures of a larger folder are of an even sample."""
+"""Upper limit on the headers that are read. Larger folders are sampled evenly."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the images of a dataset are like; sides in pixels, ``shapes`` are width / height."""
+class ImageProperties:
+    """Properties of the images of a dataset. ``short_sides`` are in pixels, sorted; ``shapes`` are width / height."""
 
     dataset: Dataset
     sampled: int
@@ -28,31 +28,32 @@ class Facts:
     modes: dict[str, int]
     formats: dict[str, int]
     unreadable: dict[str, str]
+    """Reasons by path."""
 
     @property
     def class_sizes(self) -> dict[str, int]:
-        """Training images of each class."""
+        """Number of training images of each class."""
         return self.dataset.counts()["train"]
 
     @property
     def skew(self) -> float:
-        """Training images of the largest class over those of the smallest."""
+        """Number of training images of the largest class, relative to the smallest."""
         return max(self.class_sizes.values()) / min(self.class_sizes.values())
 
     @property
     def shape_spread(self) -> float:
-        """How much the shapes differ: the 95th over the 5th percentile of width / height."""
+        """How much the shapes differ: the 95th percentile of width / height, relative to the 5th."""
         low, high = np.percentile(self.shapes, [5, 95])
         return float(high / low)
 
 
-def look(dataset: Dataset, progress: Progress = SILENT) -> Facts:
-    """Read the headers of an even sample of the images; raises :class:`InputError` where none can be read."""
+def read_properties(dataset: Dataset, progress: Progress = SILENT) -> ImageProperties:
+    """Read the headers of an even sample of the images; raises :class:`InputError` if none can be read."""
     positions = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), SAMPLED_IMAGES)).astype(int)).tolist()
     short_sides, shapes, unreadable = [], [], {}
     modes: Counter[str] = Counter()
     formats: Counter[str] = Counter()
-    with progress.bar("looking at images", len(positions)) as bar:
+    with progress.bar("reading image headers", len(positions)) as bar:
         for position in positions:
             try:
                 header = read_header(dataset.root / dataset.files[position])
@@ -66,7 +67,7 @@ def look(dataset: Dataset, progress: Progress = SILENT) -> Facts:
             bar.advance()
     if not shapes:
         raise InputError("none of the images can be read", where=str(dataset.root), hint=f"\n{listing(unreadable)}")
-    return Facts(
+    return ImageProperties(
         dataset=dataset,
         sampled=len(positions),
         short_sides=tuple(sorted(short_sides)),

@@ -1,4 +1,4 @@
-"""From a folder, or from the list a run keeps, to a Dataset; everything that can be refused is refused here."""
+"""Opens a dataset from a folder, or from the list of images of a run, and checks it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 
 from edgekit.data import digits
 from edgekit.data.dataset import SPLITS, Dataset
-from edgekit.data.deduplication import without_repeats
+from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
+from edgekit.render.numbers import count
 from edgekit.support.progress import SILENT, Progress
 
 
 def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
-    """Find, check, hash and split the images that ``data`` names; no image is decoded.
+    """Find, check, hash and split the images of ``data``, without decoding any.
 
-    Raises :class:`InputError` for a folder that cannot be trained on (missing, no images, one class, an empty class,
-    a class outside the training folder, too few images to split).
+    Raises :class:`InputError` for a folder that cannot be used for training: one that is missing, without images, with
+    only one class, with an empty class, with a class that the training folder lacks, or with too few images to split.
     """
     if data.name == digits.NAME:
         root = digits.digits_folder(progress)
@@ -33,8 +34,8 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
         root = Path(data.path).expanduser().absolute()
     else:
         raise InputError(
-            "no images are named",
-            hint="give a folder with --data DIR or data.path, or the embedded dataset with --set data.name=digits",
+            "there are no images to use",
+            hint="give a folder with --data DIR or data.path, or use the embedded dataset with --set data.name=digits",
         )
     scan = scan_folder(root)
     for note in scan.notes:
@@ -51,17 +52,17 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
 def open_run_dataset(
     rows: Sequence[DatasetRow], root: str | Path, classes: Sequence[str], name: str, *, progress: Progress = SILENT
 ) -> Dataset:
-    """The images a run was made of, from the rows of its ``dataset.csv``.
+    """The images of a run, from the rows of its ``dataset.csv``.
 
-    Raises :class:`InputError` that names ``--data`` where the folder has moved, files are missing, or their content
-    is no longer what the run saw.
+    Raises :class:`InputError` with a hint about ``--data`` if the folder has moved, files are missing, or their content
+    has changed since the run was trained.
     """
     root = Path(root).expanduser().absolute()
-    hint = "give the folder that holds the run's images now: --data DIR"
+    hint = "if the images have moved, give their new folder with --data DIR"
     if not root.is_dir() and name == digits.NAME:
         root = digits.digits_folder(progress)
     if not root.is_dir():
-        raise InputError("the folder of the run's images does not exist", where=str(root), hint=hint)
+        raise InputError("the run's image folder does not exist", where=str(root), hint=hint)
     hashes, unreadable = hash_files(root, [row.path for row in rows], progress)
     if unreadable:
         raise InputError(
@@ -69,18 +70,18 @@ def open_run_dataset(
             where=str(root),
             hint=hint,
         )
-    changed = {row.path: "other content" for row in rows if hashes[row.path] != row.sha256}
+    changed = {row.path: "different content" for row in rows if hashes[row.path] != row.sha256}
     if changed:
         raise InputError(
-            f"{len(changed)} of the run's {len(rows)} images have changed since:\n{listing(changed)}",
+            f"{len(changed)} of the run's {len(rows)} images have changed since training:\n{listing(changed)}",
             where=str(root),
-            hint=f"{hint}, or train again",
+            hint=f"restore the images, or train again; {hint}",
         )
     return Dataset.from_rows(rows, root, name, classes)
 
 
 def listing(reasons: Mapping[str, str], most: int = 10) -> str:
-    """The first ``most`` images with their reasons, one a line, and how many there are beyond."""
+    """The first ``most`` images with their reasons, one per line, and how many more there are."""
     lines = [f"  - {path}: {reason}" for path, reason in list(reasons.items())[:most]]
     if len(reasons) > most:
         lines.append(f"  and {len(reasons) - most} more")
@@ -88,40 +89,37 @@ def listing(reasons: Mapping[str, str], most: int = 10) -> str:
 
 
 def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: str, progress: Progress) -> Dataset:
-    """Apply ``on_corrupt``: ``"stop"`` raises :class:`InputError` that lists the images, ``"skip"`` leaves them out.
+    """Apply ``on_corrupt``: ``"stop"`` raises :class:`InputError` with a list of images, ``"skip"`` leaves them out.
 
-    ``corrupt`` maps a path below the root to the reason. A class may not vanish from a split by it.
+    ``corrupt`` has the reasons by path below the root. Raises :class:`InputError` if a split would lose a whole class.
     """
     if not corrupt:
         return dataset
-    count = "1 image" if len(corrupt) == 1 else f"{len(corrupt)} images"
     if on_corrupt == "stop":
         raise InputError(
-            f"{count} of {len(dataset)} cannot be decoded:\n{listing(corrupt)}",
+            f"{len(corrupt)} of {count(len(dataset), 'image')} cannot be decoded:\n{listing(corrupt)}",
             where=str(dataset.root),
             hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
         )
-    progress.warn(f"{count} of {len(dataset)} cannot be decoded and {_is(corrupt)} left out:\n{listing(corrupt)}")
+    progress.warn(
+        f"leaving out {len(corrupt)} of {count(len(dataset), 'image')} that cannot be decoded:\n{listing(corrupt)}"
+    )
     kept = dataset.take(np.array([i for i, file in enumerate(dataset.files) if file not in corrupt], dtype=np.int64))
     lost = sorted(set(zip(dataset.splits, dataset.labels)) - set(zip(kept.splits, kept.labels)))
     if lost:
         split, label = lost[0]
         raise InputError(
-            f"class {dataset.classes[label]!r} has no readable image {'' if split == WHOLE else f'for {split} '}left",
+            f"class {dataset.classes[label]!r} has no readable {'' if split == WHOLE else f'{split} '}images left",
             where=str(dataset.root),
-            hint="repair the images or remove the folder of the class",
+            hint="repair the images, or remove the class folder",
         )
     return kept
-
-
-def _is(corrupt: Mapping[str, str]) -> str:
-    return "is" if len(corrupt) == 1 else "are"
 
 
 def scanned_dataset(
     scan: FolderScan, progress: Progress, layout: str = "as listed in the run"
 ) -> tuple[Dataset, dict[str, str]]:
-    """All images of a folder in the splits that it has, and why some files cannot be read (by path)."""
+    """All images of a folder with its own splits, and reasons why some files cannot be read, by path."""
     classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
     rows = [
         DatasetRow(path, name, split, "")
@@ -135,18 +133,18 @@ def scanned_dataset(
 
 
 def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
-    """All images of the folder, in the splits of its folders; unreadable files are treated as corrupt ones."""
+    """All images of the folder with its own splits. Unreadable files are treated like corrupt ones."""
     dataset, unreadable = scanned_dataset(scan, progress)
     return without_corrupt(dataset, unreadable, data.on_corrupt, progress)
 
 
 def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress) -> Dataset:
-    """Give the splits that the folder lacks their part: first the test, then validation of what is left."""
+    """Draw the splits that the folder does not have: first the test split, then validation from the rest."""
     dataset = replace(dataset, splits=np.where(dataset.splits == WHOLE, "train", dataset.splits).astype("<U5"))
     left_out: list[str] = []
     contents = list(dataset.sha256)
     if split.dedupe:
-        dataset, contents, left_out = without_repeats(dataset, progress)
+        dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
     if WHOLE in scan.splits:
         layout = ["one folder of classes"]
@@ -157,9 +155,9 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
             continue
         if fraction == 0:
             raise InputError(
-                f"data.split.{name} is 0, and the folder has no {name} images of its own",
+                f"data.split.{name} is 0, but the folder has no {name} images of its own",
                 where=str(dataset.root),
-                hint=f"give it a part of the images, for example --set data.split.{name}=0.2",
+                hint=f"use a fraction of the images, for example --set data.split.{name}=0.2",
             )
         splits = _draw(dataset, splits, contents, name, fraction, split.seed)
         layout.append(f"{name}: {fraction:.0%} of the {_pool(name, scan)} images drawn with seed {split.seed}")
@@ -175,11 +173,11 @@ def _pool(name: str, scan: FolderScan) -> str:
 def _draw(
     dataset: Dataset, splits: NDArray[np.str_], contents: list[str], name: str, fraction: float, seed: int
 ) -> NDArray[np.str_]:
-    """Move a part of the training images to the split ``name``; equal ``contents`` (N) are moved together."""
+    """Move a fraction of the training images to the split ``name``; images with equal ``contents`` move together."""
     pool = np.flatnonzero(splits == "train")
     of_pool = [contents[i] for i in pool.tolist()]
     chosen = stratified(dataset.labels[pool], of_pool, dataset.classes, fraction, seed, name)
-    # Copies under two classes are drawn twice, once in each: they stay together where the first of them is.
+    # Copies in two classes are drawn twice, once in each; all of them go where the first one goes.
     first = {content: place for place, content in reversed(list(enumerate(of_pool)))}
     chosen = chosen[[first[content] for content in of_pool]]
     splits = splits.astype("<U5")

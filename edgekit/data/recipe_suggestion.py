@@ -1,4 +1,4 @@
-"""A first recipe for a folder of images: the facts of the folder and the settings that follow from them."""
+"""Suggests a first recipe for a folder of images, with the reasons for its settings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgekit.data.dataset import SPLITS, Dataset
-from edgekit.data.image_properties import Facts, look
+from edgekit.data.image_properties import ImageProperties, read_properties
 from edgekit.data.loading import listing, open_dataset
+from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
+from edgekit.render.numbers import count
 from edgekit.support.files import write_text
 from edgekit.support.progress import SILENT, Progress
 
@@ -23,46 +24,51 @@ _SIZES = (96, 128, 160, 192, 224)
 _SKEWED = 1.5
 _SMALL_CLASS = 100
 _ARMS = """\
-  # Does it help here to mix pairs of images (MixUp, CutMix)? With few images it may. Two ways of training, all else
-  # equal, tell; they take twice the time and need several seeds.
+  # Mixing pairs of images (MixUp, CutMix) can help when there are few. To find out, compare two training variants
+  # with everything else equal. This takes twice the time, and needs several seeds.
   # arms:
   #   basic: {}
-  #   mixed: {train.mix.mixup.probability: 0.5, train.mix.cutmix.probability: 0.5, train.mix.stages: [fine-tuning]}
+  #   mixed: {train.mix.mixup.probability: 0.5, train.mix.cutmix.probability: 0.5, train.mix.phases: [fine-tuning]}
 """
 
 
-def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progress = SILENT) -> dict[str, Any]:
-    """Look at ``folder`` and write a commented recipe for it; gives what was found as a JSON-ready document.
+def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progress = SILENT) -> SuggestionDocument:
+    """Inspect ``folder`` and write a commented recipe for it.
 
-    Raises :class:`InputError` where the recipe exists and ``overwrite`` is false, and for a folder that cannot be
-    trained on.
+    Raises :class:`InputError` if the recipe exists and ``overwrite`` is false, and for a folder that cannot be used for
+    training.
     """
     if recipe.exists() and not overwrite:
-        raise InputError("this file exists", where=str(recipe), hint="choose another with -o, or give --force")
+        raise InputError(
+            "this file already exists",
+            where=str(recipe),
+            hint="choose another file with -o, or overwrite it with --force",
+        )
     if recipe.is_dir():
-        raise InputError("this is a folder, a recipe is a file", where=str(recipe), hint=f"-o {recipe}/recipe.yaml")
-    # Damaged files are told in the recipe; that is no reason to write none.
+        raise InputError("this is a folder, not a file", where=str(recipe), hint=f"use -o {recipe}/recipe.yaml")
+    # Damaged images are reported in the recipe; they are no reason not to write one.
     dataset = open_dataset(Data(path=str(folder), on_corrupt="skip"), progress=progress)
-    facts = look(dataset, progress)
+    facts = read_properties(dataset, progress)
     text = recipe_text(facts)
-    suggested = validate(*_parsed(text, str(recipe)))
+    document, lines = parse_yaml(text, str(recipe))
+    suggested = validate(document, str(recipe), lines)
     write_text(recipe, text)
     if facts.unreadable:
-        progress.warn(f"{len(facts.unreadable)} images cannot be read:\n{listing(facts.unreadable)}")
+        progress.warn(f"{count(len(facts.unreadable), 'image')} cannot be read:\n{listing(facts.unreadable)}")
     return _document(facts, suggested, recipe)
 
 
-def recipe_text(facts: Facts) -> str:
-    """The recipe as YAML with the reason of every choice beside it."""
+def recipe_text(facts: ImageProperties) -> str:
+    """The recipe as YAML, with the reason for every setting as a comment."""
     dataset = facts.dataset
     name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "images"
     smallest, train = min(facts.class_sizes.values()), sum(facts.class_sizes.values())
     size, resize = _image_size(facts), "pad" if facts.shape_spread > _SKEWED else "stretch"
     balanced = facts.skew > _SKEWED
     return f"""\
-# Made by `edgekit init`. Every setting that is not here has its default; unknown keys are refused.
-#   edgekit train THIS_FILE       one model
-#   edgekit compare THIS_FILE     all the backbones below, trained, exported and measured alike
+# Written by `edgekit init`. Settings that are left out have their defaults; unknown keys are errors.
+#   edgekit train THIS_FILE       train one model
+#   edgekit compare THIS_FILE     train, export and benchmark all the backbones below on equal terms
 #
 {_comment(_facts_lines(facts))}
 schema_version: 1
@@ -70,28 +76,28 @@ name: {_quoted(name)}
 
 data:
   path: {_quoted(str(dataset.root))}
-  # Side in pixels of the square the network sees. Half the side is a quarter of the computation.
+  # Height and width of the network input in pixels. Half the size takes a quarter of the computation.
   image_size: {size}  # {_why_size(facts, size)}
-  # stretch | crop (centre square) | pad (black bars)
+  # How images become square: stretch, crop (keep the centre) or pad (add black bars).
   resize: {resize}  # {_why_resize(facts)}
-  # stop: a damaged image ends the run and all of them are listed; skip: they are left out
+  # Images that cannot be decoded: stop (list them and end) or skip (leave them out).
   on_corrupt: stop{_split_lines(dataset)}
 
 model:
-  backbone: mobilenetv2  # the fastest on a small device; also resnet50v2, vgg16, resnet50
-  alpha: 1.0  # width of mobilenetv2; 0.35 and 0.5 are smaller and faster still
+  backbone: mobilenetv2  # the fastest on a small device; others: resnet50v2, vgg16, resnet50
+  alpha: 1.0  # width of mobilenetv2; 0.35 and 0.5 are smaller and faster
   weights: imagenet  # downloaded once; or the path of a weights file, or none (needs many more images)
 
 train:
-  # feature-extraction trains the head alone and is fast; fine-tuning goes on with the last layers of the backbone
-  # and is nearly always better.
+  # feature-extraction trains only the head, which is fast. fine-tuning then also trains the last layers of the
+  # backbone, which is nearly always more accurate.
   strategy: fine-tuning
   seed: 0
   batch_size: {32 if train >= 500 else 16}
-  # balanced: an error on a rare class counts as much as one on a common class
+  # balanced: every class contributes equally to the loss, however many images it has.
   class_weights: {"balanced" if balanced else "none"}  # largest class / smallest class = {facts.skew:.1f}
-  # Only changes that leave the label true. flip: horizontal helps with most photographs; not where left and right
-  # mean something (text, digits, anatomy).
+  # Use only changes that do not change the label. flip: horizontal helps with most photographs, but not where left
+  # and right matter (text, digits, anatomy).
   augment:
     rotation: {15 if smallest < _SMALL_CLASS else 10}
     zoom: {0.15 if smallest < _SMALL_CLASS else 0.1}
@@ -112,11 +118,11 @@ train:
 export:
   files: [tflite-fp32, tflite-int8, onnx-fp32, onnx-int8]
   calibration:
-    images: {min(200, train)}  # training images that show the int8 converters the range of values
+    images: {min(200, train)}  # training images that determine the quantization ranges of int8 files
 
 bench:
   protocol: standard
-  threads: [1, 0]  # 0: all cores
+  threads: [1, 0]  # 0 uses all cores
 
 compare:
   backbones: [mobilenetv2, resnet50v2, vgg16]
@@ -125,30 +131,30 @@ compare:
 {_ARMS if smallest < _SMALL_CLASS else ""}"""
 
 
-def _image_size(facts: Facts) -> int:
+def _image_size(facts: ImageProperties) -> int:
     median = float(np.median(facts.short_sides))
     return next((size for size in _SIZES if size >= median), _SIZES[-1])
 
 
-def _why_size(facts: Facts, size: int) -> str:
+def _why_size(facts: ImageProperties, size: int) -> str:
     median = int(np.median(facts.short_sides))
     if median < size == _SIZES[0]:
-        return f"the images have about {median}; ImageNet weights work badly below {size}"
+        return f"the images have about {median} pixels, but ImageNet weights need at least {size} to work well"
     if median > size:
-        return f"what ImageNet weights were trained at; the images have about {median}"
-    return f"the images have about {median}: more would only enlarge them"
+        return f"the size that ImageNet weights were trained at; the images have about {median} pixels"
+    return f"the images have about {median} pixels, so a larger size would only enlarge them"
 
 
-def _why_resize(facts: Facts) -> str:
+def _why_resize(facts: ImageProperties) -> str:
     if facts.shape_spread > _SKEWED:
-        return "the images have very different shapes; pad keeps the whole image and its proportions"
-    return "the images have about the same shape"
+        return "the images have very different shapes; pad keeps the whole image and its aspect ratio"
+    return "the images have similar shapes"
 
 
-def _why_seeds(facts: Facts) -> str:
+def _why_seeds(facts: ImageProperties) -> str:
     if min(facts.class_sizes.values()) < _SMALL_CLASS:
-        return "few images: add seeds, [0, 1, 2], the results of small data vary from one to the next"
-    return "more seeds, [0, 1, 2], show how much of a difference is chance"
+        return "results on few images vary between seeds, so use several: [0, 1, 2]"
+    return "several seeds, such as [0, 1, 2], show how much results vary by chance"
 
 
 def _split_lines(dataset: Dataset) -> str:
@@ -157,12 +163,12 @@ def _split_lines(dataset: Dataset) -> str:
         return ""
     fractions = "".join(f"\n    {split}: 0.2" for split in drawn)
     return (
-        "\n  # What the folder lacks is drawn: by class, repeatable, copies of an image kept together."
+        "\n  # Splits that the folder lacks are drawn at random: stratified, repeatable, exact copies kept together."
         f"\n  split:{fractions}\n    seed: 0"
     )
 
 
-def _facts_lines(facts: Facts) -> list[str]:
+def _facts_lines(facts: ImageProperties) -> list[str]:
     dataset, counts = facts.dataset, facts.dataset.counts()
     sides = facts.short_sides
     of = f"of {facts.sampled:,} sampled images" if facts.sampled < len(dataset) else "of all images"
@@ -175,24 +181,24 @@ def _facts_lines(facts: Facts) -> list[str]:
         f"formats: {_listed(facts.formats)}; modes: {_listed(facts.modes)}",
     ]
     if facts.unreadable:
-        lines.append(f"{len(facts.unreadable)} {of} cannot be read, the first: {next(iter(facts.unreadable))!a}")
+        lines.append(f"{len(facts.unreadable)} {of} cannot be read, for example {next(iter(facts.unreadable))!a}")
     test = sum(counts["test"].values())
     lines.append(
-        f"an accuracy of 90% measured on {test:,} test images is known to about "
-        f"+-{100 * _half_width(test):.1f} points (95%): smaller differences prove nothing"
+        f"on {test:,} test images, an accuracy of 90% has a 95% interval of about "
+        f"+-{100 * _half_width(test):.1f} points, so smaller differences are not significant"
     )
     smallest = min(facts.class_sizes, key=facts.class_sizes.__getitem__)
     if facts.class_sizes[smallest] < _SMALL_CLASS:
         lines.append(
-            f"small data: {facts.class_sizes[smallest]} training images of {_quoted(smallest)}; expect overfitting, "
-            "compare training with validation accuracy"
+            f"small data: only {facts.class_sizes[smallest]} training images of {_quoted(smallest)}; to notice "
+            "overfitting, compare training and validation accuracy"
         )
     return lines
 
 
-def _half_width(count: int) -> float:
-    """Half the 95% interval (normal approximation) of an accuracy of 0.9 over ``count`` images."""
-    return 1.96 * math.sqrt(0.9 * 0.1 / count)
+def _half_width(n_images: int) -> float:
+    """Half the width of the 95% interval (normal approximation) of an accuracy of 0.9 on ``n_images`` images."""
+    return 1.96 * math.sqrt(0.9 * 0.1 / n_images)
 
 
 def _listed(counts: dict[str, int], most: int = 12) -> str:
@@ -205,42 +211,37 @@ def _comment(lines: Sequence[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """``text`` as it is where that is plain, otherwise as a JSON string, which YAML reads as well."""
+    """``text`` itself if YAML reads it as a string, otherwise as a JSON string, which YAML reads as well."""
     plain = re.fullmatch(r"[A-Za-z/][\w./-]*", text, flags=re.ASCII)
     reserved = text.lower() in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
     return text if plain and not reserved else json.dumps(text, ensure_ascii=False)
 
 
-def _parsed(text: str, origin: str) -> tuple[dict[str, Any], str, dict[tuple[str, ...], int]]:
-    document, lines = parse_yaml(text, origin)
-    return document, origin, lines
-
-
-def _document(facts: Facts, suggested: Recipe, recipe: Path) -> dict[str, Any]:
-    dataset = facts.dataset
-    return {
-        "recipe": str(recipe),
-        "dataset": {
-            "name": dataset.name,
-            "root": str(dataset.root),
-            "layout": dataset.layout,
-            "fingerprint": dataset.fingerprint,
-            "n_images": len(dataset),
-            "classes": list(dataset.classes),
-            "counts": dataset.counts(),
-            "sampled": facts.sampled,
-            "short_side_pixels": [facts.short_sides[0], int(np.median(facts.short_sides)), facts.short_sides[-1]],
-            "formats": facts.formats,
-            "modes": facts.modes,
-            "unreadable": facts.unreadable,
-        },
-        "suggested": {
-            "image_size": suggested.data.image_size,
-            "resize": suggested.data.resize,
-            "backbone": suggested.model.backbone,
-            "weights": suggested.model.weights,
-            "strategy": suggested.train.strategy,
-            "class_weights": suggested.train.class_weights,
-            "batch_size": suggested.train.batch_size,
-        },
-    }
+def _document(facts: ImageProperties, suggested: Recipe, recipe: Path) -> SuggestionDocument:
+    dataset, sides = facts.dataset, facts.short_sides
+    return SuggestionDocument(
+        recipe=str(recipe),
+        dataset=ImageFolderRecord(
+            name=dataset.name,
+            root=str(dataset.root),
+            layout=dataset.layout,
+            fingerprint=dataset.fingerprint,
+            n_images=len(dataset),
+            classes=dataset.classes,
+            counts=dataset.counts(),
+            sampled=facts.sampled,
+            short_side_pixels=(sides[0], int(np.median(sides)), sides[-1]),
+            formats=facts.formats,
+            modes=facts.modes,
+            unreadable=facts.unreadable,
+        ),
+        suggested=SuggestedSettings(
+            image_size=suggested.data.image_size,
+            resize=suggested.data.resize,
+            backbone=suggested.model.backbone,
+            weights=suggested.model.weights,
+            strategy=suggested.train.strategy,
+            class_weights=suggested.train.class_weights,
+            batch_size=suggested.train.batch_size,
+        ),
+    )

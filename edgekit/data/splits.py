@@ -1,8 +1,8 @@
-"""Sharing images out between splits: stratified by class, seeded, and decided by the content of each image.
+"""Draws splits: stratified by class, seeded, and decided by the content of each image.
 
-Every image gets a rank from a hash of (seed, purpose, its own content), so the outcome depends neither on file names
-nor on the platform's random numbers, and images with the same bytes have the same rank: they are never put on
-both sides of a split. :func:`stratified_choice` takes a sample of images that are already shared out.
+Each image has a rank from a hash of the seed, the purpose and its content. The result therefore depends neither on
+file names nor on the random numbers of the platform. Images with the same bytes have the same rank, so they never end
+up on both sides of a split. :func:`stratified_choice` samples images that have already been split.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Mask = NDArray[np.bool_]
 def stratified(
     labels: Labels, contents: Sequence[str], classes: Sequence[str], fraction: float, seed: int, purpose: str
 ) -> Mask:
-    """Choose ``fraction`` (0..1) of every class: a mask (N,), true for the chosen images.
+    """Choose a ``fraction`` (0 to 1) of every class; returns a mask (N,) that is true for the chosen images.
 
-    ``contents`` are N content hashes. Of a class with n images ``round(fraction * n)`` are chosen, at least 1 and at
-    most n - 1; copies of one image move that number to the nearest that keeps them together. Raises
-    :class:`InputError` for a class with fewer than two different images.
+    ``contents`` are N content hashes. From a class with n images, ``round(fraction * n)`` are chosen, at least 1 and at
+    most n - 1, or the closest number that keeps copies of an image together. Raises :class:`InputError` for a class
+    with fewer than two different images.
     """
     chosen = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
@@ -36,8 +36,8 @@ def stratified(
         cuts = [k for k in range(1, len(order)) if ranks[order[k]] != ranks[order[k - 1]]]
         if not cuts:
             raise InputError(
-                f"class {classes[label]!r} has too few different images to take some of them for {purpose}",
-                hint=f"add images to it, or give the {purpose} images a folder of their own",
+                f"class {classes[label]!r} has too few different images to use some of them for {purpose}",
+                hint=f"add images to the class, or put the {purpose} images into a folder of their own",
             )
         wanted = int(np.floor(fraction * len(order) + 0.5))
         cut = min(cuts, key=lambda k: (abs(k - wanted), k))
@@ -46,9 +46,9 @@ def stratified(
 
 
 def at_most(labels: Labels, contents: Sequence[str], per_class: int, seed: int) -> Mask:
-    """Choose up to ``per_class`` images of every class: a mask (N,).
+    """Choose at most ``per_class`` images of every class; returns a mask (N,).
 
-    What a smaller limit chooses is a part of what a larger one chooses.
+    The images for a smaller limit are a subset of those for a larger one.
     """
     chosen = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
@@ -63,9 +63,9 @@ def _rank(content: str, seed: int, purpose: str) -> bytes:
 
 
 def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int64]:
-    """Positions (ascending) of ``count`` of N images, each class with its share of them; all where N is smaller.
+    """Choose ``count`` of N images, in proportion to the classes; returns their positions in ascending order.
 
-    Shares are rounded by largest remainder, so the number is exact.
+    Shares are rounded by largest remainder, so the number is exact. If N is smaller than ``count``, all are chosen.
     """
     if count >= len(labels):
         return np.arange(len(labels), dtype=np.int64)

@@ -1,7 +1,8 @@
-"""The program that runs on the target: ``python -m edgekit.device VERB [JOB.json]``, JSON lines on stdout.
+"""The program that runs on the target: ``python -m edgekit.device VERB [JOB.json]``, with JSON lines on stdout.
 
-It stands alone: this folder, the standard library, numpy, Pillow and one runtime are all it needs, under any name.
-The verbs that look after files and jobs need the standard library only: they run before anything is installed.
+It stands alone: this folder, the standard library, NumPy, Pillow and one runtime are all it needs, and the folder may
+have any name. The verbs that look after files and jobs need the standard library only, because they run before
+anything is installed.
 """
 
 from __future__ import annotations
@@ -11,90 +12,115 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from .failures import DeviceError, MissingRuntimeError, StorageError
-
-Emit = Callable[..., None]
+from .protocol import Emit
+from .protocol.events import DoneEvent, ErrorEvent
 
 JOB_VERBS = {
-    "probe": "inspection.inspect",
+    "probe": "model_probe.inspect",
     "latency": "timing.latency",
     "sustained": "sustained.sustained",
     "energy": "energy.energy",
     "memory": "memory.memory",
     "profile": "profiling.profile",
-    "accuracy": "accuracy.accuracy",
-    "predict": "accuracy.predict",
-    "verify": "verification.verify",
+    "accuracy": "predictions.accuracy",
+    "predict": "predictions.predict",
+    "verify": "golden.verify",
 }
-"""They read one job and run models."""
+"""Verbs that read a job and run models."""
 
-KEEPER_VERBS = {
-    "facts": "facts.facts",
-    "have": "store.have",
-    "put": "store.put",
+REQUEST_VERBS = {
+    "facts": "host_facts.facts",
+    "have": "object_store.have",
+    "put": "object_store.put",
     "install": "packages.install",
     "fetch": "packages.fetch",
-    "place": "store.place",
-    "start": "work.start",
-    "follow": "work.follow",
-    "stop": "work.stop",
-    "release": "work.release",
+    "place": "deployment.place",
+    "start": "job_runner.start",
+    "follow": "job_runner.follow",
+    "stop": "job_runner.stop",
+    "release": "job_runner.release",
     "purge": "purging.purge",
 }
-"""They read one request line on stdin, and bytes behind it; the working folder is the current one."""
+"""Verbs that read a request from the first line of stdin. More bytes may follow; the working folder is the current
+folder."""
 
-USAGE = f"""usage: VERB [JOB.json]   (VERB: {", ".join(JOB_VERBS)}; without a file the job is read from stdin)
-       predict MODEL IMAGE ... | predict MODEL --camera | bench MODEL ... | verify MODEL GOLDEN.npz | probe"""
+USAGE = f"""usage: predict MODEL IMAGE ... | predict MODEL --camera | bench MODEL | verify MODEL GOLDEN.npz | probe
+   or: VERB [JOB.json], with a job from a file or from stdin
+       (VERB: {", ".join(JOB_VERBS)})"""
 
 
 def main(arguments: list[str]) -> int:
-    """Run one verb. 0: done; 1: the job failed, the last line says why; 2: wrong usage; 3: a check did not hold."""
-    if not arguments or (arguments[0] == "probe" and len(arguments) == 1 and sys.stdin.isatty()):
-        return _for_people(arguments)
+    """Run one verb and return the exit code.
+
+    0: done. 1: the job failed, and the last line says why. 2: wrong usage. 3: a check did not pass.
+    """
+    if not arguments:
+        return _usage()
     verb = arguments[0]
-    if verb == "bench" or (verb in ("predict", "verify") and len(arguments) > 1 and not arguments[1].endswith(".json")):
-        return _for_people(arguments)
-    if len(arguments) > 2 or verb not in {**JOB_VERBS, **KEEPER_VERBS} or (verb in KEEPER_VERBS and len(arguments) > 1):
-        sys.stderr.write(USAGE + "\n")
-        return 2
-    return _for_machines(verb, arguments[1] if len(arguments) == 2 else None)
+    if _is_interactive(arguments):
+        return int(_function("standalone.main")(arguments))
+    known = verb in JOB_VERBS or (verb in REQUEST_VERBS and len(arguments) == 1)
+    if not known or len(arguments) > 2:
+        return _usage()
+    return _answer(verb, arguments[1] if len(arguments) == 2 else None)
 
 
-def _for_machines(verb: str, path: str | None) -> int:
+def _is_interactive(arguments: list[str]) -> bool:
+    """Whether a person typed this: another program sends a job, on stdin or in a .json file."""
+    verb, *rest = arguments
+    if verb in ("-h", "--help"):
+        return True
+    if verb == "probe":
+        return not rest and sys.stdin.isatty()
+    return verb == "bench" or (verb in ("predict", "verify") and bool(rest) and not rest[0].endswith(".json"))
+
+
+def _usage() -> int:
+    sys.stderr.write(USAGE + "\n")
+    return 2
+
+
+def _answer(verb: str, path: str | None) -> int:
     emit = _emitter(_claim_stdout())
+    done: DoneEvent = {"event": "done"}
     try:
         _run(verb, path, emit)
-        emit("done")
+        emit(done)
     except BrokenPipeError:
-        return 1  # nobody listens any more
+        return 1  # nobody reads the events any more
     except DeviceError as error:
-        emit("error", kind=error.kind, reason=error.reason, where=error.where)
+        emit(_error(error))
         return 1
     except MemoryError:
-        emit("error", kind="memory", reason="not enough memory", where=None)
+        failed: ErrorEvent = {"event": "error", "kind": "memory", "reason": "out of memory", "where": None}
+        emit(failed)
         return 1
     return 0
 
 
-def _run(verb: str, path: str | None, emit: Emit) -> None:
+def _error(error: DeviceError) -> ErrorEvent:
+    return {"event": "error", "kind": error.kind, "reason": error.reason, "where": error.where}
+
+
+def _run(verb: str, path: str | None, emit: Emit[Mapping[str, object]]) -> None:
     try:
-        if verb in KEEPER_VERBS:
-            stream = sys.stdin.buffer
-            request = json.loads(stream.readline() or b"{}")
-            _function(KEEPER_VERBS[verb])(request, stream, emit)
-            if verb != "purge":  # there, the folder is gone
-                _function("work.touch")(request)
+        if verb in REQUEST_VERBS:
+            call = _function("calls.read_call")(sys.stdin.buffer)
+            _function(REQUEST_VERBS[verb])(call, emit)
+            if verb != "purge":  # which removes the folder that the lease would be written to
+                _function("session.renew")(call)
         else:
             text = Path(path).read_text(encoding="utf-8") if path is not None else sys.stdin.read()
             try:
                 function = _function(JOB_VERBS[verb])
                 read_job = _function("jobs.read_job")
             except ImportError as error:
-                raise MissingRuntimeError(f"this Python lacks what measuring needs ({error})") from None
+                raise MissingRuntimeError(f"a package that measuring needs is missing here ({error})") from None
             function(read_job(text), emit)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
@@ -108,23 +134,16 @@ def _function(name: str) -> Callable[..., Any]:
     return found
 
 
-def _for_people(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stderr.write(USAGE + "\n")
-        return 2
-    return int(_function("people.main")(arguments))
-
-
 def _claim_stdout() -> BinaryIO:
-    """Keep stdout for the JSON lines: whatever a runtime prints there goes to stderr."""
+    """Reserve stdout for events: whatever a runtime prints there goes to stderr instead."""
     own = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(own, "wb")
 
 
-def _emitter(stream: BinaryIO) -> Emit:
-    def emit(event: str, **values: Any) -> None:
-        stream.write(json.dumps({"event": event, **values}, allow_nan=False).encode() + b"\n")
+def _emitter(stream: BinaryIO) -> Emit[Mapping[str, object]]:
+    def emit(event: Mapping[str, object]) -> None:
+        stream.write(json.dumps(event, allow_nan=False).encode() + b"\n")
         stream.flush()
 
     return emit

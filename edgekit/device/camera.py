@@ -1,7 +1,7 @@
-"""Pictures of a camera: picamera2 on a Raspberry Pi, OpenCV elsewhere, in a process of the system's own Python.
+"""Frames from a camera: picamera2 on a Raspberry Pi, OpenCV elsewhere, in a separate process of the system's Python.
 
-Apart, because the system's camera libraries were built for the system's numpy, which may be another than the one
-beside the runtime.
+The process is separate because the system's camera libraries are built for the system's NumPy, which may differ from
+the one installed beside the runtime.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ except ImportError:
             sys.exit(91)
         send(frame[:, :, ::-1].copy())
 camera = Picamera2()
-# The name is libcamera's: BGR888 lies as red, green, blue in memory.
+# libcamera's name: BGR888 is stored as red, green, blue in memory.
 camera.configure(camera.create_video_configuration(main={"size": (width, height), "format": "BGR888"}))
 camera.start()
 while True:
@@ -51,12 +50,12 @@ while True:
 
 REASONS = {
     90: "neither picamera2 nor OpenCV is installed: sudo apt install python3-picamera2 (or python3-opencv)",
-    91: "the camera gives no pictures: check its cable and that no other program uses it",
+    91: "the camera delivers no pictures: check its cable, and that no other program is using it",
 }
 
 
-def frames() -> Iterator[Any]:
-    """Pictures uint8 (height, width, 3), RGB, until the caller stops; :class:`CameraError` where there are none."""
+def frames() -> Iterator[np.ndarray]:
+    """Frames uint8 (height, width, 3), RGB, until the caller stops. Raises :class:`CameraError` if there are none."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-c", CAPTURE, str(WIDTH), str(HEIGHT)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment) as process:
@@ -74,4 +73,4 @@ def frames() -> Iterator[Any]:
         finally:
             process.terminate()
         code = process.wait()
-    raise CameraError(REASONS.get(code, "the camera program ended; its own message stands above"))
+    raise CameraError(REASONS.get(code, "the camera program ended; see its own message above"))

@@ -1,12 +1,12 @@
-"""What cameras, weather and water do to pictures: pixels in, worse pixels out, the same on every machine.
+"""Image corruptions of cameras, weather and water, with the same pixels on each machine.
 
-Fifteen corruptions in five severities. What is random in one (noise, direction, clouds) depends on the seed, the
-name and the pixels alone, and is the same for all severities of an image. Lengths are those of a side of 224 pixels
-and grow with the image. numpy and Pillow only: this module runs on the target too.
+There are fifteen corruptions in five severities. Their random parts (noise, direction, clouds) depend only on the seed,
+the name and the pixels, and are the same for all severities of an image. Lengths are given for a side of 224 pixels and
+scale with the image. NumPy and Pillow only, because this module also runs on the target.
 
-Sources: severities 1 to 5 of the standard ones as in ImageNet-C (Hendrycks and Dietterich 2019, arXiv 1903.12261).
-Water: a pixel J seen through d metres becomes J * t + B * (1 - t) with t = exp(-beta * d) in each channel, B the light
-that the water scatters (Jaffe 1990; Akkaynak and Treibitz 2018).
+Sources: the severities of the standard corruptions follow ImageNet-C (Hendrycks and Dietterich 2019, arXiv 1903.12261).
+Water: a pixel J seen through d meters becomes J * t + B * (1 - t) with t = exp(-beta * d) in each channel, where B is
+the light that the water scatters (Jaffe 1990; Akkaynak and Treibitz 2018).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from PIL import Image, ImageFilter
 SEVERITIES = (1, 2, 3, 4, 5)
 
 SUITE = "1"
-"""Raised when a corruption gives other pixels than before: results of different suites are not compared."""
+"""Raised when a corruption produces different pixels. Results of different suites are never compared."""
 
 REFERENCE_SIDE = 224
 
 Pixels = np.ndarray
 
 _own = threading.local()
-"""Memory of each thread, kept from one image to the next."""
+"""Buffers of each thread, reused from one image to the next."""
 
 WATER_ATTENUATION = (0.35, 0.07, 0.05)
-"""Per metre, for red, green and blue: about clear coastal water."""
+"""Per meter, for red, green and blue: roughly clear coastal water."""
 WATER_VEIL = (60.0, 140.0, 150.0)
-"""The light that water scatters, RGB in 0-255."""
+"""The light that the water scatters, RGB in 0-255."""
 
 
 class Random:
-    """Draws of one image, from the raw bits of a Philox generator: those are the same in every version of numpy."""
+    """The random numbers of one image, from a Philox generator's raw bits, which are the same in each NumPy version."""
 
     def __init__(self, key: bytes) -> None:
         self._bits = np.random.Philox(key=int.from_bytes(key, "little"))
@@ -55,33 +55,33 @@ class Random:
         return low + (high - low) * float(self.words((1,))[0]) / 65536
 
     def normal(self, shape: tuple[int, ...]) -> Any:
-        """float32 of ``shape``: one of 65,536 quantiles of the standard normal distribution, up to 4.3 deviations."""
+        """float32 of ``shape``: quantiles of the standard normal distribution (65,536 steps, up to 4.3 deviations)."""
         return np.asarray(_taken(_normal_table(), self.words(shape)))
 
 
 def corrupt(pixels: Pixels, name: str, severity: int, seed: int = 0) -> Pixels:
-    """``pixels`` uint8 (H, W, 3), RGB, as the corruption ``name`` leaves them: uint8 (H, W, 3), a new array.
+    """Apply the corruption ``name`` to ``pixels`` uint8 (H, W, 3), RGB. Returns a new array of the same shape.
 
-    ``severity`` 1 (mild) to 5. Raises :class:`ValueError` for an unknown name, another severity or other pixels.
+    ``severity`` is 1 (mild) to 5. Raises :class:`ValueError` for an unknown name or severity, or unsuitable pixels.
     """
     if name not in CORRUPTIONS:
-        raise ValueError(f"no corruption is called {name!r}; there are: {', '.join(CORRUPTIONS)}")
+        raise ValueError(f"unknown corruption {name!r}: choose one of: {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
-        raise ValueError(f"a severity is one of 1 to 5, not {severity!r}")
+        raise ValueError(f"severity must be 1 to 5, not {severity!r}")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError(f"pixels are uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}")
+        raise ValueError(f"pixels must be uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}")
     digest = hashlib.blake2b(f"{name}/{seed}/{pixels.shape}/".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
     return CORRUPTIONS[name](pixels, severity - 1, Random(digest.digest()))
 
 
 def gaussian_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """Noise of one strength in all channels: bad light, warm sensor."""
+    """Noise of the same strength in all channels: poor light, a warm sensor."""
     return _add_noise(pixels, (0.08, 0.12, 0.18, 0.26, 0.38)[level], random)
 
 
 def shot_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """Light comes in photons: Poisson noise, drawn at 1/4096 resolution from its quantiles."""
+    """Photon noise: a Poisson distribution, drawn from its quantiles in 4096 steps."""
     table = _poisson_table((60, 25, 12, 5, 3)[level])
     place = pixels.astype(np.intp)
     place <<= 12
@@ -89,13 +89,13 @@ def shot_noise(pixels: Pixels, level: int, random: Random) -> Pixels:
     return np.asarray(_taken(table, place))
 
 
-def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001 - all have one form
-    """A disc instead of a point: the lens is out of focus."""
+def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001 - all have the same signature
+    """The lens is out of focus: each point becomes a disc."""
     radius = max((3, 4, 6, 8, 10)[level] * _scale(pixels), 1.0 + 0.5 * level)
     reach = int(radius)
     height, width = pixels.shape[:2]
     padded = np.pad(pixels, ((reach + 1, reach), (reach, reach), (0, 0)), mode="symmetric")
-    down = np.cumsum(padded, axis=0, dtype=np.int32)  # down: whole rows are added, which is fast
+    down = np.cumsum(padded, axis=0, dtype=np.int32)  # down the columns: adds whole rows, which is fast
     total, count = np.zeros(pixels.shape, np.int32), 0
     for column in range(-reach, reach + 1):
         half = int(np.sqrt(radius * radius - column * column))
@@ -107,14 +107,14 @@ def defocus_blur(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa:
 
 
 def motion_blur(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """The camera moves while it looks, within 45 degrees of the horizontal."""
+    """The camera moves during the exposure, within 45 degrees of the horizontal."""
     scale = _scale(pixels)
     length = max(round((10, 15, 15, 15, 20)[level] * scale), 2 + level)
     sigma = max((3, 5, 8, 12, 15)[level] * scale, 1.0 + 0.5 * level)
     angle = np.deg2rad(random.uniform(-45, 45))
     steps = np.arange(length + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
-    # Whole weights that sum to 256 keep the sum of all shifted images within 16 bits.
+    # Integer weights that sum to 256 keep the sum of all shifted images within 16 bits.
     whole = np.floor(256 * weights / weights.sum()).astype(np.uint16)
     whole[0] += 256 - whole.sum()
     columns, rows = np.rint(steps * np.cos(angle)).astype(int), np.rint(steps * np.sin(angle)).astype(int)
@@ -128,7 +128,7 @@ def motion_blur(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 
 def brightness(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """The value of HSV raised: hue and saturation stay until a channel is full."""
+    """Raises the value of HSV: hue and saturation stay the same until a channel saturates."""
     offset = 255 * (0.1, 0.2, 0.3, 0.4, 0.5)[level]
     value = np.maximum(np.maximum(pixels[:, :, 0], pixels[:, :, 1]), pixels[:, :, 2]).astype(np.float32)
     raised = np.minimum(value + np.float32(offset), 255)
@@ -138,14 +138,14 @@ def brightness(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: A
 
 
 def contrast(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """Every channel drawn towards its mean."""
+    """Moves each channel towards its mean."""
     factor = (0.4, 0.3, 0.2, 0.1, 0.05)[level]
     mean = _mean(pixels)
     return _look_up(pixels, (_levels() - mean) * factor + mean)
 
 
 def jpeg(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """Stored with too few bytes."""
+    """Compressed too much."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=(25, 18, 15, 10, 7)[level])
     with Image.open(stream, formats=("JPEG",)) as image:
@@ -153,7 +153,7 @@ def jpeg(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
 
 
 def pixelate(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """Enlarged from a smaller image."""
+    """Scaled down and up again."""
     factor = (0.6, 0.5, 0.4, 0.3, 0.25)[level]
     image = Image.fromarray(pixels)
     small = image.resize((max(1, int(image.width * factor)), max(1, int(image.height * factor))), Image.Resampling.BOX)
@@ -161,7 +161,7 @@ def pixelate(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG
 
 
 def fog(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """Clouds of light laid over the image, which keeps its brightest level."""
+    """Bright clouds over the image, whose brightest level stays the same."""
     thickness, roughness = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))[level]
     most = max(float(pixels.max()), 1.0)
     clouds = _clouds(pixels.shape[0], pixels.shape[1], roughness, random)
@@ -173,9 +173,9 @@ def fog(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 
 def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """One to five stops less light on a small sensor: dark, with photon and read-out noise."""
+    """One to five stops less light on a small sensor: dark, with photon and read noise."""
     linear = (_levels()[:, 0] / 255) ** 2.2 / 2 ** (level + 1)
-    deviation = np.sqrt(linear / 2000 + 0.004**2)  # 2,000 electrons at white, read-out noise of 8
+    deviation = np.sqrt(linear / 2000 + 0.004**2)  # 2,000 electrons at white, read noise of 8
     level_of = pixels.astype(np.intp)
     light = _taken((4096 * deviation).astype(np.float32), level_of)
     light *= random.normal(pixels.shape)
@@ -186,12 +186,12 @@ def low_light(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 
 def exposure(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """Half a stop to two and a half stops too much light, cut off at white."""
+    """Overexposed by half a stop to two and a half stops, clipped at white."""
     return _look_up(pixels, 255 * ((_levels() / 255) ** 2.2 * 2 ** (0.5 * (level + 1))) ** (1 / 2.2))
 
 
 def rotation(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """The camera is mounted crooked; what it sees beyond the border is mirrored."""
+    """The camera is tilted; the image is mirrored beyond its border."""
     angle = np.deg2rad((5, 10, 20, 30, 45)[level]) * (-1 if random.uniform(-1, 1) < 0 else 1)
     height, width = pixels.shape[:2]
     margin = int(np.ceil(0.25 * max(height, width))) + 1
@@ -206,7 +206,7 @@ def rotation(pixels: Pixels, level: int, random: Random) -> Pixels:
 
 
 def colour_cast(pixels: Pixels, level: int, random: Random) -> Pixels:  # noqa: ARG001
-    """Water swallows red first: 1 to 8 metres of it."""
+    """One to eight meters of water, which absorbs red first."""
     return np.array(_behind_water(pixels, level))
 
 
@@ -215,7 +215,7 @@ def _behind_water(pixels: Pixels, level: int) -> Any:
 
 
 def haze(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """Water scatters: a blue-green veil that thickens to one side, and a soft blur."""
+    """Water scatters light: a blue-green veil that gets denser towards one side, and a slight blur."""
     return _hazed(Image.fromarray(pixels), level, random)
 
 
@@ -236,7 +236,7 @@ def _hazed(image: Any, level: int, random: Random) -> Pixels:
 
 
 def deep_water(pixels: Pixels, level: int, random: Random) -> Pixels:
-    """Colour cast, haze, low contrast and noise together, each milder than alone."""
+    """Colour cast, haze, low contrast and noise combined, each milder than alone."""
     milder = max(0, level - 1)
     seen = _hazed(_behind_water(pixels, milder), milder, random).astype(np.float32)
     factor = (0.9, 0.8, 0.7, 0.6, 0.5)[level]
@@ -275,7 +275,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sensor": ("low-light", "exposure", "rotation"),
     "all": tuple(CORRUPTIONS),
 }  # fmt: skip
-"""Names that stand for several corruptions; one corruption may be in several."""
+"""Names for several corruptions. A corruption may be in more than one group."""
 
 
 def _scale(pixels: Pixels) -> float:
@@ -283,28 +283,28 @@ def _scale(pixels: Pixels) -> float:
 
 
 def _levels() -> Any:
-    """float64 (256, 1): every level, to be made into a table of one or three columns."""
+    """float64 (256, 1): all levels, from which to compute a table of one or three columns."""
     return np.arange(256.0)[:, None]
 
 
 def _to_pixels(values: Any) -> Pixels:
-    """Rounded and cut to 0-255; a float32 array is overwritten."""
+    """Round and clip to 0-255. Overwrites a float32 array."""
     if not (isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.owndata):
         values = np.array(values, np.float32)
-    np.rint(values, out=values)  # in place: new arrays of this size cost more than the arithmetic
+    np.rint(values, out=values)  # in place: allocating arrays of this size costs more than the arithmetic
     np.clip(values, 0, 255, out=values)
     return np.asarray(values.astype(np.uint8))
 
 
 def _mean(pixels: Pixels) -> Any:
-    """float64 (3,): the mean level of each channel. Sums of whole numbers below 2^24 are exact in float32."""
+    """float64 (3,): the mean of each channel. Sums of integers below 2^24 are exact in float32."""
     height, width = pixels.shape[:2]
     of_columns = pixels.reshape(height, -1).astype(np.float32, copy=False).sum(axis=0)
     return of_columns.reshape(width, 3).astype(np.float64).sum(axis=0) / (height * width)
 
 
 def _taken(table: Any, places: Any) -> Any:
-    """``table[places]``. numpy takes fastest by its own kind of number, and memory that is used again is at hand."""
+    """``table[places]``, faster: NumPy indexes fastest with its own integer type, and the buffer is reused."""
     if places.dtype != np.intp:
         if getattr(_own, "places", np.empty(0)).shape != places.shape:
             _own.places = np.empty(places.shape, np.intp)
@@ -314,12 +314,12 @@ def _taken(table: Any, places: Any) -> Any:
 
 
 def _look_up(pixels: Pixels, table: Any) -> Pixels:
-    """``table`` (256, 1) or (256, 3): what becomes of each level, in all channels alike or in each."""
+    """Apply ``table``, (256, 1) for all channels or (256, 3) for each, to the levels of ``pixels``."""
     return np.array(_looked_up(pixels, table))
 
 
 def _looked_up(pixels: Pixels, table: Any) -> Any:
-    """The same as an image of Pillow, to go on with."""
+    """The same, as a Pillow image for further steps."""
     rounded = _to_pixels(np.broadcast_to(table, (256, 3)))
     return Image.fromarray(pixels).point(rounded.T.ravel().tolist())
 
@@ -333,20 +333,20 @@ def _add_noise(pixels: Pixels, deviation: float, random: Random) -> Pixels:
 
 @lru_cache(maxsize=4)
 def _veil(height: int, width: int) -> Any:
-    """float32 (H, W, 3), every pixel the colour of the veil: written out, because broadcasting is slow here."""
+    """float32 (H, W, 3), each pixel the color of the veil. Not broadcast, because that is slow here."""
     return np.tile(np.array(WATER_VEIL, np.float32), (height, width, 1))
 
 
 @lru_cache(maxsize=1)
 def _normal_table() -> Any:
-    """float32 (65536,): the quantiles in the middle of equally probable parts."""
+    """float32 (65536,): the quantiles in the middle of equally probable intervals."""
     quantile = NormalDist().inv_cdf
     return np.array([quantile((i + 0.5) / 65536) for i in range(65536)], np.float32)
 
 
 @lru_cache(maxsize=8)
 def _poisson_table(photons: int) -> Pixels:
-    """uint8 (256, 4096): for each level the quantiles of a Poisson count of ``photons`` at white, as levels."""
+    """uint8 (256, 4096): for each level, the quantiles of a Poisson count with ``photons`` at white, as levels."""
     mean = _levels() * (photons / 255)
     counts = np.arange(2 * photons + 30)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(counts[1:]))])
@@ -360,7 +360,7 @@ def _poisson_table(photons: int) -> Pixels:
 
 
 def _clouds(height: int, width: int, roughness: float, random: Random) -> Any:
-    """float32 (H, W), 0 to 1: random grids of 2, 4, 8 ... points, each ``roughness`` times weaker, laid together."""
+    """float32 (H, W), 0 to 1: the sum of random grids of 2, 4, 8 ... points, each ``roughness`` times weaker."""
     bilinear = Image.Resampling.BILINEAR
     total, strength, points = np.zeros((1, 1), np.float32), 1.0, 2
     while points < 2 * max(height, width):

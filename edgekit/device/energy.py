@@ -1,60 +1,79 @@
-"""Energy of one inference, where the machine measures its own power; nothing is estimated where it does not."""
+"""The verb ``energy``: energy per inference on machines that measure their own power. Nothing is estimated."""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from . import probe
-from .jobs import Emit, Job
+from .jobs import Job
+from .protocol import Emit
+from .protocol.events import MeteredEvent
+from .protocol.jobs import TimedJob
 from .timing import prepare_input, run_block
 
 RAPL = Path("/sys/class/powercap")
 PMIC_PERIOD_S = 0.2
 IDLE_S = 2.0
 
+Result = TypeVar("Result")
 
-def energy(job: Job, emit: Emit) -> None:
-    """The verb: one ``energy`` line a model: joules of ``seconds`` of runs, their number, and the idle power before.
 
-    ``source`` None: this machine does not measure its power. The figures are those of what the source covers: the
-    rails behind a Raspberry Pi 5's power chip, or the processor packages of an x86 machine.
+class Meter(Protocol):
+    """Measures the energy between :meth:`start` and :meth:`stop`."""
+
+    name: str
+
+    def start(self) -> None: ...
+
+    def stop(self, seconds: float) -> float:
+        """Joules since :meth:`start`, which was ``seconds`` ago."""
+
+
+def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
+    """The verb: one ``energy`` event per model, for ``seconds`` of runs and for an idle period before them.
+
+    The figures cover what the source measures: the rails behind the power chip of a Raspberry Pi 5, or the processor
+    packages of an x86 machine. ``source`` None: this machine does not measure its power.
     """
     meter = find_meter()
-    seconds = float(job.raw.get("seconds", 5))
+    seconds = float(job.settings.get("seconds", 5))
     for entry in job.models:
         if meter is None:
-            emit("energy", key=entry.key, source=None)
+            emit({"event": "energy", "key": entry.key, "source": None})
             continue
-        emit("opening", key=entry.key)
+        emit({"event": "opening", "key": entry.key})
         model = entry.open(job.threads)
         prepare_input(model, entry)
         run_block(model.invoke, 3, 100_000_000)
-        idle_j, idle_s, _ = measured(meter, lambda: time.sleep(IDLE_S))
+        idle_joules, idle_s, _ = measured(meter, lambda: time.sleep(IDLE_S))
         joules, wall_s, runs = measured(meter, partial(_runs, model.invoke, seconds))
         emit(
-            "energy",
-            key=entry.key,
-            source=meter.name,
-            threads=job.threads,
-            joules=joules,
-            wall_s=wall_s,
-            runs=runs,
-            idle_joules=idle_j,
-            idle_s=idle_s,
+            {
+                "event": "energy",
+                "key": entry.key,
+                "source": meter.name,
+                "threads": job.threads,
+                "joules": joules,
+                "wall_s": wall_s,
+                "runs": runs,
+                "idle_joules": idle_joules,
+                "idle_s": idle_s,
+            }
         )
 
 
-def _runs(invoke: Any, seconds: float) -> int:
+def _runs(invoke: Callable[[], object], seconds: float) -> int:
     return len(run_block(invoke, 3, int(seconds * 1e9)))
 
 
-def measured(meter: Any, work: Any) -> tuple[float, float, Any]:
-    """Joules and seconds of ``work()``, and what it returned."""
+def measured(meter: Meter, work: Callable[[], Result]) -> tuple[float, float, Result]:
+    """Joules and seconds of ``work()``, and its result."""
     meter.start()
     start = time.monotonic()
     result = work()
@@ -62,7 +81,7 @@ def measured(meter: Any, work: Any) -> tuple[float, float, Any]:
     return meter.stop(seconds), seconds, result
 
 
-def find_meter() -> Any:
+def find_meter() -> Meter | None:
     """The power meter of this machine, or None."""
     if parse_pmic(probe.output("vcgencmd", "pmic_read_adc") or "") is not None:
         return PmicMeter()
@@ -71,13 +90,13 @@ def find_meter() -> Any:
 
 
 def source() -> str | None:
-    """What measures the power of this machine, by name; None: nothing that this program may read."""
+    """What measures the power of this machine; None: nothing that this program may read."""
     meter = find_meter()
-    return None if meter is None else str(meter.name)
+    return None if meter is None else meter.name
 
 
 class PmicMeter:
-    """Raspberry Pi 5: current and voltage of each rail behind the power chip, read several times a second."""
+    """Raspberry Pi 5: current and voltage of each rail behind the power chip, sampled several times a second."""
 
     name = "vcgencmd pmic_read_adc"
 
@@ -101,9 +120,9 @@ class PmicMeter:
 
 
 def parse_pmic(answer: str) -> float | None:
-    """Watts of all rails of which both current and voltage are given; None where there are none.
+    """Watts of all rails with both a current and a voltage; None if there are none.
 
-    Lines such as ``VDD_CORE_A current(7)=1.17A`` and ``VDD_CORE_V volt(15)=0.72V``.
+    Lines look like ``VDD_CORE_A current(7)=1.17A`` and ``VDD_CORE_V volt(15)=0.72V``.
     """
     values: dict[str, dict[str, float]] = {"A": {}, "V": {}}
     for rail, number, unit in re.findall(r"(\w+)_[AV] (?:current|volt)\(\d+\)=([\d.]+)([AV])", answer):
@@ -113,7 +132,7 @@ def parse_pmic(answer: str) -> float | None:
 
 
 def readable_domains() -> list[Path]:
-    """RAPL's processor packages whose counter this user may read (since 2020 often root only)."""
+    """RAPL's processor packages whose counter this user may read (since 2020, often root only)."""
     domains = []
     for path in sorted(RAPL.glob("intel-rapl:*")):
         if path.name.count(":") == 1 and _counter(path) is not None:
@@ -136,7 +155,7 @@ class RaplMeter:
         total = 0
         for path, before in zip(self._domains, self._before):
             used = (_counter(path) or 0) - before
-            if used < 0:  # the counter began again from 0
+            if used < 0:  # the counter wrapped around
                 used += int((path / "max_energy_range_uj").read_text(encoding="ascii"))
             total += used
         return total / 1e6

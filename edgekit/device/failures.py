@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from .protocol.events import ErrorKind
+
 
 class DeviceError(Exception):
-    """A job could not be done for a reason that can be named. ``where`` is the model or file it is about."""
+    """A job failed for a known reason. ``where`` is the model or file that it is about."""
 
-    kind = "job"
+    kind: ErrorKind = "job"
 
     def __init__(self, reason: str, where: str | None = None) -> None:
         super().__init__(reason)
@@ -17,40 +19,44 @@ class DeviceError(Exception):
 class ModelError(DeviceError):
     """The file is not a model, or not an image classifier that this program can feed."""
 
-    kind = "model"
+    kind: ErrorKind = "model"
 
 
 class MissingRuntimeError(DeviceError):
     """No installed runtime runs files of this format."""
 
-    kind = "runtime"
+    kind: ErrorKind = "runtime"
 
 
 class PictureError(DeviceError):
-    """An image could not be read."""
+    """An image cannot be read."""
 
-    kind = "image"
+    kind: ErrorKind = "image"
 
 
 class OutputError(DeviceError):
-    """The model ran and gave something that is no result (NaN or infinity)."""
+    """The model ran, but its output is not a result (NaN or infinity)."""
 
-    kind = "output"
+    kind: ErrorKind = "output"
 
 
 class StorageError(DeviceError):
-    """The device's disk is full or refuses to be written."""
+    """The device's disk is full or cannot be written to."""
 
-    kind = "disk"
+    kind: ErrorKind = "disk"
 
 
 class BusyError(DeviceError):
-    """Somebody else measures on this device now."""
+    """Another session is measuring on this device."""
 
-    kind = "busy"
+    kind: ErrorKind = "busy"
 
 
 class CameraError(DeviceError):
-    """No camera gives pictures."""
+    """No camera delivers pictures."""
 
-    kind = "camera"
+    kind: ErrorKind = "camera"
+
+
+class NotOfferedError(Exception):
+    """A runtime offers no operator profile; the message says why."""

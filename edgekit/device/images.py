@@ -1,4 +1,4 @@
-"""Files to pixels, the same way everywhere: training, calibration, evaluation and the device use this module."""
+"""From image files to pixels. Training, calibration, evaluation and the device all use this module."""
 
 import io
 import os
@@ -16,14 +16,14 @@ Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
 )
-"""Lower-case suffixes of the files that count as images."""
+"""Lower-case suffixes of image files."""
 
 RESIZES = ("stretch", "crop", "pad")
 
 DECODER = f"edgekit-1 Pillow {PIL.__version__}"
-"""Names what the pixels depend on; the first number is raised when this module gives other pixels."""
+"""Identifies what the pixels depend on. The first number is raised when this module produces different pixels."""
 
-# A closed list: Pillow also opens formats that start other programs (EPS) or read other files.
+# A closed list, because Pillow also opens formats that start other programs (EPS) or read other files.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError)
 _BROKEN_STREAM = (struct.error, zlib.error, Image.DecompressionBombError)
@@ -42,7 +42,7 @@ _TRANSPOSE = {
 
 
 class ImageError(ValueError):
-    """A file cannot be turned into pixels; ``reason`` says why in a few words."""
+    """A file cannot be decoded; ``reason`` says why in a few words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -50,7 +50,7 @@ class ImageError(ValueError):
 
 
 class ImageHeader(NamedTuple):
-    """What a file says about its image. ``width`` and ``height`` in pixels, as it is meant to be looked at."""
+    """What a file says about its image. ``width`` and ``height`` are in pixels, after EXIF orientation."""
 
     width: int
     height: int
@@ -59,21 +59,22 @@ class ImageHeader(NamedTuple):
 
 
 def decode_rgb(source: Source) -> Image.Image:
-    """The first frame as an upright RGB image, 8 bits a channel, at its full size.
+    """The first frame as an upright RGB image with 8 bits per channel, in full size.
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit grey is scaled by 1/257, CMYK is converted.
-    Raises :class:`ImageError` where the content is no image, is damaged or cut short, or has no defined pixel range;
-    :class:`OSError` where the file itself cannot be read.
+    EXIF orientation is applied, transparent pixels are blended with white, 16-bit gray is scaled by 1/257, CMYK is
+    converted.
+    Raises :class:`ImageError` if the content is not an image, is damaged or truncated, or has no defined pixel range;
+    :class:`OSError` if the file itself cannot be read.
     """
     return _decode(source, 0).convert("RGB")
 
 
 def load_image(source: Source, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Decode and make square: uint8 ``(size, size, 3)``, RGB, 0-255.
+    """Decode and resize to a square: uint8 ``(size, size, 3)``, RGB, 0-255.
 
-    ``resize``: ``"stretch"`` changes the shape, ``"crop"`` keeps the centre square, ``"pad"`` adds black bars.
-    Bilinear with antialiasing. A JPEG much larger than ``size`` is decoded at 1/2, 1/4 or 1/8, never below
-    ``2 * size``, which costs a fraction of the time. Raises as :func:`decode_rgb`.
+    ``resize``: ``"stretch"`` changes the aspect ratio, ``"crop"`` keeps the central square, ``"pad"`` adds black bars.
+    Bilinear with antialiasing. A JPEG much larger than ``size`` is decoded at 1/2, 1/4 or 1/8 of its size, never below
+    ``2 * size``, which takes a fraction of the time. Raises as :func:`decode_rgb`.
     """
     if resize not in RESIZES:
         raise ValueError(f"resize is one of {', '.join(RESIZES)}, not {resize!r}")
@@ -82,18 +83,18 @@ def load_image(source: Source, size: int, resize: str = "stretch") -> "np.ndarra
 
 
 def square_rgb(pixels: Any, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Pixels uint8 (H, W, 3) of a camera made square as :func:`load_image` makes files square."""
+    """Resize a camera's pixels uint8 (H, W, 3) to a square, as :func:`load_image` does for files."""
     return np.array(_square(Image.fromarray(pixels), size, resize))
 
 
 def read_header(source: Source) -> ImageHeader:
-    """Size, mode and format without decoding the pixels; raises as :func:`decode_rgb`."""
+    """Size, mode and format without decoding the pixels. Raises as :func:`decode_rgb`."""
     content = _content(source)
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             width, height = image.size
             if isinstance(image, TiffImagePlugin.TiffImageFile):
-                # Some versions of Pillow have already turned this size, others have not: the tags tell.
+                # Some versions of Pillow have already rotated this size, others have not. The tags are reliable.
                 width, height = image.tag_v2[256], image.tag_v2[257]
             if _orientation(image) >= 5:
                 width, height = height, width
@@ -112,7 +113,7 @@ def _content(source: Source) -> bytes:
 
 
 def _decode(source: Source, enough: int) -> Image.Image:
-    """An upright ``L`` or ``RGB`` image; ``enough`` > 0: a JPEG may be smaller, but not below this many pixels."""
+    """An upright ``L`` or ``RGB`` image. ``enough`` > 0: a JPEG may be decoded smaller, down to this many pixels."""
     content = _content(source)
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
@@ -122,14 +123,14 @@ def _decode(source: Source, enough: int) -> Image.Image:
             orientation = _orientation(image)
             plain = _plain(image)
     except ImageError:
-        raise  # a reason of its own; it is a ValueError too
+        raise  # it has its reason already, and is a ValueError too
     except (*_BROKEN, *_BROKEN_STREAM) as error:
         raise ImageError(_reason(error, content)) from error
     return plain.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else plain
 
 
 def _orientation(image: Image.Image) -> int:
-    # Damaged EXIF data says nothing about the pixels: such an image is taken as it is stored.
+    # Damaged EXIF data says nothing about the pixels, so the image is used as it is stored.
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except (*_BROKEN, struct.error):
@@ -138,7 +139,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Any mode as ``L`` or ``RGB`` with 8 bits a channel."""
+    """Any mode as ``L`` or ``RGB`` with 8 bits per channel."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image.copy()
     if image.mode in _GREY_16 or image.mode == "I":

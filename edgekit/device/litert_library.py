@@ -1,9 +1,8 @@
-"""Times of single operators, as LiteRT itself takes them, from the library that its wheel carries.
+"""Operator times from the C library that LiteRT's wheel contains.
 
-The Python interface of LiteRT offers no profiler. The library beside it (``libLiteRt``) does, as C functions; this is
-what is needed of them: ``litert/c/litert_profiler.h`` and ``litert_compiled_model.h`` of
-https://github.com/google-ai-edge/LiteRT. They are not promised to stay as they are, so other versions than those
-this was tried with are refused.
+LiteRT's Python interface has no profiler, but the library beside it (``libLiteRt``) has one, as C functions declared in
+``litert/c/litert_profiler.h`` and ``litert_compiled_model.h`` of https://github.com/google-ai-edge/LiteRT. Their
+signatures may change between versions, so versions that have not been tested are refused.
 """
 
 from __future__ import annotations
@@ -17,20 +16,18 @@ from typing import Any
 
 import numpy as np
 
-TRIED = ("2.3.",)
-"""Beginnings of the versions of ai-edge-litert whose functions and records are those below."""
+from .failures import NotOfferedError
+
+TESTED = ("2.3.",)
+"""Prefixes of the versions of ai-edge-litert whose functions and records are known to be those below."""
 
 CPU = 1
 WRITE = 1
 OPERATOR, DELEGATE_OPERATOR, OPERATOR_OF_DELEGATE = 2, 4, 8
 
 
-class NotOfferedError(Exception):
-    """No profile can be had, and why."""
-
-
 class _Event(ctypes.Structure):
-    """``ProfiledEventData``; the memory fields are of no use here."""
+    """``ProfiledEventData``; the memory fields are not used."""
 
     _fields_ = [
         ("tag", ctypes.c_char_p),
@@ -45,14 +42,14 @@ class _Event(ctypes.Structure):
 
 
 def library_path(version: str | None) -> Path:
-    """The library of the installed wheel; :class:`NotOfferedError` where there is none that is known."""
-    if version is None or not version.startswith(TRIED):
-        raise NotOfferedError(f"profiles are read from LiteRT {TRIED[0]}x; here is {version or 'none'}")
+    """The library of the installed wheel. Raises :class:`NotOfferedError` for an unknown version or build."""
+    if version is None or not version.startswith(TESTED):
+        raise NotOfferedError(f"operator profiles need LiteRT {TESTED[0]}x; installed: {version or 'none'}")
     spec = importlib.util.find_spec("ai_edge_litert")
     folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
     path = folder / ("libLiteRt.dylib" if sys.platform == "darwin" else "libLiteRt.so")
     if not path.is_file():
-        raise NotOfferedError(f"this build of LiteRT comes without the library that profiles are read from ({path})")
+        raise NotOfferedError(f"this build of LiteRT lacks the library that provides operator profiles ({path})")
     return path
 
 
@@ -86,7 +83,7 @@ class ProfiledModel:
             raise NotOfferedError(f"LiteRt{name} failed with status {status}")
 
     def _option(self, options: ctypes.c_void_p, name: str, text: str) -> None:
-        """Options travel as text that LiteRT frees by ``free``, so it has to come from ``malloc``."""
+        """LiteRT takes options as text and releases it with ``free``, so it must come from ``malloc``."""
         libc = ctypes.CDLL(None)
         libc.strdup.restype = ctypes.c_void_p
         payload, option = ctypes.c_void_p(libc.strdup(text.encode())), ctypes.c_void_p()
@@ -95,10 +92,10 @@ class ProfiledModel:
         self._call("AddOpaqueOptions", options, option)
 
     def _buffer(self, side: str) -> int | None:
-        """Memory for the first ``Input`` or ``Output``."""
+        """Memory for the first input (``side`` is ``Input``) or output (``Output``)."""
         first, tensor, wanted, buffer = ctypes.c_size_t(0), *(ctypes.c_void_p() for _ in range(3))
         self._call(f"GetSignature{side}TensorByIndex", self._signature, first, ctypes.byref(tensor))
-        described = ctypes.create_string_buffer(512)  # a LiteRtRankedTensorType, only handed on
+        described = ctypes.create_string_buffer(512)  # a LiteRtRankedTensorType, only passed on
         self._call("GetRankedTensorType", tensor, described)
         self._call(f"GetCompiledModel{side}BufferRequirements", self._compiled, first, first, ctypes.byref(wanted))
         self._call(
@@ -107,7 +104,7 @@ class ProfiledModel:
         return buffer.value
 
     def set_input(self, tensor: np.ndarray) -> None:
-        """Copy ``tensor``, which has the input's shape and type."""
+        """Copy ``tensor``, which must have the input's shape and type."""
         buffer, size, memory = ctypes.c_void_p(self._inputs[0]), ctypes.c_size_t(), ctypes.c_void_p()
         self._call("GetTensorBufferPackedSize", buffer, ctypes.byref(size))
         if size.value != tensor.nbytes:
@@ -121,9 +118,9 @@ class ProfiledModel:
         self._call("RunCompiledModel", self._compiled, ctypes.c_size_t(0), one, self._inputs, one, self._outputs)
 
     def profiled_run(self) -> tuple[int, list[tuple[str, str, int]]]:
-        """One run: its nanoseconds, and (operator, where it ran, nanoseconds) of every operator in its order.
+        """One run: its nanoseconds, and (operator, where it ran, nanoseconds) for each operator, in order.
 
-        The profiler counts whole microseconds.
+        The profiler's resolution is one microsecond.
         """
         self._call("ResetProfiler", self._profiler)
         self._call("StartProfiler", self._profiler)
@@ -139,7 +136,7 @@ class ProfiledModel:
 
 
 def _row(event: _Event) -> tuple[str, str, int] | None:
-    """What is no operator, or a whole delegate, gives None."""
+    """None for an event that is not an operator, or that is a whole delegate."""
     name = event.tag.decode("utf-8", "replace") if event.tag else ""
     nanoseconds = 1000 * int(event.elapsed_us)
     if event.kind in (DELEGATE_OPERATOR, OPERATOR_OF_DELEGATE):

@@ -1,4 +1,4 @@
-"""Peak memory of one model: run in a fresh process that does nothing else."""
+"""The verb ``memory``: peak memory of one model, in a fresh process that does nothing else."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from .failures import DeviceError
-from .jobs import Emit, Job
+from .jobs import Job
+from .protocol import Emit
+from .protocol.events import MemoryJobEvent
+from .protocol.jobs import MemoryJob
 from .runtimes import default_runtime, import_runtime, model_format
 
 RUNS = 5
-"""Enough for every buffer that a runtime makes only when it is first needed."""
+"""Enough for a runtime to allocate the buffers that it creates on first use."""
 
 
-def memory(job: Job, emit: Emit) -> None:
-    """The verb: resident memory before the model (interpreter, numpy, runtime) and at its peak while it runs."""
-    if len(job.models) != 1:
-        raise DeviceError(f"memory is measured for one model in a fresh process, not for {len(job.models)}")
-    entry = job.models[0]
+def memory(job: Job[MemoryJob], emit: Emit[MemoryJobEvent]) -> None:
+    """The verb: resident memory before the model is opened (interpreter, NumPy, runtime) and at its peak."""
+    entry = job.only_model("memory measurement")
     import_runtime(entry.runtime or default_runtime(model_format(entry.path)))
     reset = reset_peak()
     baseline = resident_bytes()
-    emit("opening", key=entry.key)
+    emit({"event": "opening", "key": entry.key})
     model = entry.open(job.threads)
     shape = (model.input.height, model.input.width, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -33,18 +33,20 @@ def memory(job: Job, emit: Emit) -> None:
     model.fetch()
     peak = peak_bytes()
     emit(
-        "memory",
-        key=entry.key,
-        threads=job.threads,
-        baseline_rss_bytes=baseline,
-        peak_rss_bytes=peak,
-        model_rss_bytes=max(0, peak - baseline),
-        peak_was_reset=reset,
+        {
+            "event": "memory",
+            "key": entry.key,
+            "threads": job.threads,
+            "baseline_rss_bytes": baseline,
+            "peak_rss_bytes": peak,
+            "model_rss_bytes": max(0, peak - baseline),
+            "peak_was_reset": reset,
+        }
     )
 
 
 def reset_peak() -> bool:
-    """Forget the peak so far (Linux); False where that cannot be done and the peak includes the imports'."""
+    """Reset the peak (Linux). False if that is impossible, so that the peak includes that of the imports."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -53,12 +55,12 @@ def reset_peak() -> bool:
 
 
 def resident_bytes() -> int:
-    """Resident memory now; on systems without /proc the peak so far, which is what they tell."""
+    """Current resident memory; on systems without /proc the peak so far, which is all they report."""
     return _status_bytes("VmRSS") or _rusage_bytes()
 
 
 def peak_bytes() -> int:
-    """The highest resident memory of this process."""
+    """Peak resident memory of this process."""
     return _status_bytes("VmHWM") or _rusage_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Labels and scaling that a model file carries: TFLite metadata (a zip behind the flatbuffer), ONNX metadata_props."""
+"""Labels and scaling stored in a model file: TFLite metadata (a zip after the flatbuffer), ONNX metadata_props."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .failures import DeviceError
+from .flatbuffer import Table
+from .protocol.events import MetadataDocument
 from .runtimes import Model, model_format
 from .scaling import Scaling, parse_scaling
 
 
 @dataclass(frozen=True)
 class FileMetadata:
-    """What the file says about itself; None where it says nothing."""
+    """What the file says about itself; None: nothing."""
 
     labels: list[str] | None = None
     scaling: Scaling | None = None
     resize: str | None = None
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> MetadataDocument:
         return {
             "labels": self.labels,
             "scaling": self.scaling.document() if self.scaling else None,
@@ -30,7 +32,7 @@ class FileMetadata:
 
 
 def read_metadata(path: str, model: Model) -> FileMetadata:
-    """The metadata of an opened file. Unreadable metadata is as good as none: every tool writes its own."""
+    """The metadata of an opened file. Metadata that cannot be read counts as none: each tool writes its own."""
     if model_format(path) == "tflite":
         return FileMetadata(_tflite_labels(path), _tflite_scaling(path))
     return _onnx_metadata(model.properties)
@@ -52,7 +54,7 @@ def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
 
 
 def _tflite_labels(path: str) -> list[str] | None:
-    """The lines of the label file in the zip; where there are several text files, the one called label..."""
+    """The lines of the label file in the zip. If there are several text files, the one whose name contains "label"."""
     try:
         with zipfile.ZipFile(path) as archive:
             texts = [name for name in archive.namelist() if name.endswith(".txt")]
@@ -67,76 +69,21 @@ def _tflite_labels(path: str) -> list[str] | None:
 def _tflite_scaling(path: str) -> Scaling | None:
     """NormalizationOptions of the first input, read from the flatbuffer without a library.
 
-    Field numbers are those of schema.fbs and metadata_schema.fbs of TensorFlow Lite.
+    The field numbers come from schema.fbs and metadata_schema.fbs of TensorFlow Lite.
     """
     content = Path(path).read_bytes()
     try:
-        model = _Table.root(content)
+        model = Table.root(content)
         for entry in model.tables(6):  # Model.metadata
             if entry.text(0) != "TFLITE_METADATA":
                 continue
             buffer = model.tables(4)[entry.number(1, "<I")]  # Model.buffers[Metadata.buffer]
-            described = _Table.root(buffer.bytes(0))
+            described = Table.root(buffer.bytes(0))
             first_input = described.tables(3)[0].tables(2)[0]  # subgraph_metadata, input_tensor_metadata
             for unit in first_input.tables(4):  # process_units
-                if unit.number(0, "<B") == 1:  # the union holds NormalizationOptions
+                if unit.number(0, "<B") == 1:  # the union contains NormalizationOptions
                     options = unit.table(1)
                     return parse_scaling({"mean": options.floats(0), "std": options.floats(1)})
     except (struct.error, IndexError, UnicodeDecodeError, DeviceError):
         return None
     return None
-
-
-class _Table:
-    """One table of a flatbuffer: fields are found by number through the table's vtable."""
-
-    def __init__(self, content: bytes, position: int) -> None:
-        self._content = content
-        self._position = position
-
-    @classmethod
-    def root(cls, content: bytes) -> _Table:
-        return cls(content, struct.unpack_from("<I", content, 0)[0])
-
-    def _field(self, number: int) -> int | None:
-        vtable = self._position - self._at(self._position, "<i")
-        entry = 4 + 2 * number
-        offset = self._at(vtable + entry, "<H") if entry < self._at(vtable, "<H") else 0
-        return self._position + offset if offset else None
-
-    def _at(self, position: int, code: str) -> int:
-        return int(struct.unpack_from(code, self._content, position)[0])
-
-    def _vector(self, number: int) -> tuple[int, int]:
-        """Position of the first element and number of elements."""
-        field = self._field(number)
-        if field is None:
-            return 0, 0
-        start = field + self._at(field, "<I")
-        return start + 4, self._at(start, "<I")
-
-    def number(self, number: int, code: str) -> int:
-        field = self._field(number)
-        return 0 if field is None else self._at(field, code)
-
-    def table(self, number: int) -> _Table:
-        field = self._field(number)
-        if field is None:
-            raise IndexError(number)
-        return _Table(self._content, field + self._at(field, "<I"))
-
-    def tables(self, number: int) -> list[_Table]:
-        start, count = self._vector(number)
-        positions = range(start, start + 4 * count, 4)
-        return [_Table(self._content, p + self._at(p, "<I")) for p in positions]
-
-    def bytes(self, number: int) -> bytes:
-        start, count = self._vector(number)
-        return self._content[start : start + count]
-
-    def text(self, number: int) -> str:
-        return self.bytes(number).decode("utf-8")
-
-    def floats(self, number: int) -> list[float]:
-        start, count = self._vector(number)
-        return list(struct.unpack_from(f"<{count}f", self._content, start))

@@ -1,6 +1,6 @@
 """The private packages of the device: wheels unpacked below ``env/``, beside the system's Python, never inside it.
 
-Standard library only; the working folder is the current one.
+Standard library only; the working folder is the current folder.
 """
 
 from __future__ import annotations
@@ -11,39 +11,45 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from .calls import Call
 from .failures import DeviceError
-from .store import object_path, plain_name
+from .object_store import object_path, plain_name
+from .protocol import Emit
+from .protocol.requests import FetchRequest, InstalledEnvironment, InstalledEvent, InstallRequest
+from .working_folder import ENVIRONMENTS
 
 
-def install(request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None]) -> None:
-    """The verb: unpack ``wheels`` (wheel file name -> object) as the environment ``id`` and use it from now on.
+def install(call: Call[InstallRequest], emit: Emit[InstalledEvent]) -> None:
+    """The verb: unpack wheels that the host sent as a new environment, and use it from now on.
 
-    A wheel of the kinds needed here is a folder to unpack: no build, no scripts. The objects are removed afterwards,
-    because the room on a memory card is dear.
+    The wheels needed here are plain archives: nothing to build, no scripts. Their objects are removed afterwards,
+    because space on a memory card is scarce.
     """
-    part, site = _fresh(request)
+    request = call.request
+    part, site = _fresh(request["id"])
     for name, object_name in request["wheels"].items():
         try:
-            with zipfile.ZipFile(object_path(str(object_name))) as wheel:
+            with zipfile.ZipFile(object_path(object_name)) as wheel:
                 wheel.extractall(site)
         except zipfile.BadZipFile as error:
             raise DeviceError(f"{name} is not a wheel: {error}") from None
-    _finish(request, part, {"wheels": sorted(request["wheels"]), "source": "host"})
+    environment = _environment(request, "host")
+    environment["wheels"] = sorted(request["wheels"])
+    _activate(environment, part)
     for object_name in request["wheels"].values():
-        object_path(str(object_name)).unlink()
-    emit("installed", id=request["id"])
+        object_path(object_name).unlink()
+    emit({"event": "installed", "id": request["id"]})
 
 
-def fetch(request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None]) -> None:
-    """The verb: the same from the package index that this device reaches, with its own pip.
+def fetch(call: Call[FetchRequest], emit: Emit[InstalledEvent]) -> None:
+    """The verb: the same, with packages that the device downloads itself with its own pip.
 
-    A Python without pip gets one of its own below ``env/pip`` (needs the system's venv module).
+    If Python has no pip, one is created below ``env/pip``, which needs the system's venv module.
     """
-    part, site = _fresh(request)
+    request = call.request
+    part, site = _fresh(request["id"])
     command = [*_pip(), "install", "--target", str(site), "--no-deps", "--only-binary", ":all:", "--no-compile"]
     done = subprocess.run(
         [*command, "--disable-pip-version-check", "--quiet", *request["requirements"]],
@@ -55,9 +61,9 @@ def fetch(request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None])
     if done.returncode != 0:
         shutil.rmtree(part, ignore_errors=True)
         last = ([line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"])[-1]
-        raise DeviceError(f"pip on the device failed: {last.removeprefix('ERROR: ')}")
-    _finish(request, part, {"source": "device"})
-    emit("installed", id=request["id"])
+        raise DeviceError(f"pip failed on the device: {last.replace('ERROR: ', '', 1)}")
+    _activate(_environment(request, "device"), part)
+    emit({"event": "installed", "id": request["id"]})
 
 
 def _pip() -> list[str]:
@@ -76,25 +82,30 @@ def _works(command: list[str]) -> bool:
         return False
 
 
-def _fresh(request: dict[str, Any]) -> tuple[Path, Path]:
-    part = Path("env", f"{plain_name(request['id'])}.part")
+def _fresh(name: str) -> tuple[Path, Path]:
+    """An empty folder for a new environment, and the folder of packages in it."""
+    part = Path(ENVIRONMENTS, f"{plain_name(name)}.part")
     shutil.rmtree(part, ignore_errors=True)
     site = part / "site"
     site.mkdir(parents=True)
     return part, site
 
 
-def _finish(request: dict[str, Any], part: Path, facts: dict[str, Any]) -> None:
-    document = {
+def _environment(request: FetchRequest, source: str) -> InstalledEnvironment:
+    return {
         "id": request["id"],
-        "python": platform.python_version_tuple()[:2],
+        "python": list(platform.python_version_tuple()[:2]),
         "requirements": request["requirements"],
-        **facts,
+        "source": source,
     }
-    (part / "environment.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    folder = Path("env", request["id"])
+
+
+def _activate(environment: InstalledEnvironment, part: Path) -> None:
+    """Give a complete environment its name and make it the current one."""
+    (part / "environment.json").write_text(json.dumps(environment, indent=1), encoding="utf-8")
+    folder = Path(ENVIRONMENTS, environment["id"])
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    current = Path("env", "current.part")
-    current.write_text(request["id"], encoding="ascii")
-    current.replace(Path("env", "current"))
+    current = Path(ENVIRONMENTS, "current.part")
+    current.write_text(environment["id"], encoding="ascii")
+    current.replace(Path(ENVIRONMENTS, "current"))

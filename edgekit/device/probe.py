@@ -1,4 +1,4 @@
-"""What machine this is and in what state: everything that latency depends on besides the model."""
+"""The machine and its state: everything besides the model that latency depends on."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from . import runtimes
+from .protocol.values import Environment, Machine, State, Throttling
+from .runtime_table import RUNTIMES
 
 
-def environment() -> dict[str, Any]:
-    """The machine and its present state; a value that cannot be read is None. JSON-ready, units in the names."""
+def environment() -> Environment:
+    """The machine and its present state. A value that cannot be read is None."""
     return {**machine(), **state()}
 
 
-def machine() -> dict[str, Any]:
-    """What does not change while measuring."""
+def machine() -> Machine:
+    """What does not change during a measurement."""
     return {
         "cpu": cpu_name(),
         "board": _text("/sys/firmware/devicetree/base/model"),
@@ -41,8 +42,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def state() -> dict[str, Any]:
-    """What may change while measuring."""
+def state() -> State:
+    """What may change during a measurement."""
     return {
         "time_unix_s": time.time(),
         "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -67,7 +68,7 @@ def cpu_name() -> str | None:
 
 
 def frequency_khz() -> int | None:
-    """The highest present frequency of any core: the others may be idle."""
+    """The highest current frequency of any core: the others may be idle."""
     values = [
         _number(path) for path in sorted(Path("/sys/devices/system/cpu/cpufreq").glob("policy*/scaling_cur_freq"))
     ]
@@ -76,24 +77,24 @@ def frequency_khz() -> int | None:
 
 
 def temperature_c() -> float | None:
-    """The hottest thermal zone."""
+    """The temperature of the hottest thermal zone."""
     zones = [_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
     known = [zone / 1000 for zone in zones if zone is not None]
     return max(known) if known else None
 
 
 THROTTLE_FLAGS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
-"""Bits of `vcgencmd get_throttled`; 16 bits higher: it has happened since the start of the machine."""
+"""Bits of `vcgencmd get_throttled`. 16 bits higher, the same flag since the machine booted."""
 
 
-def throttled() -> dict[str, Any] | None:
-    """Raspberry Pi firmware's flags: ``now`` and ``since_boot``; None where there is no vcgencmd."""
+def throttled() -> Throttling | None:
+    """The flags of a Raspberry Pi's firmware; None if there is no vcgencmd."""
     answer = output("vcgencmd", "get_throttled")
     return parse_throttled(answer) if answer else None
 
 
-def parse_throttled(answer: str) -> dict[str, Any] | None:
-    """``throttled=0x50005`` as names of the flags."""
+def parse_throttled(answer: str) -> Throttling | None:
+    """The names of the flags in ``throttled=0x50005``."""
     _, _, value = answer.strip().partition("=")
     try:
         bits = int(value, 16)
@@ -109,7 +110,7 @@ def parse_throttled(answer: str) -> dict[str, Any] | None:
 def emulation() -> str | None:
     """Why this looks like an emulated processor (qemu-user), or None.
 
-    Emulators answer for this process's own files, not for its parent's, and older ones pass on the host's cpuinfo.
+    Emulators fake this process's own files in /proc but not its parent's, and older ones show the host's cpuinfo.
     """
     if "QEMU_CPU" in os.environ:
         return "QEMU_CPU is set"
@@ -128,7 +129,7 @@ def emulation() -> str | None:
 
 
 def busy_seconds() -> float | None:
-    """Processor time used by all processes of the machine since its start, all cores together (Linux)."""
+    """Processor time of all processes on all cores since the machine booted (Linux)."""
     first = (_text("/proc/stat") or "").partition("\n")[0].split()
     if len(first) < 8 or first[0] != "cpu":
         return None
@@ -137,7 +138,7 @@ def busy_seconds() -> float | None:
 
 
 class OthersWatch:
-    """How many cores other programs kept busy since this was made."""
+    """How many cores other programs have kept busy since this object was created."""
 
     def __init__(self) -> None:
         self._busy = busy_seconds()
@@ -145,7 +146,7 @@ class OthersWatch:
         self._start = time.perf_counter()
 
     def cores(self) -> float | None:
-        """Average number of cores; None where the system does not tell."""
+        """The average number of cores; None if the system does not say."""
         busy = busy_seconds()
         if busy is None or self._busy is None:
             return None
@@ -154,12 +155,12 @@ class OthersWatch:
 
 
 def _versions() -> dict[str, str]:
-    found = {name: runtimes.runtime_version(name) for name in runtimes.FORMAT_OF}
+    found = {name: runtimes.runtime_version(name) for name in RUNTIMES}
     return {"numpy": np.__version__, **{name: version for name, version in found.items() if version}}
 
 
 def _lscpu_name() -> str | None:
-    """ARM kernels give no model name; lscpu has the table of part numbers."""
+    """ARM kernels report no model name, but lscpu has a table of part numbers."""
     for line in (output("lscpu") or "").splitlines():
         key, _, value = line.partition(":")
         if key == "Model name" and value.strip() not in {"", "-"}:
@@ -183,7 +184,7 @@ def _meminfo(key: str) -> int | None:
 
 
 def output(*command: str) -> str | None:
-    """What a system command prints; None where it is missing or fails."""
+    """What a system command prints; None if it is missing or fails."""
     program = shutil.which(command[0])
     if program is None:
         return None

@@ -1,6 +1,6 @@
-"""Taking edgekit off a device again: what it made in the working folder is removed, and nothing else.
+"""The verb ``purge``: remove what edgekit put into the working folder, and nothing else.
 
-Standard library only; the working folder is the current one.
+Standard library only; the working folder is the current folder.
 """
 
 from __future__ import annotations
@@ -10,49 +10,49 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from .calls import Call
 from .failures import DeviceError
-from .store import DEPLOYED, NAME, OBJECTS, PROGRAM
-
-MARKER = ".edgekit-folder"
-"""A file in every working folder that edgekit made, or found empty."""
+from .object_store import NAME
+from .protocol import Emit
+from .protocol.requests import NoRequest, PurgedEvent
+from .working_folder import DEPLOYED, DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, OBJECTS, OWNER, PROGRAM
 
 ENVIRONMENT = re.compile(r"[0-9a-f]{16}(\.part)?")
 JOB = re.compile(r"[0-9a-f]{32}")
 
 
-def purge(_request: dict[str, Any], _stream: BinaryIO, emit: Callable[..., None]) -> None:
-    """The verb: remove edgekit's own files, then the folder where it is empty. ``left`` names what is still in it.
+def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
+    """Remove edgekit's own files, then the folder if it is empty. ``left`` names what remains in it.
 
-    Raises :class:`DeviceError` in a folder without the marker. Links are removed where they are edgekit's and never
-    followed.
+    Symbolic links are removed if they are edgekit's own, and never followed. Raises :class:`DeviceError` in a folder
+    without the marker.
     """
     if not Path(MARKER).is_file():
-        raise DeviceError(f"edgekit did not make this folder (it has no {MARKER})", str(Path.cwd()))
-    for folder in _folders(Path("deploy")):
+        raise DeviceError(f"this folder was not created by edgekit (it has no {MARKER})", str(Path.cwd()))
+    for folder in _folders(DEPLOYMENTS):
         if (folder / PROGRAM).is_file():
-            remove_deployed(folder)
-    for folder in _folders(Path("jobs")):
+            _remove_deployed(folder)
+    for folder in _folders(JOBS):
         if JOB.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    for folder in _folders(Path("env")):
+    for folder in _folders(ENVIRONMENTS):
         is_pip = folder.name == "pip" and (folder / "pyvenv.cfg").is_file()
         if is_pip or ENVIRONMENT.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    _remove_files(Path("env"), lambda name: name in ("current", "current.part"))
+    _remove_files(ENVIRONMENTS, lambda name: name in ("current", "current.part"))
     _remove_files(OBJECTS, lambda name: NAME.fullmatch(re.sub(r"(\.[0-9]+)?\.part$", "", name)) is not None)
-    _remove_files(Path(), lambda name: name in ("lock", "owner.json", "owner.json.part"))
-    for name in ("deploy", "jobs", "env", str(OBJECTS)):
-        _remove_empty(Path(name))
+    _remove_files(Path(), lambda name: name in ("lock", OWNER.name, f"{OWNER.name}.part"))
+    for folder in (DEPLOYMENTS, JOBS, ENVIRONMENTS, OBJECTS):
+        _remove_empty(folder)
     Path(MARKER).unlink()
     left = sorted(entry.name for entry in Path().iterdir())
     _remove_empty(Path.cwd())
-    emit("purged", left=left)
+    emit({"event": "purged", "left": left})
 
 
-def remove_deployed(folder: Path) -> None:
-    """Remove the files of `edgekit deploy` from ``folder``, and the folder where nothing else is in it."""
+def _remove_deployed(folder: Path) -> None:
+    """Remove the files of `edgekit deploy` from ``folder``, and the folder if nothing else is in it."""
     _remove_files(folder, lambda name: name in DEPLOYED)
     _remove_empty(folder)
 

@@ -1,4 +1,4 @@
-"""One small interface over the runtimes a device may have: open a file, set its input once, invoke, read."""
+"""Open a model file with the runtimes of :data:`RUNTIMES`: set its input once, invoke it, read its output."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata as distributions
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
 from .failures import MissingRuntimeError, ModelError, OutputError
-from .tensors import InputSpec, OutputSpec, input_spec, output_spec
+from .protocol.values import RuntimeInfo
+from .runtime_table import RUNTIMES, SUFFIXES, Runtime, runtimes_for
+from .tensors import InputSpec, OutputSpec
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,20 @@ class Model:
     input: InputSpec
     output: OutputSpec
     set_input: Callable[[np.ndarray], None]
-    invoke: Callable[[], Any]
+    invoke: Callable[[], object]
     fetch: Callable[[], np.ndarray]
     properties: dict[str, str]
     """Text metadata that only the runtime can read (ONNX ``metadata_props``)."""
 
+    @property
+    def runtime_info(self) -> RuntimeInfo:
+        """What events say about the runtime."""
+        return {"name": self.runtime, "version": self.version, "delegate": self.delegate}
+
     def scores(self) -> np.ndarray:
         """The output of the last invoke, dequantized, float32 (classes,).
 
-        Raises :class:`OutputError` where it holds NaN or infinity.
+        Raises :class:`OutputError` if it contains NaN or infinity.
         """
         stored = np.asarray(self.fetch()).reshape(-1)
         values = stored.astype(np.float32)
@@ -55,176 +62,74 @@ def all_cores() -> int:
 
 
 def open_model(path: str, threads: int = 1, runtime: str | None = None) -> Model:
-    """Open ``path`` with ``threads`` threads (0: all cores) and the named or first available runtime.
+    """Open ``path`` with ``threads`` threads (0: all cores) and the named or first installed runtime.
 
-    Raises :class:`ModelError` where the file is no classifier, :class:`MissingRuntimeError` where nothing can run it.
+    Raises :class:`ModelError` if the file is not an image classifier, :class:`MissingRuntimeError` if no runtime can
+    run it.
     """
     file_format = model_format(path)
     name = runtime or default_runtime(file_format)
-    if name not in OPENERS or FORMAT_OF[name] != file_format:
-        choices = [r for r, f in FORMAT_OF.items() if f == file_format]
-        raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {' or '.join(choices)}", path)
-    return OPENERS[name](path, threads or all_cores())
+    if name not in RUNTIMES or RUNTIMES[name].format != file_format:
+        choices = " or ".join(choice.name for choice in runtimes_for(file_format))
+        raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {choices}", path)
+    opener = cast("Callable[[Runtime, str, int], Model]", companion(RUNTIMES[name].adapter).open_model)
+    return opener(RUNTIMES[name], path, threads or all_cores())
 
 
 def model_format(path: str) -> str:
-    """``tflite`` or ``onnx``, by the file's suffix and first bytes."""
+    """``tflite`` or ``onnx``, by the file's suffix and first bytes. Raises :class:`ModelError` for other files."""
     suffix = Path(path).suffix.lower()
-    if suffix not in {".tflite", ".onnx"}:
-        raise ModelError("a model file ends in .tflite or .onnx", path)
+    if suffix not in SUFFIXES:
+        raise ModelError(f"not a model file: expected the suffix {' or '.join(SUFFIXES)}", path)
     try:
         with Path(path).open("rb") as stream:
             head = stream.read(8)
     except OSError as error:
-        raise ModelError(f"this model file cannot be read: {error.strerror}", path) from None
+        raise ModelError(f"cannot read this model file: {error.strerror}", path) from None
     if suffix == ".tflite" and head[4:8] != b"TFL3":
-        raise ModelError("this is not a TFLite model (its first bytes are not those of one)", path)
+        raise ModelError("not a TFLite model: the file identifier TFL3 is missing", path)
     return suffix[1:]
-
-
-FORMAT_OF = {"litert": "tflite", "tflite-runtime": "tflite", "onnxruntime": "onnx"}
-MODULE_OF = {
-    "litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-    "onnxruntime": "onnxruntime",
-}
-DISTRIBUTION_OF = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "onnxruntime": "onnxruntime"}
 
 
 def runtime_version(name: str) -> str | None:
     """The installed version of a runtime, or None."""
     try:
-        return distributions.version(DISTRIBUTION_OF[name])
+        return distributions.version(RUNTIMES[name].distribution)
     except distributions.PackageNotFoundError:
         return None
 
 
 def default_runtime(file_format: str) -> str:
-    """The first installed runtime for a format; :class:`MissingRuntimeError` where there is none."""
-    names = [name for name, runs in FORMAT_OF.items() if runs == file_format]
-    for name in names:
-        if runtime_version(name) is not None:
-            return name
-    packages = " or ".join(DISTRIBUTION_OF[name] for name in names)
-    raise MissingRuntimeError(f"nothing here runs .{file_format} files: pip install {packages}")
+    """The first installed runtime for a format. Raises :class:`MissingRuntimeError` if there is none."""
+    candidates = runtimes_for(file_format)
+    for runtime in candidates:
+        if runtime_version(runtime.name) is not None:
+            return runtime.name
+    packages = " or ".join(runtime.distribution for runtime in candidates)
+    raise MissingRuntimeError(f"no installed runtime runs .{file_format} files: pip install {packages}")
 
 
 def import_runtime(name: str) -> Any:
-    """The runtime's module; :class:`MissingRuntimeError` where it is not installed or does not load."""
+    """The runtime's module. Raises :class:`MissingRuntimeError` if it is not installed or fails to load."""
+    runtime = RUNTIMES[name]
     try:
-        return importlib.import_module(MODULE_OF[name])
+        return importlib.import_module(runtime.module)
     except ImportError as error:
-        raise MissingRuntimeError(f"{name} cannot be imported ({error}): pip install {DISTRIBUTION_OF[name]}") from None
+        raise MissingRuntimeError(f"cannot import {name} ({error}): pip install {runtime.distribution}") from None
 
 
-def _open_tflite(name: str, path: str, threads: int) -> Model:
-    interpreter_class = import_runtime(name).Interpreter
-    try:
-        interpreter = interpreter_class(model_path=path, num_threads=threads)
-        details = _one(interpreter.get_input_details(), "input", path)
-        if details["shape"][0] != 1 and details["shape_signature"][0] == -1:
-            interpreter.resize_tensor_input(details["index"], [1, *details["shape"][1:]])
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{name} cannot open this file: {_first_line(error)}", path) from None
-    details = _one(interpreter.get_input_details(), "input", path)
-    result = _one(interpreter.get_output_details(), "output", path)
-    return Model(
-        runtime=name,
-        version=runtime_version(name) or "unknown",
-        delegate=_delegate(interpreter),
-        threads=threads,
-        input=input_spec(details["name"], details["dtype"], list(details["shape"]), details["quantization"], path),
-        output=output_spec(result["name"], result["dtype"], list(result["shape"]), result["quantization"], path),
-        set_input=partial(interpreter.set_tensor, details["index"]),
-        invoke=interpreter.invoke,
-        fetch=partial(interpreter.get_tensor, result["index"]),
-        properties={},
-    )
+def companion(name: str) -> ModuleType:
+    """The module beside this one that an entry of the table names, whatever this package is called here."""
+    return importlib.import_module(f".{name}", __package__)
 
 
-def _delegate(interpreter: Any) -> str:
-    """XNNPACK is the only delegate a default interpreter takes; whether it did shows in the operator list."""
-    try:
-        operators = {operator["op_name"] for operator in interpreter._get_ops_details()}
-    except AttributeError:
-        return "unknown"
-    return "XNNPACK" if "DELEGATE" in operators else "none"
-
-
-_ORT_TYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
-
-
-def onnx_session(path: str, threads: int, profile: str | None = None) -> Any:
-    """An ``InferenceSession`` as everything here is measured with; ``profile``: beginning of the profile's file name.
-
-    Raises :class:`ModelError` where the file cannot be opened.
-    """
-    ort = import_runtime("onnxruntime")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Worker threads may spin inside a run, but not on into the block of the next model.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = profile
-    try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other common base
-        raise ModelError(f"onnxruntime cannot open this file: {_first_line(error)}", path) from None
-
-
-def _open_onnx(path: str, threads: int) -> Model:
-    ort = import_runtime("onnxruntime")
-    session = onnx_session(path, threads)
-    feed = _one(session.get_inputs(), "input", path)
-    result = _one(session.get_outputs(), "output", path)
-    spec = input_spec(feed.name, _ORT_TYPES.get(feed.type), feed.shape, None, path)
-    binding = session.io_binding()
-    binding.bind_output(result.name, "cpu")
-
-    bound: list[Any] = []  # an OrtValue on the CPU borrows numpy's memory: both must outlive the binding
-
-    def set_input(tensor: np.ndarray) -> None:
-        bound[:] = [tensor, ort.OrtValue.ortvalue_from_numpy(tensor)]
-        binding.bind_ortvalue_input(feed.name, bound[1])
-
-    def fetch() -> np.ndarray:
-        return np.asarray(binding.get_outputs()[0].numpy())
-
-    return Model(
-        runtime="onnxruntime",
-        version=runtime_version("onnxruntime") or ort.__version__,
-        delegate=session.get_providers()[0],
-        threads=threads,
-        input=spec,
-        output=output_spec(result.name, _ORT_TYPES.get(result.type), result.shape, None, path),
-        set_input=set_input,
-        invoke=partial(session.run_with_iobinding, binding),
-        fetch=fetch,
-        properties=dict(session.get_modelmeta().custom_metadata_map),
-    )
-
-
-OPENERS: dict[str, Callable[[str, int], Model]] = {
-    "litert": partial(_open_tflite, "litert"),
-    "tflite-runtime": partial(_open_tflite, "tflite-runtime"),
-    "onnxruntime": _open_onnx,
-}
-
-
-def _one(tensors: Any, kind: str, path: str) -> Any:
+def single_tensor(tensors: Any, kind: str, path: str) -> Any:
+    """The one input or output of a classifier. Raises :class:`ModelError` if there are several or none."""
     if len(tensors) != 1:
         raise ModelError(f"an image classifier has one {kind}; this file has {len(tensors)}", path)
     return tensors[0]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of a runtime's message, which may be a page long."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

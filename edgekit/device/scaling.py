@@ -1,4 +1,4 @@
-"""How pixels become the numbers a model expects. Files of edgekit need none: their scaling is in the graph."""
+"""How pixels become the numbers a model expects. Files exported by edgekit scale their input in the graph."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .failures import DeviceError
+from .protocol.values import ScalingDocument
 
 
 @dataclass(frozen=True)
 class Scaling:
     """``(pixel - mean) / std`` for each channel, pixels RGB in 0-255; ``bgr`` swaps red and blue first.
 
-    This is the normalisation of TFLite metadata (NormalizationOptions) with the channels written out.
+    This is the normalization of TFLite metadata (NormalizationOptions), with one value per channel.
     """
 
     mean: tuple[float, float, float]
@@ -30,7 +31,7 @@ class Scaling:
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         return np.asarray((values.astype(np.float32) - mean) / std)
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> ScalingDocument:
         """The JSON form that :func:`parse_scaling` reads."""
         return {"mean": list(self.mean), "std": list(self.std), "bgr": self.bgr}
 
@@ -49,7 +50,7 @@ SCALINGS: dict[str, Scaling] = {
 def parse_scaling(value: object) -> Scaling:
     """A name of :data:`SCALINGS`, the text ``mean,std``, or a document with ``mean`` and ``std``.
 
-    Raises :class:`DeviceError` with the choices.
+    Raises :class:`DeviceError`, which lists the choices, for anything else.
     """
     if isinstance(value, str) and value in SCALINGS:
         return SCALINGS[value]
@@ -58,7 +59,7 @@ def parse_scaling(value: object) -> Scaling:
     if isinstance(value, str) and value.count(",") == 1:
         mean, std = value.split(",")
         return Scaling(_channels([mean]), _divisors([std]))
-    raise DeviceError(f"{value!r} is not a scaling; choose {', '.join(SCALINGS)}, or MEAN,STD in units of 0-255 pixels")
+    raise DeviceError(f"unknown scaling {value!r}: choose {', '.join(SCALINGS)}, or MEAN,STD for pixels in 0-255")
 
 
 def _divisors(values: object) -> tuple[float, float, float]:
@@ -69,13 +70,13 @@ def _divisors(values: object) -> tuple[float, float, float]:
 
 
 def _channels(values: object) -> tuple[float, float, float]:
-    """One number for all channels, or one for each."""
+    """One number for all channels, or one per channel."""
     try:
         numbers = [float(v) for v in values]  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        raise DeviceError(f"a scaling is made of numbers, not {values!r}") from None
+        raise DeviceError(f"a scaling consists of numbers, not {values!r}") from None
     if len(numbers) == 1:
         numbers = numbers * 3
     if len(numbers) != 3 or not np.isfinite(numbers).all():
-        raise DeviceError(f"a scaling has one number or three, not {values!r}")
+        raise DeviceError(f"a scaling has one finite number or three, not {values!r}")
     return numbers[0], numbers[1], numbers[2]

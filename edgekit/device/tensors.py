@@ -1,4 +1,4 @@
-"""What goes into a classifier and what comes out: shapes, types, quantization, probabilities."""
+"""The input and output of a classifier: shapes, types, quantization, probabilities."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class InputSpec:
 
     @property
     def needs_scaling(self) -> bool:
-        """A float input says nothing about the range it expects; integers are pixels unless told otherwise."""
+        """A float input does not say what range it expects; integers are pixels unless a scaling is given."""
         return self.dtype.startswith("float")
 
     def prepare(self, pixels: np.ndarray, scaling: Scaling | None) -> np.ndarray:
-        """``pixels`` uint8 (H, W, 3) RGB as this input's tensor, shape (1, H, W, 3) or (1, 3, H, W).
+        """``pixels`` uint8 (H, W, 3) RGB as the input tensor, shape (1, H, W, 3) or (1, 3, H, W).
 
-        Without ``scaling`` an integer input gets the pixels themselves (int8: shifted by 128).
+        Without ``scaling``, an integer input receives the pixels themselves (int8: shifted by 128).
         """
         if self.needs_scaling:
             tensor = (scaling or SCALINGS["none"]).apply(pixels).astype(self.dtype)
@@ -58,7 +58,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """The one output of a classifier: (1, classes). ``classes`` is None where the file does not say."""
+    """The one output of a classifier: (1, classes). ``classes`` is None if the file does not say."""
 
     name: str
     dtype: str
@@ -74,15 +74,15 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def are_probabilities(scores: np.ndarray) -> bool:
-    """Whether ``scores`` (classes,) can be probabilities; 8-bit outputs do not sum to 1 exactly."""
+    """Whether ``scores`` (classes,) can be probabilities. 8-bit outputs do not sum to exactly 1."""
     slack = 0.02 + len(scores) / 256
     return bool(scores.min() >= -1e-3 and scores.max() <= 1.001 and abs(float(scores.sum()) - 1) <= slack)
 
 
 def input_spec(name: str, dtype: Any, shape: list[Any], quantization: Any, path: str) -> InputSpec:
-    """Check what a runtime says of its input; entries of ``shape`` that are no positive number are open.
+    """Check the input that a runtime reports. Entries of ``shape`` that are not positive numbers are dynamic.
 
-    ``quantization`` is (scale, zero point) or None. Raises :class:`ModelError` where no RGB image fits.
+    ``quantization`` is (scale, zero point) or None. Raises :class:`ModelError` if the input is not one RGB image.
     """
     kind = _dtype_name(dtype, "input", path)
     sides = [int(s) if isinstance(s, (int, np.integer)) and s > 0 else None for s in shape]
@@ -92,24 +92,24 @@ def input_spec(name: str, dtype: Any, shape: list[Any], quantization: Any, path:
             return InputSpec(name, kind, sides[1], sides[2], "NHWC", scale, zero_point)
         if sides[1] == 3 and sides[2] and sides[3]:
             return InputSpec(name, kind, sides[2], sides[3], "NCHW", scale, zero_point)
-    raise ModelError(f"the input {name!r} has shape {shape}, not (1, H, W, 3) or (1, 3, H, W) of a fixed size", path)
+    raise ModelError(f"input {name!r} has shape {shape}; expected (1, H, W, 3) or (1, 3, H, W) of a fixed size", path)
 
 
 def output_spec(name: str, dtype: Any, shape: list[Any], quantization: Any, path: str) -> OutputSpec:
-    """Check what a runtime says of its output; :class:`ModelError` where it is not one score per class."""
+    """Check the output that a runtime reports. Raises :class:`ModelError` if it is not one score per class."""
     kind = _dtype_name(dtype, "output", path)
     known = [int(s) for s in shape if isinstance(s, (int, np.integer)) and s > 1]
-    open_axes = [s for s in shape[1:] if not isinstance(s, (int, np.integer)) or s < 1]
-    if len(known) > 1 or (not known and not open_axes):
-        raise ModelError(f"the output {name!r} has shape {shape}: not scores of at least two classes", path)
+    dynamic_axes = [s for s in shape[1:] if not isinstance(s, (int, np.integer)) or s < 1]
+    if len(known) > 1 or (not known and not dynamic_axes):
+        raise ModelError(f"output {name!r} has shape {shape}; expected scores of at least two classes", path)
     scale, zero_point = _quantization(quantization)
-    return OutputSpec(name, kind, None if open_axes else known[0], scale, zero_point)
+    return OutputSpec(name, kind, None if dynamic_axes else known[0], scale, zero_point)
 
 
 def _dtype_name(dtype: Any, kind: str, path: str) -> str:
     name = np.dtype(dtype).name if dtype is not None else "unknown"
     if name not in DTYPES:
-        raise ModelError(f"the {kind} has type {name}; known are {', '.join(DTYPES)}", path)
+        raise ModelError(f"the {kind} has type {name}; supported are {', '.join(DTYPES)}", path)
     return name
 
 

@@ -1,4 +1,4 @@
-"""Latency: warm-up, then interleaved blocks of all models in a random order; only the invoke is inside the clock."""
+"""The verb ``latency``: warm-up, then interleaved blocks of all models in random order. Only the invoke is timed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from . import probe
+from .classifier import Classifier, load_pixels
 from .failures import DeviceError
-from .jobs import Classifier, Emit, Job, JobModel, load_pixels
+from .jobs import Job, JobModel
+from .protocol import Emit, control_key
+from .protocol.events import BlockTimes, ImagesEvent, LatencyEvent
+from .protocol.jobs import LatencyJob
 from .runtimes import Model
 
 SLOW_NS = 20_000_000
-"""A run longer than this streams its weights from memory anyway; the model before it leaves no trace in the caches."""
+"""A longer run streams its weights from memory anyway, so what an earlier model left in the caches does not matter."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How long is measured. A block ends when it has ``block_runs`` runs and ``block_ns`` of invoke time."""
+    """How long to measure. A block ends once it has ``block_runs`` runs and ``block_ns`` of invoke time."""
 
     warmup_runs: int
     warmup_ns: int
@@ -33,16 +40,16 @@ class Protocol:
     cooldown_ns: int = 0
 
     @classmethod
-    def read(cls, raw: dict[str, Any]) -> Protocol:
-        names = cls.__dataclass_fields__
+    def read(cls, settings: Mapping[str, object]) -> Protocol:
+        """The protocol of a job. Raises :class:`DeviceError` if it is incomplete; other keys are ignored."""
         try:
-            return cls(**{name: int(raw[name]) for name in names if name in raw})
+            return cls(**{f.name: int(settings[f.name]) for f in fields(cls) if f.name in settings})  # type: ignore[call-overload]
         except (TypeError, ValueError) as error:
             raise DeviceError(f"the protocol of the job is incomplete: {error}") from None
 
 
-def run_block(invoke: Callable[[], Any], min_runs: int, min_ns: int) -> list[int]:
-    """Times of single invokes in nanoseconds, until there are ``min_runs`` and they add up to ``min_ns``."""
+def run_block(invoke: Callable[[], object], min_runs: int, min_ns: int) -> list[int]:
+    """Times of single invokes in nanoseconds, until there are ``min_runs`` that add up to ``min_ns``."""
     clock = time.perf_counter_ns
     samples: list[int] = []
     append = samples.append
@@ -57,9 +64,9 @@ def run_block(invoke: Callable[[], Any], min_runs: int, min_ns: int) -> list[int
 
 
 def settle(limit_ns: int = 100_000_000) -> None:
-    """Wait until no worker thread of this process spins any more, at most ``limit_ns``.
+    """Wait until no worker thread of this process spins, at most ``limit_ns``.
 
-    Thread pools keep spinning for a while after a run; that would burn a core inside the next model's block.
+    Thread pools spin for a while after a run, which would occupy a core during the next model's block.
     """
     end = time.perf_counter_ns() + limit_ns
     while time.perf_counter_ns() < end:
@@ -77,12 +84,12 @@ class Subject:
     model: Model
     typical_ns: float
 
-    def block(self, protocol: Protocol, threads: int) -> dict[str, Any]:
-        """One measured block: times, and how much processor time it took in all threads."""
+    def block(self, protocol: Protocol, threads: int) -> BlockTimes:
+        """Measure one block."""
         if threads > 1:
             settle()
         if self.typical_ns < SLOW_NS:
-            self.model.invoke()  # unmeasured: brings code and weights back into the caches after another model
+            self.model.invoke()  # not timed: brings code and weights back into the caches after another model
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
         samples = run_block(self.model.invoke, protocol.block_runs, protocol.block_ns)
         return {
@@ -93,54 +100,73 @@ class Subject:
         }
 
 
-def latency(job: Job, emit: Emit) -> None:
-    """The verb: measure every model of the job, and ``control`` a second time under its own name.
+def latency(job: Job[LatencyJob], emit: Emit[LatencyEvent]) -> None:
+    """The verb: measure each model of the job, and the model ``control`` a second time under its own key.
 
-    Lines: ``environment`` before and after, ``model`` (load, first, warm-up), ``images`` (decode and read-out),
-    ``block`` per model and round, ``state`` per round, ``failed`` for a model whose output is not finite. ``skip``:
-    so many blocks were measured before an interruption; the order is that of the seed, so the rest follows on.
+    Events: ``environment`` before and after, ``model`` (load, first run, warm-up), ``images`` (decoding and reading
+    the result), ``block`` per model and round, ``state`` per round, ``failed`` for a model whose output is not finite.
+    The order follows from ``seed``, so a job with ``skip`` continues where an interrupted one ended.
     """
-    protocol = Protocol.read(job.raw.get("protocol", {}))
-    order = random.Random(int(job.raw.get("seed", 0)))
+    protocol = Protocol.read(job.settings.get("protocol", {}))
     waiting = probe.OthersWatch()
     time.sleep(0.25)
-    emit("environment", when="before", others_cores=waiting.cores(), **probe.environment())
-    subjects = []
-    for entry in job.models:
-        subject = _prepare(entry, entry.key, job.threads, protocol, emit, decode=not job.raw.get("skip"))
-        if subject is not None:
-            subjects.append(subject)
-    control = job.raw.get("control")
-    if control in {subject.key for subject in subjects}:
-        again = _prepare(job.model(control), f"{control}#again", job.threads, protocol, emit, decode=False)
-        subjects += [again] if again is not None else []
+    emit({"event": "environment", "when": "before", "others_cores": waiting.cores(), **probe.environment()})
+    subjects = _subjects(job, protocol, emit)
     watch = probe.OthersWatch()
-    skip = int(job.raw.get("skip", 0))
+    _measure_rounds(subjects, job, protocol, emit)
+    emit({"event": "environment", "when": "after", "others_cores": watch.cores(), **probe.state()})
+
+
+def _subjects(job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]) -> list[Subject]:
+    """The opened and warmed-up models, including the second copy of the control."""
+    decode = not job.settings.get("skip")
+    prepared = [_prepare(entry, entry.key, job.threads, protocol, emit, decode=decode) for entry in job.models]
+    subjects = [subject for subject in prepared if subject is not None]
+    control = job.settings.get("control")
+    if control is not None and control in {subject.key for subject in subjects}:
+        entry = job.model(control)
+        again = _prepare(entry, control_key(control), job.threads, protocol, emit, decode=False)
+        subjects += [again] if again is not None else []
+    return subjects
+
+
+def _measure_rounds(
+    subjects: list[Subject], job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]
+) -> None:
+    order = random.Random(int(job.settings.get("seed", 0)))
+    skip = int(job.settings.get("skip", 0))
     for number in range(protocol.rounds):
         order.shuffle(subjects)
         for place, subject in enumerate(subjects):
             if number * len(subjects) + place < skip:
                 continue
             time.sleep(protocol.cooldown_ns / 1e9)
-            emit("block", round=number, key=subject.key, **_without_gc(subject.block, protocol, job.threads))
-        emit("state", round=number, temperature_c=probe.temperature_c(), throttled=probe.throttled())
-    emit("environment", when="after", others_cores=watch.cores(), **probe.state())
+            times = _without_gc(partial(subject.block, protocol, job.threads))
+            emit({"event": "block", "round": number, "key": subject.key, **times})
+        emit(
+            {
+                "event": "state",
+                "round": number,
+                "temperature_c": probe.temperature_c(),
+                "throttled": probe.throttled(),
+            }
+        )
 
 
-def _without_gc(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+def _without_gc(measure: Callable[[], Result]) -> Result:
     gc.collect()
     gc.disable()
     try:
-        return measure(*arguments)
+        return measure()
     finally:
         gc.enable()
 
 
 def _prepare(
-    entry: JobModel, key: str, threads: int, protocol: Protocol, emit: Emit, *, decode: bool = True
+    entry: JobModel, key: str, threads: int, protocol: Protocol, emit: Emit[LatencyEvent], *, decode: bool = True
 ) -> Subject | None:
-    """Open, set the input, run for the first time, warm up; None where the model gives no finite result."""
-    emit("opening", key=key)
+    """Open the model, set its input, run it for the first time, warm up. None if its output is not finite."""
+    emit({"event": "opening", "key": key})
     start = time.perf_counter_ns()
     model = entry.open(threads)
     load_ns = time.perf_counter_ns() - start
@@ -149,39 +175,41 @@ def _prepare(
     try:
         model.scores()
     except DeviceError as error:
-        emit("failed", key=key, reason=error.reason)
+        emit({"event": "failed", "key": key, "reason": error.reason})
         return None
-    warmup = _without_gc(lambda: {"ns": run_block(model.invoke, protocol.warmup_runs, protocol.warmup_ns)})["ns"]
+    warmup = _without_gc(lambda: run_block(model.invoke, protocol.warmup_runs, protocol.warmup_ns))
     emit(
-        "model",
-        key=key,
-        runtime={"name": model.runtime, "version": model.version, "delegate": model.delegate},
-        threads=threads,
-        load_ns=load_ns,
-        first_ns=first_ns,
-        warmup_ns=warmup,
+        {
+            "event": "model",
+            "key": key,
+            "runtime": model.runtime_info,
+            "threads": threads,
+            "load_ns": load_ns,
+            "first_ns": first_ns,
+            "warmup_ns": warmup,
+        }
     )
     if decode and entry.images:
-        emit("images", key=key, **_image_times(entry, model))
+        emit(_image_times(entry, key, model))
     return Subject(key, model, statistics.median(warmup))
 
 
 def prepare_input(model: Model, entry: JobModel) -> None:
-    """Set the input once: a real image where there is one, otherwise seeded noise."""
+    """Set the input once: a real image if there is one, otherwise seeded noise."""
     model.set_input(model.input.prepare(example_pixels(model, entry), entry.scaling))
 
 
 def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
-    """A real image where there is one, otherwise seeded noise; uint8 (H, W, 3)."""
+    """A real image if there is one, otherwise seeded noise; uint8 (H, W, 3)."""
     side = model.input.height
     if entry.images and side == model.input.width:
-        return np.asarray(load_pixels(entry.images[0], (side, entry.resize)))
+        return load_pixels(entry.images[0], (side, entry.resize))
     shape = (side, model.input.width, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def _image_times(entry: JobModel, model: Model) -> dict[str, Any]:
-    """Decode+resize+scale of every picture, and reading the result out, in nanoseconds."""
+def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
+    """Time to decode, resize and scale each image, and to read the result."""
     classifier = Classifier(entry, model)
     before, after = [], []
     clock = time.perf_counter_ns
@@ -196,4 +224,4 @@ def _image_times(entry: JobModel, model: Model) -> dict[str, Any]:
         probabilities = classifier.probabilities()
         int(probabilities.argmax())
         after.append(clock() - start)
-    return {"preprocess_ns": before, "postprocess_ns": after}
+    return {"event": "images", "key": key, "preprocess_ns": before, "postprocess_ns": after}

@@ -1,4 +1,4 @@
-"""``audit.json``: what an audit found in an image folder."""
+"""``audit.json``: the findings of an audit of an image folder."""
 
 from __future__ import annotations
 
@@ -17,114 +17,157 @@ class CorruptFile(Part):
 
 
 class ImagePair(Part):
-    """Two images with the same or nearly the same content; ``b`` repeats ``a``."""
+    """Two images with the same or nearly the same content; ``b`` is a duplicate of ``a``."""
 
     a: str
+    """Path of the first image."""
     b: str
+    """Path of its duplicate."""
     distance: int
-    """Differing bits of the perceptual hash."""
+    """Number of bits of the perceptual hash that differ."""
     same_class: bool
+    """Whether both have the same class."""
 
 
 class LeakedImage(ImagePair):
-    """A test image that repeats a training or validation image."""
+    """A test image ``b`` that is a duplicate of a training or validation image ``a``."""
 
     exact: bool
     """Whether all decoded pixels are equal."""
 
 
 class DuplicatesAcross(Part):
-    """Images of split ``b`` that repeat an image of split ``a``."""
+    """Images of split ``b`` that are duplicates of an image of split ``a``."""
 
     a: str
+    """The split that comes first in training."""
     b: str
+    """The later split."""
     n_files: int
+    """Number of images in ``b`` with a duplicate in ``a``."""
     pairs: tuple[ImagePair, ...]
+    """Each of them with its closest duplicate."""
 
 
 class Duplicates(Part):
     """Duplicates within each split and across splits."""
 
     within: dict[str, int]
-    """By split: images that repeat an earlier one of it."""
+    """Number of images that are duplicates of an earlier image of the same split, by split."""
     across: tuple[DuplicatesAcross, ...]
+    """Duplicates in each pair of splits."""
     groups: tuple[tuple[str, ...], ...]
-    """Images with the same content, each group as paths."""
+    """Groups of duplicates, as paths."""
 
 
 class NearDuplicates(Duplicates):
-    """Near duplicates by perceptual hash."""
+    """Near duplicates, which look alike by their perceptual hashes but do not have the same pixels."""
 
     max_distance: int
+    """Largest number of bits that may differ."""
     hash_bits: int
+    """Number of bits of the hash."""
 
 
 class LabelledFile(Part):
     """An image with its class and split."""
 
     path: str
-    label: str = Field(alias="class")
+    label: str = Field(validation_alias="class", serialization_alias="class")
+    """Class name; the key is ``class``."""
     split: str
 
     model_config = ConfigDict(populate_by_name=True)
 
 
 class LabelConflict(Part):
-    """Images with the same or nearly the same content under different classes."""
+    """Duplicates with different classes."""
 
     kind: Literal["exact", "near"]
+    """``exact``: the same pixels; ``near``: images that look alike."""
     distance: int
+    """Number of bits of the perceptual hash that differ."""
     files: tuple[LabelledFile, ...]
+    """The images."""
 
 
 class ImageSizes(Part):
-    """Sizes in pixels; ranges are smallest, median, largest."""
+    """Sizes of the images in pixels."""
 
     distinct: int
+    """Number of different sizes."""
     most_common: dict[str, int]
+    """Number of images of the most common sizes, by size (``WIDTHxHEIGHT``)."""
     width_pixels: tuple[int, int, int] | None
+    """Smallest, median and largest width; None if no image can be decoded."""
     height_pixels: tuple[int, int, int] | None
+    """Smallest, median and largest height; None if no image can be decoded."""
 
 
 class ShortcutRecord(Part):
-    """A property of the files that tells the class."""
+    """A file property that predicts the class."""
 
     property: str
+    """``mode``, ``format``, ``size`` or another property."""
     accuracy: float
+    """Accuracy of predicting the class from this property alone (0 to 1)."""
     accuracy_ci95: tuple[float, float]
+    """Wilson's 95% interval of this accuracy."""
     largest_class: float
-    """Accuracy of always guessing the largest class."""
+    """Accuracy of always predicting the largest class (0 to 1)."""
     n_images: int
+    """Number of images."""
     values: dict[str, dict[str, int]]
+    """Number of images by value of the property and class."""
 
 
 class AuditPicture(Part):
-    """A thumbnail beside the audit of a study."""
+    """A thumbnail in the folder of a study."""
 
     path: str
+    """Path of the image below the image folder."""
     file: str
+    """The thumbnail, relative to the study folder."""
 
 
 class AuditDocument(Document):
-    """What an audit found."""
+    """The findings of an audit. Paths are relative to the image folder."""
 
     root: str
+    """The image folder."""
     name: str
+    """Name of the dataset."""
     layout: str
+    """How the images came to be split, in words."""
     fingerprint: str
+    """SHA-256 over the class names and the class, split and content of every image."""
     n_images: int
+    """Number of images."""
     splits: dict[str, int]
+    """Number of images by split."""
     classes: dict[str, dict[str, int]]
+    """Number of images by split and class."""
     largest_class_over_smallest: dict[str, float | None]
+    """Size of the largest class relative to the smallest, by split; None if a class has no images."""
     corrupt: tuple[CorruptFile, ...]
+    """Images that cannot be decoded."""
     exact_duplicates: Duplicates
+    """Images with the same pixels."""
     near_duplicates: NearDuplicates
+    """Images that look alike. An image with an exact duplicate does not count here."""
     label_conflicts: tuple[LabelConflict, ...]
+    """Duplicates with different classes."""
     leaked_test_images: tuple[LeakedImage, ...]
+    """Test images that are duplicates of training or validation images, the closest first."""
     sizes: ImageSizes
+    """Sizes of the images."""
     modes: dict[str, int]
+    """Number of images by Pillow mode."""
     formats: dict[str, int]
+    """Number of images by file format."""
     shortcuts: tuple[ShortcutRecord, ...]
+    """File properties that predict the class, the most accurate first."""
     notes: tuple[str, ...] = ()
+    """Warnings about the folder."""
     pictures: tuple[AuditPicture, ...] | None = None
-    """Thumbnails of leaked pairs; only in a study."""
+    """Thumbnails of leaked images and their duplicates; only in the audit of a study."""

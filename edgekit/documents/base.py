@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -47,6 +48,11 @@ class Document(Part):
     schema_version: int = 1
     """Version of this kind of document."""
 
+    @cached_property
+    def read_from(self) -> Path | None:
+        """The file that the document was read from, which is no part of it; None where it was not read from a file."""
+        return None
+
     @classmethod
     def read(cls: type[D], path: Path) -> D:
         """Read and validate ``path``.
@@ -54,7 +60,9 @@ class Document(Part):
         Raises :class:`InputError` where the file is missing, is not JSON, was written by a newer edgekit, or is not a
         document of this kind.
         """
-        return cls.parse(read_json(path), str(path))
+        document = cls.parse(read_json(path), str(path))
+        document.__dict__["read_from"] = Path(path)
+        return document
 
     @classmethod
     def parse(cls: type[D], value: JsonObject, where: str) -> D:

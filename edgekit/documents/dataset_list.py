@@ -1,4 +1,4 @@
-"""``dataset.csv``: which images a run uses, and the split of each."""
+"""``dataset.csv``: the images of a run and their splits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.support.files import atomic_path
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One image of a dataset: POSIX path below the dataset's root, class name, split, SHA-256 of the file."""
+    """One image: its POSIX path below the image folder, its class name, its split and the SHA-256 of the file."""
 
     path: str
     label: str
@@ -29,12 +29,12 @@ def write_dataset_csv(path: Path, rows: list[DatasetRow]) -> None:
 
 
 def read_dataset_csv(path: Path) -> list[DatasetRow]:
-    """Read the list of images; :class:`InputError` where the file is missing, damaged or none."""
+    """Read the list of images; raises :class:`InputError` if the file is missing or damaged."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as stream:
             reader = csv.reader(stream)
             if next(reader, None) != ["path", "class", "split", "sha256"]:
-                raise InputError("this is not a dataset list of edgekit", where=str(path))
+                raise InputError("this file is not a list of images written by edgekit", where=str(path))
             rows = []
             for row in reader:
                 if len(row) != 4:

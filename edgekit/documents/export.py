@@ -1,10 +1,11 @@
-"""``export.json`` and ``calibration.json``: one exported file, how it was made, and what its checks found."""
+"""``export.json`` and ``calibration.json``: one exported file, how it was made, and the results of its checks."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from edgekit.documents.base import Document, Part
+from edgekit.recipe import Clustering, Pruning, Qat
 
 
 class InputTensor(Part):
@@ -19,7 +20,7 @@ class InputTensor(Part):
 
 
 class OutputTensor(Part):
-    """What the exported file gives; ``scale`` and ``zero_point`` where it is quantized."""
+    """What the exported file returns; ``scale`` and ``zero_point`` are set where it is quantized."""
 
     name: str
     dtype: str
@@ -57,10 +58,13 @@ class ParityRecord(Part):
     trained: CompressionAgreement | None = None
 
 
+Verdict = Literal["held", "undecided", "failed"]
+
+
 class GateRecord(Part):
     """The accuracy gate. Differences are in percentage points, positive where the exported file is worse."""
 
-    verdict: Literal["held", "undecided", "failed"]
+    verdict: Verdict
     max_drop_points: float
     drop_points: float
     drop_ci95_points: tuple[float, float]
@@ -79,7 +83,7 @@ class GoldenRecord(Part):
 
 
 class LayerSensitivity(Part):
-    """What quantizing one layer alone does to the predictions."""
+    """The effect on the predictions of quantizing one layer alone."""
 
     layer: str
     divergence_nats: float
@@ -88,16 +92,16 @@ class LayerSensitivity(Part):
 
 
 class RepairTrial(Part):
-    """One attempt of a repair: ``kept`` layers in float."""
+    """One attempt of a repair, with ``kept`` layers in float."""
 
     kept: int
     drop_points: float
-    verdict: str
+    verdict: Verdict
     bytes: int
 
 
 class LatencyRatio(Part):
-    """Time of the repaired file relative to the unrepaired one, with a 95% interval."""
+    """The latency of the repaired file divided by that of the unrepaired one, with a 95% interval."""
 
     median: float
     ci95: tuple[float, float]
@@ -105,7 +109,7 @@ class LatencyRatio(Part):
 
 
 class RepairRecord(Part):
-    """Which layers a repair keeps in float, and what that costs."""
+    """The layers that a repair keeps in float, and what that costs."""
 
     held: bool
     kept_in_float: tuple[str, ...]
@@ -124,7 +128,7 @@ class Converter(Part):
 
 
 class ClippedTensor(Part):
-    """A tensor of which part of the values lies outside its quantization range."""
+    """A tensor some of whose values lie outside its quantization range."""
 
     layer: str
     low: float
@@ -136,7 +140,7 @@ class ClippedTensor(Part):
 
 
 class RangesSummary(Part):
-    """``calibration.json`` in brief."""
+    """A summary of ``calibration.json``; ``worst`` has the tensors that are clipped most."""
 
     file: str
     tensors: int
@@ -146,7 +150,7 @@ class RangesSummary(Part):
 
 
 class CalibrationRecord(Part):
-    """The images that the quantization ranges were taken from."""
+    """The images that determined the quantization ranges."""
 
     images: int
     seed: int
@@ -174,19 +178,22 @@ class CarriedOver(Part):
     max_abs_difference: float
 
 
+CompressionName = Literal["qat", "pruned", "clustered"]
+
+
 class CompressionRecord(Part):
     """How the network was fine-tuned for a compressed file."""
 
-    kind: Literal["qat", "pruned", "clustered"]
-    settings: dict[str, Any]
+    kind: CompressionName
+    settings: Qat | Pruning | Clustering
     """The recipe's section for this kind, with the batch size that was used."""
     steps: int
     history: tuple[CompressionEpoch, ...]
     seconds: float
     resumed: int = 0
-    """Epochs that an earlier, interrupted command had finished."""
+    """Epochs that an earlier, interrupted command had completed."""
     layers: tuple[str, ...] | None = None
-    """Layers that were pruned or clustered."""
+    """The layers that were pruned or clustered."""
     carried_over: CarriedOver
     versions: dict[str, str]
 
@@ -198,7 +205,7 @@ class KernelWeights(Part):
     n_weights: int
     n_zero: int
     n_distinct: int
-    """Largest number of different values in one output channel."""
+    """The largest number of distinct values in one output channel."""
 
 
 class WeightCounts(Part):
@@ -271,7 +278,7 @@ class ExportDocument(Document):
 
 
 class SeenValues(Part):
-    """Values of one tensor over the images of one split."""
+    """The values of one tensor over the images of one split; ``outside`` is the share outside its range."""
 
     outside: float
     values: int
@@ -280,7 +287,7 @@ class SeenValues(Part):
 
 
 class TensorRange(Part):
-    """The quantization range of one tensor, and the values seen in it."""
+    """The quantization range of one tensor, and its values on images of both splits."""
 
     tensor: str
     layer: str | None
@@ -291,7 +298,7 @@ class TensorRange(Part):
 
 
 class CalibrationImages(Part):
-    """How many images the ranges were taken from, and how many of each split the report looked at."""
+    """How many images determined the ranges, and how many of each split the report examined."""
 
     calibration: int
     looked_at: int

@@ -1,4 +1,4 @@
-"""``run.json``: one trained network, how it was trained, and how good it is."""
+"""``run.json``: a trained network, how it was trained and how accurate it is."""
 
 from __future__ import annotations
 
@@ -11,57 +11,78 @@ SplitName = Literal["train", "val", "test"]
 
 
 class WeightsRecord(Part):
-    """Where the backbone's first weights came from."""
+    """Where the initial weights of the backbone came from."""
 
     source: str
     """``imagenet``, ``none`` (random) or ``file``."""
     path: str | None = None
-    """The weights file, where ``source`` is ``file``."""
+    """The weights file, if ``source`` is ``file``."""
     sha256: str | None = None
+    """SHA-256 of the weights file."""
+
+
+class SkippedImage(Part):
+    """An image that was left out because it cannot be decoded."""
+
+    path: str
+    sha256: str
 
 
 class DatasetRecord(Part):
     """The images of a run; ``dataset.csv`` lists them one by one."""
 
     name: str
+    """Name of the image folder, or of the embedded dataset."""
     root: str
     """The image folder at the time of training."""
     fingerprint: str
-    """SHA-256 over paths, classes, splits and contents."""
+    """SHA-256 over the class names and the class, split and content of every image."""
     classes: tuple[str, ...]
     """Class names in the order of the network's outputs."""
     layout: str
+    """How the images came to be split, in words."""
     n_files: int
+    """Number of images."""
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
+    corrupt: tuple[SkippedImage, ...] | None = None
+    """Images that were left out; None in runs of older versions, which did not record them."""
 
 
 class ModelRecord(Part):
     """Size and cost of the trained network."""
 
     parameters: int
+    """Number of weights."""
     macs: int | None = None
     """Multiply-accumulates for one image."""
     layers: int
+    """Number of Keras layers."""
     input_shape: tuple[int, ...]
     """(H, W, 3)."""
     keras_size_bytes: int | None = None
-    """Size of ``model.keras``; None until training is done."""
+    """Size of ``model.keras`` in bytes; None until training is done."""
 
 
 class TrainingEnvironment(Part):
     """The machine and libraries that trained the network."""
 
     python: str
+    """Version of Python."""
     platform: str
+    """Operating system, with its version and architecture."""
     cpu: str | None
+    """Name of the processor."""
     cores: int | None
+    """Number of logical cores of the machine."""
     usable_cores: int | None = None
+    """Number of cores that the process could use."""
     backend: str
     """The Keras backend: ``tensorflow``, ``jax`` or ``torch``."""
     gpu: str | None
-    """Name of the GPU; None where the CPU trained."""
+    """Name of the GPU; None if the network was trained on the CPU."""
     versions: dict[str, str]
+    """Versions of the libraries, by package."""
 
 
 class PhaseRecord(Part):
@@ -69,93 +90,124 @@ class PhaseRecord(Part):
 
     name: Literal["feature-extraction", "fine-tuning", "from-scratch"]
     epochs: int
-    """Epochs that the recipe allows."""
+    """Number of epochs in the recipe."""
     epochs_run: int
+    """Number of epochs that were trained."""
     best_epoch: int
     """The epoch whose weights were kept, counted from 1."""
     stopped_early: bool
+    """Whether early stopping ended the phase."""
     seconds: float
+    """Time to train, without validation and features."""
     images_per_second: float | None
+    """Training images per second, averaged over all epochs."""
     trainable_parameters: int
+    """Number of weights that the phase trained."""
     trainable_layers: int
+    """Number of layers with such weights."""
     feature_seconds: float | None = None
-    """Time to compute the features of the frozen backbone, where the phase stored them."""
+    """Time in seconds to compute features with the frozen backbone, if the phase stored them."""
     opened_layers: tuple[str, ...] | None = None
-    """Backbone layers that fine-tuning opened, in the network's order."""
+    """Backbone layers that fine-tuning trained, in order."""
     layer_groups: dict[str, int] | None = None
-    """Group of each opened layer, where groups have learning rates of their own."""
+    """Group of each of these layers, if groups have learning rates of their own."""
     taken_over_from: str | None = None
-    """The run whose feature extraction was taken over."""
+    """``run_id`` of the run whose feature extraction was used (``train.start_from``)."""
 
 
 class TimingRecord(Part):
-    """Wall-clock seconds; None until that part is done."""
+    """Wall-clock times in seconds; None until the part is done."""
 
     data_seconds: float | None = None
+    """To find, hash, split and decode the images."""
     train_seconds: float | None = None
+    """To train all phases, including stored features."""
     evaluate_seconds: float | None = None
+    """To evaluate the network and draw the figures."""
     total_seconds: float | None = None
+    """From start to end; for a resumed run, of the last command."""
 
 
 class ClassMetrics(Part):
-    """Precision, recall and F1 of one class; ``support`` is its number of images."""
+    """Metrics of one class; all but ``support`` are 0 to 1."""
 
     label: str
+    """Class name."""
     precision: float
+    """Fraction of the images predicted as this class that belong to it."""
     recall: float
+    """Fraction of the images of this class that are predicted as such."""
     f1: float
+    """Harmonic mean of precision and recall."""
     support: int
+    """Number of images of the class."""
 
 
 class SplitMetrics(Part):
-    """How good the network is on one split."""
+    """Metrics of the network on one split."""
 
     accuracy: float
+    """Fraction of correctly classified images (0 to 1)."""
     n_samples: int
+    """Number of images."""
     accuracy_ci95: tuple[float, float]
-    """Wilson's interval."""
+    """Wilson's 95% interval of the accuracy."""
     macro_f1: float
+    """Mean F1 over classes."""
     macro_precision: float
+    """Mean precision over classes."""
     macro_recall: float
+    """Mean recall over classes."""
     log_loss: float
     """Mean cross-entropy in nats."""
     ece: float
     """Expected calibration error, 0 to 1."""
     per_class: tuple[ClassMetrics, ...]
+    """Metrics of each class, in the order of the network's outputs."""
     confusion: tuple[tuple[int, ...], ...]
-    """True class in rows, predicted class in columns."""
+    """Number of images, with the true classes in rows and the predicted classes in columns."""
 
 
 class RunDocument(Document):
     """One training run."""
 
     status: Literal["running", "done"]
+    """``running`` until training has finished, also if it was interrupted."""
     run_id: str
+    """Name of the run folder when it was created."""
     created: str
-    """ISO 8601, UTC."""
+    """Time in UTC (ISO 8601)."""
     edgekit_version: str
+    """Version of edgekit."""
     recipe: Recipe
+    """The recipe with all defaults."""
     backbone: str
+    """Name of the backbone."""
     alpha: float | None = None
     """Width multiplier."""
     strategy: str
+    """Training strategy."""
     seed: int
+    """Seed of everything random in training."""
     weights: WeightsRecord
     dataset: DatasetRecord
     model: ModelRecord
     environment: TrainingEnvironment
     warnings: tuple[str, ...] = ()
+    """What to know when reading the results."""
     stages: tuple[PhaseRecord, ...] = ()
     """The phases of training, in order."""
     timing: TimingRecord = TimingRecord()
     metrics: dict[SplitName, SplitMetrics] = {}
-    """By split; empty until the run is scored."""
+    """Metrics by split; empty until the network has been evaluated."""
     accuracy: float | None = None
-    """Accuracy on the test split."""
+    """Accuracy on the test split (0 to 1)."""
     n_samples: int | None = None
+    """Number of test images."""
     accuracy_ci95: tuple[float, float] | None = None
+    """Wilson's 95% interval of the accuracy on the test split."""
     files: dict[str, str] = {}
-    """SHA-256 of the run's files by name."""
+    """SHA-256 of the files of the run, by name."""
 
     @property
     def done(self) -> bool:
@@ -167,13 +219,17 @@ class GradCamPicture(Part):
     """One Grad-CAM picture of a test image."""
 
     picture: str
-    """File name beside ``gradcam.json``."""
+    """File name in the folder of ``gradcam.json``."""
     file: str
-    """The test image, below the dataset's root."""
+    """Path of the test image below the image folder."""
     label: str
+    """Class of the image."""
     predicted: str
+    """Predicted class."""
     probability: float
+    """Probability of the predicted class (0 to 1)."""
     right: bool
+    """Whether the prediction is correct."""
 
 
 class GradCamDocument(Document):

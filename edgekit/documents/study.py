@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from edgekit.documents.base import Document, Part
+from edgekit.errors import InputError
 from edgekit.recipe import Recipe
+
+STUDY_FILE = "study.json"
 
 CellStatus = Literal["waiting", "trained", "exported", "failed"]
 
@@ -33,3 +37,15 @@ class StudyDocument(Document):
     created: str
     recipe: Recipe
     cells: tuple[CellRecord, ...]
+
+
+def read_study(folder: Path) -> StudyDocument:
+    """``study.json`` of a study folder; :class:`InputError` where there is none."""
+    file = folder / STUDY_FILE
+    if not file.is_file():
+        raise InputError(
+            "this is not a study folder: it has no study.json",
+            where=str(folder),
+            hint="pass a folder that `edgekit compare` created",
+        )
+    return StudyDocument.read(file)

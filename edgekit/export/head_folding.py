@@ -1,11 +1,11 @@
-"""The head as converters should get it: without its BatchNorm, which quantizes badly, and without Dropout.
+"""Folds the head for conversion: removes its Dropout, and its BatchNorm, which quantizes badly.
 
-``probabilities(dropout(batchnorm(relu(dense(x)))))`` is, in inference, two Dense layers: BatchNorm's positive factor
-goes through the ReLU back into the first, its sign and its shift forward into the second. Folded forward as a whole,
-as converters do by themselves, a unit that hardly varies (its factor is up to 32 times the others') takes the whole
-range of the second kernel: a VGG16 fell from 94% to 34% with int8. Backwards it only changes the scale of its own
-column of the first kernel, which int8 quantizes per channel. Cross-layer equalization is the same step between any
-two layers (Nagel et al. 2019, arXiv:1906.04721).
+In inference, ``probabilities(dropout(batchnorm(relu(dense(x)))))`` is two Dense layers. The magnitude of BatchNorm's
+factor moves back through the ReLU into the first; its sign and shift move forward into the second. Converters fold the
+whole factor forward. There, a unit that hardly varies (its factor is up to 32 times the others') takes the whole range
+of the second kernel: the accuracy of a VGG16 fell from 94% to 34% with int8. Folded backward, the factor only changes
+the scale of its own column of the first kernel, which int8 quantizes per channel. Cross-layer equalization is the same
+step between any two layers (Nagel et al. 2019, arXiv:1906.04721).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 
 def fold_head(network: Any) -> Any:
-    """A network equal to ``network`` in inference whose head has no BatchNorm behind its hidden Dense.
+    """A network equal to ``network`` in inference, without the BatchNorm after the head's hidden Dense.
 
-    ``network`` is as :func:`edgekit.train.network.build_network` makes it; one without such a BatchNorm is returned
-    as it is. The layers of the backbone are shared.
+    ``network`` comes from :func:`edgekit.train.network.build_network`. A network without such a BatchNorm is returned
+    unchanged. The layers of the backbone are shared.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""The trained network of a run, loaded for export: checked, run on real images, written as a graph of constants."""
+"""The trained network of a run, loaded for export: verified, run on real images, written as a constant graph."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import CheckFailed, InputError
 from edgekit.export.head_folding import fold_head
 from edgekit.support.files import sha256_file
@@ -22,15 +23,15 @@ from edgekit.support.quiet import quiet_native_output
 BATCH_SIZE = 16
 
 SMALL_IMAGE = 64
-"""Up to this side the network is called directly: ``predict`` spends seconds on compiling itself, more than a hundred
-small images need. Beyond, a direct call keeps every layer's output: 16 images of 224x224 take over a gigabyte."""
+"""Up to this side length the network is called directly, because compiling ``predict`` takes longer than predicting a
+hundred small images. A direct call keeps every layer's output: 16 images of 224x224 would take over a gigabyte."""
 
 INSTALL = 'pip install "edgekit[cpu]"'
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """``keras_model`` takes float32 (N, H, W, 3) RGB 0-255 and gives probabilities (N, classes)."""
+    """``keras_model`` takes float32 (N, H, W, 3) RGB 0-255 and returns probabilities (N, classes)."""
 
     keras_model: Any
     image_size: int
@@ -40,7 +41,7 @@ class TrainedNetwork:
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
 
-        Raises :class:`CheckFailed` where the network itself gives NaN or infinity.
+        Raises :class:`CheckFailed` where the network itself returns NaN or infinity.
         """
         if self.image_size <= SMALL_IMAGE:
             probabilities = np.concatenate(
@@ -54,21 +55,21 @@ class TrainedNetwork:
         probabilities = np.asarray(probabilities, np.float32)
         if not np.isfinite(probabilities).all():
             raise CheckFailed(
-                f"the trained network gives NaN or infinity for {_bad_rows(probabilities)} of {len(pixels)} images",
-                hint="its training went wrong: look at history.csv, train again with a lower learning rate",
+                f"the trained network returns NaN or infinity for {_bad_rows(probabilities)} of {len(pixels)} images",
+                hint="the training diverged: see history.csv, and train again with a lower learning rate",
             )
         return probabilities
 
 
 def prepare_keras(*, need_tensorflow: bool) -> None:
-    """Import Keras with a backend that can do the job; must come before anything else imports Keras.
+    """Import Keras with a suitable backend; call this before anything else imports Keras.
 
-    Raises :class:`InputError` that names the package where something is missing.
+    Raises :class:`InputError` that names the missing package.
     """
     if importlib.util.find_spec("keras") is None:
         raise InputError("Keras is not installed, so the trained model cannot be read", hint=INSTALL)
     if "keras" not in sys.modules:
-        # The run may have been trained with any backend: the file is the same.
+        # The file is the same, whichever backend the run was trained with.
         os.environ["KERAS_BACKEND"] = "tensorflow" if need_tensorflow else _any_backend()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         with lean_import(os.environ["KERAS_BACKEND"]):
@@ -76,36 +77,36 @@ def prepare_keras(*, need_tensorflow: bool) -> None:
     backend = sys.modules["keras"].backend.backend()
     if need_tensorflow and backend != "tensorflow":
         raise InputError(
-            f".tflite files are made with TensorFlow, and Keras already runs on {backend} in this process",
-            hint="export in a process of its own: edgekit export RUN",
+            f".tflite files need TensorFlow, but Keras already runs on {backend} in this process",
+            hint="export in a separate process: edgekit export RUN",
         )
 
 
-def load_network(run: RunFolder, document: dict[str, Any]) -> TrainedNetwork:
+def load_network(run: RunFolder, document: RunDocument) -> TrainedNetwork:
     """Read ``model.keras`` of a finished run; :class:`InputError` where it is missing, damaged or of another shape."""
     if not run.model.is_file():
-        raise InputError("the trained model of this run is missing", where=str(run.model), hint="train again")
+        raise InputError("the trained model of this run is missing", where=str(run.model), hint="train it again")
     digest = sha256_file(run.model)
     damaged = InputError(
-        "the trained model is damaged or was replaced since training",
+        "the trained model is damaged, or was replaced after training",
         where=str(run.model),
-        hint="copy the run folder again from where it was trained, or train again",
+        hint="copy the run folder again from where it was trained, or train it again",
     )
-    if document.get("files", {}).get(run.model.name, digest) != digest:
+    if document.files.get(run.model.name, digest) != digest:
         raise damaged
     import keras
 
     try:
         with quiet_native_output(), collector_paused():
             model = keras.models.load_model(run.model, compile=False)
-    except Exception as error:  # zip, HDF5 and Keras each raise their own
+    except Exception as error:  # zip, HDF5 and Keras raise errors of their own
         raise damaged from error
     labels = run.read_labels()
     _, height, width, channels = model.input_shape
     if height != width or channels != 3 or model.output_shape[-1] != len(labels):
         raise InputError(
             f"the model has input {model.input_shape} and output {model.output_shape}, "
-            f"which does not fit square RGB images and the {len(labels)} labels of {run.labels.name}",
+            f"which does not match square RGB images and the {len(labels)} labels in {run.labels.name}",
             where=str(run.model),
         )
     return TrainedNetwork(model, int(height), labels, digest)
@@ -114,8 +115,8 @@ def load_network(run: RunFolder, document: dict[str, Any]) -> TrainedNetwork:
 def constant_graph(network: TrainedNetwork) -> tuple[Any, Any, Any]:
     """The network for one image as a TensorFlow graph (GraphDef, input tensor, output tensor), batch 1.
 
-    Weights are constants from the start. Tracing the model with its variables and freezing them afterwards gives
-    the same graph in several times the time and memory.
+    Weights are constants from the start. Tracing the model with its variables and freezing them afterwards gives the
+    same graph, but takes several times the time and memory.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Which images of the run's dataset an export looks at: training images to calibrate, validation images to check."""
+"""The images of the run's dataset that an export uses: training images to calibrate, validation images to check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.support.progress import Progress
@@ -24,15 +24,15 @@ from edgekit.support.progress import Progress
 PARITY_SEED = 0
 
 FEW_IMAGES = 50
-"""Below so many calibration images a range rests on chance."""
+"""With fewer calibration images than this, a range depends on chance."""
 
 ALIKE_LEVELS = 2.0
-"""Images that differ by less, out of 255 levels, are nearly one and the same."""
+"""Images that differ by less than this, out of 255 levels, are nearly identical."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """``split`` of N images of ``dataset`` at ``positions`` (N,), and their ``pixels`` uint8 (N, H, W, 3)."""
+    """N images of one ``split`` of ``dataset``: their ``positions`` (N,) in it, and ``pixels`` uint8 (N, H, W, 3)."""
 
     split: str
     dataset: Dataset
@@ -53,16 +53,16 @@ class Samples:
 
 
 def read_samples(
-    run: RunFolder, document: dict[str, Any], recipe: Recipe, data_root: Path | None, progress: Progress
+    run: RunFolder, document: RunDocument, recipe: Recipe, data_root: Path | None, progress: Progress
 ) -> tuple[Samples, Samples]:
     """The calibration images (training split) and the parity images (validation split) of a run.
 
-    Only these images are decoded, with the decoder that the device uses. Raises :class:`InputError` that names
-    ``--data`` where the images have moved.
+    Only these images are decoded, with the decoder that targets use. Raises :class:`InputError` that names ``--data``
+    where the images have moved.
     """
-    facts = document["dataset"]
+    record = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or facts["root"], facts["classes"], facts["name"], progress=progress
+        read_dataset_csv(run.dataset), data_root or record.root, record.classes, record.name, progress=progress
     )
     calibration = recipe.export.calibration
     return (
@@ -72,38 +72,38 @@ def read_samples(
 
 
 def calibration_warnings(samples: Samples) -> list[str]:
-    """What speaks against calibrating on ``samples``; :class:`InputError` where they are all the same picture."""
+    """Reasons not to rely on a calibration with ``samples``; :class:`InputError` where they are all identical."""
     if len(samples) > 1 and (samples.pixels == samples.pixels[:1]).all():
         raise InputError(
-            f"all {len(samples)} calibration images are the same picture, so int8 would fit nothing else",
+            f"all {len(samples)} calibration images are identical, so int8 ranges would fit no other image",
             where=str(samples.dataset.root / samples.files[0]),
-            hint="more images: --set export.calibration.images=200",
+            hint="use more images: --set export.calibration.images=200",
         )
     warnings = []
     if len(samples) > 1 and _spread(samples.pixels) < ALIKE_LEVELS:
-        warnings.append("the calibration images hardly differ from each other, so the ranges may not fit others")
+        warnings.append("the calibration images are nearly identical, so int8 ranges may not fit other images")
     if len(samples) < FEW_IMAGES:
-        warnings.append(f"calibrated on {len(samples)} images only: {FEW_IMAGES} or more are advised")
+        warnings.append(f"calibrated on only {len(samples)} images; use at least {FEW_IMAGES}")
     missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())
     if missing:
         names = ", ".join(samples.dataset.classes[i] for i in sorted(missing))
-        warnings.append(f"no calibration image shows {names}")
+        warnings.append(f"no calibration image of class {names}")
     return warnings
 
 
 def _spread(pixels: NDArray[np.uint8]) -> float:
-    """Standard deviation of a pixel over the images, mean over pixels, in levels of 0-255; every fourth pixel."""
+    """Standard deviation of a pixel over the images, averaged over every fourth pixel, in levels of 0-255."""
     return float(pixels[:FEW_IMAGES, ::4, ::4].astype(np.float32).std(axis=0).mean())
 
 
 def draw_samples(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
-    """Up to ``count`` images of ``split``, decoded as the device does, of every class its share.
+    """Up to ``count`` images of ``split``, decoded as on a target, with every class in proportion.
 
     Raises :class:`InputError` where the split is empty or an image cannot be decoded.
     """
     members = dataset.indices(split)
     if not len(members):
-        raise InputError(f"the run's list of images has none of the {split} split", where=str(dataset.root))
+        raise InputError(f"the run's image list has no image of the {split} split", where=str(dataset.root))
     positions = members[stratified_choice(dataset.labels[members], count, seed)]
     pixels = _decode(dataset, positions, recipe.data.image_size, recipe.data.resize)
     return Samples(split, dataset, positions, pixels, seed)
@@ -122,5 +122,5 @@ def _decode(dataset: Dataset, positions: NDArray[np.int64], image_size: int, res
         results = list(pool.map(load, paths))
     unreadable = {str(path): result.reason for path, result in zip(paths, results) if isinstance(result, ImageError)}
     if unreadable:
-        raise InputError(f"images of the run cannot be decoded:\n{listing(unreadable)}", where=str(dataset.root))
+        raise InputError(f"some of the run's images cannot be decoded:\n{listing(unreadable)}", where=str(dataset.root))
     return np.stack([result for result in results if not isinstance(result, ImageError)])

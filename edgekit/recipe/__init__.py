@@ -1,6 +1,6 @@
-"""The recipe: every choice of a run, checked before slow work. Unknown keys and wrong types are refused.
+"""The recipe: every setting of a run, checked before slow work starts. Unknown keys and wrong types are errors.
 
-One file a section, in the order of the work; ``whole.py`` puts them together, ``reading.py`` gets them from a file.
+Each section has a module of its own. ``recipe.py`` puts them together and ``reading.py`` reads them from a file.
 """
 
 from edgekit.recipe.augment import Augment as Augment
@@ -8,7 +8,7 @@ from edgekit.recipe.augment import CutMix as CutMix
 from edgekit.recipe.augment import Mix as Mix
 from edgekit.recipe.augment import MixUp as MixUp
 from edgekit.recipe.compress import Clustering as Clustering
-from edgekit.recipe.compress import FurtherTraining as FurtherTraining
+from edgekit.recipe.compress import CompressionTraining as CompressionTraining
 from edgekit.recipe.compress import Pruning as Pruning
 from edgekit.recipe.compress import Qat as Qat
 from edgekit.recipe.data import Data as Data
@@ -39,6 +39,6 @@ from edgekit.recipe.study import Side as Side
 from edgekit.recipe.train import FeatureExtraction as FeatureExtraction
 from edgekit.recipe.train import FineTuning as FineTuning
 from edgekit.recipe.train import FromScratch as FromScratch
-from edgekit.recipe.train import Stage as Stage
+from edgekit.recipe.train import Phase as Phase
 from edgekit.recipe.train import Train as Train
 from edgekit.recipe.yaml_text import parse_yaml as parse_yaml

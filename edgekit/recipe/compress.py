@@ -1,4 +1,4 @@
-"""Further training of the finished network for smaller files: with quantization in the loop, pruned, or clustered."""
+"""Compression: fine-tuning the trained network with quantization in the loop, with pruning, or with clustering."""
 
 from __future__ import annotations
 
@@ -9,39 +9,46 @@ from pydantic import Field
 from edgekit.recipe.section import Section
 
 
-class FurtherTraining(Section):
-    """Fine-tuning of the whole network on the run's training images, augmented as they were in training.
+class CompressionTraining(Section):
+    """Fine-tuning of the whole network on the run's training images, augmented as in training but never mixed.
 
-    Images are not mixed. The learning rate rises for a tenth of the steps and then falls to 0 (cosine).
+    The learning rate rises during the first tenth of the steps and then falls to 0 along a cosine.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 3
+    """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    """Peak learning rate of Adam (above 0)."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """``null``: that of the training."""
+    """Images per step (at least 1). ``null`` uses ``train.batch_size``."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """At most so many steps in all; ``null``: as many as the epochs have."""
+    """Upper limit on the number of steps (at least 1). ``null`` runs every step of the epochs."""
 
 
-class Qat(FurtherTraining):
+class Qat(CompressionTraining):
     """Quantization-aware training (the scheme ``int8-qat``)."""
 
 
-class Pruning(FurtherTraining):
-    """Magnitude pruning (the schemes ``...-pruned``): the smallest weights of every kernel become 0 step by step."""
+class Pruning(CompressionTraining):
+    """Magnitude pruning (schemes ending in ``-pruned``): the smallest weights of each kernel gradually become 0."""
 
     epochs: Annotated[int, Field(ge=1)] = 6
+    """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    """Peak learning rate of Adam (above 0)."""
     sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Part of each convolution's and hidden Dense layer's weights that is 0 in the end. Depthwise convolutions, the
-    first convolution and the last layer, which have few weights that all matter, are left alone."""
+    """Fraction of the weights that are 0 at the end (between 0 and 1), in every convolution and hidden dense layer.
+    Depthwise convolutions, the first convolution and the last layer are not pruned: they have few weights, and all of
+    them matter."""
 
 
-class Clustering(FurtherTraining):
-    """Weight clustering (the schemes ``...-clustered``): every kernel has few different values."""
+class Clustering(CompressionTraining):
+    """Weight clustering (schemes ending in ``-clustered``): each kernel has only a few distinct values."""
 
     epochs: Annotated[int, Field(ge=1)] = 4
+    """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Peak learning rate of Adam (above 0)."""
     clusters: Annotated[int, Field(ge=2, le=256)] = 16
-    """Different values of each convolution's and hidden Dense layer's kernel, times a factor for each output channel
-    (that of the folded BatchNorm); the same layers as in pruning."""
+    """Number of distinct values in each kernel (2 to 256), for the same layers as in pruning. Each output channel
+    multiplies them by the factor of its folded BatchNorm."""

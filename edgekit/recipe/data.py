@@ -1,4 +1,4 @@
-"""Which images, and how they are shared out."""
+"""The images, and how they are split."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ from edgekit.recipe.section import Fraction, Section
 
 
 class Split(Section):
-    """How images are shared out where the folder has no such split."""
+    """How to split the images where the folder does not already have validation or test folders."""
 
     val: Fraction = 0.2
-    """Part of the training images kept for validation."""
+    """Fraction of the training images to use for validation (0 to 1)."""
     test: Fraction = 0.2
-    """Part of all images kept for the test."""
+    """Fraction of all images to use for the test split (0 to 1)."""
     seed: int = 0
+    """Seed of the random split."""
     dedupe: bool = False
-    """Images that repeat each other (the same pixels, or nearly: see ``edgekit data audit``) stay in one split; copies
-    of images in the folder's own test (or validation) split are left out of training."""
+    """Keep duplicate images (same pixels, or nearly the same; see ``edgekit data audit``) in one split, and drop
+    training images that duplicate an image in the folder's own test or validation split."""
 
 
 class Data(Section):
-    """The images. Either ``path`` (a folder) or ``name`` (an embedded dataset)."""
+    """The images: give either ``path`` or ``name``."""
 
     path: str | None = None
+    """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
     name: Literal["digits"] | None = None
+    """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
     image_size: Annotated[int, Field(ge=32, le=2048)] = 224
-    """Height and width in pixels that the network sees."""
+    """Height and width of the network input in pixels (32 to 2048)."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    """How other shapes become square: stretched, centre-cropped, or padded with black."""
+    """How images become square: ``stretch`` changes the aspect ratio, ``crop`` keeps the centre, ``pad`` adds black
+    bars."""
     on_corrupt: Literal["stop", "skip"] = "stop"
+    """What to do about images that cannot be decoded: ``stop`` lists them and ends, ``skip`` warns and leaves them
+    out."""
     split: Split = Split()
+    """How to split the images."""
     limit_per_class: Annotated[int, Field(ge=1)] | None = None
-    """At most this many training and this many validation images per class (seeded choice); the test split stays."""
+    """Upper limit on the training images, and on the validation images, of each class (at least 1; the choice depends
+    on the split seed). The test split is not limited. ``null`` uses all."""

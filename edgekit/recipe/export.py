@@ -1,4 +1,4 @@
-"""Which files are made, and how they are calibrated and judged."""
+"""Which files are exported, and how they are calibrated and checked."""
 
 from __future__ import annotations
 
@@ -7,59 +7,65 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.compress import Clustering, Pruning, Qat
-from edgekit.recipe.section import Section, unknown_name
+from edgekit.recipe.section import Section, known_name
 from edgekit.registry import SCHEMES
 
 
 class Calibration(Section):
-    """Images that show the int8 converters the range of values; always from the training split."""
+    """Images from the training split that determine the quantization ranges of int8 files."""
 
     images: Annotated[int, Field(ge=1)] = 200
+    """Number of calibration images (at least 1)."""
     seed: int = 0
+    """Seed of the choice of images."""
     method: Literal["minmax", "percentile", "entropy"] = "minmax"
-    """How a range follows from the values that were seen. Which files can have which: ``edgekit list formats``."""
+    """How a quantization range follows from the observed values. ``edgekit list formats`` shows which files support
+    which method."""
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
-    """With ``method: percentile``: this share of the values, in percent, lies within the range."""
+    """With ``method: percentile``: percentage of the values that lie within the range (above 50, up to 100)."""
 
 
 class Export(Section):
-    """Which files are made of the trained network."""
+    """Which files are exported from the trained network, and how they are checked."""
 
     files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
+    """Exported files as ``format-scheme``. ``edgekit list formats`` shows all of them."""
     calibration: Calibration = Calibration()
+    """How int8 files are calibrated."""
     quantizer: Literal["converter", "ai-edge-quantizer"] = "converter"
-    """What quantizes ``tflite-int8`` and ``tflite-dynamic``. Measured (benchmarks/quantizers.py): equally good in int8;
-    the converter's dynamic files of MobileNetV2 are faster and closer to Keras."""
+    """Which tool quantizes ``tflite-int8`` and ``tflite-dynamic``. Both are equally good at int8; for dynamic files of
+    MobileNetV2, the TFLite converter is faster and closer to Keras (``benchmarks/quantizers.py``)."""
     parity_images: Annotated[int, Field(ge=1)] = 400
-    """At most so many validation images on which every file is compared with the Keras model."""
+    """Upper limit on the validation images that each file is compared with the Keras model on (at least 1)."""
     max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
-    """Points of accuracy that a file with smaller numbers than fp32 may lose on them; ``null``: any."""
+    """Accuracy gate: how many points of accuracy a file of lower precision than fp32 may lose on those images (0 to
+    100). ``null`` switches the gate off."""
     sensitivity: bool = False
-    """Rank the layers by what quantizing each alone does to the answers (int8 files; minutes)."""
+    """Rank the layers of int8 files by how much quantizing each one alone changes the predictions (takes minutes)."""
     repair: bool = False
-    """Keep the costliest layers of an int8 file in float where it loses more than ``max_drop``; where that does not
-    help, a file of quantization-aware training is made beside it."""
+    """Where an int8 file loses more than ``max_drop``, keep its most sensitive layers in float. If that is not enough,
+    export a file from quantization-aware training as well."""
     qat: Qat = Qat()
+    """Settings of quantization-aware training."""
     pruning: Pruning = Pruning()
+    """Settings of pruning."""
     clustering: Clustering = Clustering()
+    """Settings of weight clustering."""
 
     @field_validator("files")
     @classmethod
     def _known_schemes(cls, value: list[str]) -> list[str]:
-        for key in value:
-            if key not in SCHEMES:
-                raise ValueError(unknown_name("export", key, list(SCHEMES)))
-        return list(dict.fromkeys(value))
+        return list(dict.fromkeys(known_name("exported file", key, SCHEMES) for key in value))
 
     @model_validator(mode="after")
-    def _ranges_that_can_be_had(self) -> Export:
+    def _calibration_method_fits(self) -> Export:
         method = self.calibration.method
         for key in self.files:
-            choices = SCHEMES[key].ranges
+            choices = SCHEMES[key].calibration_methods
             if choices and method not in choices:
-                others = [name for name, scheme in SCHEMES.items() if method in scheme.ranges]
+                others = [name for name, scheme in SCHEMES.items() if method in scheme.calibration_methods]
                 raise ValueError(
-                    f"{key} cannot be calibrated by {method} (choices: {', '.join(choices)}; "
-                    f"{method} is for {', '.join(others)})"
+                    f"{key} cannot be calibrated with {method!r} (choices: {', '.join(choices)}); "
+                    f"{method!r} is available for {', '.join(others)}"
                 )
         return self

@@ -1,4 +1,4 @@
-"""How files are measured, and on which corrupted images."""
+"""How exported files are benchmarked, and on which corrupted images a study evaluates its models."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from edgekit.recipe.section import Section, known_corruptions
 
 
 class Bench(Section):
-    """How the files are measured."""
+    """How exported files are benchmarked."""
 
     protocol: Literal["quick", "standard", "full"] = "standard"
+    """How many runs are measured: ``quick`` takes seconds per file, ``full`` minutes."""
     threads: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [1, 0]
-    """Thread counts to measure with; 0 is all cores."""
+    """Thread counts to measure with (0 or more). 0 uses all cores."""
     images: Annotated[int, Field(ge=1)] | None = None
-    """At most this many test images for accuracy (seeded, stratified choice); ``null``: all."""
+    """Upper limit on the test images used to measure accuracy (at least 1; a seeded, stratified choice). ``null`` uses
+    all."""
 
 
 class Robustness(Section):
-    """Corrupted test images that ``compare`` shows every model of a study, as ``edgekit evaluate --corruptions``."""
+    """Corrupted test images that ``edgekit compare`` evaluates every model on, like ``evaluate --corruptions``."""
 
     corruptions: list[str] = []
-    """Names of corruptions or groups of them; empty: none."""
+    """Names of corruptions or of groups of them. An empty list evaluates none."""
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
+    """Severities of the corruptions (1 to 5)."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random parts of corruptions (0 or more)."""
     images: Annotated[int, Field(ge=2)] | None = None
-    """At most this many test images (seeded, stratified choice); ``null``: all."""
+    """Upper limit on the number of test images (at least 2; a seeded, stratified choice). ``null`` uses all."""
 
     @field_validator("corruptions")
     @classmethod

@@ -1,4 +1,4 @@
-"""Which network."""
+"""The network: backbone, weights and head."""
 
 from __future__ import annotations
 
@@ -6,48 +6,55 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Fraction, Section, unknown_name
+from edgekit.recipe.section import Fraction, Section, known_name
 from edgekit.registry import BACKBONES, get_backbone
 
 
 class Head(Section):
-    """What stands on the backbone: average pooling, Dense(units, ReLU), BatchNorm, Dropout, Dense(classes, softmax)."""
+    """The layers on top of the backbone.
+
+    In order: global average pooling, Dense(units, ReLU), BatchNorm, Dropout, Dense(classes, softmax).
+    """
 
     units: Annotated[int, Field(ge=0)] = 256
-    """0: no hidden layer."""
+    """Units of the hidden dense layer (0 or more). 0 leaves the layer out."""
     batchnorm: bool = True
+    """Whether the head has a BatchNorm layer."""
     batchnorm_momentum: Fraction = 0.9
-    """Keras's 0.99 needs hundreds of steps before inference mode is right, more than a small folder gives."""
+    """Momentum of that BatchNorm layer (0 to 1). The Keras default of 0.99 needs hundreds of steps before inference
+    mode is accurate, more than a small dataset provides."""
     dropout: Fraction = 0.5
+    """Dropout rate (0 to 1). 0 leaves the layer out."""
 
 
 class Model(Section):
     """The network."""
 
     backbone: str = "mobilenetv2"
+    """Name of the backbone. ``edgekit list backbones`` shows all of them."""
     alpha: float = 1.0
-    """Width multiplier (MobileNetV2)."""
+    """Width multiplier, for backbones that have one (MobileNetV2: 0.1 to 2.0; ImageNet weights exist for some)."""
     weights: str = "imagenet"
-    """``imagenet`` (downloaded by Keras), ``none``, or the path of a Keras weights file of the backbone (no top)."""
+    """Initial weights of the backbone: ``imagenet`` (downloaded by Keras), ``none`` (random), or the path of a Keras
+    weights file of the backbone without its top."""
     head: Head = Head()
+    """The layers on top of the backbone."""
 
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str) -> str:
-        if value not in BACKBONES:
-            raise ValueError(unknown_name("backbone", value, list(BACKBONES)))
-        return value
+        return known_name("backbone", value, BACKBONES)
 
     @model_validator(mode="after")
     def _alpha_fits(self) -> Model:
         alphas = get_backbone(self.backbone).alphas
         if not alphas and self.alpha != 1.0:
-            raise ValueError(f"alpha {self.alpha} was given, but the width of {self.backbone} cannot be chosen")
+            raise ValueError(f"alpha is {self.alpha}, but {self.backbone} has no width multiplier")
         if alphas and not 0.1 <= self.alpha <= 2.0:
             raise ValueError(f"alpha must be between 0.1 and 2.0, not {self.alpha}")
         if alphas and self.weights == "imagenet" and self.alpha not in alphas:
             raise ValueError(
-                f"no ImageNet weights exist for alpha {self.alpha}; choose among {', '.join(map(str, alphas))}, "
-                "or weights: none"
+                f"there are no ImageNet weights for alpha {self.alpha}; choose one of {', '.join(map(str, alphas))}, "
+                "or set weights: none"
             )
         return self

@@ -1,25 +1,31 @@
-"""From a YAML file, a shipped name or dotted settings to a checked recipe; every error names key, line and choices."""
+"""From a YAML file, the name of a shipped recipe or dotted settings to a checked recipe.
+
+Every error names the key, its line and the valid choices.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.recipe.recipe import Recipe
-from edgekit.recipe.yaml_text import parse_value, parse_yaml
+from edgekit.recipe.yaml_text import KeyLines, parse_value, parse_yaml
+from edgekit.support.suggestions import did_you_mean, unknown_name_error
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CHANGEABLE = ("description", "reported", "claims", "constraints", "robustness")
-"""Sections that change no trained network and no exported file, nor how they are measured."""
+"""Sections that affect neither the trained network nor the exported files, nor how they are measured."""
 
 
-def load_recipe(source: str | Path | None, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """Read a recipe file, or a shipped one by its name, and apply dotted ``settings`` on top.
+def load_recipe(source: str | Path | None, settings: Mapping[str, object] | None = None) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name, and apply dotted ``settings``.
 
     ``settings`` maps keys such as ``train.batch_size`` to values. Raises :class:`InputError` that names the key,
     the line and the valid choices.
@@ -31,27 +37,27 @@ def load_recipe(source: str | Path | None, settings: Mapping[str, Any] | None = 
     return validate(document, origin, lines)
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """``train.batch_size=16`` as key and YAML value."""
+def parse_setting(text: str) -> tuple[str, object]:
+    """Key and YAML value of a setting such as ``train.batch_size=16``."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set takes key=value, not {text!r}", hint="for example --set train.batch_size=16")
+        raise InputError(f"--set expects KEY=VALUE, not {text!r}", hint="for example --set train.batch_size=16")
     return key.strip(), parse_value(value, f"the value of --set {key.strip()}")
 
 
-def assign(document: dict[str, Any], key: str, value: Any) -> None:
-    """Set the dotted ``key`` in a nested dictionary, making sections on the way."""
+def assign(document: dict[str, Any], key: str, value: object) -> None:
+    """Set the dotted ``key`` in a nested dictionary, creating sections as needed."""
     *sections, last = key.split(".")
     for name in sections:
         inner = document.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise InputError(f"{key}: {name} holds a value, not a section")
+            raise InputError(f"{key}: {name} is a value, not a section")
         document = inner
     document[last] = value
 
 
-def validate(document: dict[str, Any], origin: str, lines: Mapping[tuple[str, ...], int] | None = None) -> Recipe:
-    """Turn a plain document into a :class:`Recipe`, all errors collected into one :class:`InputError`."""
+def validate(document: Mapping[str, object], origin: str, lines: KeyLines | None = None) -> Recipe:
+    """Turn a plain document into a :class:`Recipe`; raises one :class:`InputError` that lists all problems."""
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
@@ -62,7 +68,7 @@ def validate(document: dict[str, Any], origin: str, lines: Mapping[tuple[str, ..
         ) from None
 
 
-def differences(a: Any, b: Any, prefix: str = "") -> Iterator[str]:
+def differences(a: object, b: object, prefix: str = "") -> Iterator[str]:
     """Dotted keys in which two recipe documents differ."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in a.keys() | b.keys():
@@ -71,11 +77,11 @@ def differences(a: Any, b: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def other_work(a: Any, b: Any) -> list[str]:
-    """Dotted keys in which two recipe documents ask for other training or measuring.
+def other_work(a: object, b: object) -> list[str]:
+    """Dotted keys in which two recipe documents ask for different training or measurements.
 
-    What only the report reads, and which corrupted images are shown, is left out: a finished study may be given new
-    claims and other images.
+    Sections that only the report reads, and the choice of corrupted images, do not count: a finished study may be
+    given new claims and other corruptions.
     """
     return sorted(key for key in differences(a, b) if key.split(".")[0] not in CHANGEABLE)
 
@@ -100,27 +106,29 @@ def _read(source: str | Path | None) -> tuple[str, str]:
         try:
             return path.read_text(encoding="utf-8"), str(path)
         except UnicodeDecodeError:
-            raise InputError("a recipe is a text file in UTF-8", where=str(path)) from None
+            raise InputError("this recipe is not a UTF-8 text file", where=str(path)) from None
     recipes = shipped_recipes()
     if str(source) in recipes:
         return recipes[str(source)], f"{source} (shipped recipe)"
-    raise InputError(
-        f"there is no recipe file or shipped recipe called {str(source)!r}",
-        hint=f"give the path of a YAML file, or one of: {', '.join(recipes)}",
-    )
+    if path.suffix or len(path.parts) > 1:
+        raise InputError(
+            "this recipe file does not exist",
+            where=str(source),
+            hint=f"give the path of a YAML file, or the name of a shipped recipe: {', '.join(recipes)}",
+        )
+    raise unknown_name_error("recipe", str(source), recipes)
 
 
-def _explain(error: Any, lines: Mapping[tuple[str, ...], int]) -> str:
+def _explain(error: ErrorDetails, lines: KeyLines) -> str:
     location = tuple(str(part) for part in error["loc"])
     key = ".".join(location)
     line = next((lines[location[:n]] for n in range(len(location), 0, -1) if location[:n] in lines), None)
     at = f"line {line}, {key}" if line is not None else key
     if error["type"] == "extra_forbidden":
         choices = _keys_of(location[:-1])
-        close = difflib.get_close_matches(location[-1], choices, n=1)
-        guess = f"did you mean {close[0]!r}? " if close else ""
-        return f"{at}: unknown key; {guess}Keys here: {', '.join(choices)}"
-    message = str(error["msg"]).removeprefix("Value error, ")
+        question = did_you_mean(location[-1], choices)
+        return f"{at}: unknown key{f'; {question}' if question else ''} (keys here: {', '.join(choices)})"
+    message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if error["type"] == "value_error":
         return f"{at}: {message}" if at else message
@@ -128,6 +136,7 @@ def _explain(error: Any, lines: Mapping[tuple[str, ...], int]) -> str:
 
 
 def _keys_of(location: tuple[str, ...]) -> list[str]:
+    """The keys that the section at ``location`` has."""
     section: type[BaseModel] = Recipe
     for name in location:
         field = section.model_fields.get(name)

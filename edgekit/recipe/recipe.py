@@ -1,4 +1,4 @@
-"""The whole recipe, and what its parts ask of each other."""
+"""The whole recipe, and how its sections depend on each other."""
 
 from __future__ import annotations
 
@@ -17,40 +17,53 @@ from edgekit.registry import get_backbone
 
 
 class Recipe(Section):
-    """A whole recipe; every section has defaults, only the images must be named."""
+    """A whole recipe. Every section has defaults; only the images have to be given."""
 
     schema_version: Literal[1] = 1
+    """Version of the recipe format."""
     name: str = "recipe"
+    """Name of the recipe, used to name run folders and reports."""
     description: str = ""
+    """One line that says what the recipe is for."""
     arm: str | None = None
-    """Of the study this recipe is a cell of; set by ``compare``."""
+    """Arm of the study that this recipe is a cell of. Set by ``edgekit compare``; leave it out."""
     data: Data = Data()
+    """The images, and how they are split."""
     model: Model = Model()
+    """The network."""
     train: Train = Train()
+    """How the network is trained."""
     export: Export = Export()
+    """Which files are exported, and how they are checked."""
     bench: Bench = Bench()
+    """How exported files are benchmarked."""
     robustness: Robustness = Robustness()
+    """Corrupted test images that a study evaluates its models on."""
     compare: Compare = Compare()
+    """What a study compares."""
     reported: list[Reported] = []
+    """Published figures that the report shows next to the measured ones."""
     claims: list[Claim] = []
+    """Statements that the report tests against the measurements."""
     constraints: list[Constraint] = []
+    """Limits that a recommended model has to meet."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Recipe:
+    def _sections_fit_together(self) -> Recipe:
         backbone = get_backbone(self.model.backbone)
         if self.data.image_size < backbone.min_image_size:
             raise ValueError(
-                f"data.image_size {self.data.image_size} is below the {backbone.min_image_size} "
-                f"that {backbone.title} needs"
+                f"data.image_size is {self.data.image_size}, but {backbone.title} needs at least "
+                f"{backbone.min_image_size}"
             )
         if self.data.path is not None and self.data.name is not None:
-            raise ValueError("data.path and data.name exclude each other: give one")
+            raise ValueError("data.path and data.name exclude each other; give only one of them")
         if self.train.start_from is not None and self.train.strategy != "fine-tuning":
-            raise ValueError("train.start_from belongs to train.strategy fine-tuning")
+            raise ValueError("train.start_from requires train.strategy: fine-tuning")
         if self.train.strategy == "from-scratch" and self.model.weights != "none":
-            raise ValueError("train.strategy from-scratch needs model.weights: none")
+            raise ValueError("train.strategy: from-scratch requires model.weights: none")
         return self
 
     def document(self) -> dict[str, Any]:
-        """The recipe as plain JSON-ready values, every default written out."""
+        """The recipe as plain JSON values, with every default written out."""
         return self.model_dump(mode="json")

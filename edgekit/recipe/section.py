@@ -1,37 +1,39 @@
-"""What every section of a recipe is made of."""
+"""What every section of a recipe shares: the base class and common types."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgekit.support.suggestions import unknown_name
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]
-StageName = Literal["feature-extraction", "fine-tuning", "from-scratch"]
-"""Each strategy ends with the stage of its name; ``fine-tuning`` begins with ``feature-extraction``."""
+PhaseName = Literal["feature-extraction", "fine-tuning", "from-scratch"]
+"""Each strategy ends with the training phase of the same name; ``fine-tuning`` starts with ``feature-extraction``."""
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, strictly typed, no unknown keys."""
+    """A section of a recipe: immutable and strictly typed. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
-def unknown_name(kind: str, value: str, choices: Sequence[str]) -> str:
-    """The sentence for a name that is not in a table, with the nearest that is."""
-    close = difflib.get_close_matches(value, choices, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ""
-    return f"no {kind} is called {value!r}{guess} (choices: {', '.join(choices)})"
+def known_name(kind: str, value: str, choices: Iterable[str]) -> str:
+    """``value``, if it is one of ``choices``; raises :class:`ValueError` with the closest choice otherwise."""
+    names = list(choices)
+    if value not in names:
+        raise ValueError(unknown_name(kind, value, names))
+    return value
 
 
 def known_corruptions(names: list[str]) -> list[str]:
-    """The names, which are of corruptions or of groups of them; :class:`ValueError` for another."""
+    """``names``, if each is a corruption or a group of them; raises :class:`ValueError` otherwise."""
     from edgekit.device.corruptions import CORRUPTIONS, GROUPS
 
-    for name in names:
-        if name not in CORRUPTIONS and name not in GROUPS:
-            raise ValueError(unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS]))
-    return names
+    return [known_name("corruption", name, [*GROUPS, *CORRUPTIONS]) for name in names]

@@ -1,4 +1,4 @@
-"""What a study compares, expects and asks for."""
+"""What a study compares, what it expects and what it requires."""
 
 from __future__ import annotations
 
@@ -6,53 +6,61 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Section, Strategy, known_corruptions, unknown_name
+from edgekit.recipe.section import Section, Strategy, known_corruptions, known_name
 from edgekit.registry import BACKBONES, SCHEMES
 
 ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
-"""Lower-case letters, digits and hyphens: it becomes part of folder names."""
+"""Lower-case letters, digits and hyphens, because it becomes part of folder names."""
+Settings = dict[str, Any]
+"""Recipe settings by their dotted key: ``{train.batch_size: 8}``."""
 
 
 class Budget(Section):
-    """What every cell of a study may spend on training."""
+    """How much training each cell of a study gets."""
 
     equal: Literal["epochs", "seconds", "compute"] = "epochs"
-    """``epochs``: the stages' own, for all. ``seconds``: each stage ends with the epoch in which its time is used up
-    (the epochs are then the most there are). ``compute``: epochs in inverse proportion to the multiply-accumulates."""
+    """What is the same for all cells. ``epochs``: the epochs of the recipe. ``seconds``: each phase ends with the epoch
+    in which its time runs out, and the epochs of the recipe are an upper limit. ``compute``: epochs in inverse
+    proportion to the multiply-accumulates of the backbone."""
     seconds: Annotated[float, Field(gt=0)] | None = None
-    """With ``equal: seconds``."""
+    """With ``equal: seconds``: time for each phase in seconds (above 0)."""
     reference: str | None = None
-    """With ``equal: compute``: the backbone that has the recipe's epochs; left out, the one that computes most."""
+    """With ``equal: compute``: the backbone that trains for the recipe's own epochs. If left out, it is the backbone
+    with the most multiply-accumulates."""
 
     @model_validator(mode="after")
     def _complete(self) -> Budget:
         if (self.equal == "seconds") != (self.seconds is not None):
-            raise ValueError("seconds are given with equal: seconds, and only then")
+            raise ValueError("equal: seconds needs a value for seconds, and only equal: seconds does")
         if self.reference is not None and self.equal != "compute":
-            raise ValueError("reference belongs to equal: compute")
+            raise ValueError("reference requires equal: compute")
         return self
 
 
 class Compare(Section):
-    """The cells of a study: the product of these lists and the arms. Empty: the value given elsewhere."""
+    """The cells of a study: every combination of these lists and the arms.
+
+    An empty list uses the one value that the recipe has elsewhere.
+    """
 
     backbones: list[str] = []
+    """Backbones to compare. ``edgekit list backbones`` shows all of them."""
     strategies: list[Strategy] = []
+    """Training strategies to compare."""
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = []
-    overrides: dict[str, dict[str, Any]] = {}
-    """Settings of one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. Named in the report."""
-    arms: dict[ArmName, dict[str, Any]] = {}
-    """Ways of training that are compared with all else equal, each with its settings:
+    """Seeds to train each model with (0 to 2**31 - 1)."""
+    overrides: dict[str, Settings] = {}
+    """Settings for one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. The report lists them."""
+    arms: dict[ArmName, Settings] = {}
+    """Training variants that are compared with everything else equal, each with its settings:
     ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
     budget: Budget = Budget()
+    """How much training each cell gets."""
 
     @field_validator("backbones")
     @classmethod
     def _known_backbones(cls, value: list[str]) -> list[str]:
-        for name in value:
-            if name not in BACKBONES:
-                raise ValueError(unknown_name("backbone", name, list(BACKBONES)))
-        return value
+        return [known_name("backbone", name, BACKBONES) for name in value]
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
@@ -60,23 +68,30 @@ Loss = Annotated[float, Field(ge=0)]
 
 
 class Reported(Section):
-    """A published figure that stands beside the measured ones, marked as reported."""
+    """A published result. The report shows it next to the measured ones and marks it as reported."""
 
     backbone: str
+    """Backbone of the published model."""
     strategy: Strategy
+    """Strategy that it was trained with."""
     arm: ArmName | None = None
-    """Of the study here that trains as the source did."""
+    """Arm of this study that trains the way the source did."""
     accuracy: Accuracy | None = None
-    """On test images; left out where the source has only ``val_accuracy``."""
+    """Accuracy on test images (0 to 1). Leave it out if the source gives only ``val_accuracy``."""
     n_samples: Annotated[int, Field(ge=1)]
-    """Images behind ``accuracy``, or behind ``val_accuracy`` where that is all there is."""
+    """Number of images behind ``accuracy``, or behind ``val_accuracy`` if that is all the source gives."""
     source: str
+    """Where the result was published."""
     val_accuracy: Accuracy | None = None
+    """Accuracy on validation images (0 to 1)."""
     loss: Loss | None = None
-    """Cross-entropy on test images, in nats."""
+    """Cross-entropy on test images in nats (0 or more)."""
     val_loss: Loss | None = None
+    """Cross-entropy on validation images in nats (0 or more)."""
     train_seconds: float | None = None
+    """Training time in seconds."""
     size_mb: float | None = None
+    """Size of the model file in megabytes (millions of bytes)."""
 
     @model_validator(mode="after")
     def _has_an_accuracy(self) -> Reported:
@@ -86,64 +101,71 @@ class Reported(Section):
 
 
 class Side(Section):
-    """The models one side of a claim is about. What is left out: every one on the left, the same on the right."""
+    """The models on one side of a claim.
+
+    What is left out on the left means "each of them"; on the right, "the same as on the left".
+    """
 
     backbone: str | None = None
-    """On the right also ``others``: every other backbone of the study, each for itself."""
+    """Backbone. On the right, ``others`` means each of the other backbones of the study, one at a time."""
     strategy: Strategy | None = None
+    """Training strategy."""
     arm: ArmName | None = None
+    """Arm of the study."""
     file: str | None = None
-    """``tflite-int8``; left out, latency and size are of every file, everything else is of the Keras model."""
+    """Exported file, such as ``tflite-int8``. If left out, latency and size are compared for every file, and all other
+    metrics for the Keras model."""
 
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str | None) -> str | None:
-        if value is not None and value not in (*BACKBONES, "others"):
-            raise ValueError(unknown_name("backbone", value, [*BACKBONES, "others"]))
-        return value
+        return value if value is None else known_name("backbone", value, [*BACKBONES, "others"])
 
     @field_validator("file")
     @classmethod
     def _known_file(cls, value: str | None) -> str | None:
-        if value is not None and value not in SCHEMES:
-            raise ValueError(unknown_name("export", value, list(SCHEMES)))
-        return value
+        return value if value is None else known_name("exported file", value, SCHEMES)
 
 
 DIFFERENCES = {"accuracy": "points", "corrupted_accuracy": "points", "accuracy_lost": "points", "loss": "nats"}
-"""Metrics that are compared by the difference left - right, and its unit; all others by the ratio left / right."""
+"""Metrics that are compared by the difference left - right, and their units; the others, by the ratio left / right."""
 
 CORRUPTED = ("corrupted_accuracy", "accuracy_lost")
-"""Metrics of what ``edgekit evaluate --corruptions`` stores."""
+"""Metrics computed from the predictions that ``edgekit evaluate --corruptions`` stores."""
 
 
 class Claim(Section):
-    """A sentence that a study can support or refute, as data. The report judges it with the interval that decides it.
+    """A statement that a study can support or refute. The report tests it with a confidence interval.
 
-    Accuracy is compared by the difference left - right in points, ``loss`` by the difference in nats, everything else
-    by the ratio left / right.
-    ``above``: the difference exceeds ``margin`` points (the ratio exceeds the factor ``margin``); ``below``: the same
-    the other way round; ``not-below``: less than the margin below; ``not-above``; ``within``: neither further.
-
-    ``corrupted_accuracy``: the mean over ``corruptions`` and severities. ``accuracy_lost``: clean accuracy minus that.
-    ``loss``: cross-entropy of the Keras model on the test images.
+    Accuracy is compared by the difference left - right in points, ``loss`` by the difference in nats, and everything
+    else by the ratio left / right.
     """
 
     text: str
+    """The statement in words."""
     metric: Literal[
         "accuracy", "corrupted_accuracy", "accuracy_lost", "loss",
         "latency", "train_seconds", "epoch_seconds", "size_bytes", "parameters", "macs",
     ]  # fmt: skip
+    """What is compared. ``corrupted_accuracy`` is the mean over ``corruptions`` and severities, ``accuracy_lost`` is
+    the accuracy on clean images minus that, and ``loss`` is the cross-entropy of the Keras model on test images."""
     left: Side
+    """The models that the claim is about."""
     relation: Literal["above", "below", "not-above", "not-below", "within"]
+    """``above``: left exceeds right by more than ``margin`` (points or nats), or by more than the factor ``margin``.
+    ``below``: the other way round. ``not-below``: left is less than ``margin`` below right. ``not-above``: less than
+    ``margin`` above it. ``within``: both."""
     right: Side
+    """The models that they are compared with."""
     margin: float | None = None
-    """Points of accuracy or nats of loss (default 0), or a factor of at least 1 (default 1)."""
+    """Points of accuracy (0 to 100) or nats of loss (0 or more), by default 0; for all other metrics a factor of at
+    least 1, by default 1."""
     corruptions: list[str] = []
-    """Names of corruptions or groups of them; empty: all that both sides were shown."""
+    """Names of corruptions or of groups of them. An empty list uses all that both sides were evaluated on."""
     target: str | None = None
-    """Latency, and accuracy of files: on this target; left out: on every target that was measured."""
+    """Target for latency and for the accuracy of exported files. If left out, every target that was measured."""
     threads: Annotated[int, Field(ge=1)] = 1
+    """Number of threads for latency (at least 1)."""
 
     @field_validator("corruptions")
     @classmethod
@@ -153,13 +175,13 @@ class Claim(Section):
     @model_validator(mode="after")
     def _sides_fit(self) -> Claim:
         if self.left.backbone == "others":
-            raise ValueError("others stands on the right of a claim only")
+            raise ValueError("others is allowed only on the right of a claim")
         if self.corruptions and self.metric not in CORRUPTED:
-            raise ValueError(f"corruptions belong to the metrics {' and '.join(CORRUPTED)}, not to {self.metric}")
+            raise ValueError(f"corruptions require the metric {' or '.join(CORRUPTED)}, not {self.metric}")
         if self.metric == "loss" and (self.left.file or self.right.file):
             raise ValueError(
-                "the loss is that of the Keras model: leave file out (an int8 file gives probabilities in steps of "
-                "1/256, and 0 has no logarithm)"
+                "loss is measured for the Keras model only, so leave out file (an int8 file gives probabilities in "
+                "steps of 1/256, and the logarithm of 0 is not finite)"
             )
         return self
 
@@ -169,25 +191,27 @@ class Claim(Section):
             return self
         unit = DIFFERENCES.get(self.metric)
         if unit == "points" and not 0 <= self.margin <= 100:
-            raise ValueError(f"the margin of {self.metric} is 0 to 100 points, not {self.margin}")
+            raise ValueError(f"the margin of {self.metric} must be 0 to 100 points, not {self.margin}")
         if unit == "nats" and self.margin < 0:
-            raise ValueError(f"the margin of a loss is 0 or more nats, not {self.margin}")
+            raise ValueError(f"the margin of {self.metric} must be 0 nats or more, not {self.margin}")
         if unit is None and self.margin < 1:
-            raise ValueError(f"the margin of {self.metric} is a factor of at least 1, not {self.margin}")
+            raise ValueError(f"the margin of {self.metric} must be a factor of at least 1, not {self.margin}")
         return self
 
 
 class Constraint(Section):
-    """What a model must keep to be chosen; the report names the most accurate that does, or the nearest."""
+    """Limits for a recommendation: the report names the most accurate model within them, or the closest one."""
 
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
-    """p50, batch 1."""
+    """Largest median latency at batch size 1, in milliseconds (above 0)."""
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
-    """Millions of bytes of the deployed file."""
+    """Largest size of the exported file in megabytes (millions of bytes, above 0)."""
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+    """Largest peak memory of the process in megabytes (millions of bytes, above 0)."""
     max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
-    """Points of accuracy below the most accurate candidate."""
+    """How many points of accuracy the model may be below the most accurate one (0 to 100)."""
     threads: Annotated[int, Field(ge=1)] = 1
+    """Number of threads that latency is measured with (at least 1)."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> Constraint:

@@ -1,171 +1,215 @@
-"""How the network is trained, stage by stage."""
+"""How the network is trained, phase by phase."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from edgekit.recipe.augment import Augment, Mix
-from edgekit.recipe.section import Fraction, Section, StageName, Strategy
+from edgekit.recipe.section import Fraction, PhaseName, Section, Strategy
 
 
-class Stage(Section):
-    """One stage of training."""
+class Phase(Section):
+    """One training phase."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
+    """Number of epochs (at least 1). Early stopping may end the phase sooner."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    """Initial learning rate of Adam (above 0)."""
     schedule: Literal["plateau", "cosine"] = "plateau"
-    """``plateau``: constant, lowered as ``train.reduce_lr`` says; ``cosine``: falls to 0 over the stage's epochs, in
-    every step (Loshchilov and Hutter 2017), which serves a few epochs better."""
+    """How the learning rate changes. ``plateau``: constant, then lowered as ``train.reduce_lr`` says. ``cosine``: falls
+    to 0 over the epochs of the phase, a little in every step (Loshchilov and Hutter 2017); better for few epochs."""
     dropout: Fraction | None = None
-    """Dropout of the head in this stage; ``null``: as in ``model.head``."""
+    """Dropout rate of the head in this phase (0 to 1). ``null`` uses ``model.head.dropout``."""
 
 
-class FeatureExtraction(Stage):
-    """The stage that trains the head on the frozen backbone."""
+class FeatureExtraction(Phase):
+    """The phase that trains the head while the backbone is frozen."""
 
     views: Annotated[int, Field(ge=1)] | None = None
-    """With augmentation: how many copies of the training images go through the frozen backbone, once each, the first
-    unchanged and the others augmented; the epochs take them in turn. ``null``: every epoch is augmented anew and goes
-    through the backbone again."""
+    """With augmentation: how many copies of the training images pass through the frozen backbone, once each (at least
+    1). The first copy is unchanged, the others are augmented, and the epochs use them in turn. ``null`` augments anew
+    in every epoch and computes the backbone each time."""
 
 
-class FineTuning(Stage):
-    """The second stage of ``fine-tuning``: the last layers of the backbone are opened.
+class FineTuning(Phase):
+    """The second phase of ``fine-tuning``, which also trains the last layers of the backbone.
 
-    Exactly one of ``last_layers``, ``from_layer``, ``from_block`` and ``fraction`` says how many;
-    ``edgekit list backbones --layers NAME`` shows what each means for a backbone.
+    Exactly one of ``last_layers``, ``from_layer``, ``from_block`` and ``fraction`` says which layers.
+    ``edgekit list backbones --layers NAME`` shows what each of them means for a backbone.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Initial learning rate of Adam (above 0)."""
     last_layers: Annotated[int, Field(ge=1)] | None = 30
-    """How many of the backbone's last layers are trained (layers as Keras counts them, also those without weights)."""
+    """Number of layers at the end of the backbone to train (at least 1), counted as Keras does, including layers
+    without weights."""
     from_layer: str | None = None
-    """The name of the first backbone layer to train."""
+    """Name of the first backbone layer to train; all later layers are trained too."""
     from_block: str | None = None
-    """The block to begin at: the first layer of this name, or whose name begins with it and ``_``: ``conv5``."""
+    """Block to start at, such as ``conv5``: the first layer with this name, or whose name starts with it and ``_``."""
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The part of the backbone's layers to train, from the end, rounded up to a whole layer; 1 is all."""
+    """Fraction of the backbone layers to train (above 0, up to 1), counted from the end and rounded up to a whole
+    layer. 1 trains all of them."""
     train_batchnorm: bool = False
-    """Pretrained BatchNorm layers stay in inference mode unless this is true."""
+    """Whether to train BatchNorm layers of the backbone. If false, they stay in inference mode and keep their
+    pretrained statistics."""
     groups: Annotated[int, Field(ge=1)] = 1
-    """Groups of about as many opened layers, for the two settings below; the head is one of its own before them."""
+    """Number of groups of about equal size that the trained backbone layers are divided into (at least 1), for the two
+    settings below. The head is a group of its own."""
     rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Discriminative learning rates: each group learns at this times the rate of the group behind it."""
+    """Discriminative learning rates: the learning rate of a group, relative to that of the group after it (above 0, up
+    to 1)."""
     unfreeze_every: Annotated[int, Field(ge=1)] | None = None
-    """Gradual unfreezing: the last group is open from the first epoch, one more after every so many epochs."""
+    """Gradual unfreezing: the last group is trained from the first epoch, and one more group joins after this many
+    epochs each (at least 1). ``null`` trains all groups from the start."""
 
     @model_validator(mode="before")
     @classmethod
-    def _no_default_beside_another_way(cls, values: Any) -> Any:
-        if isinstance(values, dict) and any(values.get(way) is not None for way in _WAYS[1:]):
+    def _drop_default_choice(cls, values: object) -> object:
+        """``last_layers`` has a default, which must not compete with a choice that was made."""
+        if isinstance(values, dict) and any(values.get(choice) is not None for choice in _LAYER_CHOICES[1:]):
             return {"last_layers": None, **values}
         return values
 
     @model_validator(mode="after")
-    def _one_way(self) -> FineTuning:
-        given = [way for way in _WAYS if getattr(self, way) is not None]
+    def _one_choice(self) -> FineTuning:
+        given = [choice for choice in _LAYER_CHOICES if getattr(self, choice) is not None]
         if len(given) > 1:
-            raise ValueError(f"give one of {', '.join(_WAYS)}, not {' and '.join(given)} (null takes one away)")
+            raise ValueError(
+                f"give only one of {', '.join(_LAYER_CHOICES)}, not {' and '.join(given)} (null removes a setting)"
+            )
         if not given:
-            raise ValueError(f"say which layers to open: {', '.join(_WAYS)}")
+            raise ValueError(f"say which layers to train: give one of {', '.join(_LAYER_CHOICES)}")
         return self
 
     @model_validator(mode="after")
     def _groups_fit(self) -> FineTuning:
         if self.groups == 1 and self.unfreeze_every is not None:
-            raise ValueError("unfreeze_every opens one group after the other: give groups of at least 2")
+            raise ValueError("unfreeze_every adds one group after another, so it needs at least 2 groups")
         if self.unfreeze_every is not None and self.unfreeze_every * (self.groups - 1) >= self.epochs:
             raise ValueError(
-                f"the last of {self.groups} groups would open after {self.unfreeze_every * (self.groups - 1)} epochs, "
-                f"and there are {self.epochs}: give fewer groups, or a smaller unfreeze_every"
+                f"the last of {self.groups} groups would start to train after "
+                f"{self.unfreeze_every * (self.groups - 1)} epochs, but there are only {self.epochs} epochs; "
+                "use fewer groups or a smaller unfreeze_every"
             )
         return self
 
 
-_WAYS = ("last_layers", "from_layer", "from_block", "fraction")
-"""The settings of :class:`FineTuning` that say which layers are opened."""
+_LAYER_CHOICES = ("last_layers", "from_layer", "from_block", "fraction")
+"""The settings of :class:`FineTuning` that say which layers are trained."""
 
 
-class FromScratch(Stage):
-    """The single stage of ``from-scratch``: every layer is trained."""
+class FromScratch(Phase):
+    """The only phase of ``from-scratch``, which trains every layer."""
 
     epochs: Annotated[int, Field(ge=1)] = 30
+    """Number of epochs (at least 1). Early stopping may end the phase sooner."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Initial learning rate of Adam (above 0)."""
     batchnorm_momentum: Fraction = 0.9
-    """Keras's ImageNet models use 0.99 to 0.999, which needs thousands of steps before inference mode is right."""
+    """Momentum of the BatchNorm layers of the backbone (0 to 1). The ImageNet models of Keras use 0.99 to 0.999, which
+    needs thousands of steps before inference mode is accurate."""
 
 
 class EarlyStopping(Section):
-    """Stop a stage when the monitored value has not improved; the best weights are restored in any case."""
+    """Ends a phase when the monitored value stops improving. The best weights are restored in any case."""
 
     enabled: bool = True
+    """Whether to stop early."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    """Value that has to improve. It also decides which weights are the best."""
     patience: Annotated[int, Field(ge=1)] = 5
+    """Number of epochs without improvement after which the phase ends (at least 1)."""
 
 
 class ReduceLR(Section):
-    """Lower the learning rate when the validation loss has not improved."""
+    """Lowers the learning rate when the validation loss stops improving (with ``schedule: plateau``)."""
 
     enabled: bool = True
+    """Whether to lower the learning rate."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Factor that the learning rate is multiplied by (between 0 and 1)."""
     patience: Annotated[int, Field(ge=1)] = 2
+    """Number of epochs without improvement after which the learning rate is lowered (at least 1)."""
     min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    """Lower limit of the learning rate (0 or more)."""
 
 
 class Train(Section):
     """How the network is trained."""
 
     strategy: Strategy = "fine-tuning"
+    """``feature-extraction`` trains only the head; ``fine-tuning`` then also trains the last layers of the backbone;
+    ``from-scratch`` trains every layer from random weights."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything random in training (0 to 2**31 - 1)."""
     batch_size: Annotated[int, Field(ge=1)] = 32
+    """Images per step (at least 1)."""
     label_smoothing: Fraction = 0.0
+    """Fraction of each label that is spread evenly over all classes (0 to 1)."""
     class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` weights images so that every class contributes equally to the loss."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    """Keras dtype policy for training. The trained model is saved in float32. ``mixed_float16`` requires a GPU."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """``gpu``: an error where none is found."""
+    """Where to train. ``auto`` uses a GPU if there is one; ``gpu`` fails if there is none."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Each stage ends with the epoch in which this much time is used up; ``null``: no limit."""
+    """Time limit of each phase in seconds (above 0). The phase ends with the epoch in which its time runs out. ``null``
+    sets no limit."""
     start_from: str | None = None
-    """``fine-tuning`` only: a finished ``feature-extraction`` run with the same settings, whose head is taken over."""
+    """For ``fine-tuning`` only: the folder of a finished ``feature-extraction`` run with the same settings, whose head
+    is used instead of training one."""
     augment: Augment = Augment()
+    """Random changes to single training images."""
     mix: Mix = Mix()
+    """Mixing of pairs of training images."""
     feature_extraction: FeatureExtraction = FeatureExtraction()
+    """The phase that trains the head."""
     fine_tuning: FineTuning = FineTuning()
+    """The phase that also trains the last layers of the backbone."""
     from_scratch: FromScratch = FromScratch()
+    """The phase that trains every layer from random weights."""
     early_stopping: EarlyStopping = EarlyStopping()
+    """When to end a phase early."""
     reduce_lr: ReduceLR = ReduceLR()
+    """When to lower the learning rate."""
 
-    def stages(self) -> dict[StageName, Stage]:
-        """The stages of the strategy, in their order."""
+    def phases(self) -> dict[PhaseName, Phase]:
+        """The phases of the strategy, in order."""
         if self.strategy == "from-scratch":
             return {"from-scratch": self.from_scratch}
-        stages: dict[StageName, Stage] = {"feature-extraction": self.feature_extraction}
+        phases: dict[PhaseName, Phase] = {"feature-extraction": self.feature_extraction}
         if self.strategy == "fine-tuning":
-            stages["fine-tuning"] = self.fine_tuning
-        return stages
+            phases["fine-tuning"] = self.fine_tuning
+        return phases
 
     @model_validator(mode="after")
-    def _pictures_can_be_changed(self) -> Train:
-        mixed = {name: stage for name, stage in self.stages().items() if self.mix.active_in(name)}
-        if "feature-extraction" in mixed and self.feature_extraction.views is not None:
+    def _views_fit(self) -> Train:
+        if self.feature_extraction.views is None or self.strategy == "from-scratch":
+            return self
+        if self.mix.active_in("feature-extraction"):
             raise ValueError(
-                "feature_extraction.views keeps the features of single images, and mix pairs their pixels: give "
-                "feature_extraction.views null (every epoch goes through the backbone), or leave feature-extraction "
-                "out of mix.stages"
+                "feature_extraction.views stores features of single images, but mix combines the pixels of two; "
+                "set feature_extraction.views: null, or leave feature-extraction out of mix.phases"
             )
-        if self.augment.randaugment and self.feature_extraction.views is not None and self.strategy != "from-scratch":
+        if self.augment.randaugment:
             raise ValueError(
-                "feature_extraction.views keeps features, and augment.randaugment changes images in the training step: "
-                "give feature_extraction.views null, or randaugment 0"
+                "feature_extraction.views stores features, but augment.randaugment changes images in the training "
+                "step; set feature_extraction.views: null, or randaugment: 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mix_fits(self) -> Train:
+        mixed = {name: phase for name, phase in self.phases().items() if self.mix.active_in(name)}
         if mixed and self.batch_size == 1:
-            raise ValueError("mix pairs the images of a batch: batch_size has to be at least 2")
-        for name, stage in mixed.items():
-            if self.mix.off_last_epochs >= stage.epochs:
+            raise ValueError("mix combines the images of a batch, so batch_size must be at least 2")
+        for name, phase in mixed.items():
+            if self.mix.off_last_epochs >= phase.epochs:
                 raise ValueError(
-                    f"mix.off_last_epochs {self.mix.off_last_epochs} leaves none of the {stage.epochs} epochs of "
-                    f"{name} mixed: give fewer, or leave {name} out of mix.stages"
+                    f"mix.off_last_epochs is {self.mix.off_last_epochs}, so none of the {phase.epochs} epochs of "
+                    f"{name} would be mixed; use a smaller number, or leave {name} out of mix.phases"
                 )
         return self

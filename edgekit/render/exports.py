@@ -1,53 +1,57 @@
-"""Sentences about one exported file: its quantization ranges, its repair, its further training."""
+"""Sentences about one exported file: its quantization ranges, its repair, its compression."""
 
 from __future__ import annotations
 
-from typing import Any
+from edgekit.documents.export import CalibrationRecord, ExportDocument, RepairRecord
+from edgekit.recipe import Clustering
+from edgekit.registry import COMPRESSIONS
+from edgekit.render.numbers import count
 
-from edgekit.registry import FURTHER_TRAINING
 
-
-def calibration_text(calibration: dict[str, Any]) -> str:
-    """Ranges and what lies outside; the ``calibration`` of an ``export.json`` that has ``ranges``, in a sentence."""
-    found = calibration["ranges"]
-    worst = ", ".join(f"{entry['layer']} {entry['outside']:.2%}" for entry in found["worst"][:3])
+def calibration_text(calibration: CalibrationRecord) -> str:
+    """The quantization ranges and the share of values that they clip; empty without a calibration report."""
+    ranges = calibration.ranges
+    if ranges is None:
+        return ""
+    shares = ((tensor.layer, f"{tensor.outside:.2%}") for tensor in ranges.worst[:3])
+    worst = ", ".join(f"{layer} {share}" for layer, share in shares if share != "0.00%")
     return (
-        f"{found['tensors']} ranges by {calibration['method']} over {calibration['images']} images; outside them lie "
-        f"{found['outside']:.3%} of the values of validation images, {found['outside_calibration']:.3%} of calibration "
-        f"images{f' (most: {worst})' if worst else ''}"
+        f"{ranges.tensors} quantization ranges ({calibration.method}, {calibration.images} images) clip "
+        f"{ranges.outside:.3%} of the values of validation images and {ranges.outside_calibration:.3%} of those of "
+        f"calibration images{f'; most in {worst}' if worst else ''}"
     )
 
 
-def repair_text(repair: dict[str, Any]) -> str:
-    """What a repair kept in float and what that cost; the ``repair`` of ``export.json`` in a sentence."""
-    kept, ratio = list(repair["kept_in_float"]), repair["latency_ratio"]
+def repair_text(repair: RepairRecord) -> str:
+    """The layers that a repair keeps in float, and what they cost."""
+    kept, ratio = repair.kept_in_float, repair.latency_ratio
     names = ", ".join(kept[:4]) + (f" and {len(kept) - 4} more" if len(kept) > 4 else "")
-    more = (repair["size_bytes"] - repair["size_bytes_before"]) / 1e6
-    low, high = ratio["ci95"]
-    verdict = "" if repair["held"] else "; the accuracy gate still does not hold"
+    more = (repair.size_bytes - repair.size_bytes_before) / 1e6
+    low, high = ratio.ci95
+    verdict = "" if repair.held else "; the accuracy gate still does not hold"
     return (
-        f"{len(kept)} of {repair['n_layers']} layers compute in float ({names}): {more:+.2f} MB, "
-        f"{ratio['median']:.2f} times as long a run (95% interval {low:.2f} to {high:.2f}){verdict}"
+        f"{len(kept)} of {repair.n_layers} layers compute in float ({names}): {more:+.2f} MB, "
+        f"{ratio.median:.2f} times the latency (95% interval {low:.2f} to {high:.2f}){verdict}"
     )
 
 
-def training_text(export: dict[str, Any]) -> str:
-    """How the network of a file was trained on, and what is there of it in the file; of an ``export.json``."""
-    training, weights = export["training"], export["weights"]
-    settings, steps = training["settings"], training["steps"]
-    text = f"{FURTHER_TRAINING[training['kind']]}: {steps} step{'s' * (steps > 1)} in {training['seconds']:.0f} s"
-    if training["kind"] == "pruned":
-        part = 100 * weights["n_zero"] / weights["n_weights"]
-        text += f"; {part:.1f}% of the {weights['n_weights']:,} weights in the file are 0"
-    if training["kind"] == "clustered":
-        few = sum(kernel["n_distinct"] <= settings["clusters"] for kernel in weights["kernels"])
+def training_text(export: ExportDocument) -> str:
+    """How the network of a compressed file was fine-tuned, and what the file contains; empty for any other file."""
+    training, weights = export.training, export.weights
+    if training is None or weights is None:
+        return ""
+    text = f"{COMPRESSIONS[training.kind]}: {count(training.steps, 'step')} in {training.seconds:.0f} s"
+    if training.kind == "pruned":
+        text += f"; {weights.n_zero / weights.n_weights:.1%} of the {weights.n_weights:,} weights in the file are 0"
+    if isinstance(training.settings, Clustering):
+        clusters = training.settings.clusters
+        clustered = sum(kernel.n_distinct <= clusters for kernel in weights.kernels)
         text += (
-            f"; {few} of {len(weights['kernels'])} kernels in the file have at most {settings['clusters']} "
-            "different values in a channel"
+            f"; {clustered} of {count(len(weights.kernels), 'kernel')} in the file have at most {clusters} distinct "
+            "values per channel"
         )
-    trained = export["parity"].get("trained")
+    trained, n_images = export.parity.trained, export.parity.n_images
     if trained is not None:
-        n_images = export["parity"]["n_images"]
-        same = n_images - trained["n_disagree"]
-        text += f"; the file answers {same} of {n_images} images as the network trained for it"
+        n_same = n_images - trained.n_disagree
+        text += f"; the file and the network trained for it agree on {n_same} of {n_images} images"
     return text

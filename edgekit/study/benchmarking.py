@@ -1,22 +1,26 @@
-"""The last step of a study: all its files in one session on every target; a target that is away costs no other."""
+"""The last step of a study: measure all exported files in one session on every target.
+
+A target that cannot be reached does not keep the others from being measured.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
 
-from edgekit.documents.base import read_json
+from edgekit.documents.bench import BenchDocument
 from edgekit.errors import EdgekitError, TargetError
-from edgekit.recipe import Recipe
-from edgekit.study.cells import Cell, Study
-from edgekit.study.job_runner import StepFailed, run_command
+from edgekit.study.cells import Cell
+from edgekit.study.folder import Study
+from edgekit.study.job_runner import JobFailed, run_job
+from edgekit.study.jobs import BenchJob
 from edgekit.support.progress import Progress
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
 
-def warn_of_absent(study: Study, targets: Sequence[str], progress: Progress) -> None:
-    """Try every target that is still to be measured on before hours of training; one that is away may be back then."""
+def warn_of_unreachable(study: Study, targets: Sequence[str], progress: Progress) -> None:
+    """Try every target that has yet to measure, before hours of training; an unreachable one may be back by then."""
     for name in targets:
         if name == LOCAL or is_measured(study, study.cells, name):
             continue
@@ -26,56 +30,55 @@ def warn_of_absent(study: Study, targets: Sequence[str], progress: Progress) -> 
                     pass
             except EdgekitError as error:
                 progress.warn(
-                    f"{name} cannot measure now; the study goes on and tries it again after the training\n{error}"
+                    f"{name} cannot measure now; the study continues and tries it again after training\n{error}"
                 )
 
 
 def measure(
     study: Study, cells: Sequence[Cell], targets: Sequence[str], *, quiet: bool, progress: Progress
 ) -> dict[str, str]:
-    """Bench the files of ``cells`` on ``targets``; by the name of each target that has no result: why.
+    """Measure the exported files of ``cells`` on ``targets``; return why a target measured nothing, by its name.
 
-    Targets that have measured every file as it is now are not asked again.
+    A target that has measured every file in its present form is skipped.
     """
-    missing = [target for target in targets if not is_measured(study, cells, target)]
+    missing = tuple(target for target in targets if not is_measured(study, cells, target))
     if not missing:
-        progress.info("\nall files measured before")
+        progress.info("\nall exported files are already measured")
         return {}
-    progress.info(f"\nmeasuring the files of {len(cells)} models on {', '.join(missing)}")
-    runs = [str(study.folder(cell).path) for cell in cells]
-    where = [word for target in missing for word in ("--target", target)]
+    progress.info(f"\nmeasuring the exported files of {len(cells)} models on {', '.join(missing)}")
+    bench = study.recipe.bench
+    job = BenchJob(
+        runs=tuple(study.folder(cell).path for cell in cells),
+        targets=missing,
+        protocol=bench.protocol,
+        threads=tuple(bench.threads),
+        images=bench.images,
+    )
     try:
-        document = run_command(["bench", *runs, *where, *_settings(study.recipe)], quiet=quiet, partly=True)
-    except StepFailed as error:
+        outcome = run_job(job, quiet=quiet)
+    except JobFailed as error:
         if error.code != TargetError.exit_code:
             raise
         return dict.fromkeys(missing, error.problem)
-    for row in document["results"]:
-        if row["status"] != "ok":
-            progress.warn(f"{row['id']} failed on {row['target']}: {'; '.join(row['problems'])}")
-    return dict(document.get("errors", {}))
+    for failed in outcome.failed_files:
+        progress.warn(failed)
+    return outcome.target_errors
 
 
 def is_measured(study: Study, cells: Sequence[Cell], target: str) -> bool:
-    """Whether one session has measured every file as it is now: only such latencies may be compared."""
+    """Whether one session has measured every file in its present form: only such latencies may be compared."""
     sessions = set()
     for cell in cells:
         run = study.folder(cell)
-        for export in run.done_exports():
-            file = export.read()
-            if file["status"] != "ok":
+        for folder in run.done_exports():
+            export = folder.read_export()
+            if not export.ok:
                 continue
-            result = run.bench_json(target, export.key)
-            if not result.is_file():
+            path = run.bench_json(target, folder.key)
+            if not path.is_file():
                 return False
-            document = read_json(result)
-            if document["sha256"] != file["sha256"]:
+            result = BenchDocument.read(path)
+            if result.sha256 != export.sha256:
                 return False
-            sessions.add(document["session_id"])
+            sessions.add(result.session_id)
     return len(sessions) == 1
-
-
-def _settings(recipe: Recipe) -> list[str]:
-    bench = recipe.bench
-    images = [] if bench.images is None else ["--images", str(bench.images)]
-    return ["--protocol", bench.protocol, "--threads", ",".join(map(str, bench.threads)), *images]

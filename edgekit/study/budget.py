@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, assign
+from edgekit.recipe import Phase, Recipe
 from edgekit.registry import get_backbone
 
-STAGES = ("feature_extraction", "fine_tuning", "from_scratch")
 
+def budget_settings(study: Recipe, cell: Recipe) -> dict[str, float]:
+    """The training settings that the budget of ``study`` adds to the recipe of ``cell``, by dotted key.
 
-def apply_budget(recipe: Recipe, backbone: str, document: dict[str, Any]) -> None:
-    """Write what the recipe's budget means for ``backbone`` into the recipe document of its cell.
-
-    ``epochs``: nothing to do. ``seconds``: a limit on the training time. ``compute``: epochs in inverse proportion to
-    the multiply-accumulates of one image, so that the reference backbone has the recipe's epochs. Raises
-    :class:`InputError` where the reference is not among the backbones, or a width was chosen.
+    ``epochs``: none. ``seconds``: a limit on the training time. ``compute``: epochs in inverse proportion to the
+    multiply-accumulates of one image, so that the reference backbone keeps the recipe's epochs. Raises
+    :class:`InputError` where the reference is not among the backbones, or the cell has a width of its own.
     """
-    budget = recipe.compare.budget
-    if budget.equal == "seconds":
-        assign(document, "train.max_seconds", budget.seconds)
+    budget = study.compare.budget
+    if budget.equal == "seconds" and budget.seconds is not None:
+        return {"train.max_seconds": budget.seconds}
     if budget.equal != "compute":
-        return
-    backbones = recipe.compare.backbones or [recipe.model.backbone]
+        return {}
+    backbones = study.compare.backbones or [study.model.backbone]
     reference = budget.reference or max(backbones, key=lambda name: get_backbone(name).macs)
     if reference not in backbones:
         raise InputError(
-            f"compare.budget.reference names {reference}, not among the backbones of this study",
-            where=recipe.name,
-            hint=f"the study's backbones: {', '.join(backbones)}",
+            f"compare.budget.reference is {reference}, which is not one of the study's backbones",
+            where=study.name,
+            hint=f"choose one of: {', '.join(backbones)}",
         )
-    if document["model"]["alpha"] != 1.0:
-        raise InputError("equal compute is known for alpha 1.0 only", where=recipe.name, hint="give equal: seconds")
-    factor = get_backbone(reference).macs / get_backbone(backbone).macs
-    for stage in STAGES:
-        epochs = document["train"][stage]["epochs"]
-        assign(document, f"train.{stage}.epochs", max(1, round(epochs * factor)))
+    if cell.model.alpha != 1.0:
+        raise InputError(
+            "compare.budget.equal: compute supports model.alpha 1.0 only",
+            where=study.name,
+            hint="use equal: seconds",
+        )
+    factor = get_backbone(reference).macs / get_backbone(cell.model.backbone).macs
+    phases: dict[str, Phase] = {
+        "feature_extraction": cell.train.feature_extraction,
+        "fine_tuning": cell.train.fine_tuning,
+        "from_scratch": cell.train.from_scratch,
+    }
+    return {f"train.{name}.epochs": max(1, round(phase.epochs * factor)) for name, phase in phases.items()}

@@ -5,39 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from edgekit.errors import EdgekitError, InputError
-from edgekit.study.job_runner import run_command
+from edgekit.study.job_runner import run_job
+from edgekit.study.jobs import Job, Outcome
 
 EXECUTORS = ("local", "ray")
 
 
 class Executor(Protocol):
-    """Runs commands of edgekit."""
+    """Runs jobs."""
 
-    def submit(
-        self, arguments: list[str] | None, quiet: bool, environment: Mapping[str, str]
-    ) -> Future[dict[str, Any] | None]:
-        """The command's document when it is done; None at once where there is nothing to do.
+    def submit(self, job: Job | None, quiet: bool, environment: Mapping[str, str]) -> Future[Outcome | None]:
+        """Start ``job``; the future gives its outcome. Without a job, it gives None at once.
 
-        The future raises :class:`StepFailed` where the command failed.
+        The future raises :class:`JobFailed` where the job failed.
         """
+
+
+class _RunJob(Protocol):
+    def __call__(self, job: Job, *, quiet: bool, environment: Mapping[str, str]) -> Outcome: ...
 
 
 @contextmanager
 def open_executor(name: str, jobs: int) -> Iterator[Executor]:
-    """The executor called ``name`` for up to ``jobs`` commands at a time.
+    """The executor ``name`` for up to ``jobs`` jobs at a time.
 
     Raises :class:`InputError` for an unknown name or fewer than one job, :class:`EdgekitError` where Ray is missing.
     """
     if name not in EXECUTORS:
-        raise InputError(f"no executor is called {name!r}", hint=f"choose one of: {', '.join(EXECUTORS)}")
+        raise InputError(f"unknown executor {name!r}", hint=f"choose one of: {', '.join(EXECUTORS)}")
     if jobs < 1:
-        raise InputError(f"--jobs is at least 1, not {jobs}")
+        raise InputError(f"--jobs must be at least 1, not {jobs}")
     pool = ThreadPoolExecutor(max_workers=jobs)
     try:
-        with _ray_runs_commands() if name == "ray" else _here() as run:
+        with _on_ray() if name == "ray" else _on_this_machine() as run:
             yield _Threads(pool, run)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -46,29 +49,27 @@ def open_executor(name: str, jobs: int) -> Iterator[Executor]:
 
 
 class _Threads:
-    """A thread waits for each command, wherever it runs."""
+    """A thread waits for each job, wherever it runs."""
 
-    def __init__(self, pool: ThreadPoolExecutor, run: Any) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, run: _RunJob) -> None:
         self._pool, self._run = pool, run
 
-    def submit(
-        self, arguments: list[str] | None, quiet: bool, environment: Mapping[str, str]
-    ) -> Future[dict[str, Any] | None]:
-        if arguments is None:
-            done: Future[dict[str, Any] | None] = Future()
+    def submit(self, job: Job | None, quiet: bool, environment: Mapping[str, str]) -> Future[Outcome | None]:
+        if job is None:
+            done: Future[Outcome | None] = Future()
             done.set_result(None)
             return done
-        return self._pool.submit(self._run, arguments, quiet=quiet, environment=environment)
+        return self._pool.submit(self._run, job, quiet=quiet, environment=environment)
 
 
 @contextmanager
-def _here() -> Iterator[Any]:
-    yield run_command
+def _on_this_machine() -> Iterator[_RunJob]:
+    yield run_job
 
 
 @contextmanager
-def _ray_runs_commands() -> Iterator[Any]:
-    """Commands run where Ray has room; all machines see the study's folder under the same path (a shared disk)."""
+def _on_ray() -> Iterator[_RunJob]:
+    """Run jobs where Ray has room. All machines must see the study folder at the same path (a shared disk)."""
     try:
         import ray
     except ModuleNotFoundError:
@@ -76,14 +77,15 @@ def _ray_runs_commands() -> Iterator[Any]:
             "--executor ray needs Ray, which is not installed", hint='pip install "edgekit[ray]"'
         ) from None
     ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
-    # A cell is tried again by the study, which knows what can be gone on with; Ray would begin it anew.
-    remote = ray.remote(num_cpus=1, max_retries=0)(run_command)
+    # The study itself retries a cell, because it can resume it; Ray would start it from the beginning.
+    remote = ray.remote(num_cpus=1, max_retries=0)(run_job)
 
-    def run(arguments: list[str], *, quiet: bool, environment: Mapping[str, str]) -> dict[str, Any]:
+    def run(job: Job, *, quiet: bool, environment: Mapping[str, str]) -> Outcome:
         try:
-            return dict(ray.get(remote.remote(arguments, quiet=quiet, environment=dict(environment))))
+            outcome: Outcome = ray.get(remote.remote(job, quiet=quiet, environment=dict(environment)))
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
+        return outcome
 
     try:
         yield run

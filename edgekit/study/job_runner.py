@@ -1,72 +1,79 @@
-"""Running one command of a study: in a process of its own, its answer as a document, its end as an exception."""
+"""Running one job of a study in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from edgekit.errors import EdgekitError, InputError
+from edgekit.study.jobs import Job, JobSettings, Outcome
 
 _ENDING_SECONDS = 20
-"""How long a command may take to end after it was asked to; a training writes its checkpoint then."""
+"""How long a process may take to end after it was asked to. A training writes its checkpoint in that time."""
 
 
 _RUNNING: set[subprocess.Popen[str]] = set()
-"""Threads that wait for a command do not hear of an interrupt; the one that does ends the commands."""
+"""An interrupt reaches the main thread only, which ends the processes that other threads wait for."""
 
 
-class StepFailed(EdgekitError):
-    """A command of the study ended with an error, which is told again.
+class JobFailed(EdgekitError):
+    """A job of the study failed, with the message of its process.
 
-    ``again``: another try may succeed. ``code`` is how the command ended.
+    ``retry``: another attempt may succeed. ``code``: the exit code that the command would have had by itself.
     """
 
     def __init__(
-        self, problem: str, *, where: str | None = None, hint: str | None = None, again: bool = True, code: int = 1
+        self, problem: str, *, where: str | None = None, hint: str | None = None, retry: bool = True, code: int = 1
     ) -> None:
         super().__init__(problem, where=where, hint=hint)
-        self.again = again
+        self.retry = retry
         self.code = code
 
 
-def run_command(
-    arguments: list[str], *, quiet: bool, environment: Mapping[str, str] | None = None, partly: bool = False
-) -> dict[str, Any]:
-    """Run an edgekit command in a process of its own; its JSON document.
+def run_job(job: Job, *, quiet: bool, environment: Mapping[str, str] | None = None) -> Outcome:
+    """Run ``job`` in a process of its own and return what it reports.
 
-    ``partly``: results that it gives are taken also where its exit code says that some are missing. Its progress
-    goes to this process's stderr. Raises :class:`StepFailed` with the command's own message, and
-    :class:`KeyboardInterrupt` where it was interrupted. When this process is interrupted, so is the command.
+    Its progress goes to this process's stderr. Raises :class:`JobFailed` with the job's own message, and
+    :class:`KeyboardInterrupt` where it was interrupted. When this process is interrupted, so is the job.
     """
-    command = [sys.executable, "-m", "edgekit.cli.supervised", *arguments, "--json", *(["--quiet"] if quiet else [])]
+    with tempfile.TemporaryDirectory(prefix="edgekit-job-") as folder:
+        settings = Path(folder) / "settings.json"
+        JobSettings(job=job, quiet=quiet).write(settings)
+        code, output = _run_process(settings, {**os.environ, **(environment or {})})
+    return _outcome(job, code, output)
+
+
+def _run_process(settings: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code and the standard output of the process that does the job in ``settings``."""
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "edgekit.cli.supervised", str(settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(environment or {})},
+        env=environment,
     ) as process:
         _RUNNING.add(process)
         try:
             assert process.stdout is not None
             output = process.stdout.read()
-            code = process.wait()
+            return process.wait(), output
         except BaseException:
             _end(process)
             raise
         finally:
             _RUNNING.discard(process)
-    return _answer(arguments, code, output, partly=partly)
 
 
-def end_commands() -> None:
-    """Ask every command that runs, also those that other threads wait for, to stop; returns when they have."""
+def end_jobs() -> None:
+    """Stop every running job, also those that other threads wait for; returns when they have ended."""
     for process in list(_RUNNING):
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -75,7 +82,7 @@ def end_commands() -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask it to stop, which for a training means: after this, ``--resume`` goes on; then insist."""
+    """Ask the process to stop, so that a training can be resumed; kill it when it takes too long."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
         try:
@@ -84,22 +91,21 @@ def _end(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _answer(arguments: list[str], code: int, output: str, *, partly: bool = False) -> dict[str, Any]:
+def _outcome(job: Job, code: int, output: str) -> Outcome:
     if code == 130:
         raise KeyboardInterrupt
     try:
-        document = json.loads(output)
-    except json.JSONDecodeError:
-        reason = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code} and no result"
-        hint = "too little memory is the usual cause; --jobs 1 needs the least" if code == -signal.SIGKILL else None
-        raise StepFailed(f"edgekit {arguments[0]} {reason}", where=" ".join(arguments), hint=hint) from None
-    if code != 0 and not (partly and "error" not in document):
-        error = document.get("error", {})
-        raise StepFailed(
-            str(error.get("problem", f"edgekit {arguments[0]} ended with code {code}")),
-            where=error.get("where"),
-            hint=error.get("hint"),
-            again=code != InputError.exit_code,
-            code=code,
+        outcome = Outcome.model_validate_json(output.rstrip("\n").rpartition("\n")[2])  # a library may print too
+    except ValidationError:
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code} and no result"
+        hint = "it probably ran out of memory; --jobs 1 needs the least" if code == -signal.SIGKILL else None
+        raise JobFailed(f"edgekit {job.kind} {reason}", where=job.subject, hint=hint) from None
+    if (error := outcome.error) is not None:
+        raise JobFailed(
+            error.problem,
+            where=error.where,
+            hint=error.hint,
+            retry=error.exit_code != InputError.exit_code,
+            code=error.exit_code,
         )
-    return dict(document)
+    return outcome

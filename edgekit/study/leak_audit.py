@@ -1,4 +1,4 @@
-"""The audit before a study: its document and pictures of leaked pairs, kept in the study's folder."""
+"""The audit before a study: its document and thumbnails of leaked pairs, kept in the study folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from edgekit.data.audit.summary import Audit, audit
 from edgekit.data.audit.thumbnails import write_thumbnails
 from edgekit.data.loading import listing, open_dataset
-from edgekit.documents.base import read_json, write_json
+from edgekit.documents.audit import AuditDocument, AuditPicture
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.support.progress import Progress
@@ -26,13 +26,13 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
     dataset = open_dataset(recipe.data, progress=progress)
     file = folder / AUDIT_FILE
     if file.is_file():
-        if read_json(file)["fingerprint"] == dataset.fingerprint:
+        if AuditDocument.read(file).fingerprint == dataset.fingerprint:
             return
         if any(folder.glob("runs/*/run.json")):
             raise InputError(
                 "the images have changed since this study was started",
                 where=str(dataset.root),
-                hint="choose another --out folder, or put the images back",
+                hint="restore the images, or use a new --out folder",
             )
     progress.info(f"auditing {len(dataset):,} images")
     found = audit(dataset, progress=progress)
@@ -41,33 +41,35 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
         raise InputError(
             f"{len(corrupt)} of {len(dataset)} images cannot be decoded:\n{listing(corrupt)}",
             where=str(dataset.root),
-            hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
+            hint="repair or remove them, or exclude them with --set data.on_corrupt=skip",
         )
-    pictures = _pictures(found, folder)
-    write_json(file, {**found.document(), "root": dataset.root.name, "pictures": pictures})
-    _tell(found, progress)
+    found.document().model_copy(update={"root": dataset.root.name, "pictures": _pictures(found, folder)}).write(file)
+    _warn(found, progress)
 
 
-def _pictures(found: Audit, folder: Path) -> list[dict[str, str]]:
+def _pictures(found: Audit, folder: Path) -> tuple[AuditPicture, ...]:
     """Thumbnails of leaked pairs of every distance, the closest first."""
     leaks = found.leaks
     step = max(1, len(leaks) / PAIRS_SHOWN)
     chosen = [leaks[int(i * step)] for i in range(min(PAIRS_SHOWN, len(leaks)))]
-    positions = sorted({position for twin in chosen for position in (twin.image, twin.other)})
+    positions = sorted({position for pair in chosen for position in (pair.image, pair.other)})
     names = write_thumbnails([found.dataset.root / found.dataset.files[i] for i in positions], folder / PICTURES)
-    name_of = {found.dataset.files[i]: f"{PICTURES}/{name}" for i, name in zip(positions, names)}
-    return [{"path": path, "file": file} for path, file in name_of.items()]
+    return tuple(
+        AuditPicture(path=found.dataset.files[i], file=f"{PICTURES}/{name}") for i, name in zip(positions, names)
+    )
 
 
-def _tell(found: Audit, progress: Progress) -> None:
+def _warn(found: Audit, progress: Progress) -> None:
     if found.leaks:
         test = int((found.dataset.splits == "test").sum())
         progress.warn(
-            f"{len(found.leaks):,} of {test:,} test images also stand in the training images, the same or nearly; the "
-            "report gives accuracies with and without them (edgekit data audit; data.split.dedupe: true)"
+            f"{len(found.leaks):,} of {test:,} test images are duplicates or near duplicates of training images. The "
+            "report shows accuracy with and without them. To exclude them, set data.split.dedupe: true; to inspect "
+            "them, run edgekit data audit"
         )
     for shortcut in found.shortcuts:
         progress.warn(
-            f"the {shortcut.property} of an image tells its class in {100 * shortcut.accuracy:.0f}% of the cases "
-            f"(the largest class has {100 * shortcut.largest_class:.0f}%): a network may learn that instead"
+            f"the {shortcut.property} of an image alone predicts its class with {100 * shortcut.accuracy:.0f}% "
+            f"accuracy (the largest class has {100 * shortcut.largest_class:.0f}%); a network may learn that instead "
+            "of the content"
         )

@@ -1,47 +1,48 @@
-"""A study in MLflow: one MLflow run for every cell, with its recipe, figures, curves and files. Optional.
+"""Logging a study to MLflow (optional): one MLflow run per cell, with its recipe, metrics, curves and files.
 
-What is logged is read from the study's folder when it is done, so a killed or resumed study is logged once, and
-logging again brings the same runs up to date.
+Everything is read from the finished study folder, so a study that was killed and resumed is logged once. Logging it
+again updates the same MLflow runs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.documents.base import read_json
 from edgekit.documents.bench import run_results
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
+from edgekit.documents.study import read_study
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import SILENT, Progress
 
 _BATCH = 100
-"""MLflow takes at most so many parameters at a time (and a thousand metrics)."""
+"""MLflow accepts at most this many parameters at a time (and ten times as many metrics)."""
 _LONGEST = 500
 
 
 def log_study(folder: Path, uri: str, *, progress: Progress = SILENT) -> int:
-    """Log every trained cell of the study in ``folder`` to the MLflow at ``uri``; how many that were.
+    """Log every trained cell of the study in ``folder`` to the MLflow server at ``uri``; return how many.
 
-    Raises :class:`EdgekitError` where MLflow is not installed or does not answer.
+    Raises :class:`EdgekitError` where MLflow is not installed or does not respond.
     """
     client = _client(uri)
-    study = read_json(folder / "study.json")
-    runs = [RunFolder(folder / cell["run"]) for cell in study["cells"] if cell["status"] in ("trained", "exported")]
+    study = read_study(folder)
+    runs = [RunFolder(folder / cell.run) for cell in study.cells if cell.status in ("trained", "exported")]
     try:
-        experiment = _experiment(client, str(study["name"]))
+        experiment = _experiment(client, study.name)
         for run in runs:
-            _log_run(client, experiment, run, f"{study['created']} {run.path.name}")
+            _log_run(client, experiment, run, f"{study.created} {run.path.name}")
     except Exception as error:  # its errors have no common base: REST, files, databases
-        raise _refused(error, uri, "the study itself is complete; log it again with the same command") from error
+        raise _refused(error, uri, "the study itself is complete; rerun this command to log it again") from error
     progress.info(f"{len(runs)} runs logged to MLflow at {uri}")
     return len(runs)
 
 
 def check_mlflow(uri: str) -> None:
-    """Raise what :func:`log_study` would raise, before the study begins and not after it."""
+    """Raise what :func:`log_study` would raise, before the study starts and not after it."""
     _client(uri)
 
 
@@ -55,12 +56,12 @@ def _client(uri: str) -> Any:
     try:
         return MlflowClient(tracking_uri=uri)
     except Exception as error:
-        raise _refused(error, uri, "give the address of a server or of a database: sqlite:///mlflow.db") from error
+        raise _refused(error, uri, "pass the address of a server or of a database, e.g. sqlite:///mlflow.db") from error
 
 
 def _refused(error: Exception, uri: str, hint: str) -> EdgekitError:
     said = (str(error).splitlines() or [""])[0][:200]
-    return EdgekitError(f"MLflow did not take the study: {type(error).__name__}: {said}", where=uri, hint=hint)
+    return EdgekitError(f"MLflow did not accept the study: {type(error).__name__}: {said}", where=uri, hint=hint)
 
 
 def _experiment(client: Any, name: str) -> str:
@@ -71,7 +72,7 @@ def _experiment(client: Any, name: str) -> str:
 def _log_run(client: Any, experiment: str, run: RunFolder, key: str) -> None:
     from mlflow.entities import Metric, Param
 
-    document = run.read()
+    document = run.read_run()
     found = client.search_runs([experiment], filter_string=f"tags.`edgekit.key` = '{key}'", max_results=1)
     mlflow_run = (
         found[0]
@@ -79,10 +80,10 @@ def _log_run(client: Any, experiment: str, run: RunFolder, key: str) -> None:
         else client.create_run(experiment, run_name=run.path.name, tags={"edgekit.key": key, **_tags(document)})
     )
     run_id = mlflow_run.info.run_id
-    params = [Param(name, value) for name, value in _flat(document["recipe"])]
+    params = [Param(name, value) for name, value in _flat(document.recipe.document())]
     for start in range(0, len(params), _BATCH):
         client.log_batch(run_id, params=params[start : start + _BATCH])
-    # Logged again, the same values have the same times, so that they replace each other.
+    # Values that are logged again have the same timestamps, so that they replace each other.
     metrics = [Metric(name, value, 0, step) for name, value, step in _metrics(run, document) if math.isfinite(value)]
     for start in range(0, len(metrics), 10 * _BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + 10 * _BATCH])
@@ -91,12 +92,17 @@ def _log_run(client: Any, experiment: str, run: RunFolder, key: str) -> None:
     client.set_terminated(run_id)
 
 
-def _tags(document: dict[str, Any]) -> dict[str, str]:
-    return {f"edgekit.{name}": str(document[name]) for name in ("backbone", "strategy", "seed", "edgekit_version")}
+def _tags(document: RunDocument) -> dict[str, str]:
+    return {
+        "edgekit.backbone": document.backbone,
+        "edgekit.strategy": document.strategy,
+        "edgekit.seed": str(document.seed),
+        "edgekit.edgekit_version": document.edgekit_version,
+    }
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and texts of a recipe; what is not about one cell is left out."""
+def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and texts of a recipe, without the sections that concern the whole study."""
     for key, inner in value.items():
         name = f"{prefix}{key}"
         if name in ("claims", "reported", "constraints", "compare"):
@@ -107,25 +113,26 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield name, str(inner)[:_LONGEST]
 
 
-def _metrics(run: RunFolder, document: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
-    """Name, value and step: scores, times, curves, and of every exported file size, accuracy and latency."""
-    for split, scores in (document.get("metrics") or {}).items():
-        for name in ("accuracy", "macro_f1", "log_loss", "ece"):
-            if scores.get(name) is not None:
-                yield f"{split}.{name}", float(scores[name]), 0
-    for name, value in {**(document.get("timing") or {}), **(document.get("model") or {})}.items():
+def _metrics(run: RunFolder, document: RunDocument) -> Iterator[tuple[str, float, int]]:
+    """Name, value and step of scores, times, curves, and each exported file's size, accuracy and latency."""
+    for split, scores in document.metrics.items():
+        yield f"{split}.accuracy", scores.accuracy, 0
+        yield f"{split}.macro_f1", scores.macro_f1, 0
+        yield f"{split}.log_loss", scores.log_loss, 0
+        yield f"{split}.ece", scores.ece, 0
+    for name, value in [*document.timing, *document.model]:
         if isinstance(value, int | float):
             yield name, float(value), 0
     yield from _curves(run)
-    for result in run_results(run):
-        about = f"{result.document['key']}.{result.document['target']}"
-        yield f"{result.document['key']}.size_bytes", float(result.document["size_bytes"]), 0
-        if result.document["accuracy"] is not None:
-            yield f"{about}.accuracy", float(result.document["accuracy"]["accuracy"]), 0
+    for result in (stored.bench for stored in run_results(run)):
+        subject = f"{result.key}.{result.target}"
+        yield f"{result.key}.size_bytes", float(result.size_bytes), 0
+        if result.accuracy is not None:
+            yield f"{subject}.accuracy", result.accuracy.accuracy, 0
         for latency in result.latency:
             p50 = latency.percentile_ms(50)
             if p50 is not None:
-                yield f"{about}.latency_ms_p50.threads_{latency.threads}", p50, 0
+                yield f"{subject}.latency_ms_p50.threads_{latency.threads}", p50, 0
 
 
 def _curves(run: RunFolder) -> Iterator[tuple[str, float, int]]:
@@ -139,7 +146,7 @@ def _curves(run: RunFolder) -> Iterator[tuple[str, float, int]]:
 
 
 def _files(run: RunFolder) -> list[Path]:
-    """What a person would look for there: documents, curves, figures, exported files."""
+    """The files worth looking at in MLflow: documents, curves, figures and exported files."""
     own = [run.run_json, run.labels, run.history, *sorted(run.figures.glob("*.png"))]
     exported = [file for export in run.done_exports() for file in (export.export_json, export.model())]
     return [file for file in (*own, *exported) if file.is_file()]

@@ -1,4 +1,4 @@
-"""Importing TensorFlow and Keras, and building with them, in the time it has to take."""
+"""Imports TensorFlow and Keras, and builds networks with them, without avoidable delays."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from edgekit.errors import InputError
 from edgekit.support.quiet import quiet_native_output
 
 _LOOKED_FOR = ("jax", "sklearn")
-"""Packages that TensorFlow's converter and Keras's wrappers import where they find them (3 s), for nothing that edgekit
-uses of theirs."""
+"""Packages that the converter of TensorFlow and the wrappers of Keras import if they are installed (3 s), for functions
+that edgekit does not use."""
 
 
 @contextmanager
 def lean_import(backend: str) -> Iterator[None]:
-    """For a block that imports Keras with the framework ``backend``; what both print is held back."""
+    """Import Keras with the framework ``backend`` in this block, without optional packages and without their output."""
     hidden = [name for name in _LOOKED_FOR if name != backend and name not in sys.modules]
     with quiet_native_output(), collector_paused():
-        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import fails as if absent
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import fails as if it were not installed
         try:
             yield
         finally:
@@ -31,10 +31,10 @@ def lean_import(backend: str) -> Iterator[None]:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Build something large that stays (modules, a network, a traced step) without Python looking for garbage in it.
+    """Create many objects that stay (modules, a network, a traced step) without garbage collection in this block.
 
-    The search goes through every object again and again: a third of the time in which TensorFlow traces a ResNet.
-    What the block left is never looked at again.
+    The collector would go through all objects again and again, which takes a third of the time in which TensorFlow
+    traces a ResNet. It also ignores the objects from this block afterwards.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -47,10 +47,10 @@ def collector_paused() -> Iterator[None]:
 
 
 def need_model_optimization() -> None:
-    """Raise :class:`InputError` where TensorFlow Model Optimization, or the tf_keras it works on, is not installed."""
+    """Raise :class:`InputError` if TensorFlow Model Optimization or tf_keras, which it requires, is not installed."""
     for module in ("tensorflow_model_optimization", "tf_keras"):
         if importlib.util.find_spec(module) is None:
             raise InputError(
-                f"{module} is not installed, and quantization-aware training, pruning and clustering need it",
+                f"quantization-aware training, pruning and clustering require {module}, which is not installed",
                 hint='pip install "edgekit[compress]"',
             )

@@ -1,4 +1,4 @@
-"""How a stage tells a person what it is doing, without knowing whether anybody looks."""
+"""How stages report progress, whoever may be listening."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """One task with a known number of steps."""
+    """A task with a known number of steps."""
 
     def advance(self, steps: int = 1) -> None: ...
 
     def note(self, text: str) -> None:
-        """A short text shown behind the bar (images/s, loss)."""
+        """Show a short text after the bar (images/s, loss)."""
 
 
 class Progress:
-    """Silent by default; the command line passes a subclass that writes to stderr."""
+    """Receives messages and progress. This class ignores them; the command line uses a subclass that prints them."""
 
     def info(self, text: str) -> None:
-        """One line worth reading while it runs."""
+        """A message about what is being done."""
 
     def warn(self, text: str) -> None:
-        """Something the person should act on or know when reading the result."""
+        """A message that the user should act on, or know about when reading the result."""
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Bar]:  # noqa: ARG002 - for those who show it
-        """A task of ``total`` steps for the length of the ``with`` block."""
+    def bar(self, description: str, total: int) -> Iterator[Bar]:  # noqa: ARG002 - for subclasses
+        """A task of ``total`` steps that lasts as long as the ``with`` block."""
         yield _SilentBar()
 
 

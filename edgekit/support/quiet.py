@@ -1,4 +1,4 @@
-"""Keep what libraries print from C++ out of a person's sight, unless something goes wrong."""
+"""Hides what libraries print from C++, unless something goes wrong."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_native_output() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2 in the block; shown after all if the block raises.
+    """Hide what is written to file descriptor 2 in this block, but print it if the block raises an error.
 
-    Python's own ``sys.stderr`` writes to the same descriptor, so nothing that a person should read at once may be
-    printed inside. With ``EDGEKIT_DEBUG=1`` nothing is held back.
+    ``sys.stderr`` of Python writes to the same descriptor, so do not print messages for the user inside the block. With
+    ``EDGEKIT_DEBUG=1``, nothing is hidden.
     """
     if os.environ.get("EDGEKIT_DEBUG") == "1":
         yield

@@ -1,48 +1,59 @@
-"""What a machine to measure on can do for the stages, whatever way it is reached."""
+"""What the stages need from a target, however it is reached."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
+from edgekit.device.jobs import entry_key
+from edgekit.device.protocol import model_key
+from edgekit.device.protocol.events import ErrorEvent
+from edgekit.device.protocol.jobs import AnyJob
+from edgekit.device.protocol.verbs import Answer, Given, Verb
 from edgekit.errors import EdgekitError, InputError, TargetError
 
 Event = dict[str, Any]
-Job = dict[str, Any]
 
 
 class Target(Protocol):
-    """Runs jobs of the device program. Paths in a job are those of this machine; the target brings the files there."""
+    """Runs jobs of the device program. Paths in a job are those of this machine; the target copies the files over."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def threads(self) -> tuple[int, ...] | None:
-        """Thread counts to measure with where nobody says otherwise."""
+        """The thread counts to measure with, unless the user gives others."""
 
     @property
     def runtime(self) -> str | None:
-        """The runtime to use where nobody says otherwise."""
+        """The runtime to use, unless the user gives another."""
 
-    def run(self, verb: str, job: Job) -> Iterator[Event]:
-        """Do ``verb`` with ``job`` in a fresh process and give its lines as they come.
+    @overload
+    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]: ...
 
-        The process ends with the iterator. Raises :class:`InputError` for a file that is no model or image,
-        :class:`TargetError` where the target cannot be reached or lacks a runtime, :class:`EdgekitError` otherwise.
+    @overload
+    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]: ...
+
+    def run(self, verb: str, job: Any) -> Iterator[Any]:
+        """Run ``verb`` with ``job`` in a new process and yield its events as they arrive.
+
+        The process ends with the iterator. ``opening``, ``done`` and ``error`` events are handled here. Raises
+        :class:`InputError` for a file that is not a model or an image, :class:`TargetError` if the target cannot be
+        reached or lacks a runtime, :class:`EdgekitError` otherwise.
         """
 
     def abort(self) -> None:
-        """From another thread: end the job that runs now, with an error in the thread that follows it."""
+        """From another thread: end the current job, with an error in the thread that follows it."""
 
     def close(self) -> None:
-        """Leave nothing running and let others measure."""
+        """End whatever still runs there, and let others measure."""
 
 
-def failure(event: Event, *, install: str) -> EdgekitError:
-    """The error that an ``error`` line of the device program means; ``install`` is the command that adds a runtime."""
-    kind, reason, where = event["kind"], event["reason"], event.get("where")
+def failure(event: ErrorEvent, *, install: str) -> EdgekitError:
+    """The error that an ``error`` event stands for. ``install`` is the command that adds a runtime."""
+    kind, reason, where = event["kind"], event["reason"], event["where"]
     if kind in {"model", "image"}:
         return InputError(reason, where=where)
     if kind == "runtime":
@@ -50,33 +61,32 @@ def failure(event: Event, *, install: str) -> EdgekitError:
     if kind == "memory":
         return EdgekitError(reason, where=where, hint="bench fewer files at once")
     if kind == "disk":
-        return TargetError(f"the target cannot write: {reason}", where=where, hint="free some space there")
+        return TargetError(f"the target cannot write to its disk: {reason}", where=where, hint="free some space there")
     if kind == "busy":
-        return TargetError(reason, where=where, hint="run the same command again when it is free")
+        return TargetError(reason, where=where, hint="rerun this command once the target is free")
     return EdgekitError(reason, where=where)
 
 
-def ended(code: int, opening: str | None, last_words: str) -> EdgekitError:
-    """The device program ended without saying why: a runtime crashed, or the system killed it."""
-    lines = last_words.strip().splitlines()
-    last = f"; its last words: {lines[-1]}" if lines else ""
+def crash(code: int, opening: str | None, stderr: str) -> EdgekitError:
+    """The error for a device program that ended without saying why: a runtime crashed, or the system killed it.
+
+    ``opening``: the model file that it was opening then.
+    """
+    lines = stderr.strip().splitlines()
     if code == -signal.SIGKILL:
         return EdgekitError(
-            "the measuring program was killed, probably for want of memory", hint="bench fewer files at once"
+            "the device program was killed, probably because memory ran out", hint="bench fewer files at once"
         )
     if code < 0 and opening is not None:
         return InputError(
-            "the runtime crashed on this file: it is damaged, no model, or one that this runtime cannot run",
+            "the runtime crashed on this file: it is damaged, not a model, or not supported by this runtime",
             where=opening,
         )
-    return EdgekitError(f"the measuring program ended with code {code}{last}", where=opening)
+    last = f": {lines[-1]}" if lines else ""
+    return EdgekitError(f"the device program ended with exit code {code}{last}", where=opening)
 
 
-def model_paths(job: Job) -> dict[str, str]:
-    """The path of each model of a job by its key."""
-    return {str(model.get("key", model["path"])): str(model["path"]) for model in job.get("models", [])}
-
-
-def opening_path(job: Job, key: str) -> str:
-    """The file that an ``opening`` line is about."""
-    return model_paths(job).get(key.removesuffix("#again"), key)
+def model_path(job: AnyJob, key: str) -> str:
+    """The file that an event about the model ``key`` is about."""
+    models = job.get("models", [])
+    return {entry_key(entry): str(entry["path"]) for entry in models}.get(model_key(key), key)

@@ -1,19 +1,21 @@
-"""The first contact with a device: is there a Python that will do, a working folder, and the device program in it?"""
+"""First contact with a device: find Python, enter the working folder, bring the device program there."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from edgekit.device.purging import MARKER
+from edgekit.device.protocol.requests import HelloEvent
+from edgekit.device.working_folder import MARKER, OBJECTS
 from edgekit.errors import TargetError
-from edgekit.targets.base import Event
-from edgekit.targets.config import SYSTEM, SYSTEM_WHOLE, TargetConfig
-from edgekit.targets.connection import Connection, RemoteFailure, folder, quoted
+from edgekit.targets.config import TargetConfig
+from edgekit.targets.connection import Connection, RemoteFailure, quoted, shell_path
 from edgekit.targets.device_program import program, program_name
+from edgekit.targets.folder_rules import SYSTEM, SYSTEM_WHOLE
 from edgekit.targets.wheels import MIN_PYTHON
 
-NO_FOLDER, NO_PYTHON, DAMAGED, SYSTEM_FOLDER, FOREIGN = 91, 92, 93, 94, 95
+NO_FOLDER, NO_PYTHON, DAMAGED, SYSTEM_FOLDER, OTHERS_FOLDER = 91, 92, 93, 94, 95
 """Exit codes of the scripts below."""
 
 HELLO = (
@@ -22,7 +24,7 @@ HELLO = (
     "print(json.dumps({'event':'hello','version':list(sys.version_info[:3]),"
     "'program':hashlib.sha256(c).hexdigest()+'.pyz'}))"
 )
-"""Python as old as may be found on a device."""
+"""Runs on any Python that a device may have, however old."""
 
 PUSH = (
     "import hashlib,os,sys;n=sys.argv[1];t='objects/'+n+'.part';b=sys.stdin.buffer.read();"
@@ -47,27 +49,27 @@ if [ ! -f {MARKER} ]; then
         case "${{f#objects/}}" in {HEX64}|{HEX64}.*) ours=1;; "*") ;; *) ours=; break;; esac
       done
     fi
-    [ -n "$ours" ] || exit {FOREIGN}
+    [ -n "$ours" ] || exit {OTHERS_FOLDER}
   fi
-  echo "The working folder of edgekit. It is removed with: edgekit target remove NAME --purge" >{MARKER} ||
-    exit {NO_FOLDER}
+  : >{MARKER} || exit {NO_FOLDER}
 fi
-mkdir -p objects || exit {NO_FOLDER}
+mkdir -p {OBJECTS} || exit {NO_FOLDER}
 """
-"""Go to the working folder ``$w``. One that is there already is taken only where it is empty, has edgekit's marker, or
-was made by an edgekit that left none: its ``objects`` holds files that are named by their SHA-256 and no others."""
+"""Enter the working folder ``$w``. An existing folder is accepted only if it is empty, has edgekit's marker, or was
+created by a version of edgekit that left no marker: its ``objects`` contains only files named by their SHA-256."""
 
 
 def bring_program(connection: Connection, config: TargetConfig) -> None:
-    """Make the working folder and put the device program there where it is not yet, checked after the transfer.
+    """Create the working folder, and put the device program there unless it is there already.
 
-    Raises :class:`TargetError` with what is missing on the device, and :class:`ConnectionLost`.
+    The program is verified after the transfer. Raises :class:`TargetError`, which says what the device lacks, and
+    :class:`ConnectionLost`.
     """
     name = program_name()
-    if _hello(connection, config).get("program") == name:
+    if _hello(connection, config)["program"] == name:
         return
-    python = folder(config.python)
-    script = f"cd {folder(config.folder)} && exec {python} -s -c {quoted(PUSH)} {name}"
+    python = shell_path(config.python)
+    script = f"cd {shell_path(config.folder)} && exec {python} -s -c {quoted(PUSH)} {name}"
     for attempt in range(2):
         try:
             for _ in connection.stream(script, [program()]):
@@ -76,25 +78,25 @@ def bring_program(connection: Connection, config: TargetConfig) -> None:
             if error.code == DAMAGED and attempt == 0:
                 continue
             raise _push_failed(config, error.last) from None
-        if _hello(connection, config).get("program") == name:
+        if _hello(connection, config)["program"] == name:
             return
-    raise _push_failed(config, "it is not there")
+    raise _push_failed(config, "the file is missing after the transfer")
 
 
-def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """The JSON lines of the program; what a login script prints before them is passed over."""
+def read_events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The JSON lines of the program. Anything else, such as the output of a login script, is skipped."""
     for line in lines:
         if line.startswith(b'{"event"'):
             try:
-                event: Event = json.loads(line)
+                event: dict[str, Any] = json.loads(line)
             except ValueError:
                 continue
             yield event
 
 
-def _hello(connection: Connection, config: TargetConfig) -> Event:
-    """Whether there is a working folder, a Python, and this program in it."""
-    where, python = folder(config.folder), folder(config.python)
+def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
+    """The version of Python and the program in the working folder. Raises :class:`TargetError` if either is missing."""
+    where, python = shell_path(config.folder), shell_path(config.python)
     script = (
         f"w={where}{ENTER}"
         f"command -v {python} >/dev/null || exit {NO_PYTHON}; exec {python} -s -c {quoted(HELLO)} {program_name()}"
@@ -103,45 +105,52 @@ def _hello(connection: Connection, config: TargetConfig) -> Event:
         for event in read_events(connection.stream(script)):
             if event["event"] == "hello":
                 if tuple(event["version"]) < MIN_PYTHON:
-                    raise _no_python(config, f"Python {'.'.join(map(str, event['version']))} there is too old")
-                return event
+                    version = ".".join(map(str, event["version"]))
+                    raise _no_python(config, f"Python {version} on {config.name} is too old")
+                return {"event": "hello", "version": event["version"], "program": event["program"]}
     except RemoteFailure as error:
-        if error.code == NO_PYTHON:
-            raise _no_python(config, f"there is no {config.python} on {config.name}") from None
-        if error.code == SYSTEM_FOLDER:
-            raise TargetError(
-                "the working folder is the home there, one above it, or a folder of the system",
-                where=f"{config.name}:{config.folder}",
-                hint="give the target a folder of its own: folder = ... in targets.toml",
-            ) from None
-        if error.code == FOREIGN:
-            raise TargetError(
-                "the working folder holds files that edgekit did not make",
-                where=f"{config.name}:{config.folder}",
-                hint="give the target a new or an empty folder: folder = ... in targets.toml",
-            ) from None
-        if error.code == NO_FOLDER:
-            raise TargetError(
-                f"the working folder cannot be made: {error.last}",
-                where=f"{config.name}:{config.folder}",
-                hint="free some space there, or give the target another folder",
-            ) from None
-        raise TargetError(f"Python does not start on {config.name}: {error.last}") from None
-    raise TargetError(f"{config.name} gives no answer that can be understood", hint=f"ssh {config.host}")
+        raise _refusal(config, error) from None
+    raise TargetError(f"{config.name} did not answer as expected", hint=f"check that this works: ssh {config.host}")
+
+
+def _refusal(config: TargetConfig, failed: RemoteFailure) -> TargetError:
+    """What an exit code of the script means."""
+    if failed.code == NO_PYTHON:
+        return _no_python(config, f"{config.python} was not found on {config.name}")
+    where, setting = f"{config.name}:{config.folder}", "folder = ... in targets.toml"
+    if failed.code == SYSTEM_FOLDER:
+        return TargetError(
+            "the working folder is a home folder, a folder above it, or a system folder",
+            where=where,
+            hint=f"give the target a folder of its own: {setting}",
+        )
+    if failed.code == OTHERS_FOLDER:
+        return TargetError(
+            "the working folder contains files that edgekit did not create",
+            where=where,
+            hint=f"give the target a new or empty folder: {setting}",
+        )
+    if failed.code == NO_FOLDER:
+        return TargetError(
+            f"cannot create the working folder: {failed.last}",
+            where=where,
+            hint="free some space there, or give the target another folder",
+        )
+    return TargetError(f"Python does not start on {config.name}: {failed.last}")
 
 
 def _no_python(config: TargetConfig, problem: str) -> TargetError:
     return TargetError(
         problem,
         where=f"target {config.name}",
-        hint="it needs Python 3.9 or newer: sudo apt install python3 there, or give its path: "
+        hint="install Python 3.9 or newer there (sudo apt install python3), or set its path: "
         "python = ... in targets.toml",
     )
 
 
 def _push_failed(config: TargetConfig, reason: str) -> TargetError:
     return TargetError(
-        f"the device program could not be put on {config.name}: {reason}",
+        f"cannot copy the device program to {config.name}: {reason}",
         where=f"{config.name}:{config.folder}",
         hint="free some space there, or give the target another folder",
     )

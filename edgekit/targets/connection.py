@@ -1,4 +1,4 @@
-"""OpenSSH's own client, one shared connection a target: never a prompt, never a host key that nobody confirmed."""
+"""OpenSSH's client with one shared connection per target. It never prompts and accepts only confirmed host keys."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from edgekit.targets.config import TargetConfig
 
 CONNECT_S = 15
 LOST = 255
-"""Exit code of ssh itself; every other one is the remote program's."""
+"""Exit code of ssh itself. All others are those of the remote program."""
 
 
 class ConnectionLost(Exception):
-    """The connection broke, or could not be made for a reason that may pass. ``error`` is what to tell a person."""
+    """The connection broke, or could not be established for a reason that may pass. ``error`` is what to report."""
 
     def __init__(self, error: TargetError) -> None:
         super().__init__(str(error))
@@ -32,7 +32,7 @@ class ConnectionLost(Exception):
 
 
 class Connection:
-    """Runs shell scripts on a target. Every value in a script has gone through :func:`quoted` or :func:`folder`."""
+    """Runs shell scripts on a target. Each value in a script comes from :func:`quoted` or :func:`shell_path`."""
 
     def __init__(self, config: TargetConfig) -> None:
         self.config = config
@@ -43,13 +43,13 @@ class Connection:
         self._socket = _socket_folder() / f"{os.getpid()}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     def stream(self, script: str, body: Iterable[bytes] = ()) -> Generator[bytes, None, None]:
-        """Run ``script`` with ``body`` as its stdin and give the lines of its stdout.
+        """Run ``script`` with ``body`` as its stdin and yield the lines of its stdout.
 
-        Raises :class:`ConnectionLost` where ssh failed in a way that may pass, :class:`TargetError` for a host key or
-        a login that was refused, :class:`RemoteFailure` where the script ended with another code than 0.
+        Raises :class:`ConnectionLost` if ssh failed for a reason that may pass, :class:`TargetError` if a host key or
+        the login was refused, :class:`RemoteFailure` if the exit code of the script is not 0.
         """
         with tempfile.TemporaryFile() as stderr:
-            # A session of its own: Ctrl-C reaches this program, which then ends the remote one in order.
+            # In a session of its own: Ctrl-C reaches only this program, which then ends the remote one properly.
             process = subprocess.Popen(
                 [*self._client(), f"sh -c {shlex.quote(script)}"],
                 stdin=subprocess.PIPE,
@@ -83,7 +83,7 @@ class Connection:
             raise RemoteFailure(code, words)
 
     def interrupt(self) -> None:
-        """From another thread: end the client that runs now; its thread sees a lost connection."""
+        """From another thread: end the running client. The thread that follows it sees a lost connection."""
         process = self._running
         if process is not None:
             process.kill()
@@ -96,7 +96,7 @@ class Connection:
                 self._socket.unlink()
 
     def ssh_words(self) -> list[str]:
-        """What a person types after ``ssh`` to reach this target."""
+        """The arguments of ``ssh`` with which a person reaches this target."""
         config = self.config
         words = [] if config.ssh_config is None else ["-F", str(Path(config.ssh_config).expanduser())]
         words += [] if config.port is None else ["-p", str(config.port)]
@@ -122,33 +122,32 @@ class Connection:
         return ["ssh", *(f"-o{key}={value}" for key, value in options.items()), *self.ssh_words()]
 
     def _refusal(self, words: str) -> Exception:
-        """What ssh's own message means, and what to do about it."""
+        """The error for a message of ssh, with what to do about it."""
         name, ssh = self.config.name, shlex.join(["ssh", *self.ssh_words()])
         where = f"target {name}: {ssh}"
         if "has changed" in words or "IDENTIFICATION HAS CHANGED" in words:
             return TargetError(
-                "the host key of this target is another one than before: it was installed anew, or this is another "
-                "machine that answers in its place",
+                "the host key of this target has changed: its system was reinstalled, or this is another machine",
                 where=where,
-                hint=f"only where you know why: {self._forget_key(words)} && {self._accept_key()}",
+                hint=f"if you know why the key changed: {self._forget_key(words)} && {self._accept_key()}",
             )
         if "Host key verification failed" in words or "host key is known" in words:
             return TargetError(
-                "the host key of this target is not known here yet",
+                "this machine does not know the host key of this target yet",
                 where=where,
-                hint=f"compare the fingerprint that this shows, and accept it: {self._accept_key()}",
+                hint=f"compare the fingerprint that this command shows, and accept it: {self._accept_key()}",
             )
         if "Permission denied" in words or "Too many authentication failures" in words:
             copy = shlex.join(["ssh-copy-id", *self.ssh_words()])
             return TargetError(
-                "the target refuses this login; passwords are not asked for here", where=where, hint=copy
+                "the target refused the login; edgekit logs in with SSH keys only", where=where, hint=copy
             )
         lines = [line for line in words.strip().splitlines() if line.strip()] or ["the connection was closed"]
         return ConnectionLost(
             TargetError(
-                f"the target cannot be reached: {lines[-1].strip()}",
+                f"cannot reach the target: {lines[-1].strip()}",
                 where=where,
-                hint=f"check that it is on and in this network: {ssh}",
+                hint=f"check that it is switched on and reachable: {ssh}",
             )
         )
 
@@ -163,12 +162,12 @@ class Connection:
 
 
 class RemoteFailure(Exception):
-    """A script ended on the target with a code that says something went wrong there."""
+    """A script failed on the target. ``last``: the last line of its stderr."""
 
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
         self.code = code
-        self.last = (words.strip().splitlines() or [f"it ended with code {code}"])[-1]
+        self.last = (words.strip().splitlines() or [f"exit code {code}"])[-1]
 
 
 def quoted(text: str) -> str:
@@ -176,32 +175,32 @@ def quoted(text: str) -> str:
     return shlex.quote(text)
 
 
-def folder(path: str) -> str:
-    """A path on the target as one word of its shell; ``~/`` is the home there."""
+def shell_path(path: str) -> str:
+    """A path on the target as one word of its shell. ``~/`` is the home there."""
     if path == "~" or path.startswith("~/"):
         return '"$HOME"' + (f"/{shlex.quote(path[2:])}" if len(path) > 2 else "")
     return shlex.quote(path)
 
 
 def _write(process: subprocess.Popen[bytes], body: Iterable[bytes], troubles: list[EdgekitError]) -> None:
-    """Send ``body``; what goes wrong with it here is left in ``troubles`` for the thread that reads."""
+    """Send ``body``. Errors are left in ``troubles`` for the thread that reads the answer."""
     assert process.stdin is not None
     try:
         for block in body:
             process.stdin.write(block)
             process.stdin.flush()
     except BrokenPipeError:
-        pass  # the other side ended; its exit code says why
+        pass  # the other side ended, and its exit code says why
     except EdgekitError as error:
         troubles.append(error)
     except OSError as error:
-        troubles.append(EdgekitError(f"what was to be sent cannot be read: {error}"))
+        troubles.append(EdgekitError(f"cannot read the data to send: {error}"))
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
 
 
 def _socket_folder() -> Path:
-    """A folder that only this user can enter; short, because a socket's path has at most 104 characters."""
+    """A folder that only this user can enter, with a short path: that of a socket is limited to 104 characters."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     usable = runtime.startswith("/") and len(runtime) <= 40 and os.access(runtime, os.W_OK)
     path = Path(runtime, "edgekit-ssh") if usable else Path(f"/tmp/edgekit-ssh-{os.getuid()}")  # noqa: S108 - checked
@@ -209,7 +208,7 @@ def _socket_folder() -> Path:
         path.mkdir(mode=0o700, exist_ok=True)
         facts = path.lstat()
     except OSError as error:
-        raise TargetError(f"the folder for the shared connection cannot be used: {error}", where=str(path)) from None
+        raise TargetError(f"cannot use the folder of the shared connection: {error}", where=str(path)) from None
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise TargetError("the folder for the shared connection is not private", where=str(path), hint=f"rm -r {path}")
+        raise TargetError("the folder of the shared connection is not private", where=str(path), hint=f"rm -r {path}")
     return path

@@ -1,4 +1,4 @@
-"""The device program as one file: a zip that Python runs, the same bytes for the same source."""
+"""The device program as one file: a zip that Python runs. The same source gives the same bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-FILE = "edgekit-device.pyz"
 SHEBANG = b"#!/usr/bin/env python3\n"
 PACKAGE = "edgekit_device"
 
-ENTRY = '''"""Finds the packages that setup put beside this file or in the working folder, then runs the program."""
+ENTRY = '''"""Finds the packages that setup put beside this file or into the working folder, then runs the program."""
 
 import json
 import os
@@ -33,7 +32,7 @@ def _site():
 
 
 def _fits(site):
-    """Packages with compiled code serve one version of Python only."""
+    """Packages with compiled code work with one version of Python only."""
     try:
         with open(os.path.join(os.path.dirname(site), "environment.json")) as stream:
             return [int(n) for n in json.load(stream)["python"]] == list(sys.version_info[:2])
@@ -42,7 +41,7 @@ def _fits(site):
 
 
 if sys.version_info < (3, 9):
-    sys.exit("error: this needs Python 3.9 or newer; this is %d.%d" % sys.version_info[:2])
+    sys.exit("error: Python 3.9 or newer is required, and this is %d.%d" % sys.version_info[:2])
 site = _site()
 if site is not None and _fits(site):
     sys.path.insert(1, site)
@@ -54,9 +53,9 @@ sys.exit(main(sys.argv[1:]))
 
 @cache
 def program() -> bytes:
-    """The zip: stored, not packed (packing differs between versions of zlib), names sorted, one fixed time."""
+    """The zip: stored, not compressed (which differs between versions of zlib), names sorted, one fixed time."""
     source = Path(__file__).resolve().parents[1] / "device"
-    files = {f"{PACKAGE}/{path.name}": path.read_bytes() for path in source.glob("*.py")}
+    files = {f"{PACKAGE}/{path.relative_to(source).as_posix()}": path.read_bytes() for path in source.rglob("*.py")}
     files["__main__.py"] = ENTRY.encode()
     content = io.BytesIO()
     content.write(SHEBANG)
@@ -70,5 +69,5 @@ def program() -> bytes:
 
 
 def program_name() -> str:
-    """Its name in the device's store."""
+    """The name of the program in the device's object store."""
     return f"{hashlib.sha256(program()).hexdigest()}.pyz"

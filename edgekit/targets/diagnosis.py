@@ -1,108 +1,140 @@
-"""`edgekit target doctor`: what a target is, whether it can measure, and what would make its numbers better."""
+"""`edgekit target doctor`: whether a target can measure, and what would make its results better."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
 
+from edgekit.device.protocol.events import CurrentEnvironmentEvent
+from edgekit.device.protocol.jobs import ProbeJob
+from edgekit.device.protocol.requests import HostFacts
+from edgekit.device.protocol.verbs import PROBE
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import EdgekitError
 from edgekit.targets.ssh import SshTarget
 
 CLOCK_S = 60
-ROOM_BYTES = 500_000_000
-TFLITE = ("litert", "tflite-runtime")
+SPACE_BYTES = 500_000_000
+HOT_C = 70
 
 
-def diagnose_target(target: SshTarget) -> dict[str, Any]:
-    """``checks`` with what was found and what to do, ``facts`` and ``environment``. Nothing is changed.
+@dataclass(frozen=True)
+class Check:
+    """One line of the diagnosis. ``needed``: without it, the target cannot measure at all."""
 
-    Raises :class:`TargetError` where the target cannot be reached at all.
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found. ``environment`` None: the device program did not run there."""
+
+    target: str
+    checks: tuple[Check, ...]
+    facts: HostFacts
+    environment: CurrentEnvironmentEvent | None
+    clock_skew_s: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the target can measure."""
+        return all(check.ok for check in self.checks if check.needed)
+
+
+def diagnose_target(target: SshTarget) -> Diagnosis:
+    """Check ``target`` without changing anything there.
+
+    Raises :class:`TargetError` if the target cannot be reached at all.
     """
     start = time.monotonic()
     facts = target.facts()
     answer_s = time.monotonic() - start
     skew_s = facts["time_unix_s"] - time.time()
+    python = ".".join(map(str, facts["python"]))
     checks = [
-        _check("reached", True, f"{facts['host_name']}, first answer after {answer_s:.1f} s"),
-        _check("Python", True, ".".join(map(str, facts["python"])) + f", {facts['bits']}-bit {facts['machine']}"),
+        Check("connection", True, f"{facts['host_name']}, first answer after {answer_s:.1f} s"),
+        Check("Python", True, f"{python}, {facts['bits']}-bit {facts['machine']}"),
         _busy(facts),
-        _room(facts),
-        _check(
-            "clock",
-            abs(skew_s) < CLOCK_S,
-            f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} this one" if abs(skew_s) >= 1 else "right",
-            "sudo timedatectl set-ntp true",
-        ),
+        _disk(facts),
+        _clock(skew_s),
     ]
-    environment: dict[str, Any] = {}
+    environment = None
     if facts["busy"] is None:
         found, environment = _runtimes(target)
-        checks += [*found, *_conditions(environment)]
-    return {
-        "target": target.name,
-        "ok": all(check["ok"] for check in checks if check["needed"]),
-        "checks": checks,
-        "facts": {k: v for k, v in facts.items() if k != "event"},
-        "environment": environment,
-        "clock_skew_s": skew_s,
-    }
+        checks += found
+    if environment is not None:
+        checks += _conditions(environment)
+    return Diagnosis(target.name, tuple(checks), facts, environment, skew_s)
 
 
-def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = False) -> dict[str, Any]:
-    return {"name": name, "ok": ok, "found": found, "remedy": "" if ok else remedy, "needed": needed}
+def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = False) -> Check:
+    return Check(name, ok, found, "" if ok else remedy, needed)
 
 
-def _busy(facts: dict[str, Any]) -> dict[str, Any]:
-    found = "nobody measures there" if facts["busy"] is None else f"{facts['busy']} is measuring"
-    return _check("free", facts["busy"] is None, found, "try again when it has ended", needed=True)
+def _busy(facts: HostFacts) -> Check:
+    found = "no other measurement is running" if facts["busy"] is None else f"{facts['busy']} is measuring"
+    return _check("free", facts["busy"] is None, found, "wait until that measurement has finished", needed=True)
 
 
-def _room(facts: dict[str, Any]) -> dict[str, Any]:
+def _disk(facts: HostFacts) -> Check:
     free = facts["free_bytes"]
-    remedy = f"free some space on the disk of {facts['folder']}"
-    return _check("disk", free >= ROOM_BYTES, f"{free / 1e9:.1f} GB free", remedy, needed=free < ROOM_BYTES // 10)
+    remedy = f"free some space on the disk that contains {facts['folder']}"
+    return _check("disk", free >= SPACE_BYTES, f"{free / 1e9:.1f} GB free", remedy, needed=free < SPACE_BYTES // 10)
 
 
-def _runtimes(target: SshTarget) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Whether the device program runs there, and each runtime loads."""
+def _clock(skew_s: float) -> Check:
+    direction = "ahead of" if skew_s > 0 else "behind"
+    found = f"{abs(skew_s):.0f} s {direction} this machine" if abs(skew_s) >= 1 else "correct"
+    return _check("clock", abs(skew_s) < CLOCK_S, found, "sudo timedatectl set-ntp true")
+
+
+def _runtimes(target: SshTarget) -> tuple[list[Check], CurrentEnvironmentEvent | None]:
+    """Whether the device program runs there, and which runtimes load."""
     remedy = f"edgekit target setup {target.name}"
-    checks, environment = [], {}
+    checks: list[Check] = []
+    environment: CurrentEnvironmentEvent | None = None
     try:
-        for event in target.run("probe", {"import": True}):
+        for event in target.run(PROBE, ProbeJob(load_runtimes=True)):
             if event["event"] == "environment":
-                environment = {k: v for k, v in event.items() if k not in ("event", "when")}
+                environment = event
             elif event["event"] == "runtime":
-                good = event["error"] is None
-                checks.append(_check(event["name"], good, event["version"] or event["error"] or "-", remedy))
+                ok = event["error"] is None
+                checks.append(_check(event["name"], ok, event["version"] or event["error"] or "-", remedy))
     except EdgekitError as error:
         return [_check("device program", False, error.problem, remedy, needed=True)], environment
-    able = any(check["ok"] for check in checks)
-    if any(check["ok"] and check["name"] in TFLITE for check in checks):  # one of the two is enough
-        checks = [check for check in checks if check["ok"] or check["name"] not in TFLITE]
-    numpy = environment.get("versions", {}).get("numpy", "-")
-    return [_check("runtime", able, f"NumPy {numpy}", remedy, needed=True), *checks], environment
+    able = any(check.ok for check in checks)
+    numpy = "-" if environment is None else environment["versions"].get("numpy", "-")
+    return [_check("runtime", able, f"NumPy {numpy}", remedy, needed=True), *_one_per_format(checks)], environment
 
 
-def _conditions(environment: dict[str, Any]) -> list[dict[str, Any]]:
+def _one_per_format(checks: list[Check]) -> list[Check]:
+    """``checks`` without the missing runtimes of formats for which another runtime loads: one is enough."""
+    covered = {RUNTIMES[check.name].format for check in checks if check.ok}
+    return [check for check in checks if check.ok or RUNTIMES[check.name].format not in covered]
+
+
+def _conditions(environment: CurrentEnvironmentEvent) -> list[Check]:
     """What would disturb a measurement."""
-    if not environment:
-        return []
-    governor, flags = environment.get("governor"), environment.get("throttled")
     checks = []
-    if environment.get("emulated"):
-        checks.append(
-            _check("hardware", False, f"emulated: {environment['emulated']}", "measure time on the device itself")
-        )
+    if environment["emulated"]:
+        found = f"emulated: {environment['emulated']}"
+        checks.append(_check("hardware", False, found, "measure latency on the device itself"))
+    governor = environment["governor"]
     if governor is not None:
         command = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         checks.append(_check("governor", governor == "performance", governor, command))
-    if environment.get("temperature_c") is not None:
-        hot = environment["temperature_c"]
-        checks.append(_check("temperature", hot < 70, f"{hot:.0f} degrees C", "a fan or a heat sink"))
+    heat_c = environment["temperature_c"]
+    if heat_c is not None:
+        checks.append(_check("temperature", heat_c < HOT_C, f"{heat_c:.0f} degrees C", "add a fan or a heat sink"))
+    flags = environment["throttled"]
     if flags is not None:
-        said = [*flags["now"], *(f"{flag} since the start" for flag in flags["since_boot"])]
-        remedy = "a power supply of the board's own kind, and cooling; then restart"
+        said = [*flags["now"], *(f"{flag} since boot" for flag in flags["since_boot"])]
+        remedy = "use the power supply made for the board, cool it, and restart it"
         checks.append(_check("throttling", not said, ", ".join(said) or "none", remedy))
-    power = environment.get("power_source")
-    checks.append(_check("power", power is not None, power or "not measured by this machine"))
+    power = environment["power_source"]
+    checks.append(_check("power", power is not None, power or "this machine does not measure its power"))
     return checks

@@ -1,4 +1,4 @@
-"""This machine as a target: the device program as fresh processes of the same Python."""
+"""This machine as a target: the device program in new processes of the same Python."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, overload
 
-from edgekit.targets.base import Event, Job, ended, failure, opening_path
+from edgekit.device.protocol.events import DoneEvent, ErrorEvent, JobEvent
+from edgekit.device.protocol.jobs import AnyJob
+from edgekit.device.protocol.verbs import Answer, Given, Verb
+from edgekit.targets.base import Event, crash, failure, model_path
 
 LOCAL = "local"
 
 INSTALL = "pip install 'edgekit[bench]'"
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-"""Folder that holds the package: the device program starts there, so that no file of the user shadows a module."""
+"""The folder that contains the package. The device program starts there, so that none of the user's files shadows a
+module."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,13 @@ class LocalTarget:
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
 
-    def run(self, verb: str, job: Job) -> Iterator[Event]:
+    @overload
+    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]: ...
+
+    @overload
+    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]: ...
+
+    def run(self, verb: str, job: Any) -> Iterator[Any]:
         """See :class:`edgekit.targets.base.Target`. Paths in the job are absolute."""
         with tempfile.TemporaryFile() as stderr:
             command = [sys.executable, "-m", "edgekit.device", verb]
@@ -43,22 +53,22 @@ class LocalTarget:
                 _stop(process)
 
     def abort(self) -> None:
-        """Its job ends with the thread that follows it."""
+        """Nothing to do: the job ends with the thread that follows it."""
 
     def close(self) -> None:
-        """Nothing outlives :meth:`run` here."""
+        """Nothing to do: no process outlives :meth:`run`."""
 
 
-def _events(process: subprocess.Popen[bytes], job: Job, stderr: IO[bytes]) -> Iterator[Event]:
+def _events(process: subprocess.Popen[bytes], job: AnyJob, stderr: IO[bytes]) -> Iterator[JobEvent]:
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # it ended before it read the job; its exit code and stderr say why
         process.stdin.write(json.dumps(job).encode())
         process.stdin.close()
     opening: str | None = None
     for line in process.stdout:
-        event: Event = json.loads(line)
+        event: JobEvent | DoneEvent | ErrorEvent = json.loads(line)
         if event["event"] == "opening":
-            opening = opening_path(job, event["key"])
+            opening = model_path(job, event["key"])
         elif event["event"] == "error":
             raise failure(event, install=INSTALL)
         elif event["event"] == "done":
@@ -69,11 +79,11 @@ def _events(process: subprocess.Popen[bytes], job: Job, stderr: IO[bytes]) -> It
             yield event
     code = process.wait()
     stderr.seek(0)
-    raise ended(code, opening, stderr.read().decode(errors="replace"))
+    raise crash(code, opening, stderr.read().decode(errors="replace"))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the program where it still runs (an error or an interrupt here)."""
+    """End the program if it still runs (after an error or an interrupt)."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""From a name on the command line to a machine."""
+"""From the name of a target to the target."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgekit.targets.local import LOCAL, LocalTarget
 
 
 def get_target(name: str, progress: Progress = SILENT) -> Target:
-    """The target called ``name``; :class:`TargetError` with the choices where there is none."""
+    """The target called ``name``. Raises :class:`TargetError` with the choices if there is none."""
     if name == LOCAL:
         return LocalTarget()
     from edgekit.targets.ssh import SshTarget

@@ -1,16 +1,18 @@
-"""Setting a target up: the packages that measuring needs, in the working folder there, and nowhere else."""
+"""Setting a target up: the packages that measuring needs go into the working folder there, and nowhere else."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from edgekit.device.runtimes import DISTRIBUTION_OF
+from edgekit.device.protocol.jobs import ProbeJob
+from edgekit.device.protocol.requests import FetchRequest, HostFacts, InstallRequest
+from edgekit.device.protocol.verbs import FETCH, INSTALL, PROBE
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes
-from edgekit.targets.wheel_download import environment_id, fetch_wheels
+from edgekit.targets.wheel_download import download_wheels, environment_id
 from edgekit.targets.wheels import Plan, describe, plan
 
 SOURCES = ("host", "device")
@@ -20,81 +22,93 @@ SOURCES = ("host", "device")
 class SetUp:
     """What a target has now. ``changed``: whether anything was installed this time."""
 
-    facts: dict[str, Any]
+    facts: HostFacts
     changed: bool
     source: str
-    """``host``, ``device``, or ``own``: the target's Python had everything."""
+    """``host``, ``device``, or ``own``: the target's Python had everything already."""
     runtimes: dict[str, str]
-    """Name and version of each runtime that was imported there."""
+    """Name and version of each runtime that loads there."""
     notes: tuple[str, ...]
 
 
 def set_up(target: SshTarget, source: str = "host", progress: Progress = SILENT) -> SetUp:
-    """Give ``target`` what measuring needs, once: a second call finds it and changes nothing.
+    """Give ``target`` what measuring needs. A second call finds it there and changes nothing.
 
-    ``source``: ``host`` fetches wheels here and sends them, which needs no internet, pip or venv there; ``device``
-    lets the target fetch them. Raises :class:`TargetError` with what is possible where it is not, and where an
-    installed runtime does not load.
+    ``source``: with ``host``, wheels are downloaded here and sent, so the target needs no internet, pip or venv; with
+    ``device``, the target downloads them. Raises :class:`TargetError` if no runtime can be installed or none loads.
     """
     facts = target.facts()
     if facts["busy"]:
-        raise TargetError(f"{facts['busy']} is measuring on {target.name} now", hint="set it up afterwards")
-    chosen = plan(facts, target.runtime)
-    if _has_its_own(facts):
-        return SetUp(facts, False, "own", imported(target), ())
-    if chosen.problem is not None:
-        raise TargetError(chosen.problem, where=f"target {target.name}")
-    if chosen.needs_system:
         raise TargetError(
-            f"{describe(facts)}: NumPy and Pillow come from the system's own packages there, and are missing",
-            where=f"target {target.name}",
-            hint=f"on the device: sudo apt install {' '.join(chosen.needs_system)}",
+            f"{facts['busy']} is measuring on {target.name} now", hint="rerun this command once it is free"
         )
+    if _has_its_own(facts):
+        return SetUp(facts, False, "own", loaded_runtimes(target), ())
+    chosen = _possible_plan(facts, target)
     name = environment_id(facts, chosen.requirements)
     present = facts["environment"] is not None and facts["environment"]["id"] == name
     if not present:
         progress.info(f"{target.name}: {describe(facts)}; installing {', '.join(chosen.requirements)}")
         _install(target, facts, chosen, name, source)
         facts = target.facts()
-    return SetUp(facts, not present, facts["environment"]["source"], imported(target), chosen.notes)
+    installed = facts["environment"]
+    return SetUp(
+        facts,
+        changed=not present,
+        source=source if installed is None else installed["source"],
+        runtimes=loaded_runtimes(target),
+        notes=chosen.notes,
+    )
 
 
-def imported(target: SshTarget) -> dict[str, str]:
-    """The runtimes that load there, by name with their version. Raises :class:`TargetError` where none does."""
+def loaded_runtimes(target: SshTarget) -> dict[str, str]:
+    """The runtimes that load there, by name, with their versions. Raises :class:`TargetError` if none does."""
     found, failed = {}, []
-    for event in target.run("probe", {"import": True}):
-        if event["event"] == "runtime" and event["error"] is None:
-            found[event["name"]] = event["version"]
-        elif event["event"] == "runtime":
-            failed.append(event["error"])
+    for event in target.run(PROBE, ProbeJob(load_runtimes=True)):
+        if event["event"] == "runtime":
+            if event["error"] is None:
+                found[event["name"]] = event["version"] or "unknown"
+            else:
+                failed.append(f"{event['name']}: {event['error']}")
     if not found:
         raise TargetError(
-            f"no runtime loads on {target.name}: {'; '.join(failed) or 'none is installed'}",
-            hint=f"edgekit target setup {target.name}",
+            f"no runtime loads on {target.name} ({'; '.join(failed)})", hint=f"edgekit target setup {target.name}"
         )
     return found
 
 
-def _has_its_own(facts: dict[str, Any]) -> bool:
-    """Whether the target's Python is one that a person prepared: then nothing is put beside it."""
-    has = facts["installed"]
-    runtimes = set(DISTRIBUTION_OF.values()) & set(has)
-    return facts["environment"] is None and {"numpy", "pillow"} <= set(has) and bool(runtimes)
+def _possible_plan(facts: HostFacts, target: SshTarget) -> Plan:
+    """What to install. Raises :class:`TargetError` if that is impossible, or if system packages are missing."""
+    chosen = plan(facts, target.runtime)
+    if chosen.problem is not None:
+        raise TargetError(chosen.problem, where=f"target {target.name}")
+    if chosen.needs_system:
+        raise TargetError(
+            f"NumPy or Pillow is missing, and for {describe(facts)} they come from the system's packages only",
+            where=f"target {target.name}",
+            hint=f"on the device: sudo apt install {' '.join(chosen.needs_system)}",
+        )
+    return chosen
 
 
-def _install(target: SshTarget, facts: dict[str, Any], chosen: Plan, name: str, source: str) -> None:
-    request: dict[str, Any] = {"id": name, "requirements": list(chosen.requirements)}
+def _has_its_own(facts: HostFacts) -> bool:
+    """Whether somebody prepared the target's Python: then nothing is added to it."""
+    has = set(facts["installed"])
+    runtimes = {runtime.distribution for runtime in RUNTIMES.values()} & has
+    return facts["environment"] is None and {"numpy", "pillow"} <= has and bool(runtimes)
+
+
+def _install(target: SshTarget, facts: HostFacts, chosen: Plan, name: str, source: str) -> None:
+    requirements = list(chosen.requirements)
     try:
         if source == "device":
-            for _ in target.request("fetch", request):
-                pass
+            target.ask(FETCH, FetchRequest(id=name, requirements=requirements))
             return
         hashes = Hashes()
-        files = {f"{hashes.of(str(wheel))}.whl": wheel for wheel in fetch_wheels(facts, chosen.requirements)}
+        files = {f"{hashes.of(str(wheel))}.whl": wheel for wheel in download_wheels(facts, chosen.requirements)}
         target.send({object_name: str(wheel) for object_name, wheel in files.items()})
         wheels = {wheel.name: object_name for object_name, wheel in files.items()}
-        for _ in target.request("install", {**request, "wheels": wheels}):
-            pass
+        target.ask(INSTALL, InstallRequest(id=name, requirements=requirements, wheels=wheels))
         target.forget(wheels.values())
     except TargetError:
         raise

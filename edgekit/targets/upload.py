@@ -1,4 +1,4 @@
-"""The files of a job by their content: which go to the target, and the job in the target's own paths."""
+"""Sending the files of a job by their content: which ones the target needs, and the job with the target's paths."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from edgekit.device.protocol.jobs import AnyJob
+from edgekit.device.runtime_table import SUFFIXES
+from edgekit.device.working_folder import OBJECTS
 from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
-from edgekit.targets.base import Job
-
-OBJECTS = "objects"
-SUFFIXES = (".tflite", ".onnx")
-"""The device program tells models by their suffix; other files are known by their content alone."""
 
 
 @dataclass
 class Hashes:
-    """SHA-256 of files, each read once as long as its size and time stay."""
+    """SHA-256 of files. Each file is read once, as long as its size and time stay the same."""
 
     _known: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
@@ -30,32 +27,32 @@ class Hashes:
             if key not in self._known:
                 self._known[key] = sha256_file(Path(path))
         except OSError as error:
-            raise InputError(f"this file cannot be read: {error.strerror}", where=path) from None
+            raise InputError(f"cannot read this file: {error.strerror}", where=path) from None
         return self._known[key]
 
 
 @dataclass(frozen=True)
-class Shipment:
+class Upload:
     """``files``: object name -> path here; ``job``: the same job, with paths below the target's working folder."""
 
     files: dict[str, str]
-    job: Job
+    job: AnyJob
     order: tuple[str, ...] = ()
-    """The paths here of the job's ``files``: two may have one content."""
+    """The paths here of the job's ``files``: two of them may have the same content."""
 
-    def here(self, path: str | None) -> str | None:
-        """The path here of a path there; what is none of the objects stays as it is."""
-        return None if path is None else self.files.get(path.removeprefix(f"{OBJECTS}/"), path)
+    def local_path(self, path: str) -> str:
+        """The path here of a path there; any other path stays as it is."""
+        return self.files.get(path.removeprefix(f"{OBJECTS}/"), path)
 
 
 def object_name(path: str, hashes: Hashes) -> str:
-    """What a file is called in the target's store."""
+    """The name of a file in the target's store. Models keep their suffix, by which the device program knows them."""
     suffix = Path(path).suffix.lower()
     return hashes.of(path) + (suffix if suffix in SUFFIXES else "")
 
 
-def shipment(job: Job, hashes: Hashes) -> Shipment:
-    """Name every file of ``job`` by its content. Raises :class:`InputError` for a file that cannot be read."""
+def prepare_upload(job: AnyJob, hashes: Hashes) -> Upload:
+    """Name each file of ``job`` by its content. Raises :class:`InputError` for a file that cannot be read."""
     files: dict[str, str] = {}
 
     def there(path: str) -> str:
@@ -64,7 +61,7 @@ def shipment(job: Job, hashes: Hashes) -> Shipment:
         return f"{OBJECTS}/{name}"
 
     order = tuple(os.path.join(job.get("root", ""), name) for name in job.get("files", ()))  # noqa: PTH118
-    translated: dict[str, Any] = dict(job)
+    translated: AnyJob = {**job}
     if "models" in job:
         translated["models"] = [
             {**model, "path": there(model["path"]), "images": [there(path) for path in model.get("images", [])]}
@@ -75,15 +72,15 @@ def shipment(job: Job, hashes: Hashes) -> Shipment:
     if "files" in job:
         translated["files"] = [there(path) for path in order]
         translated["root"] = ""
-    return Shipment(files, translated, order)
+    return Upload(files, translated, order)
 
 
-def content(path: str, size: int) -> Iterator[bytes]:
-    """The bytes of a file in blocks; :class:`InputError` where it is no longer as long as it was."""
+def read_blocks(path: str, size: int) -> Iterator[bytes]:
+    """The bytes of a file in blocks. Raises :class:`InputError` if it became shorter."""
     left = size
     with Path(path).open("rb") as stream:
         while left and (block := stream.read(min(1 << 18, left))):
             left -= len(block)
             yield block
     if left:
-        raise InputError("this file changed while it was sent", where=path)
+        raise InputError("this file changed while it was being sent", where=path)

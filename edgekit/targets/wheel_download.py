@@ -1,4 +1,4 @@
-"""Wheels for another machine, fetched here with pip and kept, so that a device needs no internet and none twice."""
+"""Wheels for another machine, downloaded here with pip and cached, so that the device needs no internet."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
+from edgekit.device.protocol.requests import HostFacts
 from edgekit.errors import TargetError
 from edgekit.targets.wheels import platform_tags
 
 
-def environment_id(facts: dict[str, Any], requirements: tuple[str, ...]) -> str:
-    """Names a set of packages: the same for the same requirements, Python, machine and C library."""
+def environment_id(facts: HostFacts, requirements: tuple[str, ...]) -> str:
+    """The name of a set of packages: the same for the same requirements, Python, machine and C library."""
     text = json.dumps([requirements, facts["python"][:2], facts["machine"], facts["libc_version"]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def wheel_folder(name: str) -> Path:
-    """Where the wheels of an environment are kept here."""
+    """Where the wheels of an environment are cached here."""
     from edgekit.data.cache import cache_dir
 
     return cache_dir() / "wheels" / name
 
 
-def fetch_wheels(facts: dict[str, Any], requirements: tuple[str, ...]) -> list[Path]:
+def download_wheels(facts: HostFacts, requirements: tuple[str, ...]) -> list[Path]:
     """The wheels of ``requirements`` for the machine of ``facts``, from the index that pip uses here.
 
-    Without their own dependencies: those are for training and conversion. Raises :class:`TargetError` where pip
-    fails, with its reason.
+    Their dependencies are left out: they are for training and conversion. Raises :class:`TargetError` with pip's
+    reason if it fails.
     """
     folder = wheel_folder(environment_id(facts, requirements))
     if not folder.is_dir():
@@ -46,7 +46,7 @@ def fetch_wheels(facts: dict[str, Any], requirements: tuple[str, ...]) -> list[P
     return sorted(folder.glob("*.whl"))
 
 
-def _download(facts: dict[str, Any], requirements: tuple[str, ...], folder: Path) -> None:
+def _download(facts: HostFacts, requirements: tuple[str, ...], folder: Path) -> None:
     python = "".join(map(str, facts["python"][:2]))
     done = subprocess.run(
         [
@@ -66,6 +66,6 @@ def _download(facts: dict[str, Any], requirements: tuple[str, ...], folder: Path
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
         reasons = [line for line in lines if line.startswith("ERROR")] or lines
         raise TargetError(
-            f"the packages for the target cannot be fetched here: {reasons[-1].removeprefix('ERROR: ')}",
-            hint="a target with internet can fetch them itself: --from device",
+            f"cannot download the target's packages here: {reasons[-1].removeprefix('ERROR: ')}",
+            hint="a target with internet access can download them itself: --from device",
         )

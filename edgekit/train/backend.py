@@ -1,4 +1,4 @@
-"""Which framework trains and on which processor; must be settled before Keras is imported."""
+"""Chooses the framework and the processor to train on; has to be called before Keras is imported."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import platform
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
+from edgekit.documents.run import TrainingEnvironment
 from edgekit.errors import InputError
 from edgekit.support.frameworks import lean_import
+from edgekit.support.suggestions import unknown_name_error
 
 FRAMEWORKS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-"""Keras backends and the module each needs, in order of preference."""
+"""Keras backends, in order of preference, and the module that each needs."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The settled choice. ``accelerator`` is the GPU's name, ``None`` on a CPU."""
+    """The framework to train with. ``accelerator`` is the name of the GPU, ``None`` on a CPU."""
 
     name: str
     accelerator: str | None
@@ -31,10 +32,10 @@ class Backend:
 
 
 def prepare_backend(device: str) -> Backend:
-    """Choose the Keras backend (``KERAS_BACKEND``, or the first framework installed) and the processor.
+    """Choose the Keras backend (``KERAS_BACKEND``, or the first installed framework) and the processor.
 
-    ``device`` is ``auto``, ``cpu`` or ``gpu``. Raises :class:`InputError` where Keras or every framework is missing,
-    and where a GPU is asked for and none is found.
+    ``device`` is ``auto``, ``cpu`` or ``gpu``. Raises :class:`InputError` if Keras or every framework is missing, or
+    if ``gpu`` is given and there is no GPU.
     """
     name = _choose_framework()
     os.environ["KERAS_BACKEND"] = name
@@ -46,42 +47,40 @@ def prepare_backend(device: str) -> Backend:
         importlib.import_module("keras")
     if device == "gpu" and accelerator is None:
         raise InputError(
-            f"a GPU was asked for, but {name} finds none on this machine",
+            f"{name} finds no GPU on this machine",
             where="train.device: gpu",
-            hint="edgekit doctor shows what is missing; --set train.device=cpu trains on the CPU",
+            hint="run `edgekit doctor` to see what is missing, or train on the CPU with --set train.device=cpu",
         )
     return Backend(name, accelerator)
 
 
-def environment(backend: Backend) -> dict[str, Any]:
-    """What a number of this run depends on: machine, interpreter, library versions."""
+def environment(backend: Backend) -> TrainingEnvironment:
+    """The machine, the interpreter and the library versions that the results of a run depend on."""
     from edgekit.device.probe import cpu_name
     from edgekit.device.runtimes import all_cores
 
     packages = ("edgekit", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "scikit-learn")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "usable_cores": all_cores(),
-        "backend": backend.name,
-        "gpu": backend.accelerator,
-        "versions": {name: version for name in packages if (version := _version(name)) is not None},
-    }
+    return TrainingEnvironment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=cpu_name(),
+        cores=os.cpu_count(),
+        usable_cores=all_cores(),
+        backend=backend.name,
+        gpu=backend.accelerator,
+        versions={name: version for name in packages if (version := _version(name)) is not None},
+    )
 
 
 def _choose_framework() -> str:
     if importlib.util.find_spec("keras") is None:
-        raise InputError("Keras is not installed, so nothing can be trained here", hint='pip install "edgekit[cpu]"')
+        raise InputError("Keras is not installed, and training requires it", hint='pip install "edgekit[cpu]"')
     if "keras" in sys.modules:
         return str(sys.modules["keras"].backend.backend())
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted is not None:
         if wanted not in FRAMEWORKS:
-            raise InputError(
-                f"KERAS_BACKEND={wanted} is not a backend that can train", hint=f"one of: {', '.join(FRAMEWORKS)}"
-            )
+            raise unknown_name_error("backend", wanted, FRAMEWORKS, where="environment variable KERAS_BACKEND")
         if importlib.util.find_spec(FRAMEWORKS[wanted]) is None:
             raise InputError(
                 f"KERAS_BACKEND={wanted} is set, but {wanted} is not installed", hint=f"pip install {wanted}"
@@ -91,7 +90,7 @@ def _choose_framework() -> str:
         if importlib.util.find_spec(module) is not None:
             return name
     raise InputError(
-        "no framework to train with is installed (TensorFlow, JAX or PyTorch)", hint='pip install "edgekit[cpu]"'
+        "training requires TensorFlow, JAX or PyTorch, and none of them is installed", hint='pip install "edgekit[cpu]"'
     )
 
 
@@ -102,7 +101,7 @@ def _tensorflow_accelerator(device: str) -> str | None:
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     if device == "cpu" or not gpus:
-        # Rewriting the graph takes as long as tracing it (5 s for a ResNet) and makes no step faster on a CPU.
+        # Graph rewriting takes as long as tracing (5 s for a ResNet) and does not make steps faster on a CPU.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         return None
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))

@@ -1,10 +1,10 @@
-"""Batches for ``fit`` and plain batched prediction over the decoded images."""
+"""Training batches for ``fit``, and batched prediction over decoded images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,16 +14,19 @@ from edgekit.data.augmentation import Draws, apply_on_cpu
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 Array = NDArray[Any]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """One epoch of the training split.
 
-    ``inputs`` is (M, ...) images or features, possibly memory-mapped, of which ``rows`` (N,) are the training
-    images; ``targets`` (N, classes) and ``weights`` (N,) follow ``rows``. With ``draws`` images are augmented, with
-    ``pairs`` (number of images and of the batch to its pairs) they are mixed: here when ``on_cpu``, otherwise the
-    draws are handed to the training step.
+    ``inputs`` (M, ...) are images or features, possibly memory-mapped; the N training images are at ``rows`` (N,).
+    ``targets`` (N, classes) and ``weights`` (N,) are in the order of ``rows``, and ``order`` (N,) is that of the epoch.
+    With ``draws``, images are augmented; with ``pairs``, which gives the pairs for a number of images and the number
+    of a batch, they are mixed. This happens here if ``on_cpu``; otherwise the training step gets the random numbers.
     """
 
     def __init__(
@@ -38,8 +41,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         on_cpu: bool,
         pairs: Callable[[int, int], Pairs] | None = None,
     ) -> None:
-        # More than one worker would have Keras look at a batch in advance under JAX and PyTorch, and then begin the
-        # first epoch at the second batch: images twice, others not at all.
+        # With more workers, Keras reads a batch in advance under JAX and PyTorch and then starts the first epoch at
+        # the second batch: some images are used twice and others not at all.
         super().__init__(workers=1)
         self._inputs, self._rows, self._targets, self._weights = inputs, rows, targets, weights
         self._order, self._batch_size = order, batch_size
@@ -48,7 +51,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Array, Array]:
+    def __getitem__(self, index: int) -> tuple[Array | tuple[Array, ...], Array, Array]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         images, targets, weights = self._inputs[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
         for_step: list[Array] = []
@@ -67,11 +70,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
                 for_step += [pairs.partner, pairs.plan]
         return (images, *for_step) if for_step else images, targets, weights
 
-    def source(self) -> Any:
-        """What ``fit`` reads: these batches, prepared beside the step before.
+    def source(self) -> Batches | tf.data.Dataset:
+        """What ``fit`` reads: these batches, each prepared during the previous step.
 
-        Under TensorFlow a ``tf.data`` pipeline without its autotuner, which Keras would leave on: an epoch then ends
-        only when the autotuner wakes, 10, 20 or 41 s after the epoch's begin (TensorFlow 2.21), up to twice its time.
+        Under TensorFlow, this is a ``tf.data`` pipeline without the autotuner that Keras would leave on. With it, an
+        epoch ends only when the autotuner wakes up, 10, 20 or 41 s after the start (TensorFlow 2.21), which can double
+        the time.
         """
         if keras.backend.backend() != "tensorflow":
             return self
@@ -95,11 +99,11 @@ def predict(
     description: str = "predict",
     store: Callable[[tuple[int, ...]], Array] | None = None,
 ) -> Array:
-    """``model``'s outputs (N, ...) for ``inputs[rows]``, float32.
+    """The outputs (N, ...) of ``model`` for ``inputs[rows]``, in float32.
 
-    With ``draws`` (N,) the images are augmented first. The last batch is padded, so that the model is traced for one
-    shape only. ``store`` gives the array for the outputs from its shape (for example a memory map); by default one in
-    memory.
+    With ``draws`` (N,), the images are augmented first. The last batch is padded, so that the model is traced for only
+    one shape. ``store`` creates the array for the outputs from its shape (a memory map, for example); by default the
+    array is in memory.
     """
     outputs: Array | None = None
     batch_size = min(batch_size, len(rows))
@@ -117,5 +121,5 @@ def predict(
                 outputs = np.empty(shape, np.float32) if store is None else store(shape)
             outputs[start : start + len(chosen)] = values
             bar.advance(len(chosen))
-    assert outputs is not None, "rows is never empty: a split without images is refused when the data is opened"
+    assert outputs is not None, "rows is never empty: opening a dataset fails if a split has no images"
     return outputs

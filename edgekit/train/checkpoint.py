@@ -1,4 +1,4 @@
-"""What an interrupted run needs to go on: one file per stage, replaced whole after every epoch."""
+"""Checkpoints, from which an interrupted run resumes: one file per phase, replaced after every epoch."""
 
 from __future__ import annotations
 
@@ -12,30 +12,45 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.documents.history import EpochResult
 from edgekit.support.files import atomic_path, temporaries
 
 Arrays = list[NDArray[Any]]
+CallbackState = dict[str, int | float | None]
+"""Attributes of a Keras callback that change from epoch to epoch."""
 
 
 @dataclass
-class StageState:
-    """How far a stage has come; plain values, stored as JSON inside the checkpoint."""
+class PhaseState:
+    """How far a phase has come. Stored as JSON inside the checkpoint."""
 
     epochs_run: int = 0
     finished: bool = False
     stopped_early: bool = False
     best_epoch: int = 0
+    """Counted from 0."""
     seconds: float = 0.0
     images: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    early_stopping: dict[str, Any] = field(default_factory=dict)
-    reduce_lr: dict[str, Any] = field(default_factory=dict)
+    """Training images seen in all epochs together."""
+    history: list[EpochResult] = field(default_factory=list)
+    early_stopping: CallbackState = field(default_factory=dict)
+    reduce_lr: CallbackState = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The state as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> PhaseState:
+        """The state that :meth:`to_json` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "history": [EpochResult(**row) for row in values["history"]]})
 
 
-class StageCheckpoint:
-    """The checkpoint file of one stage: state, trained variables, best variables, optimizer.
+class PhaseCheckpoint:
+    """The checkpoint file of one phase: its state, the current and the best variables, and the optimizer.
 
-    Only variables of trained layers are stored; frozen ones follow from the recipe or from the stage before.
+    It holds only variables of trained layers. Frozen ones follow from the recipe or from the previous phase.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,8 +59,8 @@ class StageCheckpoint:
     def exists(self) -> bool:
         return self.path.is_file()
 
-    def finish(self, network: keras.Model) -> StageState | None:
-        """Put the weights of a finished stage into ``network``; ``None`` where the stage is not finished."""
+    def finish(self, network: keras.Model) -> PhaseState | None:
+        """Load the weights of a finished phase into ``network``; ``None`` if the phase is not finished."""
         if not self.exists():
             return None
         state, _, best = self.load(None)
@@ -54,22 +69,22 @@ class StageCheckpoint:
         write_variables(live_variables(network), best)
         return state
 
-    def save(self, state: StageState, live: Arrays, best: Arrays, optimizer: keras.optimizers.Optimizer | None) -> None:
-        """Write everything atomically. A finished stage needs no optimizer."""
-        content: dict[str, Any] = {"state": np.array(json.dumps(asdict(state)))}
+    def save(self, state: PhaseState, live: Arrays, best: Arrays, optimizer: keras.optimizers.Optimizer | None) -> None:
+        """Write everything atomically. A finished phase needs no optimizer."""
+        content: dict[str, Any] = {"state": np.array(state.to_json())}
         content |= {f"live/{i}": value for i, value in enumerate(live)}
         content |= {f"best/{i}": value for i, value in enumerate(best)}
         if optimizer is not None:
-            store: dict[str, Any] = {}
+            store: dict[str, NDArray[Any]] = {}
             optimizer.save_own_variables(store)
             content |= {f"optimizer/{key}": np.asarray(value) for key, value in store.items()}
         with atomic_path(self.path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **content)
 
-    def load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[StageState, Arrays, Arrays]:
-        """State, live and best variables; the optimizer's variables are put in place."""
+    def load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[PhaseState, Arrays, Arrays]:
+        """The state, the current and the best variables; loads its own variables into ``optimizer``."""
         with np.load(self.path) as content:
-            state = StageState(**json.loads(str(content["state"])))
+            state = PhaseState.from_json(str(content["state"]))
             groups: dict[str, dict[str, NDArray[Any]]] = {"live": {}, "best": {}, "optimizer": {}}
             for key in content.files:
                 group, _, name = key.partition("/")
@@ -82,28 +97,28 @@ class StageCheckpoint:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Training is done: remove the checkpoints and features of its stages, and the folder where nothing else is in it.
+    """Remove the checkpoints and features of a finished run, and their folder if nothing else is in it.
 
-    The folder may be gone, or not be removable; the run is done all the same.
+    It is no error if the folder does not exist or cannot be removed.
     """
     with contextlib.suppress(OSError):
-        stages = [folder / f"{name}.npz" for name in ("feature-extraction", "fine-tuning", "from-scratch")]
-        for file in (*stages, *folder.glob("features-*.npy"), *temporaries(folder)):
+        phases = [folder / f"{name}.npz" for name in ("feature-extraction", "fine-tuning", "from-scratch")]
+        for file in (*phases, *folder.glob("features-*.npy"), *temporaries(folder)):
             file.unlink(missing_ok=True)
         folder.rmdir()
 
 
-def live_variables(network: keras.Model) -> list[Any]:
-    """Every variable that this stage of training can change, in a fixed order (Dropout's seed included)."""
+def live_variables(network: keras.Model) -> list[keras.Variable]:
+    """Every variable that the present phase can change, in a fixed order (including the seed of Dropout)."""
     return [v for layer in network.layers if layer.trainable for v in layer.variables]
 
 
-def read_variables(variables: list[Any]) -> Arrays:
+def read_variables(variables: list[keras.Variable]) -> Arrays:
     """The values of Keras variables as NumPy arrays."""
     return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
 
 
-def write_variables(variables: list[Any], values: Arrays) -> None:
-    """Put values into Keras variables."""
+def write_variables(variables: list[keras.Variable], values: Arrays) -> None:
+    """Assign values to Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

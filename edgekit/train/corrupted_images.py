@@ -1,9 +1,8 @@
-"""The run's Keras model on corrupted test images."""
+"""Evaluates the Keras model of a run on corrupted test images."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,13 @@ from edgekit.documents.corruptions import KERAS, Plan, Store, severities_of
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError
-from edgekit.recipe import validate
 from edgekit.support.files import sha256_file
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import prepare_backend
 
 
 class CorruptedPixels:
-    """Images that are corrupted when a batch is taken, on all cores; for :func:`edgekit.train.batches.predict`."""
+    """Images that are corrupted on all cores when a batch is read, for :func:`edgekit.train.batches.predict`."""
 
     def __init__(self, pixels: NDArray[np.uint8], name: str, severity: int, seed: int) -> None:
         self._pixels, self._name, self._severity, self._seed = pixels, name, severity, seed
@@ -36,27 +34,28 @@ class CorruptedPixels:
             return batch
         return np.stack(list(self._pool.map(self._corrupt, batch)))
 
-    def _corrupt(self, image: NDArray[np.uint8]) -> Any:
+    def _corrupt(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return corrupt(image, self._name, self._severity, self._seed)
 
 
 def evaluate_keras(
     run: RunFolder, plan: Plan, *, data_root: str | None = None, seed: int = 0, progress: Progress = SILENT
 ) -> None:
-    """Store the answers of ``model.keras`` to the test images under every corruption of ``plan``.
+    """Store the predictions of ``model.keras`` for the test images under every corruption of ``plan``.
 
-    What is stored already is not computed again. ``seed`` chooses the images where the plan limits them. Raises
-    :class:`InputError` where run, model or images are missing, and :class:`EdgekitError` for a model that gives NaN.
+    Predictions that are already stored are not computed again. ``seed`` decides which images are used if the plan
+    limits their number. ``data_root`` is the present folder of the images, if they have moved. Raises
+    :class:`InputError` if the run, its model or its images are missing, and :class:`EdgekitError` if the model gives
+    NaN.
     """
-    document = run.read_finished()
-    recipe = validate(document["recipe"], str(run.run_json))
+    document = run.read_finished_run()
+    recipe, about = document.recipe, document.dataset
     prepare_backend(recipe.train.device)
-    from edgekit.train.batches import predict  # Keras, which the line above chooses and keeps quiet
+    from edgekit.train.batches import predict  # imports Keras, whose backend has just been chosen
     from edgekit.train.evaluate import load_network
 
-    about = document["dataset"]
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
-    dataset = open_run_dataset(rows, data_root or about["root"], about["classes"], about["name"], progress=progress)
+    dataset = open_run_dataset(rows, data_root or about.root, about.classes, about.name, progress=progress)
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
     chosen = stratified_choice(dataset.labels, len(dataset) if plan.images is None else plan.images, seed)
     store = Store(run, "local", KERAS)
@@ -71,12 +70,12 @@ def evaluate_keras(
     )
     missing = store.missing(plan)
     if not missing:
-        progress.info("keras: all corruptions measured before")
+        progress.info("keras: all corruptions were already evaluated")
         return
     network = load_network(run)
     for name in missing:
         severities = severities_of(name, plan)
-        answers = [
+        probabilities = [
             predict(
                 network,
                 CorruptedPixels(pixels, name, severity, plan.seed),  # type: ignore[arg-type]
@@ -86,6 +85,8 @@ def evaluate_keras(
             )
             for severity in severities
         ]
-        if not np.isfinite(answers).all():
-            raise EdgekitError(f"the network gives NaN under {name}", where=str(run.model))
-        store.write(name, severities, dataset.labels[chosen], (dataset.files[i] for i in chosen), np.stack(answers))
+        if not np.isfinite(probabilities).all():
+            raise EdgekitError(f"the model predicts NaN under {name}", where=str(run.model))
+        store.write(
+            name, severities, dataset.labels[chosen], (dataset.files[i] for i in chosen), np.stack(probabilities)
+        )

@@ -1,52 +1,59 @@
-"""How good the trained network is on the images it has not seen, and the figures of it."""
+"""Scores a trained network on the validation and test splits, and draws the figures of the run."""
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_run_dataset
-from edgekit.documents.base import write_json
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.history import read_history
+from edgekit.documents.run import RunDocument, SplitMetrics, SplitName
 from edgekit.errors import EdgekitError, InputError
-from edgekit.recipe import validate
 from edgekit.stats.classification import classification_metrics
 from edgekit.support.files import atomic_path, sha256_file
 from edgekit.support.frameworks import collector_paused
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import prepare_backend
 
+if TYPE_CHECKING:
+    import keras
 
-def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress = SILENT) -> dict[str, Any]:
-    """Score the run's own ``model.keras`` again on validation and test split; returns the new ``run.json``.
+Pixels = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
 
-    ``data_root`` is where the images are now, if they have moved. Raises :class:`InputError` where run, model or
-    images are missing or changed.
+
+def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress = SILENT) -> RunDocument:
+    """Score the run's own ``model.keras`` again on the validation and test splits.
+
+    Rewrites ``run.json``, ``predictions.npz`` and the figures, and returns the new document. ``data_root`` is the
+    present folder of the images, if they have moved. Raises :class:`InputError` if the run, its model or its images
+    are missing or have changed.
     """
-    document = run.read_finished()
-    recipe = validate(document["recipe"], str(run.run_json))
+    document = run.read_finished_run()
+    recipe = document.recipe
     prepare_backend(recipe.train.device)
-    about = document["dataset"]
+    about = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or about["root"], about["classes"], about["name"], progress=progress
+        read_dataset_csv(run.dataset), data_root or about.root, about.classes, about.name, progress=progress
     )
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
-    network = load_network(run)
-    document = evaluate_network(document, run, network, dataset, pixels, progress)
-    document["files"][run.predictions.name] = sha256_file(run.predictions)
-    write_json(run.run_json, document)
+    document = evaluate_network(document, run, load_network(run), dataset, pixels, progress)
+    files = {**document.files, run.predictions.name: sha256_file(run.predictions)}
+    document = document.model_copy(update={"files": files})
+    document.write(run.run_json)
     return document
 
 
-def load_network(run: RunFolder) -> Any:
-    """The Keras model of a run; :class:`InputError` where the file is missing or is none."""
+def load_network(run: RunFolder) -> keras.Model:
+    """The Keras model of a run; raises :class:`InputError` if the file is missing or is not a Keras model."""
     import keras
 
     try:
@@ -59,51 +66,73 @@ def load_network(run: RunFolder) -> Any:
 
 
 def evaluate_network(
-    document: dict[str, Any],
+    document: RunDocument,
     run: RunFolder,
-    network: Any,
+    network: keras.Model,
     dataset: Dataset,
-    pixels: Any,
+    pixels: Pixels,
     progress: Progress,
-    known: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """``document`` with metrics of validation and test split; predictions and figures are written beside it.
+    known: Mapping[str, Probabilities] | None = None,
+) -> RunDocument:
+    """``document`` with the metrics of both splits; also writes the predictions and the figures.
 
-    ``known`` probabilities (N, classes) of a split are not computed again.
+    ``pixels`` are (M, H, W, 3), the images of the whole dataset. Probabilities (N, classes) of a split that are
+    ``known`` already are not computed again. Raises :class:`EdgekitError` if the network gives NaN.
     """
-    from edgekit.train.batches import predict
     from edgekit.train.gradcam import explain_run
 
     started = time.perf_counter()
-    metrics: dict[str, Any] = {}
+    metrics: dict[SplitName, SplitMetrics] = {}
+    probabilities = np.empty(0, np.float32)
     for split in ("val", "test"):
-        rows = dataset.indices(split)
-        if known is not None and split in known:
-            probabilities = known[split]
-        else:
-            probabilities = predict(network, pixels, rows, progress=progress, description=f"evaluate {split}")
-        labels = dataset.labels[rows]
+        probabilities = _probabilities(network, dataset, pixels, split, progress, known or {})
         try:
-            metrics[split] = classification_metrics(labels, probabilities, dataset.classes)
+            found = classification_metrics(dataset.labels[dataset.indices(split)], probabilities, dataset.classes)
         except ValueError as error:
-            raise EdgekitError(str(error), where=f"{split} split", hint="train again with a lower rate") from None
-    with atomic_path(run.predictions) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream, labels=labels, probabilities=probabilities, files=np.array([dataset.files[i] for i in rows])
-        )
-    document = {**document, "metrics": metrics}
-    for key in ("accuracy", "n_samples", "accuracy_ci95"):
-        document[key] = metrics["test"][key]
-    document["timing"] = {**document.get("timing", {}), "evaluate_seconds": time.perf_counter() - started}
+            raise EdgekitError(
+                str(error), where=f"{split} split", hint="train again with a lower learning rate"
+            ) from None
+        metrics[split] = SplitMetrics.model_validate(found)
+    _write_predictions(run, dataset, probabilities)
     _draw(run, metrics["test"])
-    explain_run(run, network, dataset, pixels, rows, probabilities)
-    return document
+    explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
+    seconds = time.perf_counter() - started
+    return document.model_copy(
+        update={
+            "metrics": metrics,
+            "accuracy": metrics["test"].accuracy,
+            "n_samples": metrics["test"].n_samples,
+            "accuracy_ci95": metrics["test"].accuracy_ci95,
+            "timing": document.timing.model_copy(update={"evaluate_seconds": seconds}),
+        }
+    )
 
 
-def _draw(run: RunFolder, test: dict[str, Any]) -> None:
+def _probabilities(
+    network: keras.Model,
+    dataset: Dataset,
+    pixels: Pixels,
+    split: str,
+    progress: Progress,
+    known: Mapping[str, Probabilities],
+) -> Probabilities:
+    from edgekit.train.batches import predict
+
+    if split in known:
+        return known[split]
+    return predict(network, pixels, dataset.indices(split), progress=progress, description=f"evaluate {split}")
+
+
+def _write_predictions(run: RunFolder, dataset: Dataset, probabilities: Probabilities) -> None:
+    """Write ``predictions.npz``: the probabilities (N, classes) of the test images."""
+    rows = dataset.indices("test")
+    files = np.array([dataset.files[i] for i in rows])
+    with atomic_path(run.predictions) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, labels=dataset.labels[rows], probabilities=probabilities, files=files)
+
+
+def _draw(run: RunFolder, test: SplitMetrics) -> None:
     from edgekit.train.figures import confusion_figure, curves_figure
 
-    with run.history.open(newline="", encoding="utf-8") as stream:
-        history = list(csv.DictReader(stream))
-    curves_figure(history, run.figures / "curves.png")
+    curves_figure(read_history(run.history), run.figures / "curves.png")
     confusion_figure(test, run.figures / "confusion.png")

@@ -1,8 +1,8 @@
-"""Where the network looks: Grad-CAM of a few test images per class, rightly and wrongly classified.
+"""Where the network looks: Grad-CAM for a few correctly and incorrectly classified test images of each class.
 
-Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2: the last feature maps, weighted by the mean gradient of a
-class's score before the softmax, of which the positive part is kept. Behind the feature maps stand an average pooling
-and a small head, whose gradient is written out here: so it is exact, and the same on every backend.
+Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2: the last feature maps are weighted by the mean gradient of
+a class score before the softmax, and the positive part of their sum is kept. Only average pooling and a small head
+follow the feature maps, so the gradient is computed here layer by layer: it is exact, and the same on every backend.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgekit.data.dataset import Dataset
-from edgekit.documents.base import write_json
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import GradCamDocument, GradCamPicture
 from edgekit.train.network import head_layers
 
 PER_KIND = 2
-"""Images per class that were classified rightly, and so many wrongly."""
+"""Number of correctly classified images per class, and of incorrectly classified ones."""
 MOST_CLASSES = 12
-"""With more classes the ones with the most wrong images are shown."""
+"""If there are more classes, those with the most incorrectly classified images are shown."""
 SIDE = 160
-"""Of a stored picture, in pixels."""
+"""Side of a picture in pixels."""
 BATCH = 16
 
 Values = NDArray[np.float64]
@@ -40,9 +40,10 @@ def explain_run(
     rows: NDArray[np.int64],
     probabilities: NDArray[np.float32],
 ) -> None:
-    """Store pictures and ``gradcam.json`` of some of the images ``rows`` (N,); those that were there are replaced.
+    """Write pictures and ``gradcam.json`` for some of the images at ``rows`` (N,), replacing earlier ones.
 
-    ``pixels`` (M, H, W, 3) are those of the whole dataset, ``probabilities`` (N, classes) what the network gives.
+    ``pixels`` (M, H, W, 3) are the images of the whole dataset, and ``probabilities`` (N, classes) the predictions of
+    ``network``.
     """
     labels, classes = dataset.labels[rows], dataset.classes
     chosen = choose(labels, probabilities)
@@ -50,56 +51,59 @@ def explain_run(
     for old in run.gradcam.glob("[0-9][0-9][0-9].jpg"):
         old.unlink()
     (run.gradcam / "gradcam.json").unlink(missing_ok=True)
-    entries: list[dict[str, Any]] = []
+    pictures: list[GradCamPicture] = []
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
         images = pixels[rows[part]]
         predicted = probabilities[part].argmax(axis=1)
-        for i, image, cam, answer in zip(part, images, class_activation(network, images, predicted), predicted):
-            name = f"{len(entries):03d}.jpg"
+        for i, image, cam, top in zip(part, images, class_activation(network, images, predicted), predicted):
+            name = f"{len(pictures):03d}.jpg"
             picture(image, cam).save(run.gradcam / name, quality=85)
-            entries.append(
-                {
-                    "picture": name,
-                    "file": dataset.files[rows[i]],
-                    "label": classes[labels[i]],
-                    "predicted": classes[answer],
-                    "probability": float(probabilities[i, answer]),
-                    "right": bool(answer == labels[i]),
-                }
+            pictures.append(
+                GradCamPicture(
+                    picture=name,
+                    file=dataset.files[rows[i]],
+                    label=classes[labels[i]],
+                    predicted=classes[top],
+                    probability=float(probabilities[i, top]),
+                    right=bool(top == labels[i]),
+                )
             )
-    write_json(run.gradcam / "gradcam.json", {"images": entries})
+    GradCamDocument(images=tuple(pictures)).write(run.gradcam / "gradcam.json")
 
 
 def choose(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> list[int]:
-    """Places of the images to show, class by class: the surest and the least sure right ones, the surest wrong ones."""
-    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    """Positions of the images to show, class by class.
+
+    For each class: the most and the least confident correct predictions, and the most confident wrong ones.
+    """
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = predicted != labels
     classes = sorted(np.unique(labels).tolist(), key=lambda c: -int(wrong[labels == c].sum()))[:MOST_CLASSES]
     chosen: list[int] = []
     for label in sorted(classes):
         right_ones = np.flatnonzero((labels == label) & ~wrong)
-        right_ones = right_ones[np.argsort(-sure[right_ones], kind="stable")]
+        right_ones = right_ones[np.argsort(-confidence[right_ones], kind="stable")]
         wrong_ones = np.flatnonzero((labels == label) & wrong)
-        wrong_ones = wrong_ones[np.argsort(-sure[wrong_ones], kind="stable")]
+        wrong_ones = wrong_ones[np.argsort(-confidence[wrong_ones], kind="stable")]
         ends = [right_ones[0], right_ones[-1]] if len(right_ones) >= PER_KIND else right_ones.tolist()
         chosen += [int(i) for i in (*ends, *wrong_ones[:PER_KIND])]
     return chosen
 
 
 def class_activation(network: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.integer[Any]]) -> Values:
-    """Grad-CAM (N, h, w), at least 0, of one class for each of ``images`` (N, H, W, 3), at the feature maps' size."""
+    """Grad-CAM (N, h, w), 0 or more, of one class for each of ``images`` (N, H, W, 3), as large as the feature maps."""
     pool = network.get_layer("head_pool")
     model = keras.Model(network.input, pool.input)
     maps = np.asarray(keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False)), np.float64)
-    # The gradient of a mean over h * w places is the same at each, so its mean is that gradient: 1 / (h * w) of the
-    # pooled features' own.
+    # The gradient of a mean over h * w positions is the same at each of them, so its mean is just that gradient:
+    # 1 / (h * w) of the gradient with respect to the pooled features.
     gradient = score_gradient(network, maps.mean(axis=(1, 2)), classes) / (maps.shape[1] * maps.shape[2])
     return np.asarray(np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0))
 
 
 def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.integer[Any]]) -> Values:
-    """Gradient (N, channels) of the score before the softmax of one class, for pooled features (N, channels)."""
+    """Gradient (N, channels) of the score of one class before the softmax, with respect to ``pooled`` (N, channels)."""
     back: list[Callable[[Values], Values]] = []
     values = pooled
     layers = head_layers(network)
@@ -108,7 +112,7 @@ def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.int
             kernel = _numbers(layer.kernel)
             values = values @ kernel + _numbers(layer.bias)
             back.append(partial(_through_dense, kernel))
-            if layer is not layers[-1]:  # ReLU; the last one's softmax is left out
+            if layer is not layers[-1]:  # ReLU; the softmax of the last layer is left out
                 back.append(partial(np.multiply, values > 0))
                 values = np.maximum(values, 0)
         elif isinstance(layer, keras.layers.BatchNormalization):
@@ -125,12 +129,12 @@ def _through_dense(kernel: Values, gradient: Values) -> Values:
     return np.asarray(gradient @ kernel.T)
 
 
-def _numbers(weight: Any) -> Values:
+def _numbers(weight: keras.Variable) -> Values:
     return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
 
 
 def picture(image: NDArray[np.uint8], cam: Values) -> Image.Image:
-    """The image beside itself under its map: red where the class's score comes from."""
+    """The image next to a copy with its map: red where the class score comes from."""
     size = (SIDE, SIDE)
     plain = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     share = cam / cam.max() if cam.max() > 0 else cam

@@ -1,34 +1,24 @@
-"""What each epoch gave, for people: ``history.csv`` and TensorBoard's event files."""
+"""Writes the results of each epoch to ``history.csv`` and to TensorBoard event files."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from edgekit.support.files import atomic_path
+from edgekit.documents.history import MEASURED_COLUMNS, EpochResult, write_history
 
-COLUMNS = (
-    "stage",
-    "epoch",
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-)
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 
 class HistoryLog:
-    """Rewrites the CSV file whole after every epoch; event files grow. One TensorBoard run per stage."""
+    """Rewrites the CSV file after every epoch and appends to the event files, one TensorBoard run per phase."""
 
     def __init__(self, csv_path: Path, events: Path) -> None:
         self._csv_path, self._events = csv_path, events
-        self._rows: dict[str, list[dict[str, Any]]] = {}
-        self._writers: dict[str, Any] = {}
+        self._epochs: dict[str, list[EpochResult]] = {}
+        self._writers: dict[str, SummaryWriter] = {}
 
     def __enter__(self) -> HistoryLog:
         return self
@@ -39,23 +29,18 @@ class HistoryLog:
         for writer in self._writers.values():
             writer.close()
 
-    def update(self, stage: str, rows: list[dict[str, Any]]) -> None:
-        """All epochs of ``stage`` so far, the newest last."""
-        self._rows[stage] = rows
-        with atomic_path(self._csv_path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            for done in self._rows.values():
-                writer.writerows(done)
-        events = self._writer(stage)
-        newest = rows[-1]
-        for name in COLUMNS[2:]:
-            events.add_scalar(name, newest[name], newest["epoch"])
+    def update(self, phase: str, epochs: list[EpochResult]) -> None:
+        """Log all epochs of ``phase`` so far, the latest last."""
+        self._epochs[phase] = epochs
+        write_history(self._csv_path, [epoch for done in self._epochs.values() for epoch in done])
+        events, latest = self._writer(phase), epochs[-1].to_dict()
+        for name in MEASURED_COLUMNS:
+            events.add_scalar(name, latest[name], epochs[-1].epoch)
         events.flush()
 
-    def _writer(self, stage: str) -> Any:
+    def _writer(self, phase: str) -> SummaryWriter:
         from tensorboardX import SummaryWriter
 
-        if stage not in self._writers:
-            self._writers[stage] = SummaryWriter(str(self._events / stage), write_to_disk=True)
-        return self._writers[stage]
+        if phase not in self._writers:
+            self._writers[phase] = SummaryWriter(str(self._events / phase), write_to_disk=True)
+        return self._writers[phase]

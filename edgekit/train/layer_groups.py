@@ -1,8 +1,8 @@
-"""Groups of opened layers that learn at rates of their own: discriminative rates, gradual unfreezing.
+"""Groups of layers with learning rates of their own: discriminative learning rates and gradual unfreezing.
 
-Howard and Ruder 2018 (arXiv 1801.06146): layers nearer to the input learn more slowly, and are opened later. A group
-that is still closed has the factor 0: its gradients are computed but change nothing, so opening it compiles nothing
-anew and an interrupted run goes on as if nothing had happened.
+Howard and Ruder 2018 (arXiv 1801.06146): layers closer to the input learn more slowly and are unfrozen later. A group
+that is still frozen has a learning rate of 0. Its gradients are computed but change nothing, so unfreezing it does not
+compile the step again, and an interrupted run resumes as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -17,28 +17,32 @@ from edgekit.recipe import FineTuning
 
 @dataclass(frozen=True)
 class LayerGroups:
-    """How the opened layers of a stage are grouped. Group 0 is the head, 1 the last opened layers, and so on."""
+    """How the trained layers of a phase are grouped. Group 0 is the head, group 1 the last trained layers, etc."""
 
     of_layer: dict[str, int]
-    stage: FineTuning
+    """Group of each backbone layer by its name."""
+    phase: FineTuning
 
     @classmethod
-    def of(cls, opened: Sequence[str], stage: FineTuning) -> LayerGroups | None:
-        """``opened`` layers in ``stage.groups`` groups of about as many layers; None where all learn alike."""
-        if stage.rate_decay == 1.0 and stage.unfreeze_every is None:
+    def of(cls, opened: Sequence[str], phase: FineTuning) -> LayerGroups | None:
+        """The layers ``opened`` in groups of about equal size; ``None`` if all have the same learning rate."""
+        if phase.rate_decay == 1.0 and phase.unfreeze_every is None:
             return None
-        count = min(stage.groups, len(opened))
+        count = min(phase.groups, len(opened))
         groups = {name: 1 + position * count // len(opened) for position, name in enumerate(reversed(opened))}
-        return cls(groups, stage)
+        return cls(groups, phase)
 
     def factors(self, epoch: int) -> list[float]:
-        """Of each group in the stage's epoch (from 0): ``rate_decay`` to the power of the group, 0 while closed."""
-        every = self.stage.unfreeze_every or 0
+        """Factor of each group's learning rate in an epoch of the phase (counted from 0).
+
+        It is ``rate_decay`` to the power of the group, and 0 while the group is frozen.
+        """
+        every = self.phase.unfreeze_every or 0
         backbone = range(1, max(self.of_layer.values(), default=0) + 1)
-        return [1.0, *(self.stage.rate_decay**g if epoch >= every * (g - 1) else 0.0 for g in backbone)]
+        return [1.0, *(self.phase.rate_decay**g if epoch >= every * (g - 1) else 0.0 for g in backbone)]
 
     def of_variables(self, model: keras.Model) -> list[int]:
-        """The group of each of the model's trainable variables, in their order."""
+        """The group of each trainable variable of the model, in order."""
         groups = {
             id(variable): self.of_layer.get(layer.name, 0)
             for layer in _flat(model)
@@ -48,6 +52,6 @@ class LayerGroups:
 
 
 def _flat(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a model and of the models in it (the network behind its augmentation)."""
+    """The layers of a model and of the models inside it (the network behind its augmentation layers)."""
     inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     return [layer for layer in model.layers if layer not in inner] + [x for one in inner for x in _flat(one)]

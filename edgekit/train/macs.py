@@ -1,24 +1,23 @@
-"""Multiply-accumulates of a network for one image, counted layer by layer from its shapes."""
+"""Counts the multiply-accumulates of a network for one image, layer by layer, from the shapes."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import keras
 
 
 def multiply_accumulates(network: keras.Model) -> int:
-    """How often an answer to one image multiplies two numbers and adds the result: convolutions and dense layers.
+    """Multiply-accumulates of all convolutions and dense layers for one image.
 
-    Batch normalisation, activations, pooling and additions are not counted, as is usual: they are a percent or two,
-    and converters fold most of them away. A network inside a network counts with its layers.
+    As usual, batch normalisation, activations, pooling and additions do not count: they make up a percent or two, and
+    converters fold most of them away. The layers of a nested model count too.
     """
     return sum(_of_layer(layer) for layer in network.layers)
 
 
-def _of_layer(layer: Any) -> int:
-    if hasattr(layer, "layers"):
+def _of_layer(layer: keras.layers.Layer) -> int:
+    if isinstance(layer, keras.Model):
         return multiply_accumulates(layer)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         each = prod(layer.kernel_size)

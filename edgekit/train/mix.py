@@ -1,18 +1,17 @@
-"""MixUp and CutMix: pairs of images and of labels, mixed in the training step.
+"""MixUp and CutMix: pairs of images and their labels, mixed in the training step.
 
-A batch is mixed by one of the two or left alone; partners are a random permutation of the batch, ratios and boxes are
-drawn for each pair. The numbers depend on seed, epoch and the batch's place in the epoch alone, so every backbone of a
-comparison sees the same pairs on any backend.
+Each batch is mixed with one of the two or not at all. Partners are a random permutation of the batch, and a ratio or a
+box is drawn for each pair. The random numbers depend only on the seed, the epoch and the position of the batch in the
+epoch, so every backbone of a comparison sees the same pairs, on any backend.
 
-Keras has layers of both. Its ``CutMix`` (3.15) is not used: it draws the shape parameter itself at random, moves boxes
-inside instead of clipping them, and mixes labels by the area before it is rounded to pixels. Its ``MixUp`` draws from
-the backend's own generator, so no two backends would see the same pairs.
+Keras has layers for both. Its ``CutMix`` (3.15) is not used because it draws the shape parameter itself at random,
+moves boxes into the image instead of clipping them, and mixes labels by the area before it is rounded to pixels. Its
+``MixUp`` draws from the generator of the backend, so two backends would not see the same pairs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,18 +20,20 @@ from numpy.typing import NDArray
 
 from edgekit.recipe import Mix
 
+Shape = tuple[int | None, ...]
+
 _PAIR_STREAM = 1 << 33
-"""Keeps the draws of pairs apart from those of augmentation and order, which use the same seed."""
+"""Separates the random numbers for pairs from those for augmentation and order, which use the same seed."""
 
 
 @dataclass(frozen=True)
 class Pairs:
     """What each of the N images of a batch is mixed with.
 
-    ``partner`` (N,) int32: place in the batch of the image that is mixed in. ``keep`` (N,) float32: factor of an
-    image's own pixels outside the box; its partner has 1 - ``keep``. ``box`` (N, 4) int32: the columns [x0, x1) and
-    rows [y0, y1) that are the partner's altogether. ``share`` (N,) float32: how much of the result is the image's
-    own, which is also the share of its label.
+    ``partner`` (N,) int32: position in the batch of the image that is mixed in. ``keep`` (N,) float32: weight of an
+    image's own pixels outside the box; those of its partner have the weight 1 - ``keep``. ``box`` (N, 4) int32: the
+    columns [x0, x1) and rows [y0, y1) that come from the partner alone, as x0, y0, x1, y1. ``share`` (N,) float32: how
+    much of the result comes from the image itself, which is also the weight of its label.
     """
 
     partner: NDArray[np.int32]
@@ -42,7 +43,7 @@ class Pairs:
 
     @classmethod
     def alone(cls, n_images: int) -> Pairs:
-        """Every image stays as it is."""
+        """Pairs that leave every image unchanged."""
         one = np.ones(n_images, np.float32)
         return cls(np.arange(n_images, dtype=np.int32), one, np.zeros((n_images, 4), np.int32), one)
 
@@ -53,7 +54,7 @@ class Pairs:
 
 
 def draw_pairs(mix: Mix, n_images: int, image_size: int, seed: int, epoch: int, batch: int) -> Pairs:
-    """The pairs of one batch (the ``batch``-th of the ``epoch``-th epoch, counted over all stages)."""
+    """The pairs of one batch (the ``batch``-th of the ``epoch``-th epoch, counted over all phases)."""
     random = np.random.Generator(np.random.Philox(key=[seed + _PAIR_STREAM, epoch], counter=[0, 0, 0, batch]))
     method = random.uniform()
     partner = random.permutation(n_images).astype(np.int32)
@@ -65,7 +66,7 @@ def draw_pairs(mix: Mix, n_images: int, image_size: int, seed: int, epoch: int, 
 
 
 def mix_on_cpu(images: NDArray[np.uint8], pairs: Pairs) -> NDArray[np.uint8]:
-    """Mix a batch (N, H, W, 3) with OpenCV; blends are rounded to whole levels."""
+    """Mix a batch (N, H, W, 3) with OpenCV. Blended pixels are rounded to integers."""
     import cv2
 
     result: NDArray[np.uint8] = images.copy()
@@ -81,9 +82,10 @@ def mix_targets(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Soft labels (N, classes) that sum to 1, and sample weights (N,), of a mixed batch.
 
-    The loss of a mixed image is ``share`` times the weighted loss of its own label plus the rest times that of its
-    partner's. Cross-entropy is linear in the label, so one label and one weight say the same: the weights mixed by
-    ``share``, and the labels mixed by ``share`` times weight. Label smoothing is linear too and comes afterwards.
+    The loss of a mixed image is ``share`` times the weighted loss for its own label, plus the rest times that for the
+    label of its partner. Because cross-entropy is linear in the label, one label and one weight give the same loss:
+    the weights mixed by ``share``, and the labels mixed by ``share`` times weight. Label smoothing, which is linear
+    too, is applied afterwards.
     """
     own = pairs.share * weights
     other = (1 - pairs.share) * weights[pairs.partner]
@@ -93,24 +95,24 @@ def mix_targets(
 
 
 class ApplyPairs(keras.layers.Layer):  # type: ignore[misc]
-    """The same mixing inside the training step, for an accelerator.
+    """Mixes pairs inside the training step, for an accelerator.
 
-    Call with ``[images, partner, plan]`` of shapes (N, H, W, 3), (N,), (N, 5) as in :class:`Pairs`; gives float32.
+    Call it with ``[images, partner, plan]`` of shapes (N, H, W, 3), (N,), (N, 5); see :class:`Pairs`. Returns float32.
     """
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
         images, partner, plan = inputs
         images = ops.cast(images, "float32")
         others = ops.take(images, partner, axis=0)
         keep = plan[:, 0][:, None, None, None]
         return ops.where(inside_boxes(images, plan[:, 1:]), others, keep * images + (1 - keep) * others)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
         return input_shape[0]
 
 
-def inside_boxes(images: Any, boxes: Any) -> Any:
-    """Which pixels of (N, H, W, 3) are inside ``boxes`` (N, 4), x0, y0, x1, y1: bool (N, H, W, 1)."""
+def inside_boxes(images: keras.KerasTensor, boxes: keras.KerasTensor) -> keras.KerasTensor:
+    """Which pixels of ``images`` (N, H, W, 3) lie in ``boxes`` (N, 4) of x0, y0, x1, y1: bool (N, H, W, 1)."""
     x0, y0, x1, y1 = (boxes[:, i][:, None, None, None] for i in range(4))
     columns = ops.arange(images.shape[2], dtype="float32")[None, None, :, None]
     rows = ops.arange(images.shape[1], dtype="float32")[None, :, None, None]
@@ -119,15 +121,15 @@ def inside_boxes(images: Any, boxes: Any) -> Any:
 
 
 def _mixup(alpha: float, partner: NDArray[np.int32], random: np.random.Generator) -> Pairs:
-    """Zhang et al. 2018 (arXiv 1710.09412), equation 1: pixels and labels by a ratio from Beta(alpha, alpha)."""
+    """Zhang et al. 2018 (arXiv 1710.09412), equation 1: mix pixels and labels in a ratio from Beta(alpha, alpha)."""
     share = random.beta(alpha, alpha, len(partner)).astype(np.float32)
     return Pairs(partner, share, np.zeros((len(partner), 4), np.int32), share)
 
 
 def _cutmix(alpha: float, partner: NDArray[np.int32], image_size: int, random: np.random.Generator) -> Pairs:
-    """Yun et al. 2019 (arXiv 1905.04899), equations 1 and 2: a box of the partner, of 1 - ratio of the area.
+    """Yun et al. 2019 (arXiv 1905.04899), equations 1 and 2: paste a box of the partner with 1 - ratio of the area.
 
-    Its centre is uniform and it is clipped at the border; labels follow the area that was really pasted.
+    The centre of the box is uniform, and the box is clipped at the border. Labels follow the area that is pasted.
     """
     n_images = len(partner)
     ratio = random.beta(alpha, alpha, n_images)

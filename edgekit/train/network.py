@@ -1,6 +1,6 @@
-"""The network: pixels in, probabilities out, the backbone's own scaling inside.
+"""The network: from pixels to probabilities, with the scaling that the backbone expects inside.
 
-Layers of the flat functional model, in order: ``image`` (float32, (N, H, W, 3), RGB, 0-255), ``scaling``, the
+The layers of the flat functional model are, in order: ``image`` (float32, (N, H, W, 3), RGB, 0-255), ``scaling``, the
 backbone's layers under Keras's own names, ``head_pool``, ``head_dense``, ``head_batchnorm``, ``head_dropout``,
 ``probabilities`` (N, classes).
 """
@@ -10,31 +10,33 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import FineTuning, Head, Model
 from edgekit.registry import Backbone, get_backbone
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
-"""Mean pixel of ImageNet as in Keras's ``caffe`` preprocessing (there in BGR order)."""
+"""Mean ImageNet pixel, as in the ``caffe`` preprocessing of Keras (which has it in BGR order)."""
 
 
 def build_network(model: Model, *, image_size: int, classes: int, seed: int, load_weights: bool = True) -> keras.Model:
-    """The whole network for ``classes`` classes at ``image_size`` pixels, with the backbone's weights loaded.
+    """Build the whole network for ``classes`` classes and images of ``image_size`` pixels, with its initial weights.
 
-    ``load_weights=False`` leaves random weights, for a network whose weights are set afterwards.
-    Raises :class:`InputError` where a weights file does not fit and :class:`EdgekitError` where ImageNet weights
-    cannot be downloaded.
+    ``load_weights=False`` leaves random weights, for a network whose weights are set afterwards. Raises
+    :class:`InputError` if a weights file does not fit, and :class:`EdgekitError` if the ImageNet weights cannot be
+    downloaded.
     """
     entry = get_backbone(model.backbone)
     keras.utils.set_random_seed(seed)
     weights = model.weights if load_weights else "none"
-    # With a file or a download the backbone is built twice: Keras reads weights into its own architecture only.
+    # For a file or a download, the backbone is built twice: Keras loads weights only into its own architecture.
     trained = None if weights == "none" else _load_backbone(entry, model, image_size, weights)
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = _scaling(entry, pretrained=model.weights != "none")(image)
@@ -48,24 +50,24 @@ def build_network(model: Model, *, image_size: int, classes: int, seed: int, loa
 
 
 def backbone_layers(network: keras.Model) -> list[keras.layers.Layer]:
-    """The backbone's layers in Keras's order, without its input, the scaling and the head."""
+    """The layers of the backbone in the order of Keras, without the input, the scaling and the head."""
     names = [layer.name for layer in network.layers]
     return list(network.layers[names.index("scaling") + 1 : names.index("head_pool")])
 
 
 def head_layers(network: keras.Model) -> list[keras.layers.Layer]:
-    """The layers behind the pooling, whose input is the pooled features (N, channels)."""
+    """The layers after the pooling; their input is the pooled features (N, channels)."""
     names = [layer.name for layer in network.layers]
     return list(network.layers[names.index("head_pool") + 1 :])
 
 
 def feature_model(network: keras.Model) -> keras.Model:
-    """Images to pooled features (N, channels), sharing the network's layers."""
+    """The model from images to pooled features (N, channels). It shares the layers of ``network``."""
     return keras.Model(network.input, network.get_layer("head_pool").output, name="features")
 
 
 def head_model(network: keras.Model) -> keras.Model:
-    """Pooled features (N, channels) to probabilities, sharing the network's layers."""
+    """The model from pooled features (N, channels) to probabilities. It shares the layers of ``network``."""
     features = keras.Input((network.get_layer("head_pool").output.shape[-1],), name="features")
     x = features
     for layer in head_layers(network):
@@ -74,73 +76,72 @@ def head_model(network: keras.Model) -> keras.Model:
 
 
 def freeze_backbone(network: keras.Model) -> None:
-    """Only the head is trained."""
+    """Make only the head trainable."""
     for layer in backbone_layers(network):
         layer.trainable = False
 
 
-def open_last_layers(network: keras.Model, stage: FineTuning) -> list[str]:
-    """Open the backbone's last layers as the stage says; names of the opened layers that have weights.
+def open_last_layers(network: keras.Model, phase: FineTuning) -> list[str]:
+    """Make the last layers of the backbone trainable; returns the names of those that have weights.
 
-    BatchNorm layers keep ``trainable=False``, which in Keras also means inference mode, unless
-    ``stage.train_batchnorm``. Raises :class:`InputError` for an unknown layer or block, and where no layer with
-    weights would be opened.
+    Unless ``phase.train_batchnorm`` is set, BatchNorm layers keep ``trainable=False``, which in Keras also means
+    inference mode. Raises :class:`InputError` for an unknown layer or block, and if no layer with weights would become
+    trainable.
     """
     layers = backbone_layers(network)
     names = [layer.name for layer in layers]
-    start = first_opened(names, stage, network.name)
+    start = first_opened(names, phase, network.name)
     opened = []
     for position, layer in enumerate(layers):
         is_batchnorm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position >= start and (stage.train_batchnorm or not is_batchnorm)
+        layer.trainable = position >= start and (phase.train_batchnorm or not is_batchnorm)
         if layer.trainable and layer.weights:
             opened.append(layer.name)
     if not opened:
         raise InputError(
-            f"fine-tuning would open no layer of {network.name} that learns, only {', '.join(names[start:][:5])}",
+            f"fine-tuning would train no layer of {network.name} that has weights, only {', '.join(names[start:][:5])}",
             where="train.fine_tuning",
-            hint="open more: last_layers, from_layer, from_block or fraction",
+            hint="train more layers: set last_layers, from_layer, from_block or fraction",
         )
     return opened
 
 
-def first_opened(names: Sequence[str], stage: FineTuning, backbone: str) -> int:
-    """The place of the first layer to open among the backbone's layer ``names``; the rest follow it.
+def first_opened(names: Sequence[str], phase: FineTuning, backbone: str) -> int:
+    """The position of the first backbone layer to train among the layer ``names``; all later ones are trained too.
 
-    Raises :class:`InputError` for a layer or block that is not there.
+    Raises :class:`InputError` for an unknown layer or block.
     """
     names = stable_names(names)
-    if stage.last_layers is not None:
-        return max(0, len(names) - stage.last_layers)
-    if stage.fraction is not None:
-        return len(names) - math.ceil(round(stage.fraction * len(names), 6))
-    if stage.from_layer is not None:
-        found, what, key = [i for i, name in enumerate(names) if name == stage.from_layer], stage.from_layer, "layer"
+    if phase.last_layers is not None:
+        return max(0, len(names) - phase.last_layers)
+    if phase.fraction is not None:
+        return len(names) - math.ceil(round(phase.fraction * len(names), 6))
+    if phase.from_layer is not None:
+        found, wanted, kind = [i for i, name in enumerate(names) if name == phase.from_layer], phase.from_layer, "layer"
     else:
-        block = str(stage.from_block)
-        found = [i for i, name in enumerate(names) if name == block or name.startswith(f"{block}_")]
-        what, key = block, "block"
+        wanted, kind = str(phase.from_block), "block"
+        found = [i for i, name in enumerate(names) if name == wanted or name.startswith(f"{wanted}_")]
     if not found:
         raise InputError(
-            f"the backbone {backbone} has no {key} called {what!r}",
-            where=f"train.fine_tuning.from_{key}",
-            hint=f"edgekit list backbones --layers {backbone} shows the names",
+            f"{backbone} has no {kind} named {wanted!r}",
+            where=f"train.fine_tuning.from_{kind}",
+            hint=f"run `edgekit list backbones --layers {backbone}` to see the names",
         )
     return found[0]
 
 
 def block_of(layer_name: str) -> str:
-    """The block a layer belongs to by its name: ``conv5_block3_1_conv`` is in ``conv5_block3``, which is in ``conv5``.
+    """The block that a layer belongs to, by its name: ``conv5_block3_1_conv`` is in ``conv5_block3``.
 
-    Keras names blocks ``block5`` (VGG), ``conv5_block3`` (ResNet) or ``block_16`` (MobileNetV2); other layers are in
-    the block of the part before the first ``_``.
+    Keras names blocks ``block5`` (VGG), ``conv5_block3`` (ResNet) or ``block_16`` (MobileNetV2). The block of any other
+    layer is the part of its name before the first ``_``.
     """
     match = re.match(r"(conv\d+_block\d+|block_?\d+|[^_]+)(?:_|$)", layer_name)
     return match.group(1) if match else layer_name
 
 
 def open_all_layers(network: keras.Model, batchnorm_momentum: float) -> None:
-    """Train everything; BatchNorm's moving statistics follow with ``batchnorm_momentum``."""
+    """Make every layer trainable, with ``batchnorm_momentum`` for the moving statistics of BatchNorm."""
     for layer in network.layers:
         layer.trainable = True
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -148,9 +149,10 @@ def open_all_layers(network: keras.Model, batchnorm_momentum: float) -> None:
 
 
 def set_dropout(network: keras.Model, rate: float) -> None:
-    """Change the head's dropout and begin its draws anew; takes effect when the network is compiled next.
+    """Set the dropout rate of the head and reset its random numbers, from the next compilation of the network on.
 
-    So a stage draws the same whether the stage before it ran just now, in an interrupted process or in another run.
+    A phase therefore draws the same numbers whether the previous phase ran just now, before an interrupt or in another
+    run.
     """
     for layer in head_layers(network):
         if isinstance(layer, keras.layers.Dropout):
@@ -159,7 +161,7 @@ def set_dropout(network: keras.Model, rate: float) -> None:
 
 
 def layer_names(model: Model) -> list[str]:
-    """Names of the backbone's layers, without loading weights."""
+    """Names of the backbone layers, without loading weights."""
     entry = get_backbone(model.backbone)
     built = _application(entry, model)(
         include_top=False, weights=None, input_shape=(entry.default_image_size, entry.default_image_size, 3)
@@ -168,7 +170,7 @@ def layer_names(model: Model) -> list[str]:
 
 
 def stable_names(names: Sequence[str]) -> list[str]:
-    """``names`` as in a fresh process: Keras numbers ResNet50V2's unnamed poolings over all networks it has built."""
+    """``names`` as in a new process: Keras numbers the unnamed poolings of ResNet50V2 across all networks it builds."""
     found = 0
     stable = []
     for name in names:
@@ -180,22 +182,19 @@ def stable_names(names: Sequence[str]) -> list[str]:
     return stable
 
 
-def _application(entry: Backbone, model: Model) -> Any:
-    def build(**kwargs: Any) -> keras.Model:
-        if entry.alphas:
-            kwargs["alpha"] = model.alpha
-        return getattr(keras.applications, entry.keras_class)(**kwargs)
-
-    return build
+def _application(entry: Backbone, model: Model) -> Callable[..., keras.Model]:
+    """The constructor of the backbone in Keras, with its width."""
+    constructor: Callable[..., keras.Model] = getattr(keras.applications, entry.keras_class)
+    return partial(constructor, alpha=model.alpha) if entry.alphas else constructor
 
 
 def _scaling(entry: Backbone, *, pretrained: bool) -> keras.layers.Layer:
-    """Keras's own preprocessing as one affine layer in RGB order; [-1, 1] where there are no weights to fit.
+    """The preprocessing of Keras as one affine layer in RGB order, or [-1, 1] if there are no pretrained weights.
 
-    Random weights are drawn for inputs of about unit size: with ``caffe`` pixels of up to 151 VGG16 hardly learns.
+    Random weights are drawn for inputs of about unit size: with ``caffe`` pixels of up to 151, VGG16 hardly learns.
 
-    The ``caffe`` weights expect BGR; instead of turning every image around, :func:`_adapted_weights` turns the
-    input channels of the first convolution, which is the same function and one operator less on the device.
+    The ``caffe`` weights expect BGR. Instead of reversing the channels of every image, :func:`_adapted_weights`
+    reverses the input channels of the first convolution: the same function with one operator less on the device.
     """
     if entry.scaling == "symmetric" or not pretrained:
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
@@ -212,32 +211,32 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
             raise EdgekitError(
                 f"the ImageNet weights of {entry.title} could not be downloaded: {_short(error)}",
                 where="model.weights: imagenet",
-                hint="connect to the internet once (Keras keeps them in ~/.keras/models), "
-                "or give a local file: --weights PATH, or train from random weights: --weights none",
+                hint="connect to the internet once (Keras keeps them in ~/.keras/models), use a local file with "
+                "--weights PATH, or train from random weights with --weights none",
             ) from error
     path = Path(weights).expanduser()
     built = build(include_top=False, weights=None, input_shape=shape)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one for every layer of a file that does not fit, before the error
+            warnings.simplefilter("ignore")  # one for each layer of a file that does not fit, before the error
             built.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise InputError(
-            f"this file does not hold weights of {entry.title} without its top"
-            + (f" at alpha {model.alpha}" if entry.alphas else "")
+            f"this file does not contain weights of {entry.title} without its top"
+            + (f" for alpha {model.alpha}" if entry.alphas else "")
             + f": {_short(error)}",
             where=str(path),
-            hint="a Keras weights file (.weights.h5 or .h5) of the same backbone, include_top=False, is needed",
+            hint="give a Keras weights file (.weights.h5 or .h5) of the same backbone with include_top=False",
         ) from None
     return built
 
 
-def _adapted_weights(entry: Backbone, trained: keras.Model) -> list[Any]:
-    arrays = trained.get_weights()
+def _adapted_weights(entry: Backbone, trained: keras.Model) -> list[NDArray[np.float32]]:
+    arrays: list[NDArray[np.float32]] = trained.get_weights()
     if entry.scaling == "caffe":
         assert arrays[0].shape[2] == 3, "the first weight is the kernel (h, w, 3, filters) of the first convolution"
         arrays[0] = arrays[0][:, :, ::-1, :]
-    return list(arrays)
+    return arrays
 
 
 def _draw_kernels(network: keras.Model, initializer: str, seed: int) -> None:
@@ -247,7 +246,7 @@ def _draw_kernels(network: keras.Model, initializer: str, seed: int) -> None:
             layer.kernel.assign(draw(layer.kernel.shape))
 
 
-def _head(head: Head, x: Any, classes: int, seed: int) -> Any:
+def _head(head: Head, x: keras.KerasTensor, classes: int, seed: int) -> keras.KerasTensor:
     layers = keras.layers
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)
     if head.units:
@@ -256,7 +255,7 @@ def _head(head: Head, x: Any, classes: int, seed: int) -> Any:
         x = layers.BatchNormalization(momentum=head.batchnorm_momentum, name="head_batchnorm")(x)
     if head.dropout:
         x = layers.Dropout(head.dropout, seed=seed, name="head_dropout")(x)
-    # float32 also under mixed precision: a softmax in half precision loses small probabilities
+    # float32 even under mixed precision: a softmax in half precision loses small probabilities
     return layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
 
 

@@ -1,29 +1,32 @@
-"""Adam: in one operation a variable where TensorFlow trains, and with a rate of its own for each group of layers."""
+"""Adam with one operation per variable under TensorFlow, and with a learning rate for each group of layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import ops
 
 
 class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Keras's Adam (Kingma and Ba 2015); under TensorFlow the same numbers from its own kernel.
+    """Keras's Adam (Kingma and Ba 2015), which under TensorFlow uses TensorFlow's own kernel for the same result.
 
-    Keras writes an update as some twenty operations, each a pass over the weights: a tenth of a ResNet50V2 step at
-    32x32 on a CPU, and a quarter of the time that tracing the step takes.
+    Keras expresses an update as about twenty operations, each of which passes over the weights. They take a tenth of
+    the time of a ResNet50V2 step at 32x32 on a CPU, and a quarter of the time to trace the step.
     """
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        """Update the variables. What all of them share is computed here; ``update_step`` is called for each."""
+    def apply(
+        self, grads: Sequence[keras.KerasTensor], trainable_variables: Sequence[keras.Variable] | None = None
+    ) -> None:
+        """Update the variables: compute what all of them share, then call ``update_step`` for each."""
         step = ops.cast(self.iterations + 1, "float32")
         self._powers = ops.power(self.beta_1, step), ops.power(self.beta_2, step)
-        return super().apply(grads, trainable_variables)
+        super().apply(grads, trainable_variables)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One variable's step."""
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: keras.KerasTensor
+    ) -> None:
+        """Update one variable."""
         if keras.backend.backend() != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -45,30 +48,34 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
 
 
 class GroupedAdam(FusedAdam):
-    """Adam whose learning rate is multiplied by the factor of a variable's group.
+    """Adam that multiplies the learning rate by a factor for each group of variables.
 
-    ``groups`` gives the group of each trainable variable, in their order. The factors are variables of the optimizer,
-    so that they are saved with it and may change between epochs on any backend.
+    ``groups`` has the group of each trainable variable, in order. The factors are variables of the optimizer, so they
+    are saved with it and can change between epochs on any backend.
     """
 
-    def __init__(self, learning_rate: Any, groups: Sequence[int]) -> None:
+    def __init__(
+        self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule, groups: Sequence[int]
+    ) -> None:
         super().__init__(learning_rate)
         self._groups = list(groups)
 
-    def build(self, variables: Any) -> None:
-        """Make the factors, all 1, and Adam's own variables."""
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Create the factors, all 1, and the variables of Adam itself."""
         if self.built:
             return
         super().build(variables)
         self._factors = [self.add_variable((), "ones", name=f"group_{g}_factor") for g in range(max(self._groups) + 1)]
 
     def set_factors(self, factors: Sequence[float]) -> None:
-        """Give each group its factor from now on."""
+        """Set the factor of each group."""
         for variable, factor in zip(self._factors, factors, strict=True):
             variable.assign(factor)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Adam's step at the learning rate of the variable's group."""
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: keras.KerasTensor
+    ) -> None:
+        """Update one variable at the learning rate of its group."""
         factor = self._factors[self._groups[self._get_variable_index(variable)]]
         rate = ops.cast(learning_rate, variable.dtype) * ops.cast(factor, variable.dtype)
         super().update_step(gradient, variable, rate)

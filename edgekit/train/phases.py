@@ -1,4 +1,4 @@
-"""The strategies: which stages they run, and on what (stored features, images, augmented images)."""
+"""The training phases of each strategy, and what each trains on (stored features, images, changed images)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from numpy.typing import NDArray
 
 from edgekit.data.augmentation import draw, epoch_order, sample_weights
 from edgekit.data.dataset import Dataset
-from edgekit.recipe import FineTuning, FromScratch, Recipe, Stage
+from edgekit.documents.history import EpochResult
+from edgekit.documents.run import PhaseRecord
+from edgekit.recipe import Phase, Recipe
+from edgekit.recipe.section import PhaseName
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
 from edgekit.train.augment import TrainingModel, training_model
 from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, predict
-from edgekit.train.checkpoint import StageCheckpoint, StageState
+from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
 from edgekit.train.layer_groups import LayerGroups
-from edgekit.train.loop import StageJob, run_stage
+from edgekit.train.loop import PhaseJob, run_phase
 from edgekit.train.mix import Pairs, draw_pairs
-from edgekit.train.start_from import take_over
+from edgekit.train.start_from import load_start
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Material:
-    """What every stage of a run shares: the network, the images, and where checkpoints go."""
+class RunContext:
+    """What every phase of a run shares: the network, the images, and where checkpoints go."""
 
     recipe: Recipe
     network: keras.Model
@@ -42,9 +45,9 @@ class Material:
     pixels: Pixels
     backend: Backend
     checkpoints: Path
-    on_history: Callable[[str, list[dict[str, Any]]], None]
-    answers: dict[str, Values] = field(default_factory=dict)
-    """``val``: what the network answers with its best weights, where the last stage has just computed it."""
+    on_history: Callable[[str, list[EpochResult]], None]
+    predictions: dict[str, Values] = field(default_factory=dict)
+    """``val``: the probabilities of the network with its best weights, if the last phase has just computed them."""
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
@@ -54,213 +57,275 @@ class Material:
     def val_rows(self) -> NDArray[np.int64]:
         return self.dataset.indices("val")
 
+    def checkpoint(self, name: PhaseName) -> PhaseCheckpoint:
+        return PhaseCheckpoint(self.checkpoints / f"{name}.npz")
+
+    def set_dropout(self, phase: Phase) -> None:
+        """Use the dropout rate of ``phase``, or that of the head."""
+        head = self.recipe.model.head
+        net.set_dropout(self.network, head.dropout if phase.dropout is None else phase.dropout)
+
+    def predict_val(self) -> Values:
+        """Probabilities (N, classes) of the validation images with the current weights."""
+        return predict(self.network, self.pixels, self.val_rows)
+
 
 @dataclass(frozen=True)
-class Stored:
-    """Features (N, channels) that the head is trained on; ``views`` are used in turn, one an epoch."""
+class StoredFeatures:
+    """Features (N, channels) that ``head`` is trained on. The ``views`` are used in turn, one per epoch."""
 
     head: keras.Model
     views: list[Values]
 
 
-def feature_extraction(material: Material, progress: Progress) -> dict[str, Any]:
-    """Train the head on the frozen backbone; returns the stage's record for ``run.json``.
+def feature_extraction(context: RunContext, progress: Progress) -> PhaseRecord:
+    """Train the head on the frozen backbone.
 
-    The backbone is computed once for images that do not change: the validation split always, the training split
-    where nothing is augmented or mixed. With ``views`` it is computed once for each copy of the training split.
+    The backbone is computed once for images that do not change: always for the validation split, and for the training
+    split if it is neither augmented nor mixed. With ``views`` it is computed once for each copy of the training split.
     """
-    recipe, network = material.recipe, material.network
-    stage = recipe.train.feature_extraction
-    net.freeze_backbone(network)
-    _set_dropout(material, stage)
-    record = _finished(material, "feature-extraction", stage, progress) or _taken_over(material, progress)
+    phase = context.recipe.train.feature_extraction
+    net.freeze_backbone(context.network)
+    context.set_dropout(phase)
+    record = _finished(context, "feature-extraction", phase, progress) or _from_other_run(context, progress)
     if record is not None:
         return record
-    head, extractor = net.head_model(network), net.feature_model(network)
+    head, extractor = net.head_model(context.network), net.feature_model(context.network)
     started = time.perf_counter()
-    val = _features(material, extractor, "val", progress)
-    stored = None
-    if recipe.train.mix.active_in("feature-extraction"):
-        pass  # every batch has pairs of its own, mixed as pixels: nothing to store
-    elif not recipe.train.augment.active:
-        stored = Stored(head, [_features(material, extractor, "train", progress)])
-    elif stage.views is not None:
-        views = range(min(stage.views, stage.epochs))
-        stored = Stored(head, [_features(material, extractor, "train", progress, view) for view in views])
+    val = _features(context, extractor, "val", progress)
+    stored = _stored_features(context, head, extractor, progress)
     feature_seconds = time.perf_counter() - started
     everything = np.arange(len(val))
     record = _run(
-        material,
+        context,
         "feature-extraction",
-        stage,
+        phase,
         lambda: predict(head, val, everything),
         progress,
         stored=stored,
         spent_seconds=feature_seconds,
     )
-    return {**record, "feature_seconds": feature_seconds}
+    return record.model_copy(update={"feature_seconds": feature_seconds})
 
 
-def fine_tuning(material: Material, progress: Progress) -> dict[str, Any]:
-    """Train the head and the backbone's last layers; returns the stage's record."""
-    stage = material.recipe.train.fine_tuning
-    assert isinstance(stage, FineTuning)
-    opened = net.open_last_layers(material.network, stage)
-    groups = LayerGroups.of(opened, stage)
-    _set_dropout(material, stage)
-    offset = material.recipe.train.feature_extraction.epochs
-    record = _finished(material, "fine-tuning", stage, progress) or _run(
-        material, "fine-tuning", stage, lambda: _predict_val(material), progress, first_epoch=offset, groups=groups
+def fine_tuning(context: RunContext, progress: Progress) -> PhaseRecord:
+    """Train the head and the last layers of the backbone."""
+    phase = context.recipe.train.fine_tuning
+    opened = net.open_last_layers(context.network, phase)
+    groups = LayerGroups.of(opened, phase)
+    context.set_dropout(phase)
+    offset = context.recipe.train.feature_extraction.epochs
+    record = _finished(context, "fine-tuning", phase, progress) or _run(
+        context, "fine-tuning", phase, context.predict_val, progress, first_epoch=offset, groups=groups
     )
-    return {**record, "opened_layers": opened, "layer_groups": None if groups is None else groups.of_layer}
-
-
-def from_scratch(material: Material, progress: Progress) -> dict[str, Any]:
-    """Train every layer from random weights; returns the stage's record."""
-    stage = material.recipe.train.from_scratch
-    assert isinstance(stage, FromScratch)
-    net.open_all_layers(material.network, stage.batchnorm_momentum)
-    _set_dropout(material, stage)
-    return _finished(material, "from-scratch", stage, progress) or _run(
-        material, "from-scratch", stage, lambda: _predict_val(material), progress
+    return record.model_copy(
+        update={"opened_layers": tuple(opened), "layer_groups": None if groups is None else groups.of_layer}
     )
 
 
-STRATEGY_STAGES: dict[str, tuple[Callable[[Material, Progress], dict[str, Any]], ...]] = {
+def from_scratch(context: RunContext, progress: Progress) -> PhaseRecord:
+    """Train every layer from random weights."""
+    phase = context.recipe.train.from_scratch
+    net.open_all_layers(context.network, phase.batchnorm_momentum)
+    context.set_dropout(phase)
+    return _finished(context, "from-scratch", phase, progress) or _run(
+        context, "from-scratch", phase, context.predict_val, progress
+    )
+
+
+STRATEGY_PHASES: dict[str, tuple[Callable[[RunContext, Progress], PhaseRecord], ...]] = {
     "feature-extraction": (feature_extraction,),
     "fine-tuning": (feature_extraction, fine_tuning),
     "from-scratch": (from_scratch,),
 }
 
 
-def _set_dropout(material: Material, stage: Stage) -> None:
-    head = material.recipe.model.head
-    net.set_dropout(material.network, head.dropout if stage.dropout is None else stage.dropout)
-
-
-def _predict_val(material: Material) -> Values:
-    return predict(material.network, material.pixels, material.val_rows)
-
-
-def _checkpoint(material: Material, name: str) -> StageCheckpoint:
-    return StageCheckpoint(material.checkpoints / f"{name}.npz")
-
-
-def _finished(material: Material, name: str, stage: Stage, progress: Progress) -> dict[str, Any] | None:
-    """The record of a stage that an earlier run of this folder finished, its weights put in place."""
-    state = _checkpoint(material, name).finish(material.network)
+def _finished(context: RunContext, name: PhaseName, phase: Phase, progress: Progress) -> PhaseRecord | None:
+    """The record of a phase that was finished before an interrupt; loads its weights into the network."""
+    state = context.checkpoint(name).finish(context.network)
     if state is None:
         return None
-    material.on_history(name, state.history)
-    progress.info(f"{name}: done before, {state.epochs_run} epochs")
-    return _record(material, name, stage, state)
+    context.on_history(name, state.history)
+    progress.info(f"{name}: already finished, {state.epochs_run} epochs")
+    return _record(context, name, phase, state)
 
 
-def _taken_over(material: Material, progress: Progress) -> dict[str, Any] | None:
-    """The record of the feature extraction that ``train.start_from`` names, its weights put in place."""
-    if material.recipe.train.start_from is None:
+def _from_other_run(context: RunContext, progress: Progress) -> PhaseRecord | None:
+    """The record of the feature extraction that ``train.start_from`` names; loads its weights into the network."""
+    if context.recipe.train.start_from is None:
         return None
-    record, history = take_over(material.recipe, material.dataset, material.network)
-    material.on_history("feature-extraction", history)
-    progress.info(f"feature-extraction: taken over from {material.recipe.train.start_from}")
-    return record
+    start = load_start(context.recipe, context.dataset, context.network)
+    context.on_history("feature-extraction", start.history)
+    progress.info(f"feature-extraction: taken from {context.recipe.train.start_from}")
+    return start.record
 
 
 def _run(
-    material: Material,
-    name: str,
-    stage: Stage,
+    context: RunContext,
+    name: PhaseName,
+    phase: Phase,
     predict_val: Callable[[], Values],
     progress: Progress,
     *,
     first_epoch: int = 0,
-    stored: Stored | None = None,
+    stored: StoredFeatures | None = None,
     groups: LayerGroups | None = None,
     spent_seconds: float = 0.0,
-) -> dict[str, Any]:
-    material.answers.clear()
-    train, dataset = material.recipe.train, material.dataset
-    labels = dataset.labels[material.train_rows]
-    augmented = stored is None and train.augment.active
-    mixed = stored is None and train.mix.active_in(name)
-    on_cpu = material.backend.on_cpu and not train.augment.randaugment
-    in_step = _changing_model(material, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
-    if stored is not None:
-        model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
-    else:
-        model = material.network if in_step is None else in_step.model
-        inputs, rows = [material.pixels], material.train_rows
-    targets = np.eye(len(dataset.classes), dtype=np.float32)[labels]
-    weights = sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced")
-    val_labels = dataset.labels[material.val_rows]
-    image_size = material.recipe.data.image_size
-
-    def pairs(epoch: int, n_images: int, batch: int) -> Pairs:
-        if epoch - first_epoch >= stage.epochs - train.mix.off_last_epochs:
-            return Pairs.alone(n_images)
-        return draw_pairs(train.mix, n_images, image_size, train.seed, epoch, batch)
-
-    def batches(epoch: int) -> Batches:
-        draws = draw(train.augment, len(rows), image_size, train.seed, epoch) if augmented else None
-        order = epoch_order(len(rows), train.seed, epoch)
-        images = inputs[epoch % len(inputs)]
-        if in_step is not None:
-            in_step.begin_epoch(train.seed, epoch)
-        of_batch = partial(pairs, epoch) if mixed else None
-        return Batches(images, rows, targets, weights, order, train.batch_size, draws, on_cpu, of_batch)
-
-    job = StageJob(
+) -> PhaseRecord:
+    """Run the training loop of one phase on stored features, or on the images."""
+    context.predictions.clear()
+    feed = _Feed.of(context, name, phase, first_epoch, stored, progress)
+    val_labels = context.dataset.labels[context.val_rows]
+    job = PhaseJob(
         name=name,
-        network=material.network,
-        model=model,
-        stage=stage,
-        train=train,
-        batches=batches,
-        n_images=len(rows),
+        network=context.network,
+        model=feed.model,
+        phase=phase,
+        train=context.recipe.train,
+        batches=feed.batches,
+        n_images=len(feed.rows),
         validate=lambda: (val_labels, predict_val()),
-        checkpoint=_checkpoint(material, name),
-        answers=material.answers,
-        on_history=material.on_history,
+        checkpoint=context.checkpoint(name),
+        predictions=context.predictions,
+        on_history=context.on_history,
         first_epoch=first_epoch,
         groups=groups,
         spent_seconds=spent_seconds,
     )
-    return _record(material, name, stage, run_stage(job, progress))
+    return _record(context, name, phase, run_phase(job, progress))
 
 
-def _changing_model(material: Material, augmented: bool, mixed: bool, progress: Progress) -> TrainingModel:
-    """The network behind what the training step does to its images."""
-    augment = material.recipe.train.augment
-    if augment.randaugment and material.backend.on_cpu:
-        progress.warn("randaugment computes all its operations on every batch, which is slow on a CPU")
-    return training_model(material.network, augment if augmented else None, mix=mixed)
+@dataclass(frozen=True)
+class _Feed:
+    """The training data of one phase: the model that is fitted, and its batches in each epoch.
+
+    ``inputs`` are arrays (M, ...) that epochs use in turn; the N training images are at ``rows`` of each.
+    """
+
+    context: RunContext
+    phase: Phase
+    first_epoch: int
+    model: keras.Model
+    inputs: list[Values]
+    rows: NDArray[np.int64]
+    augmented: bool
+    mixed: bool
+    on_cpu: bool
+    in_step: TrainingModel | None
+    """The network behind its augmentation layers, if images are changed inside the training step."""
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        context: RunContext,
+        name: PhaseName,
+        phase: Phase,
+        first_epoch: int,
+        stored: StoredFeatures | None,
+        progress: Progress,
+    ) -> _Feed:
+        train, dataset = context.recipe.train, context.dataset
+        labels = dataset.labels[context.train_rows]
+        augmented = stored is None and train.augment.active
+        mixed = stored is None and train.mix.active_in(name)
+        on_cpu = context.backend.on_cpu and not train.augment.randaugment
+        in_step = (
+            _model_with_changes(context, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
+        )
+        if stored is not None:
+            model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
+        else:
+            model = context.network if in_step is None else in_step.model
+            inputs, rows = [context.pixels], context.train_rows
+        return cls(
+            context=context,
+            phase=phase,
+            first_epoch=first_epoch,
+            model=model,
+            inputs=inputs,
+            rows=rows,
+            augmented=augmented,
+            mixed=mixed,
+            on_cpu=on_cpu,
+            in_step=in_step,
+            targets=np.eye(len(dataset.classes), dtype=np.float32)[labels],
+            weights=sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced"),
+        )
+
+    def batches(self, epoch: int) -> Batches:
+        """The batches of an epoch, counted over all phases."""
+        train, image_size = self.context.recipe.train, self.context.recipe.data.image_size
+        if self.in_step is not None:
+            self.in_step.begin_epoch(train.seed, epoch)
+        return Batches(
+            inputs=self.inputs[epoch % len(self.inputs)],
+            rows=self.rows,
+            targets=self.targets,
+            weights=self.weights,
+            order=epoch_order(len(self.rows), train.seed, epoch),
+            batch_size=train.batch_size,
+            draws=draw(train.augment, len(self.rows), image_size, train.seed, epoch) if self.augmented else None,
+            on_cpu=self.on_cpu,
+            pairs=partial(self._pairs, epoch) if self.mixed else None,
+        )
+
+    def _pairs(self, epoch: int, n_images: int, batch: int) -> Pairs:
+        train = self.context.recipe.train
+        if epoch - self.first_epoch >= self.phase.epochs - train.mix.off_last_epochs:
+            return Pairs.alone(n_images)
+        return draw_pairs(train.mix, n_images, self.context.recipe.data.image_size, train.seed, epoch, batch)
 
 
-def _record(material: Material, name: str, stage: Stage, state: StageState) -> dict[str, Any]:
-    trainable = [layer for layer in material.network.layers if layer.trainable and layer.trainable_variables]
-    return {
-        "name": name,
-        "epochs": stage.epochs,
-        "epochs_run": state.epochs_run,
-        "best_epoch": state.best_epoch + 1,
-        "stopped_early": state.stopped_early,
-        "seconds": state.seconds,
-        "images_per_second": state.images / state.seconds if state.seconds else None,
-        "trainable_parameters": sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
-        "trainable_layers": len(trainable),
-    }
+def _model_with_changes(context: RunContext, augmented: bool, mixed: bool, progress: Progress) -> TrainingModel:
+    """The network behind the layers that change its images inside the training step."""
+    augment = context.recipe.train.augment
+    if augment.randaugment and context.backend.on_cpu:
+        progress.warn("randaugment computes every operation on each batch, which is slow on a CPU")
+    return training_model(context.network, augment if augmented else None, mix=mixed)
 
 
-def _features(material: Material, extractor: keras.Model, split: str, progress: Progress, view: int = 0) -> Values:
-    """Pooled features (N, channels) of a split, computed once and kept beside the checkpoint for a resumed run.
+def _record(context: RunContext, name: PhaseName, phase: Phase, state: PhaseState) -> PhaseRecord:
+    trainable = [layer for layer in context.network.layers if layer.trainable and layer.trainable_variables]
+    return PhaseRecord(
+        name=name,
+        epochs=phase.epochs,
+        epochs_run=state.epochs_run,
+        best_epoch=state.best_epoch + 1,
+        stopped_early=state.stopped_early,
+        seconds=state.seconds,
+        images_per_second=state.images / state.seconds if state.seconds else None,
+        trainable_parameters=sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
+        trainable_layers=len(trainable),
+    )
 
-    ``view`` numbers a copy of the split: 0 is unchanged, the others have the draws of the epoch of this number.
+
+def _stored_features(
+    context: RunContext, head: keras.Model, extractor: keras.Model, progress: Progress
+) -> StoredFeatures | None:
+    """The features of the training images, where no image needs the backbone again in every epoch."""
+    train = context.recipe.train
+    if train.mix.active_in("feature-extraction"):
+        return None  # the pixels of every batch are mixed anew
+    if not train.augment.active:
+        return StoredFeatures(head, [_features(context, extractor, "train", progress)])
+    if train.feature_extraction.views is None:
+        return None
+    views = range(min(train.feature_extraction.views, train.feature_extraction.epochs))
+    return StoredFeatures(head, [_features(context, extractor, "train", progress, view) for view in views])
+
+
+def _features(context: RunContext, extractor: keras.Model, split: str, progress: Progress, view: int = 0) -> Values:
+    """Pooled features (N, channels) of a split, computed once and kept next to the checkpoint for a resumed run.
+
+    ``view`` numbers a copy of the split: 0 is unchanged, the others are augmented as in the epoch of that number.
     """
     name = split if not view else f"{split}-view{view}"
-    file = material.checkpoints / f"features-{name}.npy"
+    file = context.checkpoints / f"features-{name}.npy"
     if not file.is_file():
-        rows = material.dataset.indices(split)
-        recipe = material.recipe
+        rows = context.dataset.indices(split)
+        recipe = context.recipe
         draws = None
         if view:
             draws = draw(recipe.train.augment, len(rows), recipe.data.image_size, recipe.train.seed, view)
@@ -273,7 +338,7 @@ def _features(material: Material, extractor: keras.Model, split: str, progress: 
 
             predict(
                 extractor,
-                material.pixels,
+                context.pixels,
                 rows,
                 draws=draws,
                 progress=progress,

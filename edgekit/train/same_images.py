@@ -1,42 +1,45 @@
-"""A resumed run trains on the images it was started with: those of its ``dataset.csv``, and no others."""
+"""Checks that a resumed run trains on the images it was started with: exactly those of its ``dataset.csv``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from edgekit.data.dataset import Dataset
 from edgekit.documents.dataset_list import DatasetRow, read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import DatasetRecord, SkippedImage
 from edgekit.errors import InputError
 
 MOST_NAMED = 3
 
 
-def skipped_images(before: Dataset, after: Dataset) -> list[dict[str, str]]:
-    """What ``dataset.corrupt`` of ``run.json`` keeps: the images that were left out because they cannot be decoded."""
+def skipped_images(before: Dataset, after: Dataset) -> tuple[SkippedImage, ...]:
+    """The images of ``before`` that ``after`` does not have, because they cannot be decoded."""
     kept = set(after.files)
-    return [{"path": p, "sha256": c} for p, c in zip(before.files, before.sha256) if p not in kept]
+    return tuple(
+        SkippedImage(path=path, sha256=content)
+        for path, content in zip(before.files, before.sha256)
+        if path not in kept
+    )
 
 
 class SameImages:
-    """The images of a run that is resumed. :class:`InputError` where the list of them is missing or damaged.
+    """The images of a run that is resumed; raises :class:`InputError` if the list of them is missing or damaged.
 
-    A run that was stopped before it wrote the list has trained nothing; it has to have the same fingerprint.
+    A run that was stopped before it wrote the list has not trained anything yet. For such a run, the fingerprint has
+    to be the same.
     """
 
-    def __init__(self, run: RunFolder, document: dict[str, Any]) -> None:
-        if not isinstance(document.get("dataset"), dict):
-            raise InputError("this file does not say which images the run has", where=str(run.run_json))
-        self._run, self._facts = run, document["dataset"]
+    def __init__(self, run: RunFolder, record: DatasetRecord) -> None:
+        self._run, self._record = run, record
         trained = run.checkpoint.exists() or run.history.exists() or run.model.exists()
-        self._rows = _read_rows(run, self._facts) if trained or run.dataset.exists() else None
+        self._rows = _read_rows(run, record) if trained or run.dataset.exists() else None
 
     def check(self, dataset: Dataset, *, skip_corrupt: bool) -> None:
-        """Refuse other images before any is decoded.
+        """Raise :class:`InputError` for other images, before any image is decoded.
 
-        With ``skip_corrupt``, an image that is not in the list may be one that was left out then.
+        With ``skip_corrupt``, an image that is not in the list may be one that was left out when the run was started.
         """
         if self._rows is None:
             return
@@ -47,20 +50,19 @@ class SameImages:
         self._compare(rows, dataset.root)
 
     def check_decoded(self, dataset: Dataset) -> None:
-        """The same for the images that are left without the corrupt ones: exactly those of the list."""
+        """Raise :class:`InputError` unless the images that could be decoded are exactly those of the list."""
         if self._rows is not None:
             self._compare(dataset.rows(), dataset.root)
-        elif dataset.fingerprint != self._facts["fingerprint"]:
+        elif dataset.fingerprint != self._record.fingerprint:
             raise InputError(
                 "the images have changed since this run was started",
                 where=str(dataset.root),
-                hint="put the images back as they were, or start a new run with another --run folder",
+                hint="restore the images, or start a new run with another --run folder",
             )
 
     def _may_be_corrupt(self, row: DatasetRow) -> bool:
-        if "corrupt" not in self._facts:  # none then, or a run of an edgekit that did not keep them
-            return True
-        return {"path": row.path, "sha256": row.sha256} in self._facts["corrupt"]
+        skipped = self._record.corrupt
+        return skipped is None or SkippedImage(path=row.path, sha256=row.sha256) in skipped
 
     def _compare(self, rows: Iterable[DatasetRow], root: Path) -> None:
         assert self._rows is not None
@@ -72,13 +74,12 @@ class SameImages:
             raise InputError(
                 f"the images have changed since this run was started: {counts} ({', '.join(paths[:MOST_NAMED])}{more})",
                 where=str(root),
-                hint=f"put the images back as {self._run.dataset} lists them, "
-                "or start a new run with another --run folder",
+                hint=f"restore the images listed in {self._run.dataset}, or start a new run with another --run folder",
             )
 
 
 def _changes(before: dict[str, DatasetRow], now: dict[str, DatasetRow]) -> dict[str, list[str]]:
-    """Paths by what happened to them; what did not happen is left out."""
+    """Paths by what happened to them, without the kinds of change that did not happen."""
     found: dict[str, list[str]] = {
         "added": [],
         "removed": [],
@@ -109,21 +110,19 @@ def _changes(before: dict[str, DatasetRow], now: dict[str, DatasetRow]) -> dict[
     return {what: paths for what, paths in found.items() if paths}
 
 
-def _read_rows(run: RunFolder, facts: dict[str, Any]) -> list[DatasetRow]:
+def _read_rows(run: RunFolder, record: DatasetRecord) -> list[DatasetRow]:
     hint = "restore the file, or start a new run with another --run folder"
     try:
         rows = read_dataset_csv(run.dataset)
-        listed = Dataset.from_rows(rows, Path(facts["root"]), facts["name"], facts["classes"])
+        listed = Dataset.from_rows(rows, Path(record.root), record.name, record.classes)
     except InputError as error:
         raise InputError(error.problem, where=error.where, hint=hint) from None
     except KeyError as error:
         raise InputError(
             f"the run's list of images is damaged: {error} is not a class of the run", where=str(run.dataset), hint=hint
         ) from None
-    if listed.fingerprint != facts["fingerprint"]:
+    if listed.fingerprint != record.fingerprint:
         raise InputError(
-            "the run's list of images is damaged: it is not the list that run.json was written with",
-            where=str(run.dataset),
-            hint=hint,
+            "the run's list of images is damaged: it does not match run.json", where=str(run.dataset), hint=hint
         )
     return rows

@@ -1,135 +1,171 @@
-"""The train stage: a recipe in, a run folder out."""
+"""Training: turns a recipe into a run folder."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from numpy import uint8
+from numpy.typing import NDArray
 
 from edgekit import __version__
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_dataset
-from edgekit.documents.base import write_json
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDocument, TimingRecord, WeightsRecord
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, other_work, validate
+from edgekit.recipe import Recipe, other_work
 from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.same_images import SameImages, skipped_images
 from edgekit.train.start_from import check_start
 
+if TYPE_CHECKING:
+    import keras
 
-def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Progress = SILENT) -> dict[str, Any]:
-    """Train ``recipe`` into ``run`` and return its ``run.json``.
+    from edgekit.train.loop import Probabilities
 
-    With ``resume`` an interrupted run goes on after its last finished epoch; a finished one is returned as it is.
-    Raises :class:`InputError` before slow work where recipe, images, weights or folder do not fit; a resumed run
-    takes exactly the images of its ``dataset.csv``.
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What training needs, once everything has been checked.
+
+    ``pixels`` are uint8 (N, H, W, 3), the images of ``dataset``; ``found`` also has images that cannot be decoded.
+    """
+
+    found: Dataset
+    dataset: Dataset
+    pixels: NDArray[uint8]
+    backend: Backend
+    seconds: float
+    """Time spent on the images."""
+
+
+def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Progress = SILENT) -> RunDocument:
+    """Train ``recipe`` into the folder ``run`` and return its ``run.json``.
+
+    With ``resume``, an interrupted run continues after its last complete epoch, on exactly the images of its
+    ``dataset.csv``, and a finished run is returned as it is. Raises :class:`InputError`, before slow work starts, if
+    the recipe, the images, the weights or the folder do not fit, and :class:`EdgekitError` if training diverges.
     """
     started = time.perf_counter()
-    document = _open_run(recipe, run, resume)
-    if document.get("status") == "done":
+    earlier = _open_run(recipe, run, resume)
+    if earlier is not None and earlier.done:
         progress.info(f"{run.path} is already trained")
-        return document
-    _check_weights_file(recipe)
-    if recipe.train.start_from is not None:
-        check_start(recipe)
-    same = SameImages(run, document) if document else None
-    found = open_dataset(recipe.data, progress=progress)
-    if same is not None:
-        same.check(found, skip_corrupt=recipe.data.on_corrupt == "skip")
-    importing = time.perf_counter()
-    backend = prepare_backend(recipe.train.device)
-    imported = time.perf_counter()
-    _check_precision(recipe, backend)
-    dataset, pixels = decode_dataset(
-        found, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
+        return earlier
+    prepared = _prepare(recipe, run, earlier, progress)
+    network = _build(recipe, len(prepared.dataset.classes))
+    document = _first_document(earlier, recipe, run, prepared, network)
+    document.write(run.run_json)  # first: the other files make a run folder only together with it
+    write_dataset_csv(run.dataset, prepared.dataset.rows())
+    write_text(run.labels, "\n".join(prepared.dataset.classes) + "\n")
+    phases, predictions = _run_phases(recipe, run, network, prepared, progress)
+    _save_network(recipe, run, network, len(prepared.dataset.classes))
+    train_seconds = sum(phase.seconds + (phase.feature_seconds or 0.0) for phase in phases)
+    document = document.model_copy(
+        update={
+            "stages": phases,
+            "model": document.model.model_copy(update={"keras_size_bytes": run.model.stat().st_size}),
+            "timing": TimingRecord(data_seconds=prepared.seconds, train_seconds=train_seconds),
+        }
     )
-    if same is not None:
-        same.check_decoded(dataset)
-    data_seconds = time.perf_counter() - started - (imported - importing)
-    network = _network(recipe, len(dataset.classes))
-    document = _describe(document, recipe, run, dataset, network, backend)
-    document["dataset"]["corrupt"] = skipped_images(found, dataset)
-    write_json(run.run_json, document)  # first: what follows makes a run folder only together with it
-    write_dataset_csv(run.dataset, dataset.rows())
-    write_text(run.labels, "\n".join(dataset.classes) + "\n")
-    stages, known = _run_stages(recipe, run, network, dataset, pixels, backend, progress)
-    train_seconds = sum(stage["seconds"] + stage.get("feature_seconds", 0.0) for stage in stages)
-    _save_network(recipe, run, network, len(dataset.classes))
-    document["stages"] = stages
-    document["model"]["keras_size_bytes"] = run.model.stat().st_size
-    document["timing"] = {"data_seconds": data_seconds, "train_seconds": train_seconds}
     from edgekit.train.checkpoint import remove_checkpoints
     from edgekit.train.evaluate import evaluate_network
 
-    document = evaluate_network(document, run, network, dataset, pixels, progress, known)
-    document["timing"]["total_seconds"] = time.perf_counter() - started
-    document["status"] = "done"
-    document["files"] = {
-        file.name: sha256_file(file) for file in (run.model, run.labels, run.dataset, run.history, run.predictions)
-    }
-    write_json(run.run_json, document)
+    document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
+    files = (run.model, run.labels, run.dataset, run.history, run.predictions)
+    total_seconds = time.perf_counter() - started
+    document = document.model_copy(
+        update={
+            "status": "done",
+            "timing": document.timing.model_copy(update={"total_seconds": total_seconds}),
+            "files": {file.name: sha256_file(file) for file in files},
+        }
+    )
+    document.write(run.run_json)
     remove_checkpoints(run.checkpoint)
     return document
 
 
 def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
     """A folder below ``runs`` that is named after the recipe and does not exist yet."""
-    data = (
-        recipe.name if recipe.name != "recipe" else Path(recipe.data.path or recipe.data.name or "run").resolve().name
-    )
-    name = f"{data}-{recipe.model.backbone}-{recipe.train.strategy}-s{recipe.train.seed}"
-    number = 1
-    while (runs / (name if number == 1 else f"{name}-{number}")).exists():
+    images = Path(recipe.data.path or recipe.data.name or "run").resolve().name
+    what = images if recipe.name == "recipe" else recipe.name
+    name = f"{what}-{recipe.model.backbone}-{recipe.train.strategy}-s{recipe.train.seed}"
+    folder, number = runs / name, 1
+    while folder.exists():
         number += 1
-    return RunFolder(runs / (name if number == 1 else f"{name}-{number}"))
+        folder = runs / f"{name}-{number}"
+    return RunFolder(folder)
 
 
-def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> dict[str, Any]:
-    """The document of a run to go on with, or an empty one for a new folder."""
+def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | None:
+    """The document of the run to resume; ``None`` if the folder is new."""
     if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
-        return {}
-    document = run.read()
+        return None
+    document = run.read_run()
     if not resume:
-        state = "finished" if document.get("status") == "done" else "unfinished"
+        state, hint = ("a finished", "") if document.done else ("an unfinished", ", or resume it with --resume")
         raise InputError(
-            f"this folder already holds {'a' if state == 'finished' else 'an'} {state} run",
+            f"this folder already contains {state} run",
             where=str(run.path),
-            hint="choose another --run folder" + ("" if state == "finished" else ", or go on with --resume"),
+            hint=f"choose another --run folder{hint}",
         )
-    its = validate(document["recipe"], str(run.run_json)).document()  # settings younger than the run: their defaults
-    if changed := other_work(its, recipe.document()):
+    if changed := other_work(document.recipe.document(), recipe.document()):
         raise InputError(
-            f"this run was started with another recipe; different: {', '.join(changed)}",
+            f"this run was started with a different recipe (settings that differ: {', '.join(changed)})",
             where=str(run.path),
-            hint=f"go on as it was started: edgekit train --run {run.path} --resume",
+            hint=f"resume it as it was started: edgekit train --run {run.path} --resume",
         )
     return document
+
+
+def _prepare(recipe: Recipe, run: RunFolder, earlier: RunDocument | None, progress: Progress) -> _Prepared:
+    """Check everything that can be checked before training starts, and decode the images."""
+    _check_weights_file(recipe)
+    if recipe.train.start_from is not None:
+        check_start(recipe)
+    same = SameImages(run, earlier.dataset) if earlier is not None else None
+    started = time.perf_counter()
+    found = open_dataset(recipe.data, progress=progress)
+    if same is not None:
+        same.check(found, skip_corrupt=recipe.data.on_corrupt == "skip")
+    seconds = time.perf_counter() - started
+    backend = prepare_backend(recipe.train.device)
+    _check_precision(recipe, backend)
+    started = time.perf_counter()
+    dataset, pixels = decode_dataset(
+        found, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
+    )
+    if same is not None:
+        same.check_decoded(dataset)
+    return _Prepared(found, dataset, pixels, backend, seconds + time.perf_counter() - started)
 
 
 def _check_weights_file(recipe: Recipe) -> None:
     weights = recipe.model.weights
     if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
         raise InputError(
-            "the weights file does not exist", where=weights, hint="give a path, or one of: imagenet, none"
+            "the weights file does not exist", where=weights, hint="give the path of a file, or one of: imagenet, none"
         )
 
 
 def _check_precision(recipe: Recipe, backend: Backend) -> None:
     if recipe.train.precision == "mixed_float16" and backend.on_cpu:
         raise InputError(
-            "mixed_float16 needs a GPU, and this run would train on the CPU",
+            "mixed_float16 requires a GPU, but this run would train on the CPU",
             where="train.precision",
-            hint="use precision float32 here",
+            hint="use --set train.precision=float32",
         )
 
 
-def _network(recipe: Recipe, n_classes: int) -> Any:
+def _build(recipe: Recipe, n_classes: int) -> keras.Model:
     import keras
 
     from edgekit.support.frameworks import collector_paused
@@ -145,73 +181,89 @@ def _network(recipe: Recipe, n_classes: int) -> Any:
         keras.config.set_dtype_policy("float32")
 
 
-def _describe(
-    document: dict[str, Any], recipe: Recipe, run: RunFolder, dataset: Dataset, network: Any, backend: Backend
-) -> dict[str, Any]:
+def _first_document(
+    earlier: RunDocument | None, recipe: Recipe, run: RunFolder, prepared: _Prepared, network: keras.Model
+) -> RunDocument:
+    """The document of a run that starts, or that is resumed from ``earlier``."""
     from edgekit.train.macs import multiply_accumulates
 
-    weights = recipe.model.weights
-    is_file = weights not in ("imagenet", "none")
-    notes = []
-    if weights == "none" and recipe.train.strategy != "from-scratch":
-        notes.append(
-            f"{recipe.train.strategy} keeps backbone layers at random weights (weights: none): "
-            "expect little; from-scratch trains them"
-        )
-    return {
-        "status": "running",
-        "run_id": document.get("run_id", run.path.name),
-        "created": document.get("created", datetime.now(timezone.utc).isoformat(timespec="seconds")),
-        "edgekit_version": __version__,
-        "recipe": recipe.document(),
-        "backbone": recipe.model.backbone,
-        "alpha": recipe.model.alpha,
-        "strategy": recipe.train.strategy,
-        "seed": recipe.train.seed,
-        "weights": {
-            "source": "file" if is_file else weights,
-            "path": weights if is_file else None,
-            "sha256": sha256_file(Path(weights).expanduser()) if is_file else None,
-        },
-        "dataset": {
-            "name": dataset.name,
-            "root": str(dataset.root),
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "layout": dataset.layout,
-            "n_files": len(dataset),
-            "counts": dataset.counts(),
-        },
-        "model": {
-            "parameters": int(network.count_params()),
-            "macs": multiply_accumulates(network),
-            "layers": len(network.layers),
-            "input_shape": list(network.input.shape[1:]),
-        },
-        "environment": environment(backend),
-        "warnings": notes,
-    }
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return RunDocument(
+        status="running",
+        run_id=run.path.name if earlier is None else earlier.run_id,
+        created=now if earlier is None else earlier.created,
+        edgekit_version=__version__,
+        recipe=recipe,
+        backbone=recipe.model.backbone,
+        alpha=recipe.model.alpha,
+        strategy=recipe.train.strategy,
+        seed=recipe.train.seed,
+        weights=_weights_record(recipe.model.weights),
+        dataset=_dataset_record(prepared),
+        model=ModelRecord(
+            parameters=int(network.count_params()),
+            macs=multiply_accumulates(network),
+            layers=len(network.layers),
+            input_shape=tuple(network.input.shape[1:]),
+        ),
+        environment=environment(prepared.backend),
+        warnings=_warnings(recipe),
+    )
 
 
-def _run_stages(
-    recipe: Recipe, run: RunFolder, network: Any, dataset: Dataset, pixels: Any, backend: Backend, progress: Progress
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _weights_record(weights: str) -> WeightsRecord:
+    if weights in ("imagenet", "none"):
+        return WeightsRecord(source=weights)
+    return WeightsRecord(source="file", path=weights, sha256=sha256_file(Path(weights).expanduser()))
+
+
+def _dataset_record(prepared: _Prepared) -> DatasetRecord:
+    dataset = prepared.dataset
+    return DatasetRecord(
+        name=dataset.name,
+        root=str(dataset.root),
+        fingerprint=dataset.fingerprint,
+        classes=dataset.classes,
+        layout=dataset.layout,
+        n_files=len(dataset),
+        counts=dataset.counts(),
+        corrupt=skipped_images(prepared.found, dataset),
+    )
+
+
+def _warnings(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.model.weights != "none" or recipe.train.strategy == "from-scratch":
+        return ()
+    return (
+        f"with weights: none, {recipe.train.strategy} keeps backbone layers at random weights, so accuracy will be "
+        "low; the from-scratch strategy trains every layer",
+    )
+
+
+def _run_phases(
+    recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, progress: Progress
+) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
+    """Run every phase of the strategy; their records, and the predictions that are already known."""
     from edgekit.train.history import HistoryLog
-    from edgekit.train.phases import STRATEGY_STAGES, Material
+    from edgekit.train.phases import STRATEGY_PHASES, RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
-        material = Material(recipe, network, dataset, pixels, backend, run.checkpoint, history.update)
-        return [stage(material, progress) for stage in STRATEGY_STAGES[recipe.train.strategy]], material.answers
+        context = RunContext(
+            recipe, network, prepared.dataset, prepared.pixels, prepared.backend, run.checkpoint, history.update
+        )
+        phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
+        return phases, context.predictions
 
 
-def _save_network(recipe: Recipe, run: RunFolder, network: Any, n_classes: int) -> None:
-    """Save in float32, without optimizer state, whatever precision trained it."""
+def _save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classes: int) -> None:
+    """Save the network in float32 and without optimizer state, whatever precision it was trained in."""
     import keras
 
     from edgekit.train.network import build_network
 
-    plain = network
-    if recipe.train.precision != "float32":
+    if recipe.train.precision == "float32":
+        plain = keras.Model(network.input, network.output, name=network.name)
+    else:
         plain = build_network(
             recipe.model,
             image_size=recipe.data.image_size,
@@ -220,7 +272,5 @@ def _save_network(recipe: Recipe, run: RunFolder, network: Any, n_classes: int) 
             load_weights=False,
         )
         plain.set_weights(network.get_weights())
-    else:
-        plain = keras.Model(network.input, network.output, name=network.name)
     with atomic_path(run.model) as temporary:
         plain.save(temporary)

@@ -203,7 +203,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("2 labels do not fit 3 outputs", [model], foreign=ForeignOptions(labels=labels, scaling="unit"))
     labels.write_text("blue\ngreen\nyellow\n")
     refused("'red'", [model], data=colours, foreign=ForeignOptions(labels=labels, scaling="unit"))
-    with pytest.raises(TargetError, match="known are: local"):
+    with pytest.raises(TargetError, match="known targets: local"):
         bench([run.path], BenchOptions(target="pi4"))
 
 

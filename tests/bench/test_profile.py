@@ -40,7 +40,7 @@ def test_onnx_runtime_tells_every_node(results):
 
 def test_litert_tells_what_xnnpack_ran_and_what_it_left(results):
     stored = results[1].document["profile"]
-    if stored["reason"] is not None and not stored["version"].startswith(litert_library.TRIED):
+    if stored["reason"] is not None and not stored["version"].startswith(litert_library.TESTED):
         pytest.skip(stored["reason"])
     assert stored["reason"] is None
     profile = read_profile(stored)
@@ -91,7 +91,7 @@ def test_where_none_is_offered_the_reason_is_said_and_no_figure():
 
 @pytest.mark.parametrize("version", [None, "2.1.2", "3.0.0"])
 def test_another_litert_is_not_guessed_at(version):
-    with pytest.raises(NotOfferedError, match="profiles are read from"):
+    with pytest.raises(NotOfferedError, match="operator profiles need"):
         library_path(version)
 
 
@@ -99,6 +99,6 @@ def test_the_library_of_the_wheel_is_there():
     from importlib.metadata import version
 
     installed = version("ai-edge-litert")
-    if not installed.startswith(litert_library.TRIED):
+    if not installed.startswith(litert_library.TESTED):
         pytest.skip(f"ai-edge-litert {installed}")
     assert Path(library_path(installed)).stat().st_size > 1_000_000

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,14 @@ import typer
 from edgekit.cli.app import main
 from edgekit.cli.output import Output
 from edgekit.cli.verbs import VERBS
+from edgekit.errors import InputError
 
 README = Path(__file__).parents[2] / "README.md"
-VERB_NAMES = [name for name, _ in VERBS]
+VERB_NAMES = [verb.name for verb in VERBS]
 COMMANDS = [
-    name if not isinstance(verb, typer.Typer) else f"{name} {command.name}"
-    for name, verb in VERBS
-    for command in (verb.registered_commands if isinstance(verb, typer.Typer) else [None])
+    name if not isinstance(command, typer.Typer) else f"{name} {action.name}"
+    for name, command, _ in VERBS
+    for action in (command.registered_commands if isinstance(command, typer.Typer) else [None])
 ]
 HEAVY = ("numpy", "pydantic", "tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "PIL", "onnx")
 
@@ -47,11 +50,11 @@ def test_version_of_the_installed_command() -> None:
     assert re.fullmatch(r"edgekit \d+\.\d+\.\d+\n", answer.stdout)
 
 
-def test_help_names_every_verb_and_fits_80_columns() -> None:
+def test_help_has_one_line_for_every_verb_and_fits_80_columns() -> None:
     answer = edgekit("--help")
     assert answer.returncode == 0
-    for name in VERB_NAMES:
-        assert re.search(rf"^  {name} ", answer.stdout, re.MULTILINE)
+    lines = answer.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split(maxsplit=1) for line in lines] == [[verb.name, verb.summary] for verb in VERBS]
     assert max(map(len, answer.stdout.splitlines())) <= 80
 
 
@@ -146,6 +149,24 @@ def test_an_unknown_target_is_code_4(verb: list[str], tmp_path: Path, monkeypatc
     assert "edgekit target add pi9 USER@HOST" in answer.stderr
 
 
+def test_an_error_says_what_where_and_what_to_do() -> None:
+    error = InputError("unknown backbone 'x'", where="recipe.yaml", hint="choose one of: vgg16")
+    assert str(error) == "unknown backbone 'x'\n  where: recipe.yaml\n  hint: choose one of: vgg16"
+
+
+def test_output_survives_a_terminal_that_knows_ascii_only() -> None:
+    code = "from edgekit.cli import app; from edgekit.cli.output import Output\n"
+    code += "app.app = lambda **_: Output().result({}, 'k\u00e4fer'); app.main([])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout) == (0, "k\\xe4fer\n"), answer.stderr
+
+
 def test_errors_are_json_too(tmp_path: Path) -> None:
     answer = edgekit("evaluate", str(tmp_path / "run"), "--json")
     error = json.loads(answer.stdout)["error"]
@@ -184,7 +205,9 @@ def test_doctor_says_what_this_machine_can_do() -> None:
     text = edgekit("doctor").stdout
     assert max(map(len, text.splitlines())) <= 80
     document = json.loads(edgekit("doctor", "--json").stdout)
-    assert document["can"]["train"] is True
+    needed = [find_spec(module) is not None for module in ("keras", "sklearn")]
+    frameworks = [find_spec(module) is not None for module in ("tensorflow", "jax", "torch")]
+    assert document["can"]["train"] is (all(needed) and any(frameworks))
     assert {"keras", "litert", "onnxruntime"} <= {check["name"] for check in document["checks"]}
 
 

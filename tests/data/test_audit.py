@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from edgekit.cli.app import main
 from edgekit.data import open_dataset
 from edgekit.data.audit.fingerprints import _directions, frequencies, perceptual_hash, soft_hash
-from edgekit.data.audit.shortcuts import guessed_right
+from edgekit.data.audit.shortcuts import predicted_correctly
 from edgekit.data.audit.summary import audit_folder
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
@@ -67,7 +67,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_everything_planted_is_found_and_nothing_else(planted: Path) -> None:
-    found = audit_folder(planted).document()
+    found = audit_folder(planted).document().to_dict()
     assert found["n_images"] == 200 + 3 + 1 + 5 + 1 + 2
     assert found["splits"] == {"train": 144, "test": 68}
     assert {entry["path"] for entry in found["corrupt"]} == {"train/cat/cut.jpg", "train/cat/empty.png"}
@@ -117,7 +117,7 @@ def blank(seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", [blurred, shapes, grainy])
-def test_copies_of_soft_and_grainy_pictures_are_found(kind: Callable[[int], Image.Image], tmp_path: Path) -> None:
+def test_copies_of_soft_and_grainy_images_are_found(kind: Callable[[int], Image.Image], tmp_path: Path) -> None:
     """Every changed copy, no other near pair, and nothing exact among 120 pictures."""
     for label, start in (("cat", 0), ("dog", 60)):
         (tmp_path / "train" / label).mkdir(parents=True)
@@ -130,7 +130,7 @@ def test_copies_of_soft_and_grainy_pictures_are_found(kind: Callable[[int], Imag
         planted.add((f"train/cat/{number:03}.png", f"test/cat/{name}.jpg"))
     kind(70).convert("L").save(tmp_path / "test/cat/conflict.jpg", quality=90)  # in grey, and in the other class
     planted.add(("train/dog/010.png", "test/cat/conflict.jpg"))
-    found = audit_folder(tmp_path).document()
+    found = audit_folder(tmp_path).document().to_dict()
     (across,) = found["near_duplicates"]["across"]
     assert {(p["a"], p["b"]) for p in across["pairs"]} == planted
     assert found["near_duplicates"]["within"] == {"train": 0, "test": 0}
@@ -140,8 +140,8 @@ def test_copies_of_soft_and_grainy_pictures_are_found(kind: Callable[[int], Imag
     assert [file["class"] for file in conflict["files"]] == ["cat", "dog"]
 
 
-def test_blank_pictures_are_told_apart_by_their_pixels_alone(tmp_path: Path) -> None:
-    """A limit that is documented: their changed copies are not found, for too many others look just like them."""
+def test_only_exact_copies_of_blank_images_are_found(tmp_path: Path) -> None:
+    """A documented limitation: modified copies are not found, because too many other images look the same."""
     for split in ("train", "test"):
         (tmp_path / split / "a").mkdir(parents=True)
         (tmp_path / split / "b").mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_blank_pictures_are_told_apart_by_their_pixels_alone(tmp_path: Path) -> 
     for number in range(10):
         blank(number).save(tmp_path / f"test/{'ab'[number % 2]}/copy-{number:03}.bmp")
         blank(20 + number).save(tmp_path / f"test/a/changed-{number:03}.jpg", quality=60)
-    found = audit_folder(tmp_path).document()
+    found = audit_folder(tmp_path).document().to_dict()
     pairs = {(p["a"], p["b"]) for p in found["exact_duplicates"]["across"][0]["pairs"]}
     assert pairs == {(f"train/{'ab'[n % 2]}/{n:03}.png", f"test/{'ab'[n % 2]}/copy-{n:03}.bmp") for n in range(10)}
     assert found["exact_duplicates"]["within"] == {"train": 0, "test": 0}
@@ -167,8 +167,8 @@ def test_the_directions_of_the_soft_hash_never_change() -> None:
     assert soft_hash(textured) == bytes(32)  # the first hash is right for it
 
 
-def test_copies_of_one_colour_stay_together(tmp_path: Path) -> None:
-    """They have no hash, but they have pixels."""
+def test_copies_of_single_colour_images_stay_together(tmp_path: Path) -> None:
+    """They have no perceptual hash, but equal pixels."""
     for label, shade in (("a", 40), ("b", 90)):
         (tmp_path / label).mkdir()
         for number in range(20):
@@ -187,16 +187,16 @@ def test_a_second_audit_decodes_nothing(planted: Path, tmp_path: Path, monkeypat
     shutil.copytree(planted, moved)
     monkeypatch.setattr("edgekit.data.audit.fingerprints.decode_rgb", lambda _: pytest.fail("decoded again"))
     assert audit_folder(planted).document() == first
-    assert audit_folder(moved).document()["corrupt"] == first["corrupt"]
+    assert audit_folder(moved).document().corrupt == first.corrupt
 
 
-def test_no_image_and_its_copy_on_two_sides(planted: Path, tmp_path: Path) -> None:
+def test_dedupe_keeps_duplicates_on_one_side_of_every_split(planted: Path, tmp_path: Path) -> None:
     """With the folder's own test split, and with splits drawn from one folder of classes."""
     dataset = open_dataset(Data(path=str(planted), split=Split(dedupe=True)))
     assert "train/cat/000.png" not in dataset.files
     assert "train/dog/010.png" not in dataset.files
     assert (dataset.splits == "test").sum() == 68
-    assert "8 train images that repeat an image of a later split left out" in dataset.layout
+    assert "8 train images left out because they duplicate an image in a later split" in dataset.layout
 
     flat = tmp_path / "flat"
     for label in ("cat", "dog"):
@@ -213,21 +213,21 @@ def test_no_image_and_its_copy_on_two_sides(planted: Path, tmp_path: Path) -> No
         assert split_of["cat/train-020.png"] == split_of["dog/train-conflict.png"]
 
 
-def test_a_mode_that_follows_the_class_is_a_shortcut(tmp_path: Path) -> None:
+def test_a_mode_that_predicts_the_class_is_a_shortcut(tmp_path: Path) -> None:
     for number in range(40):
         for label, mode in (("healthy", "RGB"), ("ill", "L")):
             (tmp_path / label).mkdir(exist_ok=True)
             picture(number + 500 * (label == "ill")).convert(mode).save(tmp_path / label / f"{number}.png")
-    found = audit_folder(tmp_path).document()["shortcuts"]
-    assert [(shortcut["property"], shortcut["accuracy"]) for shortcut in found] == [("mode", 1.0)]
-    assert found[0]["values"] == {"L": {"healthy": 0, "ill": 40}, "RGB": {"healthy": 40, "ill": 0}}
+    found = audit_folder(tmp_path).document().shortcuts
+    assert [(shortcut.property, shortcut.accuracy) for shortcut in found] == [("mode", 1.0)]
+    assert found[0].values == {"L": {"healthy": 0, "ill": 40}, "RGB": {"healthy": 40, "ill": 0}}
 
 
-def test_a_property_that_names_every_image_is_no_shortcut() -> None:
+def test_a_property_that_is_different_for_every_image_is_no_shortcut() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1], np.int32)
-    assert guessed_right(np.array(["a", "b", "c", "d", "e", "f"]), labels) == 0
-    assert guessed_right(np.array(["a", "a", "a", "a", "b", "b"]), labels) == 6
-    assert guessed_right(np.array(["a"] * 6), labels) == 4
+    assert predicted_correctly(np.array(["a", "b", "c", "d", "e", "f"]), labels) == 0
+    assert predicted_correctly(np.array(["a", "a", "a", "a", "b", "b"]), labels) == 6
+    assert predicted_correctly(np.array(["a"] * 6), labels) == 4
 
 
 def test_the_hash_is_the_cosine_transform() -> None:
@@ -242,18 +242,18 @@ def test_the_hash_is_the_cosine_transform() -> None:
     assert perceptual_hash(frequencies(grey)) == expected
 
 
-def test_plain_surfaces_are_near_nothing(tmp_path: Path) -> None:
+def test_images_of_one_colour_have_no_near_duplicates(tmp_path: Path) -> None:
     for label, shades in (("dark", range(0, 100, 10)), ("light", range(150, 250, 10))):
         (tmp_path / label).mkdir()
         for shade in shades:
             Image.new("RGB", (40, 40), (shade,) * 3).save(tmp_path / label / f"{shade}.png")
     document = audit_folder(tmp_path).document()
-    assert document["near_duplicates"]["groups"] == []
-    assert document["label_conflicts"] == []
+    assert document.near_duplicates.groups == ()
+    assert document.label_conflicts == ()
 
 
-def test_copies_within_an_unsplit_folder(tmp_path: Path) -> None:
-    """Four images that look alike, two of them with the same pixels: three repeat an earlier one."""
+def test_duplicates_within_an_unsplit_folder(tmp_path: Path) -> None:
+    """Four images that look alike, two of them with the same pixels: three duplicate an earlier one."""
     for label, start in (("a", 0), ("b", 50)):
         (tmp_path / label).mkdir()
         for number in range(4):
@@ -262,12 +262,12 @@ def test_copies_within_an_unsplit_folder(tmp_path: Path) -> None:
     for quality in (40, 60):
         picture(0).save(tmp_path / f"a/0-{quality}.jpg", quality=quality)
     document = audit_folder(tmp_path).document()
-    assert document["exact_duplicates"]["within"] == {"all": 1}
-    assert document["near_duplicates"]["within"] == {"all": 2}
-    assert document["near_duplicates"]["groups"] == [["a/0-40.jpg", "a/0-60.jpg", "a/0-copy.png", "a/0.png"]]
+    assert document.exact_duplicates.within == {"all": 1}
+    assert document.near_duplicates.within == {"all": 2}
+    assert document.near_duplicates.groups == (("a/0-40.jpg", "a/0-60.jpg", "a/0-copy.png", "a/0.png"),)
 
 
-def test_a_distance_that_joins_everything_is_refused(planted: Path) -> None:
+def test_a_distance_of_unrelated_images_is_an_error(planted: Path) -> None:
     with pytest.raises(InputError, match="0 to 63 bits"):
         audit_folder(planted, near_bits=64)
 
@@ -282,7 +282,7 @@ def test_the_command_prints_a_table_or_json(planted: Path, capsys: pytest.Captur
     assert command("audit", str(planted), "--quiet") == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    assert "8 of 68 test images (11.8%) also stand in the training" in " ".join(text.split())
+    assert "8 of 68 test images (11.8%) are duplicates of training" in " ".join(text.split())
     assert command("audit", str(planted), "--json", "--strict") == 3
     captured = capsys.readouterr()
     assert "8 leaked test images" in captured.err

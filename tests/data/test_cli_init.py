@@ -1,4 +1,4 @@
-"""``edgekit init``: the recipe it writes is valid, commented and fits the folder."""
+"""``edgekit init``: the recipe that it writes is valid, has comments and fits the folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_recipe_is_valid_commented_and_opens_the_folder(make_folder, tmp_pat
     for fact in (
         "70 images of 2 classes",
         "cat 26, dog 19",
-        "small data: 19",
+        "small data: only 19",
         "PNG 70",
         "median 10",
         "test: 14 images",
@@ -96,8 +96,8 @@ def test_an_existing_recipe_is_kept_without_force(make_folder, tmp_path, capsys)
     ("counts", "message"),
     [
         ({"cat": 4}, "only one class"),
-        ({"cat": 4, "dog": 0}, "empty: dog"),
-        ({"train/a": 4, "train/b": 4, "test/c": 4}, "in 'test' but not in 'train': c"),
+        ({"cat": 4, "dog": 0}, "one class has no images: dog"),
+        ({"train/a": 4, "train/b": 4, "test/c": 4}, "'test' contains classes that 'train' does not: c"),
     ],
 )
 def test_bad_folders_exit_with_2_and_write_nothing(make_folder, tmp_path, capsys, counts, message):
@@ -108,7 +108,7 @@ def test_bad_folders_exit_with_2_and_write_nothing(make_folder, tmp_path, capsys
     assert run(make_folder(counts), "-o", tmp_path) == 2
 
 
-def test_damaged_images_are_told(make_folder, tmp_path, capsys):
+def test_damaged_images_are_reported(make_folder, tmp_path, capsys):
     root = make_folder({"cat": 8, "dog": 8})
     (root / "cat" / "bad.jpg").write_bytes(b"no")
     assert run(root, "-o", tmp_path / "r.yaml") == 0
@@ -122,8 +122,8 @@ def test_the_verb_imports_nothing_heavy():
     assert done.returncode == 0
 
 
-def test_a_small_folder_is_offered_two_ways_of_training(make_folder, tmp_path):
-    """Commented out, because it doubles the time; what is offered is valid as it stands."""
+def test_a_small_folder_gets_a_suggestion_to_compare_two_training_variants(make_folder, tmp_path):
+    """It is a comment, because it doubles the time, and it is valid without changes."""
     recipe = tmp_path / "r.yaml"
     assert run(make_folder({"cat": 40, "dog": 30}), "-o", recipe, "-q") == 0
     text = recipe.read_text()
@@ -135,4 +135,4 @@ def test_a_small_folder_is_offered_two_ways_of_training(make_folder, tmp_path):
     assert set(load_recipe(recipe).compare.arms) == {"basic", "mixed"}
     cells = plan_cells(load_recipe(recipe), tmp_path)
     mixed = next(cell for cell in cells if (cell.arm, cell.strategy) == ("mixed", "fine-tuning"))
-    assert mixed.recipe["train"]["mix"]["cutmix"]["probability"] == 0.5
+    assert mixed.recipe.train.mix.cutmix.probability == 0.5

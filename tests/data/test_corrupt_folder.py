@@ -1,4 +1,4 @@
-"""`edgekit corrupt`: a copy that can be trained on, the same again for the same seed, and nothing half-written."""
+"""``edgekit corrupt``: the copy can be used for training, depends only on the seed, and is never half-written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(folder.rglob("*.png"))}
 
 
-def test_the_copy_is_a_folder_to_train_on(photos, tmp_path, capsys):
+def test_the_copy_can_be_used_for_training(photos, tmp_path, capsys):
     out = tmp_path / "water"
     with pytest.raises(SystemExit) as ended:
         main(["corrupt", str(photos), str(out), "--severities", "2,4", "--per-class", "6", "--json", "--quiet"])
@@ -51,7 +51,7 @@ def test_the_copy_is_a_folder_to_train_on(photos, tmp_path, capsys):
     assert json.loads((out / "corrupted.json").read_text())["corruption"] == "deep-water"
 
 
-def test_every_image_is_its_original_corrupted(photos, tmp_path):
+def test_every_image_is_a_corrupted_original(photos, tmp_path):
     corrupt_folder(photos, tmp_path / "foggy", "fog", [3], seed=5)
     originals = [decode_rgb(file) for file in sorted(photos.rglob("*.png"))]
     expected = {corrupt(np.asarray(image), "fog", 3, 5).tobytes() for image in originals}
@@ -68,17 +68,27 @@ def test_the_same_seed_gives_the_same_copy(photos, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "severities"), [("rain", [1]), ("fog", [0]), ("fog", [])])
-def test_what_is_no_corruption_is_refused(photos, tmp_path, name, severities):
-    with pytest.raises(InputError, match=r"corruption is called|severities are"):
+def test_an_unknown_corruption_or_severity_is_an_error(photos, tmp_path, name, severities):
+    with pytest.raises(InputError, match=r"unknown corruption|severities must"):
         corrupt_folder(photos, tmp_path / "out", name, severities)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_in_use_is_left_alone_and_a_bad_image_leaves_nothing(photos, tmp_path):
+def test_an_existing_folder_is_kept_and_a_damaged_image_leaves_nothing_behind(photos, tmp_path):
     (tmp_path / "used").mkdir()
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         corrupt_folder(photos, tmp_path / "used", "fog", [1])
     (photos / "train" / "cat" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be decoded"):
         corrupt_folder(photos, tmp_path / "out", "fog", [1])
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["photos", "used"]
+
+
+def test_a_hidden_folder_next_to_the_copy_is_kept(photos, tmp_path):
+    mine = tmp_path / "new" / ".out.partial" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    corrupt_folder(photos, tmp_path / "new" / "out", "fog", [1])
+    assert mine.read_text() == "mine"
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [".out.partial", "out"]
+    assert (tmp_path / "new" / "out").stat().st_mode == photos.stat().st_mode

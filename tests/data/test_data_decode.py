@@ -14,6 +14,7 @@ import pytest
 from data_helpers import SHARED, Watcher, image
 
 from edgekit.data import cache_size, clear_cache, decode_dataset, open_dataset
+from edgekit.data.digits import digits_folder
 from edgekit.device.images import load_image
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import Data
@@ -105,7 +106,7 @@ def damaged(photos) -> Path:
 
 def test_corrupt_images_stop_the_run_and_are_all_named(damaged, cache):
     for _ in range(2):
-        with pytest.raises(InputError, match="3 images of 56 cannot be decoded") as caught:
+        with pytest.raises(InputError, match="3 of 56 images cannot be decoded") as caught:
             decode_dataset(opened(damaged), 32)
         assert caught.value.exit_code == 2
         for text in ("cat/003.png: not an image", "dog/004.png: ", "dog/empty.jpg: the file is empty", "skip"):
@@ -117,7 +118,7 @@ def test_corrupt_images_are_skipped_when_asked(damaged, watcher):
     dataset, pixels = decode_dataset(opened(damaged), 32, on_corrupt="skip", progress=watcher)
     assert len(dataset) == len(pixels) == 53
     assert all(np.array_equal(row, load_image(path, 32)) for row, path in zip(pixels, dataset.paths()))
-    assert "3 images of 56" in watcher.warnings[0]
+    assert "3 of 56 images" in watcher.warnings[0]
     assert "cat/003.png" in watcher.warnings[0]
 
 
@@ -139,7 +140,7 @@ def test_many_corrupt_images_are_counted_and_the_first_ten_named(make_folder):
     for path in (root / "cat").iterdir():
         if path.name >= "005":
             path.write_bytes(b"x" + path.name.encode())
-    with pytest.raises(InputError, match="25 images of 60") as caught:
+    with pytest.raises(InputError, match="25 of 60 images") as caught:
         decode_dataset(opened(root), 32)
     assert str(caught.value).count(".png") == 10
     assert "and 15 more" in str(caught.value)
@@ -149,7 +150,7 @@ def test_a_class_or_all_of_it_corrupt_is_refused_even_when_skipping(make_folder,
     root = make_folder({"cat": 10, "dog": 10})
     for path in (root / "cat").iterdir():
         path.write_bytes(path.name.encode())
-    with pytest.raises(InputError, match="class 'cat' has no readable image"):
+    with pytest.raises(InputError, match="class 'cat' has no readable test images left"):
         decode_dataset(opened(root), 32, on_corrupt="skip")
     for path in (root / "dog").iterdir():
         path.write_bytes(b"dog" + path.name.encode())
@@ -293,3 +294,24 @@ def test_real_images(watcher):
     dataset, pixels = decode_dataset(dataset, 96, progress=watcher)
     assert watcher.steps[DECODING] == len(pixels) == 80 + 33
     assert all(np.array_equal(row, load_image(path, 96)) for row, path in zip(pixels, dataset.paths()))
+
+
+def test_emptying_the_cache_leaves_what_edgekit_did_not_put_there(photos, cache):
+    """A person may have chosen a folder with other things in it, with the same names even."""
+    decode_dataset(opened(photos), 32)
+    outside = cache.parent / "elsewhere"
+    mine = [cache / "datasets" / "cats.partial" / "1.png", cache / "datasets" / "cats" / "1.png", outside / "x.u8"]
+    mine += [cache / "hashes" / "a.json", cache / "decoded" / "my.u8", cache / "fingerprints" / ".git" / "config"]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    link = cache / "decoded" / f"{'0' * 32}.u8"
+    link.symlink_to(outside / "x.u8")
+    size = cache_size()
+    digits = digits_folder()
+    assert digits.is_dir()
+    assert clear_cache() > size > 0
+    assert cache_size() == 0
+    assert not digits.exists()
+    assert all(path.read_text() == "mine" for path in mine)
+    assert link.is_symlink()

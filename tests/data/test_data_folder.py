@@ -144,22 +144,22 @@ def test_relative_path_and_home(make_folder, monkeypatch):
     assert open_dataset(Data(path="~/photos")).root == root
 
 
-def test_what_is_left_out_is_said(make_folder, watcher):
+def test_ignored_images_are_reported(make_folder, watcher):
     root = make_folder({"train/cat": 6, "train/dog": 6, "test": 3, "extra/cat": 2, ".": 1})
     (root / "train" / "cat" / "phone.HEIC").write_bytes(b"x")
     dataset = open_dataset(Data(path=str(root)), progress=watcher)
     assert len(dataset) == 12
     told = "\n".join(watcher.warnings)
-    assert "3 images" in told and "no label" in told
+    assert "3 images" in told and "outside of class folders" in told
     assert "2 images" in told and "extra" in told
-    assert "1 .heic files" in told
+    assert "1 .heic file in" in told
 
 
 def test_a_class_without_test_images_is_a_warning(make_folder, watcher):
     root = make_folder({"train/cat": 6, "train/dog": 6, "test/cat": 2, "test/dog": 0})
     dataset = open_dataset(Data(path=str(root)), progress=watcher)
     assert totals(dataset)["test"] == [2, 0]
-    assert any("no test images of dog" in warning for warning in watcher.warnings)
+    assert any("has no images of dog, so the test split" in warning for warning in watcher.warnings)
 
 
 def test_limit_per_class_takes_from_training_and_validation_only(make_folder):
@@ -176,20 +176,29 @@ BAD_FOLDERS = {
     "no class folders": ({".": 4}, "not in class folders"),
     "one class": ({"cat": 4}, "only one class: 'cat'"),
     "one folder around the layout": ({"archive/cat": 4, "archive/dog": 4}, "did you mean"),
-    "empty class": ({"cat": 4, "dog": 4, "eel": 0}, "empty: eel"),
-    "empty class in train": ({"train/cat": 4, "train/dog": 0, "test/cat": 1}, "empty: dog"),
-    "class only in test": ({"train/a": 4, "train/b": 4, "test/a": 1, "test/b": 1, "test/Z": 1}, "in 'test' but not in"),
-    "class only in val": ({"train/a": 4, "train/b": 4, "valid/Z": 1}, "'valid' but not in 'train': Z"),
+    "empty class": ({"cat": 4, "dog": 4, "eel": 0}, "one class has no images: eel"),
+    "empty class in train": ({"train/cat": 4, "train/dog": 0, "test/cat": 1}, "one class has no images: dog"),
+    "class only in test": (
+        {"train/a": 4, "train/b": 4, "test/a": 1, "test/b": 1, "test/Z": 1},
+        "'test' contains classes that 'train' does not: Z",
+    ),
+    "class only in val": (
+        {"train/a": 4, "train/b": 4, "valid/Z": 1},
+        "'valid' contains classes that 'train' does not: Z",
+    ),
     "no training folder": ({"val/a": 4, "test/a": 4}, "no training folder"),
     "two training folders": ({"train/a": 4, "Training/b": 4}, "same split"),
-    "splits inside the classes": ({"cat/train": 4, "cat/test": 4, "dog/train": 4}, "put the split above"),
+    "splits inside the classes": (
+        {"cat/train": 4, "cat/test": 4, "dog/train": 4},
+        "put class folders inside split folders",
+    ),
     "too few to split": ({"cat": 5, "dog": 2}, "too few different images"),
     "empty test folder": ({"train/a": 4, "train/b": 4, "test/a": 0}, "no images"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_FOLDERS)
-def test_a_folder_that_cannot_be_trained_on_is_refused(make_folder, cache, name):
+def test_a_folder_that_cannot_be_used_for_training_is_an_error(make_folder, cache, name):
     counts, message = BAD_FOLDERS[name]
     with pytest.raises(InputError, match=message) as caught:
         open_dataset(Data(path=str(make_folder(counts))))
@@ -197,7 +206,7 @@ def test_a_folder_that_cannot_be_trained_on_is_refused(make_folder, cache, name)
     assert not (cache / "decoded").exists()
 
 
-def test_a_missing_folder_is_refused_with_a_guess(make_folder):
+def test_a_missing_folder_is_an_error_with_a_suggestion(make_folder):
     root = make_folder({"cat": 4, "dog": 4})
     with pytest.raises(InputError, match="does not exist") as caught:
         open_dataset(Data(path=str(root.with_name("photo"))))
@@ -212,7 +221,7 @@ def test_a_file_instead_of_a_folder_and_nothing_at_all(tmp_path):
         open_dataset(Data())
 
 
-def test_a_split_of_nothing_is_refused(make_folder):
+def test_an_empty_split_is_an_error(make_folder):
     root = make_folder({"cat": 8, "dog": 8})
     for split in (Split(val=0.0), Split(test=0.0)):
         with pytest.raises(InputError, match="is 0"):

@@ -42,7 +42,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     seed=st.integers(0, 100),
     contents=st.sampled_from(["noise", "black", "white"]),
 )
-def test_any_picture_stays_a_picture_and_the_original_is_left_alone(name, severity, height, width, seed, contents):
+def test_any_image_gives_an_image_and_the_original_is_unchanged(name, severity, height, width, seed, contents):
     random = np.random.default_rng(seed)
     pixels = {
         "noise": random.integers(0, 256, (height, width, 3), dtype=np.uint8),
@@ -62,7 +62,7 @@ RANDOM = {"haze", "deep-water", "gaussian-noise", "shot-noise", "motion-blur", "
 
 
 @names
-def test_seed_and_image_decide_what_is_random(name):
+def test_random_parts_depend_on_seed_and_image(name):
     image = SCENES[0]
     draws = [corrupt(image, name, 3, seed) for seed in range(8)]
     different = any(not np.array_equal(draws[0], draw) for draw in draws[1:])
@@ -75,7 +75,7 @@ def test_seed_and_image_decide_what_is_random(name):
 
 
 @names
-def test_it_gets_worse_with_severity_on_average(name):
+def test_images_get_worse_with_severity_on_average(name):
     distances = np.array([[distance(corrupt(s, name, severity), s) for s in SCENES] for severity in SEVERITIES])
     average = distances.mean(axis=1)
     assert average[0] > 1
@@ -83,7 +83,7 @@ def test_it_gets_worse_with_severity_on_average(name):
     assert (average[1:] > 0.95 * average[:-1]).all()  # fog is rougher, not thicker, from one severity to the next
 
 
-def test_pixels_are_those_of_this_suite():
+def test_pixels_match_the_suite():
     """Raise SUITE when one of these changes: stored results are then measured anew."""
     grey = scene(0, 32)
     means = {name: round(float(corrupt(grey, name, 3).mean()), 1) for name in CORRUPTIONS}
@@ -109,7 +109,7 @@ EXPECTED_MEANS = {
 }
 
 
-def test_noise_has_the_strength_it_says():
+def test_noise_has_the_stated_strength():
     grey = np.full((200, 200, 3), 128, np.uint8)
     for severity, deviation in zip(SEVERITIES, (0.08, 0.12, 0.18)):
         assert corrupt(grey, "gaussian-noise", severity).std() / 255 == pytest.approx(deviation, rel=0.03)

@@ -1,4 +1,4 @@
-"""The program as the host starts it: JSON job in, JSON lines out, with nothing of edgekit around it."""
+"""The device program as the host starts it: a JSON job in, JSON lines out, without the rest of edgekit."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def only(lines: list[dict], event: str) -> list[dict]:
     return [line for line in lines if line["event"] == event]
 
 
-def test_it_stands_alone(tmp_path, onnx_models, colours):
-    """Packed as a zip under another name, isolated from the environment: it needs nothing of edgekit."""
+def test_program_stands_alone(tmp_path, onnx_models, colours):
+    """As a zip under another name, isolated from the environment, it needs nothing else of edgekit."""
     shutil.copytree(DEVICE, tmp_path / "app" / "kit", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "app" / "__main__.py").write_text(
         "import sys\nfrom kit.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
@@ -61,11 +61,11 @@ def test_it_stands_alone(tmp_path, onnx_models, colours):
         assert not {"edgekit", "pydantic", "tensorflow", "keras", "yaml", "rich", "typer", "scipy"} & modules
 
 
-def test_python_39_can_read_it(tmp_path):
+def test_source_compiles_on_python_39(tmp_path):
     python = Path("/root/.pyenv/versions/3.9.18/bin/python")
     if not python.exists():
         pytest.skip("no Python 3.9 here")
-    files = sorted(DEVICE.glob("*.py"))
+    files = sorted(DEVICE.rglob("*.py"))
     script = "import sys, py_compile\nfor f in sys.argv[2:]: py_compile.compile(f, cfile=sys.argv[1], doraise=True)"
     subprocess.run([python, "-I", "-c", script, tmp_path / "out.pyc", *files], check=True)
     assert py_compile.compile(str(files[0]), cfile=str(tmp_path / "own.pyc"))
@@ -83,7 +83,7 @@ def test_probe(onnx_models):
     assert inspected["output"]["classes"] == 3
 
 
-def test_latency_is_interleaved_with_a_control(tflite_models, onnx_models):
+def test_latency_blocks_are_interleaved_with_a_control(tflite_models, onnx_models):
     job = {
         "models": [
             {"key": "a", "path": str(tflite_models / "uint8.tflite")},
@@ -106,16 +106,16 @@ def test_latency_is_interleaved_with_a_control(tflite_models, onnx_models):
     blocks = only(lines, "block")
     by_round = [[b["key"] for b in blocks if b["round"] == number] for number in range(6)]
     assert all(sorted(keys) == ["a", "a#again", "b"] for keys in by_round)
-    assert len({tuple(keys) for keys in by_round}) > 1, "the order of the models changes between rounds"
+    assert len({tuple(keys) for keys in by_round}) > 1, "the order of the models differs between rounds"
     for block in blocks:
         assert len(block["ns"]) >= 4
         assert sum(block["ns"]) >= 200_000
         assert block["wall_ns"] >= sum(block["ns"])
     again = [b["key"] for b in only(run("latency", job)[1], "block")]
-    assert again == [b["key"] for b in blocks], "the order depends on the seed alone"
+    assert again == [b["key"] for b in blocks], "the order depends only on the seed"
 
 
-def test_decoding_is_timed_apart(onnx_models, colours):
+def test_decoding_is_timed_separately(onnx_models, colours):
     pictures = [str(colours / "red" / f"{n}.png") for n in range(3)]
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx"), "images": pictures}], "protocol": PROTOCOL}
     times = only(run("latency", job)[1], "images")[0]
@@ -123,7 +123,7 @@ def test_decoding_is_timed_apart(onnx_models, colours):
     assert min(times["preprocess_ns"]) > 0
 
 
-def test_memory_of_one_model_in_a_process(onnx_models):
+def test_memory_is_measured_for_one_model_per_process(onnx_models):
     entry = {"key": "m", "path": str(onnx_models / "uint8.onnx")}
     code, lines, _ = run("memory", {"models": [entry]})
     memory = only(lines, "memory")[0]
@@ -132,10 +132,10 @@ def test_memory_of_one_model_in_a_process(onnx_models):
     assert memory["model_rss_bytes"] == memory["peak_rss_bytes"] - memory["baseline_rss_bytes"]
     code, lines, _ = run("memory", {"models": [entry, {**entry, "key": "n"}]})
     assert code == 1
-    assert "one model" in lines[-1]["reason"]
+    assert "exactly one model" in lines[-1]["reason"]
 
 
-def test_accuracy_gives_every_prediction(onnx_models, tflite_models, colours):
+def test_accuracy_emits_all_predictions(onnx_models, tflite_models, colours):
     files = [f"{label}/{n}.png" for label in LABELS for n in range(6)] * 3  # more than one chunk
     job = {
         "models": [
@@ -162,7 +162,7 @@ def test_accuracy_gives_every_prediction(onnx_models, tflite_models, colours):
     assert "Pillow" in only(lines, "decoder")[0]["name"]
 
 
-def test_a_picture_that_is_none_is_named(tmp_path, onnx_models):
+def test_unreadable_image_is_named(tmp_path, onnx_models):
     (tmp_path / "x.png").write_bytes(b"no picture")
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx")}], "root": str(tmp_path), "files": ["x.png"]}
     code, lines, _ = run("accuracy", job)
@@ -182,22 +182,23 @@ def test_a_picture_that_is_none_is_named(tmp_path, onnx_models):
         ("accuracy", {}, "no model"),
     ],
 )
-def test_a_wrong_job_is_named(verb, job, reason):
+def test_invalid_job_is_explained(verb, job, reason):
     code, lines, _ = run(verb, job)
     assert code == 1
     assert reason in lines[-1]["reason"]
 
 
-def test_usage():
+def test_unknown_verb_shows_usage():
     code, lines, stderr = run("dance", {})
     assert (code, lines) == (2, [])
     assert "usage" in stderr
 
 
-def test_images_are_shown_under_every_corruption_asked_for(tmp_path, onnx_models):
+def test_images_are_corrupted_as_requested(tmp_path, onnx_models):
+    from edgekit.device.classifier import Classifier
     from edgekit.device.corruptions import corrupt
     from edgekit.device.images import load_image
-    from edgekit.device.jobs import Classifier, JobModel
+    from edgekit.device.jobs import JobModel
 
     files = []
     for number in range(3):
@@ -209,7 +210,7 @@ def test_images_are_shown_under_every_corruption_asked_for(tmp_path, onnx_models
     job = {"models": [{"key": "m", "path": model}], "root": str(tmp_path), "files": files, "corruptions": conditions}
     code, lines, _ = run("accuracy", {**job, "corruption_seed": 7})
     assert code == 0
-    entry = JobModel("m", model, None, None, "stretch", "auto")
+    entry = JobModel("m", model)
     classifier = Classifier(entry, entry.open(1))
     for number, (name, severity) in enumerate(conditions):
         (line,) = (e for e in only(lines, "predictions") if e["condition"] == number)

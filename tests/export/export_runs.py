@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edgekit.documents.base import write_json
+from edgekit import __version__
 from edgekit.documents.dataset_list import DatasetRow, write_dataset_csv
 from edgekit.documents.folders import RunFolder
-from edgekit.recipe import validate
+from edgekit.documents.run import DatasetRecord, ModelRecord, RunDocument, TrainingEnvironment, WeightsRecord
+from edgekit.recipe import Recipe, validate
 from edgekit.support.files import sha256_file, write_text
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (200, 50, 40)}
@@ -42,10 +43,11 @@ def make_run(path: Path, backbone: str, *, alpha: float = 1.0, steps: int = 0) -
     else:
         _stir(network)
     network.save(run.model)
+    document = _document(run, recipe, network, rows)
     keras.backend.clear_session()
     write_text(run.labels, "".join(f"{name}\n" for name in COLOURS))
     write_dataset_csv(run.dataset, rows)
-    write_json(run.run_json, _document(run, recipe.document(), backbone, alpha))
+    document.write(run.run_json)
     return run
 
 
@@ -91,15 +93,43 @@ def _stir(network: Any) -> None:
             variable.assign(generator.normal(0, 0.1, variable.shape))
 
 
-def _document(run: RunFolder, recipe: dict[str, Any], backbone: str, alpha: float) -> dict[str, Any]:
-    return {
-        "status": "done",
-        "run_id": f"colours-{backbone}",
-        "recipe": recipe,
-        "backbone": backbone,
-        "alpha": alpha,
-        "strategy": "from-scratch",
-        "seed": 0,
-        "dataset": {"name": "images", "root": str(run.path / "images"), "classes": list(COLOURS)},
-        "files": {run.model.name: sha256_file(run.model)},
-    }
+def _document(run: RunFolder, recipe: Recipe, network: Any, rows: list[DatasetRow]) -> RunDocument:
+    """What `edgekit train` would have written, without metrics."""
+    counts = {split: dict.fromkeys(COLOURS, number) for split, number in PER_SPLIT.items()}
+    return RunDocument(
+        status="done",
+        run_id=f"colours-{recipe.model.backbone}",
+        created="2026-01-01T00:00:00+00:00",
+        edgekit_version=__version__,
+        recipe=recipe,
+        backbone=recipe.model.backbone,
+        alpha=recipe.model.alpha,
+        strategy="from-scratch",
+        seed=0,
+        weights=WeightsRecord(source="none"),
+        dataset=DatasetRecord(
+            name="images",
+            root=str(run.path / "images"),
+            fingerprint="0" * 64,
+            classes=tuple(COLOURS),
+            layout="splits",
+            n_files=len(rows),
+            counts=counts,
+        ),
+        model=ModelRecord(parameters=network.count_params(), layers=len(network.layers), input_shape=(SIDE, SIDE, 3)),
+        environment=TrainingEnvironment(
+            python="3.11", platform="test", cpu=None, cores=None, backend="tensorflow", gpu=None, versions={}
+        ),
+        files={run.model.name: sha256_file(run.model)},
+    )
+
+
+def change_run(run: RunFolder, **values: object) -> None:
+    """Replace fields of ``run.json``."""
+    run.read_run().model_copy(update=values).write(run.run_json)
+
+
+def replace_model(run: RunFolder, network: Any) -> None:
+    """Store another network in the run."""
+    network.save(run.model)
+    change_run(run, files={run.model.name: sha256_file(run.model)})

@@ -9,11 +9,11 @@ import sys
 
 import numpy as np
 import pytest
+from export_runs import change_run
 
 from edgekit.cli.app import main
 from edgekit.device.corruptions import corrupt
 from edgekit.device.images import load_image
-from edgekit.documents.base import read_json, write_json
 from edgekit.documents.corruptions import read_answers
 from edgekit.export.pipeline import export_run
 
@@ -80,8 +80,7 @@ def test_quiet_is_silent_also_while_tensorflow_starts(run):
 
 
 def test_moved_images_are_told_with_what_to_do(run, tmp_path, capsys):
-    document = read_json(run.run_json)
     shutil.move(run.path / "images", tmp_path / "elsewhere")
-    write_json(run.run_json, {**document, "dataset": {**document["dataset"], "root": str(run.path / "images")}})
+    change_run(run, dataset=run.read_run().dataset.model_copy(update={"root": str(run.path / "images")}))
     assert evaluate(run.path, "--corruptions", "jpeg", "--models", "keras") == 2
     assert "--data" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every file of a real run: what goes in, what comes out, what it says about itself, whether it agrees with Keras."""
+"""Every exported file of a real run: its input, its output, its metadata, and whether it agrees with Keras."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from export_runs import COLOURS, SIDE, make_run
 
 from edgekit.device.metadata import read_metadata
 from edgekit.device.runtimes import open_model
+from edgekit.documents.export import ExportDocument, GoldenRecord
 from edgekit.documents.folders import RunFolder
-from edgekit.export.check.parity import answers
+from edgekit.export.check.parity import predict
 from edgekit.export.pipeline import export_run
 from edgekit.registry import BACKBONES, SCHEMES
 from edgekit.support.files import sha256_file
 
 LABELS = list(COLOURS)
-PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.training]
-CALIBRATION = {"images": 51, "seed": 0, "split": "train"}
+PLAIN = [key for key, scheme in SCHEMES.items() if not scheme.compression]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def exported(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) 
     return run
 
 
-def document(run: RunFolder, key: str) -> dict[str, Any]:
-    return run.export(key).read()
+def document(run: RunFolder, key: str) -> ExportDocument:
+    return run.export(key).read_export()
 
 
 def parity(run: RunFolder, key: str) -> dict[str, Any]:
@@ -45,48 +45,49 @@ def parity(run: RunFolder, key: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", PLAIN)
 class TestEveryScheme:
-    def test_takes_pixels_and_gives_probabilities(self, exported, key):
+    def test_takes_pixels_and_returns_probabilities(self, exported, key):
         model = open_model(str(exported.export(key).model()))
         assert (model.input.dtype, model.input.shape) == ("uint8", (1, SIDE, SIDE, 3))
         assert model.input.name == "image"
         assert model.output.name == "probabilities"
         assert model.output.classes == len(LABELS)
 
-    def test_golden_outputs_come_out_again(self, exported, key):
+    def test_golden_outputs_are_reproduced(self, exported, key):
         with np.load(exported.export(key).golden) as golden:
             assert golden["inputs"].shape == (8, SIDE, SIDE, 3)
             assert golden["inputs"].dtype == np.uint8
-            # The check ran on all cores, this on one: float kernels may add in another order.
-            outputs = answers(open_model(str(exported.export(key).model())), golden["inputs"])
+            # The check used all cores and this uses one: float kernels may add in another order.
+            outputs = predict(open_model(str(exported.export(key).model())), golden["inputs"])
             np.testing.assert_allclose(outputs, golden["outputs"], atol=1e-5)
-        assert document(exported, key)["golden"] == {"n_images": 8, "file": "golden.npz"}
+        assert document(exported, key).golden == GoldenRecord(n_images=8, file="golden.npz")
 
     def test_document_describes_the_file(self, exported, key):
         facts, file = document(exported, key), exported.export(key).model()
-        assert (facts["format"], facts["scheme"]) == tuple(key.split("-", 1))
-        assert facts["size_bytes"] == file.stat().st_size
-        assert facts["sha256"] == sha256_file(file)
-        assert facts["gzip_bytes"] == pytest.approx(len(gzip.compress(file.read_bytes(), 6)), rel=0.03)
-        assert facts["keras_sha256"] == sha256_file(exported.model)
-        assert facts["labels"] == LABELS
-        assert facts["seconds"] > 0
-        assert facts["peak_rss_bytes"] > 100e6
-        assert (facts["status"], facts["problems"]) == ("ok", [])
+        assert (facts.format, facts.scheme) == tuple(key.split("-", 1))
+        assert facts.size_bytes == file.stat().st_size
+        assert facts.sha256 == sha256_file(file)
+        assert facts.gzip_bytes == pytest.approx(len(gzip.compress(file.read_bytes(), 6)), rel=0.03)
+        assert facts.keras_sha256 == sha256_file(exported.model)
+        assert list(facts.labels) == LABELS
+        assert facts.seconds > 0
+        assert facts.peak_rss_bytes > 100e6
+        assert (facts.status, facts.problems) == ("ok", ())
         if SCHEMES[key].calibrated:
-            assert {k: facts["calibration"][k] for k in ("images", "seed", "split")} == CALIBRATION
-            assert facts["calibration"]["per_class"] == [17, 17, 17]
+            calibration = facts.calibration
+            assert (calibration.images, calibration.seed, calibration.split) == (51, 0, "train")
+            assert calibration.per_class == (17, 17, 17)
         else:
-            assert facts["calibration"] is None
+            assert facts.calibration is None
 
-    def test_parity_is_what_the_stored_answers_say(self, exported, key):
-        facts, stored = document(exported, key)["parity"], parity(exported, key)
-        assert facts["n_images"] == len(stored["files"]) == 21
+    def test_parity_matches_the_stored_predictions(self, exported, key):
+        facts, stored = document(exported, key).parity, parity(exported, key)
+        assert facts.n_images == len(stored["files"]) == 21
         assert all(name.startswith("val/") for name in stored["files"])
-        assert facts["max_abs_difference"] == pytest.approx(np.abs(stored["keras"] - stored["exported"]).max())
+        assert facts.max_abs_difference == pytest.approx(np.abs(stored["keras"] - stored["exported"]).max())
         same = stored["keras"].argmax(1) == stored["exported"].argmax(1)
-        assert facts["n_disagree"] == np.count_nonzero(~same)
-        assert facts["keras_accuracy"] >= 0.8, "the network of the tests should have learned"
-        assert facts["agreement"] >= 0.8
+        assert facts.n_disagree == np.count_nonzero(~same)
+        assert facts.keras_accuracy >= 0.8, "the network of the tests should have learned"
+        assert facts.agreement >= 0.8
 
     def test_other_tools_find_labels_and_scaling(self, exported, key):
         path = str(exported.export(key).model())
@@ -98,25 +99,25 @@ class TestEveryScheme:
 
 @pytest.mark.parametrize("key", ["tflite-fp32", "onnx-fp32"])
 def test_float_files_agree_with_keras(exported, key):
-    assert document(exported, key)["parity"]["max_abs_difference"] < 1e-4
+    assert document(exported, key).parity.max_abs_difference < 1e-4
 
 
 def test_sizes_fall_with_precision(exported):
-    size = {key: document(exported, key)["size_bytes"] for key in PLAIN}
+    size = {key: document(exported, key).size_bytes for key in PLAIN}
     assert size["tflite-fp16"] < 0.6 * size["tflite-fp32"]
     assert size["tflite-dynamic"] < 0.4 * size["tflite-fp32"]
     assert size["tflite-int8"] < 0.4 * size["tflite-fp32"]
     assert size["onnx-int8"] < 0.4 * size["onnx-fp32"]
 
 
-def test_int8_tflite_is_integer_from_pixel_to_probability(exported):
+def test_int8_tflite_computes_in_integers_from_pixel_to_probability(exported):
     facts = document(exported, "tflite-int8")
-    assert facts["integer_only"]
-    assert facts["float_operators"] == {}
-    assert facts["operators"]["CONV_2D"] > 10
+    assert facts.integer_only
+    assert facts.float_operators == {}
+    assert facts.operators["CONV_2D"] > 10
     model = open_model(str(exported.export("tflite-int8").model()))
     assert (model.input.scale, model.input.zero_point) == (1.0, 0)
-    assert (facts["output"]["dtype"], facts["output"]["scale"], facts["output"]["zero_point"]) == ("uint8", 1 / 256, 0)
+    assert (facts.output.dtype, facts.output.scale, facts.output.zero_point) == ("uint8", 1 / 256, 0)
 
 
 def test_int8_tflite_weights_have_a_scale_for_each_channel(exported):
@@ -138,15 +139,15 @@ def test_int8_tflite_weights_have_a_scale_for_each_channel(exported):
         assert kernel.type == schema.TensorType.INT8
 
 
-def test_other_schemes_are_not_called_integer(exported):
+def test_other_schemes_are_not_integer_only(exported):
     for key in set(PLAIN) - {"tflite-int8"}:
         facts = document(exported, key)
-        assert not facts["integer_only"]
-        assert sum(facts["float_operators"].values()) > 0
-    assert document(exported, "tflite-fp16")["float_operators"]["DEQUANTIZE"] > 10
-    # What stays float in the QDQ file: the scaling of the pixels and the softmax.
-    assert set(document(exported, "onnx-int8")["float_operators"]) == {"Cast", "Mul", "Add", "Softmax"}
-    assert sum(document(exported, "onnx-int8")["float_operators"].values()) == 4
+        assert not facts.integer_only
+        assert sum(facts.float_operators.values()) > 0
+    assert document(exported, "tflite-fp16").float_operators["DEQUANTIZE"] > 10
+    # The scaling of the pixels and the softmax stay float in the QDQ file.
+    assert set(document(exported, "onnx-int8").float_operators) == {"Cast", "Mul", "Add", "Softmax"}
+    assert sum(document(exported, "onnx-int8").float_operators.values()) == 4
 
 
 def test_int8_onnx_has_uint8_activations_and_int8_weights_per_channel(exported):
@@ -166,7 +167,7 @@ def test_int8_onnx_has_uint8_activations_and_int8_weights_per_channel(exported):
         assert list(scales.dims) == [weights.dims[0]]
 
 
-def test_tflite_carries_its_labels_as_a_zip(exported):
+def test_tflite_contains_its_labels_in_a_zip(exported):
     for key in (key for key in PLAIN if key.startswith("tflite")):
         with zipfile.ZipFile(exported.export(key).model()) as archive:
             assert archive.testzip() is None
@@ -174,7 +175,7 @@ def test_tflite_carries_its_labels_as_a_zip(exported):
             assert archive.read("labels.txt").decode().splitlines() == LABELS
 
 
-def test_onnx_says_how_to_feed_it(exported):
+def test_onnx_describes_its_input(exported):
     model = open_model(str(exported.export("onnx-fp32").model()))
     assert json.loads(model.properties["labels"]) == LABELS
     own = json.loads(model.properties["edgekit"])
@@ -182,16 +183,16 @@ def test_onnx_says_how_to_feed_it(exported):
     assert (own["scaling"], own["resize"]) == ("none", "stretch")
 
 
-def test_channel_order_matters_to_the_file(exported):
-    """A file that took BGR for RGB would call red images blue."""
+def test_channel_order_matters(exported):
+    """A file that took BGR for RGB would classify red images as blue."""
     model = open_model(str(exported.export("tflite-int8").model()))
     stored = parity(exported, "tflite-int8")
     reds = [str(name) for name in stored["files"] if "/red/" in str(name)]
     from edgekit.device.images import load_image
 
     pixels = np.stack([load_image(exported.path / "images" / name, SIDE) for name in reds])
-    assert (answers(model, pixels).argmax(1) == LABELS.index("red")).mean() >= 0.8
-    assert (answers(model, pixels[..., ::-1]).argmax(1) == LABELS.index("red")).mean() <= 0.2
+    assert (predict(model, pixels).argmax(1) == LABELS.index("red")).mean() >= 0.8
+    assert (predict(model, pixels[..., ::-1]).argmax(1) == LABELS.index("red")).mean() <= 0.2
 
 
 @pytest.mark.slow
@@ -199,8 +200,8 @@ def test_channel_order_matters_to_the_file(exported):
 def test_every_backbone_converts(backbone, tmp_path):
     run = make_run(tmp_path / "run", backbone)
     documents = export_run(run, ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"])
-    by_key = {f"{d['format']}-{d['scheme']}": d for d in documents}
+    by_key = {document.key: document for document in documents}
     for key in ("tflite-fp32", "onnx-fp32"):
-        assert by_key[key]["parity"]["max_abs_difference"] < 1e-4
-    assert by_key["tflite-int8"]["integer_only"]
-    assert by_key["tflite-int8"]["size_bytes"] < 0.3 * by_key["tflite-fp32"]["size_bytes"]
+        assert by_key[key].parity.max_abs_difference < 1e-4
+    assert by_key["tflite-int8"].integer_only
+    assert by_key["tflite-int8"].size_bytes < 0.3 * by_key["tflite-fp32"].size_bytes

@@ -1,4 +1,4 @@
-"""The parts of an export on their own: choosing images, comparing answers, single layers, options."""
+"""The parts of an export on their own: choosing images, comparing predictions, single layers, options."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from edgekit.cli.export import choose_keys
 from edgekit.data.splits import stratified_choice
 from edgekit.errors import EdgekitError, InputError
+from edgekit.export.check.findings import Findings
 from edgekit.export.check.parity import compare
 from edgekit.export.onnx.layers import LAYERS, build_onnx
 from edgekit.export.tflite.flatbuffer import unpack
@@ -53,7 +54,7 @@ def test_ranges_of_calibration(finished_run):
 
     from edgekit.export.network import constant_graph, load_network
 
-    network = load_network(finished_run, {})
+    network = load_network(finished_run, finished_run.read_finished_run())
     graph, image, probabilities = constant_graph(network)
     content = bytes(tf.compat.v1.lite.TFLiteConverter(graph, [image], [probabilities]).convert())
     pixels = full_range(np.random.default_rng(0).integers(30, 200, (4, 32, 32, 3), np.uint8))
@@ -96,37 +97,40 @@ class TestCompare:
 
     def test_counts(self):
         exported = np.array([[0.8, 0.2], [0.3, 0.7], [0.55, 0.45]], np.float32)
-        comparison = compare(self.KERAS, exported, self.LABELS, "int8")
-        assert comparison.problems == []
-        assert comparison.facts["n_disagree"] == 1
-        assert comparison.facts["agreement"] == pytest.approx(2 / 3)
-        assert comparison.facts["max_abs_difference"] == pytest.approx(0.15)
-        assert comparison.facts["mean_abs_difference"] == pytest.approx(0.35 / 3)
-        assert comparison.facts["keras_accuracy"] == pytest.approx(2 / 3)
-        assert comparison.facts["accuracy"] == 1.0
+        record, findings = compare(self.KERAS, exported, self.LABELS, "int8", "val")
+        assert findings == Findings()
+        assert (record.split, record.n_images, record.n_disagree) == ("val", 3, 1)
+        assert record.agreement == pytest.approx(2 / 3)
+        assert record.max_abs_difference == pytest.approx(0.15)
+        assert record.mean_abs_difference == pytest.approx(0.35 / 3)
+        assert record.keras_accuracy == pytest.approx(2 / 3)
+        assert record.accuracy == 1.0
 
     def test_fp32_has_to_agree(self):
         near, far = self.KERAS + np.float32(5e-4), self.KERAS + np.float32(2e-3)
-        assert compare(self.KERAS, near, self.LABELS, "fp32").problems == []
-        assert "differ from the Keras model" in compare(self.KERAS, far, self.LABELS, "fp32").problems[0]
-        assert compare(self.KERAS, far, self.LABELS, "int8").problems == []
+        assert self.findings(self.KERAS, near, "fp32").problems == ()
+        assert "differ from the Keras model" in self.findings(self.KERAS, far, "fp32").problems[0]
+        assert self.findings(self.KERAS, far, "int8").problems == ()
 
-    def test_constant_answers(self):
+    def findings(self, keras, exported, scheme="int8", labels=LABELS):
+        return compare(keras, exported, labels, scheme, "val")[1]
+
+    def test_constant_predictions(self):
         same = np.full((3, 2), 0.5, np.float32)
-        assert "answers the same to all 3 images" in compare(self.KERAS, same, self.LABELS, "int8").problems[0]
-        dead = compare(same, same, self.LABELS, "int8")
-        assert dead.problems == []
+        assert "predicts the same for all 3 images" in self.findings(self.KERAS, same).problems[0]
+        dead = self.findings(same, same)
+        assert dead.problems == ()
         assert "nearly" in dead.warnings[0]
 
     def test_one_class_for_every_image(self):
         keras = np.array([[0.9, 0.1], [0.2, 0.8]] * 5, np.float32)
         labels = np.array([0, 1] * 5, np.int32)
         stuck = np.array([[0.9, 0.1], [0.6, 0.4]] * 5, np.float32)
-        problem = compare(keras, stuck, labels, "int8").problems[0]
-        assert "one and the same class to all 10 images; the Keras model gives its most frequent one to 50%" in problem
+        problem = self.findings(keras, stuck, labels=labels).problems[0]
+        assert "same class for all 10 images; the Keras model predicts its most frequent class for 50%" in problem
         # A network that itself hardly ever gives another class proves nothing.
         mostly = np.array([[0.9, 0.1]] * 9 + [[0.2, 0.8]], np.float32)
-        assert compare(mostly, np.repeat(stuck[:1], 10, axis=0) - mostly / 100, labels, "int8").problems == []
+        assert self.findings(mostly, np.repeat(stuck[:1], 10, axis=0) - mostly / 100, labels=labels) == Findings()
 
 
 class TestOnnxLayers:
@@ -216,7 +220,7 @@ class TestOnnxLayers:
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(2, name="unusual")(image))
         network = keras.Model(image, keras.layers.Dense(2, activation="softmax")(x))
         assert "AveragePooling2D" not in LAYERS
-        with pytest.raises(EdgekitError, match="does not know AveragePooling2D") as error:
+        with pytest.raises(EdgekitError, match="does not support AveragePooling2D") as error:
             build_onnx(network, 8)
         assert error.value.where == "layer unusual"
 
@@ -243,7 +247,7 @@ class TestChooseKeys:
         assert "fp32, fp16, dynamic, int8" in str(error.value)
 
     def test_unknown_format(self):
-        with pytest.raises(InputError, match="no format is called 'coreml'"):
+        with pytest.raises(InputError, match="unknown format 'coreml'"):
             choose_keys("coreml", [], self.NAMED)
 
     def test_recipe_without_files_of_the_format(self):

@@ -1,4 +1,4 @@
-"""What goes wrong with a run, and that nothing half-written is left where it does."""
+"""Errors in a run, and that none of them leaves a half-written export."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from export_runs import change_run, replace_model
 
 from edgekit.data.dataset import Dataset
-from edgekit.documents.base import read_json, write_json
 from edgekit.documents.dataset_list import DatasetRow
-from edgekit.documents.folders import RunFolder
+from edgekit.documents.export import ExportDocument
 from edgekit.errors import CheckFailed, InputError
+from edgekit.export import file_export
+from edgekit.export.base import ExportFacts, OperatorTable
 from edgekit.export.check.exported_file import GOLDEN_IMAGES, Reference, check_file
-from edgekit.export.check.operators import OperatorTable
-from edgekit.export.formats import FileFacts
 from edgekit.export.pipeline import export_run
 from edgekit.export.sample_images import Samples, calibration_warnings
 from edgekit.registry import SCHEMES
@@ -28,37 +28,28 @@ from edgekit.support.files import sha256_file
 ROOT = Path(__file__).parents[2]
 
 
-def change(run: RunFolder, **values: object) -> None:
-    write_json(run.run_json, {**read_json(run.run_json), **values})
-
-
-def replace_model(run: RunFolder, network: object) -> None:
-    network.save(run.model)  # type: ignore[attr-defined]
-    change(run, files={"model.keras": sha256_file(run.model)})
-
-
 def test_unfinished_run(run):
-    change(run, status="running")
+    change_run(run, status="running")
     with pytest.raises(InputError, match="not finished") as error:
         export_run(run)
     assert "--resume" in str(error.value)
 
 
 def test_unknown_scheme(run):
-    with pytest.raises(InputError, match="no export is called 'tflite-int4'") as error:
+    with pytest.raises(InputError, match="unknown export 'tflite-int4'") as error:
         export_run(run, ["tflite-int4"])
     assert "tflite-int8" in str(error.value)
 
 
 def test_moved_images(run, tmp_path):
     shutil.move(run.path / "images", tmp_path / "elsewhere")
-    change(run, dataset={**read_json(run.run_json)["dataset"], "root": str(run.path / "images")})
+    change_run(run, dataset=run.read_run().dataset.model_copy(update={"root": str(run.path / "images")}))
     with pytest.raises(InputError, match="does not exist") as error:
         export_run(run, ["onnx-fp32"])
     assert "--data" in str(error.value)
     assert not run.exports.exists()
     documents = export_run(run, ["onnx-fp32"], data_root=tmp_path / "elsewhere")
-    assert documents[0]["status"] == "ok"
+    assert documents[0].ok
 
 
 @pytest.mark.parametrize("damage", ["truncated", "replaced", "no model"])
@@ -67,8 +58,8 @@ def test_corrupt_model(run, damage):
     if damage == "truncated":
         run.model.write_bytes(content[: len(content) // 2])
     elif damage == "replaced":
-        run.model.write_bytes(b"this is no model")
-        change(run, files={"model.keras": sha256_file(run.model)})
+        run.model.write_bytes(b"this is not a model")
+        change_run(run, files={"model.keras": sha256_file(run.model)})
     else:
         run.model.unlink()
     with pytest.raises(InputError, match=r"damaged|missing") as error:
@@ -77,7 +68,7 @@ def test_corrupt_model(run, damage):
     assert not run.exports.exists()
 
 
-def test_labels_that_do_not_fit(run):
+def test_labels_that_do_not_match(run):
     run.labels.write_text("blue\ngreen\n")
     with pytest.raises(InputError, match="2 labels"):
         export_run(run, ["onnx-fp32"])
@@ -97,42 +88,42 @@ def test_network_that_gives_nan(run):
 
 def test_settings_of_the_export_section_can_be_changed(run):
     (document,) = export_run(run, ["tflite-int8"], settings={"export.calibration.images": 7})
-    assert document["calibration"]["images"] == 7
-    assert sorted(document["calibration"]["per_class"]) == [2, 2, 3]
-    assert document["calibration"]["warnings"] == ["calibrated on 7 images only: 50 or more are advised"]
+    assert document.calibration.images == 7
+    assert sorted(document.calibration.per_class) == [2, 2, 3]
+    assert document.calibration.warnings == ("calibrated on only 7 images; use at least 50",)
 
 
-def test_calibration_on_copies_of_one_picture_is_refused():
+def test_calibration_on_identical_images_is_refused():
     rows = [DatasetRow(f"{n}.png", name, "train", "") for n, name in enumerate("abab")]
     dataset = Dataset.from_rows(rows, Path("images"), "x", "abc")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3), np.uint8).repeat(4, axis=0)
-    with pytest.raises(InputError, match="all 4 calibration images are the same picture"):
+    with pytest.raises(InputError, match="all 4 calibration images are identical"):
         calibration_warnings(Samples("train", dataset, np.arange(4), pixels, 0))
-    pixels[0] ^= 1  # another picture, by a level
+    pixels[0] ^= 1  # another image, by one level
     samples = Samples("train", dataset, np.arange(4), pixels, 0)
-    assert any("hardly differ" in warning for warning in calibration_warnings(samples))
+    assert any("nearly identical" in warning for warning in calibration_warnings(samples))
     pixels[0] = 0
     warnings = calibration_warnings(samples)
-    assert "no calibration image shows c" in warnings
-    assert not any("hardly differ" in warning for warning in warnings)
+    assert "no calibration image of class c" in warnings
+    assert not any("nearly identical" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("train.seed", 3, "was settled when the run was trained"),
+        ("train.seed", 3, "cannot be changed after training"),
         ("export.calibration.image", 3, "calibration.image"),
         ("export.files", ["tflite-int4"], "tflite-int4"),
     ],
 )
-def test_settings_that_an_export_cannot_take(run, key, value, message):
+def test_settings_that_an_export_refuses(run, key, value, message):
     with pytest.raises(InputError, match=message):
         export_run(run, ["tflite-int8"], settings={key: value})
     assert not run.exports.exists()
 
 
-def test_weights_that_fp16_cannot_hold_are_caught(run):
-    """Weights end at 65504 in fp16: a network that needs larger ones answers the same to everything."""
+def test_weights_beyond_the_range_of_fp16_are_caught(run):
+    """fp16 ends at 65504: a network that needs larger weights predicts the same for every image."""
     import keras
 
     network = keras.models.load_model(run.model, compile=False)
@@ -144,24 +135,24 @@ def test_weights_that_fp16_cannot_hold_are_caught(run):
     batchnorm.set_weights([factor, batchnorm.beta * 1e7, batchnorm.moving_mean * 1e7, np.ones_like(factor)])
     last.kernel.assign(last.kernel.numpy() * 1e-7)
     replace_model(run, network)
-    with pytest.raises(CheckFailed, match="1 of 2 exported files failed") as error:
+    with pytest.raises(CheckFailed, match="1 of 2 exported files failed their checks") as error:
         export_run(run, ["tflite-fp16", "onnx-fp32"])
-    assert "tflite-fp16: the file answers the same to all 21 images" in str(error.value)
-    assert run.export("tflite-fp16").read()["status"] == "failed"
+    assert "tflite-fp16: the file predicts the same for all 21 images" in str(error.value)
+    assert run.export("tflite-fp16").read_export().status == "failed"
     assert run.export("tflite-fp16").model().is_file()
-    assert run.export("onnx-fp32").read()["status"] == "ok"
+    assert run.export("onnx-fp32").read_export().ok
 
 
 @pytest.mark.parametrize(
     ("operators", "problem"),
     [
         ([("Log", ["zero"]), ("Mul", ["Log", "zero"])], "the output is not finite"),
-        ([("Softmax", ["zero"])], "answers the same to all 2 images"),
+        ([("Softmax", ["zero"])], "predicts the same for all 2 images"),
         ([("Wrong", ["zero"])], "cannot open this file"),
     ],
 )
-def test_files_that_must_not_pass(operators, problem, tmp_path):
-    """Log(0) * 0 is NaN; a softmax of zeros is the same for every image; the last is no model at all."""
+def test_files_that_must_fail(operators, problem, tmp_path):
+    """Log(0) * 0 is NaN; a softmax of zeros is the same for every image; the last is not a valid model."""
     import onnx
     from onnx import helper
 
@@ -182,48 +173,48 @@ def test_files_that_must_not_pass(operators, problem, tmp_path):
     )
     pixels = np.array([10, 200], np.uint8).reshape(2, 1, 1, 1).repeat(3, axis=3)
     reference = Reference(
-        FileFacts("bad", "bad", "mobilenetv2", list("abc"), 1, "stretch"),
+        ExportFacts("bad", "bad", "mobilenetv2", list("abc"), 1, "stretch"),
         Samples("val", dataset, np.arange(2), pixels, 0),
         np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], np.float32),
     )
     found = check_file(tmp_path / "model.onnx", SCHEMES["onnx-int8"], OperatorTable({}, {}), reference)
-    assert found["status"] == "failed"
-    assert problem in found["problems"][0]
-    assert (found["golden"] is None) == (problem != "answers the same to all 2 images")
+    assert problem in found.findings.problems[0]
+    assert (found.golden is None) == (problem != "predicts the same for all 2 images")
+    assert (found.output is None) == (problem == "cannot open this file")
 
 
-def test_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkeypatch):
+def test_an_interrupt_leaves_the_old_export_and_nothing_half_written(run, monkeypatch):
     export_run(run, ["onnx-fp32"])
-    before = run.export("onnx-fp32").read()
+    before = run.export("onnx-fp32").read_export()
 
     def interrupt(content: bytes) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgekit.export.pipeline.gzip_size", interrupt)
+    monkeypatch.setattr(file_export, "gzip_size", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_run(run, ["onnx-fp32"])
-    assert run.export("onnx-fp32").read() == before
+    assert run.export("onnx-fp32").read_export() == before
     assert [path.name for path in run.exports.iterdir()] == ["onnx-fp32"]
-    assert sha256_file(run.export("onnx-fp32").model()) == before["sha256"]
+    assert sha256_file(run.export("onnx-fp32").model()) == before.sha256
 
 
-def test_crash_before_the_document_is_not_taken_for_done(run, monkeypatch):
-    def crash(path: Path, document: object) -> None:
+def test_a_crash_before_the_document_is_written_leaves_no_complete_export(run, monkeypatch):
+    def crash(document: ExportDocument, path: Path) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("edgekit.export.pipeline.write_json", crash)
+    monkeypatch.setattr(ExportDocument, "write", crash)
     with pytest.raises(OSError, match="disk full"):
         export_run(run, ["onnx-fp32"])
     assert run.done_exports() == []
 
 
-def test_golden_images_are_fewer_where_there_are_fewer(run):
-    recipe = read_json(run.run_json)["recipe"]
-    recipe["export"]["parity_images"] = 5
-    change(run, recipe=recipe)
-    facts = export_run(run, ["onnx-fp32"])[0]
-    assert facts["golden"]["n_images"] == 5 < GOLDEN_IMAGES
-    assert facts["parity"]["n_images"] == 5
+def test_there_are_no_more_golden_images_than_parity_images(run):
+    recipe = run.read_run().recipe
+    fewer = recipe.model_copy(update={"export": recipe.export.model_copy(update={"parity_images": 5})})
+    change_run(run, recipe=fewer)
+    (document,) = export_run(run, ["onnx-fp32"])
+    assert document.golden.n_images == 5 < GOLDEN_IMAGES
+    assert document.parity.n_images == 5
 
 
 def edgekit_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -263,3 +254,17 @@ def test_command_without_tensorflow(run, tmp_path):
     assert 'pip install "edgekit[cpu]"' in done.stderr
     assert "Traceback" not in done.stderr
     assert not run.exports.exists()
+
+
+def test_files_that_edgekit_did_not_make_stay(run):
+    export_run(run, ["onnx-fp32"])
+    export = run.export("onnx-fp32")
+    (export.path / "notes.txt").write_text("mine")
+    (export.path / "pictures").mkdir()
+    before = {path.name for path in export.path.iterdir()}
+    export.golden.write_bytes(b"old")
+    export_run(run, ["onnx-fp32"])
+    assert {path.name for path in export.path.iterdir()} == before
+    assert (export.path / "notes.txt").read_text() == "mine"
+    assert export.golden.read_bytes() != b"old"
+    assert [path.name for path in run.exports.iterdir()] == ["onnx-fp32"]

@@ -1,4 +1,4 @@
-"""Folding the head: the same function, and one that int8 does not ruin."""
+"""Folding the head gives the same function, and one that int8 does not ruin."""
 
 from __future__ import annotations
 
@@ -63,18 +63,19 @@ def test_a_network_without_such_a_head_is_left_alone(network):
 @pytest.mark.parametrize("file_format", ["tflite", "onnx"])
 def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path):
     """Their BatchNorm factor is up to 32 times the others'; folded forward it took the range of the last kernel."""
-    from edgekit.export.check.parity import answers, open_exported
-    from edgekit.export.formats import FileFacts, maker_class
+    from edgekit.export.base import ExportFacts
+    from edgekit.export.check.parity import open_exported, predict
+    from edgekit.export.makers import MAKERS
     from edgekit.export.network import TrainedNetwork
     from edgekit.recipe import Export
 
     images = pixels(100).astype(np.uint8)
     labels = [f"class {i}" for i in range(CLASSES)]
-    facts = FileFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
-    maker = maker_class(file_format)(TrainedNetwork(network, 8, labels, ""), images, facts, Export())
+    facts = ExportFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
+    maker = MAKERS[file_format].maker(TrainedNetwork(network, 8, labels, ""), images, facts, Export())
     path = tmp_path / f"model.{file_format}"
     path.write_bytes(maker.make("int8"))
-    given = answers(open_exported(path), images)
+    given = predict(open_exported(path), images)
     expected = np.asarray(network(images.astype(np.float32), training=False))
     assert np.abs(given - expected).max() < 0.15
     assert (given.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9

@@ -1,24 +1,24 @@
-"""Two quantizers of TFLite files, the methods of calibration and its report, and the same integers as ONNX."""
+"""The two quantizers for TFLite files, the calibration methods and report, and int8 TFLite converted to ONNX."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from export_runs import replace_model
 
 from edgekit.device.runtimes import open_model
-from edgekit.documents.base import write_json
+from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.export.check.operators import tflite_operators
-from edgekit.export.check.parity import answers
+from edgekit.export.check.parity import predict
 from edgekit.export.pipeline import export_recipe, export_run
 from edgekit.export.tflite.flatbuffer import unpack
+from edgekit.export.tflite.operators import tflite_operators
 from edgekit.recipe import validate
-from edgekit.support.files import sha256_file
+from edgekit.render.exports import calibration_text
 
 EDGE = {"export.quantizer": "ai-edge-quantizer"}
 
@@ -29,16 +29,16 @@ def run(finished_run, tmp_path_factory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def made(run) -> dict[str, dict]:
-    """Documents by export; the files of ai-edge-quantizer are called after it."""
+def made(run) -> dict[str, ExportDocument]:
+    """Documents by export; those of ai-edge-quantizer are called edge-SCHEME."""
     pytest.importorskip("ai_edge_quantizer")
     pytest.importorskip("tf2onnx")
     documents = export_run(run, ["tflite-int8", "tflite-dynamic", "onnx-int8", "onnx-int8-tflite"])
-    found = {f"{d['format']}-{d['scheme']}": d for d in documents}
+    found = {document.key: document for document in documents}
     for key in ("tflite-int8", "tflite-dynamic"):
         run.export(key).path.rename(run.exports / f"kept-{key}")
     for document in export_run(run, ["tflite-int8", "tflite-dynamic"], settings=EDGE):
-        found[f"edge-{document['scheme']}"] = document
+        found[f"edge-{document.scheme}"] = document
     return found
 
 
@@ -47,8 +47,8 @@ def pixels(run: RunFolder, count: int = 16) -> np.ndarray:
         return golden["inputs"][:count]
 
 
-def reference_answers(model: Path, images: np.ndarray) -> np.ndarray:
-    """What LiteRT's plain kernels answer, those that nothing was optimized in."""
+def reference_predictions(model: Path, images: np.ndarray) -> np.ndarray:
+    """The predictions of LiteRT's reference kernels, which are not optimized."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
@@ -65,20 +65,20 @@ def reference_answers(model: Path, images: np.ndarray) -> np.ndarray:
 
 def test_ai_edge_quantizer_keeps_the_contract(run, made):
     document = made["edge-int8"]
-    assert (document["status"], document["integer_only"]) == ("ok", True)
-    assert document["converter"]["name"] == "ai-edge-quantizer"
-    assert document["input"]["dtype"] == document["output"]["dtype"] == "uint8"
-    assert document["gate"]["verdict"] == "held"
-    assert document["size_bytes"] == pytest.approx(made["tflite-int8"]["size_bytes"], rel=0.1)
+    assert (document.status, document.integer_only) == ("ok", True)
+    assert document.converter.name == "ai-edge-quantizer"
+    assert document.input.dtype == document.output.dtype == "uint8"
+    assert document.gate.verdict == "held"
+    assert document.size_bytes == pytest.approx(made["tflite-int8"].size_bytes, rel=0.1)
     operators = tflite_operators(run.export("tflite-int8").model().read_bytes())
     assert operators.counts["QUANTIZE"] == 2
 
 
-def test_both_quantizers_answer_alike(run, made):
+def test_both_quantizers_predict_alike(run, made):
     images = pixels(run)
     one, other = (open_model(str(folder / "model.tflite")) for folder in
                   (run.exports / "kept-tflite-int8", run.export("tflite-int8").path))  # fmt: skip
-    a, b = answers(one, images), answers(other, images)
+    a, b = predict(one, images), predict(other, images)
     assert np.abs(a - b).max() < 0.1
     assert (a.argmax(axis=1) == b.argmax(axis=1)).all()
 
@@ -86,7 +86,7 @@ def test_both_quantizers_answer_alike(run, made):
 def test_dynamic_files_of_ai_edge_quantizer_have_one_scale_in_dense_layers(run, made):
     from ai_edge_litert import schema_py_generated as schema
 
-    assert made["edge-dynamic"]["status"] == "ok"
+    assert made["edge-dynamic"].ok
     model = unpack(run.export("tflite-dynamic").model().read_bytes())
     graph = model.subgraphs[0]
     dense = [o for o in graph.operators
@@ -98,14 +98,14 @@ def test_dynamic_files_of_ai_edge_quantizer_have_one_scale_in_dense_layers(run, 
 
 def test_onnx_has_the_integers_of_the_tflite_file(run, made):
     document = made["onnx-int8-tflite"]
-    assert (document["status"], document["input"]["dtype"]) == ("ok", "uint8")
-    assert document["converter"]["name"] == "tf2onnx"
+    assert (document.status, document.input.dtype) == ("ok", "uint8")
+    assert document.converter.name == "tf2onnx"
     images = pixels(run)
-    there = answers(open_model(str(run.exports / "kept-tflite-int8" / "model.tflite")), images)
-    here = answers(open_model(str(run.export("onnx-int8-tflite").model())), images)
-    # Rounding differs between kernels, and turns images that this tiny network is undecided about: LiteRT's own two
-    # kinds of kernels give such an image other probabilities. About the others the runtimes have to agree.
-    other_kernels = reference_answers(run.exports / "kept-tflite-int8" / "model.tflite", images)
+    there = predict(open_model(str(run.exports / "kept-tflite-int8" / "model.tflite")), images)
+    here = predict(open_model(str(run.export("onnx-int8-tflite").model())), images)
+    # Rounding differs between kernels, which matters for images that this tiny network is undecided about: LiteRT's own
+    # two sets of kernels give them different probabilities. On all other images the runtimes must agree.
+    other_kernels = reference_predictions(run.exports / "kept-tflite-int8" / "model.tflite", images)
     decided = np.abs(there - other_kernels).max(axis=1) < 0.01
     assert decided.sum() >= 4
     assert np.abs(here - there)[decided].max() < 0.05
@@ -124,7 +124,7 @@ def test_onnx_has_the_integers_of_the_tflite_file(run, made):
 
 @pytest.mark.parametrize("quantizer", ["converter", "ai-edge-quantizer"])
 def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantizer):
-    """One that gives 0 to everything: its steps were a million times too fine, and LiteRT aborted."""
+    """Its output is always 0. Its step used to be a million times too fine, and LiteRT aborted."""
     import keras
 
     if quantizer == "ai-edge-quantizer":
@@ -133,11 +133,10 @@ def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantiz
     network = keras.saving.load_model(dead.model, compile=False)
     kernel, bias = network.get_layer("head_dense").get_weights()
     network.get_layer("head_dense").set_weights([kernel, np.full_like(bias, -1e4)])
-    network.save(dead.model)
-    write_json(dead.run_json, {**dead.read(), "files": {"model.keras": sha256_file(dead.model)}})
+    replace_model(dead, network)
     document = export_run(dead, ["tflite-int8"], settings={"export.quantizer": quantizer})[0]
-    assert document["parity"]["max_abs_difference"] < 0.02
-    assert any("the trained network answers (nearly) the same" in warning for warning in document["warnings"])
+    assert document.parity.max_abs_difference < 0.02
+    assert any("the trained network predicts (nearly) the same" in warning for warning in document.warnings)
 
 
 @pytest.mark.parametrize(
@@ -145,31 +144,34 @@ def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantiz
 )
 def test_calibration_report(run, made, key, folder):
     folder = run.exports / folder
-    report = json.loads((folder / "calibration.json").read_text())
-    assert report["method"] == "minmax"
-    layers = {tensor["layer"] for tensor in report["tensors"]}
+    report = CalibrationDocument.read(folder / "calibration.json")
+    assert report.method == "minmax"
+    layers = {tensor.layer for tensor in report.tensors}
     assert {"head_dense", "block_16_project", "Conv1"} & layers >= {"head_dense"}
     assert len(layers) > 20
-    for tensor in report["tensors"]:
-        assert tensor["low"] <= 0 <= tensor["high"]
-        # minimum and maximum over these very images
-        assert tensor["calibration"]["outside"] < 0.001
-    ranges = made[key]["calibration"]["ranges"]
-    assert ranges["tensors"] == len(report["tensors"])
-    assert ranges["outside_calibration"] <= ranges["outside"] + 1e-3
+    for tensor in report.tensors:
+        assert tensor.low <= 0 <= tensor.high
+        # the minimum and maximum over these very images
+        assert tensor.calibration.outside < 0.001
+    ranges = made[key].calibration.ranges
+    assert ranges.tensors == len(report.tensors)
+    assert ranges.outside_calibration <= ranges.outside + 1e-3
+    assert calibration_text(made[key].calibration).startswith(
+        f"{ranges.tensors} quantization ranges (minmax, 51 images)"
+    )
 
 
 @pytest.mark.parametrize("method", ["percentile", "entropy"])
-def test_other_methods_cut_values_off(run, made, method):
+def test_other_methods_clip_values(run, made, method):
     settings = {"export.calibration.method": method, "export.calibration.percentile": 99.0, "export.max_drop": None}
     (document,) = export_run(run, ["onnx-int8"], settings=settings)
-    report = json.loads(run.export("onnx-int8").calibration.read_text())
-    assert document["calibration"]["method"] == report["method"] == method
-    assert document["calibration"]["ranges"]["outside_calibration"] > 0
-    assert max(tensor["calibration"]["outside"] for tensor in report["tensors"]) > 0.001
+    report = CalibrationDocument.read(run.export("onnx-int8").calibration)
+    assert document.calibration.method == report.method == method
+    assert document.calibration.ranges.outside_calibration > 0
+    assert max(tensor.calibration.outside for tensor in report.tensors) > 0.001
 
 
-def test_a_method_that_a_file_cannot_have_is_refused_at_recipe_load():
+def test_a_calibration_method_that_a_file_does_not_support_is_refused_at_recipe_load():
     with pytest.raises(InputError, match=r"tflite-int8 cannot be calibrated by percentile.*onnx-int8"):
         validate({"export": {"files": ["tflite-int8"], "calibration": {"method": "percentile"}}}, "test")
     recipe = validate({"export": {"files": ["tflite-fp32", "onnx-int8"], "calibration": {"method": "entropy"}}}, "test")
@@ -194,9 +196,9 @@ def test_a_file_that_cannot_be_made_does_not_stop_the_others(run, monkeypatch):
     from edgekit.errors import CheckFailed
 
     def refuse(path: str, opset: int) -> None:
-        raise ValueError(f"an operator of {Path(path).name} is not known at opset {opset}")
+        raise ValueError(f"an operator of {Path(path).name} is not supported at opset {opset}")
 
     monkeypatch.setattr(tf2onnx.convert, "from_tflite", refuse)
-    with pytest.raises(CheckFailed, match=r"onnx-int8-tflite: tf2onnx cannot convert.*is not known"):
+    with pytest.raises(CheckFailed, match=r"onnx-int8-tflite: tf2onnx cannot convert.*is not supported"):
         export_run(run, ["onnx-int8-tflite", "onnx-fp32"])
     assert run.export("onnx-fp32").export_json.is_file()

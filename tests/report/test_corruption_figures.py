@@ -8,6 +8,7 @@ import pytest
 from edgekit.documents.corruptions import CLEAN, Plan, Store, parse_plan, read_answers
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.report.model import corruption_figures
 from edgekit.report.model.corruption_figures import figures, pairs, robustness_document
 from edgekit.stats.intervals import paired_difference_interval
 
@@ -93,7 +94,7 @@ def test_with_one_condition_the_interval_is_that_of_two_paired_proportions(run):
 
 
 def test_a_few_images_without_a_difference_prove_nothing(run, monkeypatch):
-    monkeypatch.setattr("edgekit.report.model.corruption_figures.MARGIN", 0.005)
+    monkeypatch.setattr(corruption_figures, "MARGIN", 0.005)
     keep(run, "tflite-fp32", {CLEAN: [0], "haze": [20]})
     keep(run, "tflite-int8", {CLEAN: [0], "haze": [20]})
     (pair,) = pairs(read_answers(run))

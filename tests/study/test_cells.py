@@ -20,11 +20,14 @@ from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import Data, Recipe, load_recipe, validate
 from edgekit.registry import BACKBONES
-from edgekit.study.cells import Cell, Study, plan_cells, study_lock
+from edgekit.study.cells import Cell, plan_cells
 from edgekit.study.executors import Executor, open_executor
-from edgekit.study.job_runner import StepFailed, run_command
+from edgekit.study.folder import Study, study_lock
+from edgekit.study.job_runner import JobFailed, run_job
+from edgekit.study.jobs import ExportJob, Job, JobSettings, Outcome, ReportJob, TrainJob
 from edgekit.study.leak_audit import audit_study
-from edgekit.study.runner import _Cells, _remove_temporaries, _tidy
+from edgekit.study.scheduler import Scheduler, clean_up
+from edgekit.support.files import temporaries
 from edgekit.support.progress import SILENT
 
 
@@ -33,27 +36,26 @@ def recipe(**compare: object) -> Recipe:
 
 
 class Recorder(Executor):
-    """Ends every command at once, as told: a cell with errors left fails with the next of them."""
+    """Ends every job at once: a cell with errors left fails with the next of them."""
 
-    def __init__(self, errors: dict[str, list[StepFailed]] | None = None) -> None:
+    def __init__(self, errors: dict[str, list[JobFailed]] | None = None) -> None:
         self.errors = errors or {}
         self.started: list[str] = []
         self.environments: list[Mapping[str, str]] = []
 
-    def submit(
-        self, arguments: list[str] | None, quiet: bool, environment: Mapping[str, str]
-    ) -> Future[dict[str, Any] | None]:
-        future: Future[dict[str, Any] | None] = Future()
-        if arguments is None:
+    def submit(self, job: Job | None, quiet: bool, environment: Mapping[str, str]) -> Future[Outcome | None]:
+        future: Future[Outcome | None] = Future()
+        if job is None:
             future.set_result(None)
             return future
-        name = Path(arguments[arguments.index("--run") + 1]).name
+        assert isinstance(job, TrainJob)
+        name = job.run.name
         self.started.append(name)
         self.environments.append(environment)
         if self.errors.get(name):
             future.set_exception(self.errors[name].pop(0))
         else:
-            future.set_result({})
+            future.set_result(Outcome())
         return future
 
 
@@ -61,7 +63,7 @@ def run_cells(
     study: Study, pool: Executor, monkeypatch: pytest.MonkeyPatch, *, jobs: int = 1, retries: int = 1
 ) -> list[str]:
     told = Told()
-    cells = _Cells(study, pool, jobs, retries, quiet=True, progress=told)
+    cells = Scheduler(study, pool, jobs, retries, quiet=True, progress=told)
     monkeypatch.setattr(cells, "_export", lambda cell: study.update(cell, "exported"))
     cells.run()
     return told.lines
@@ -82,21 +84,21 @@ def test_a_fine_tuning_waits_for_its_feature_extraction(tmp_path: Path, monkeypa
     assert {env["OMP_NUM_THREADS"] for env in pool.environments} == {str(max(1, (os.cpu_count() or 1) // 4))}
 
 
-def test_a_failed_cell_is_tried_again_and_loses_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_cell_is_retried_and_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
     name = "mobilenetv2-fine-tuning-s{}"
     pool = Recorder(
         {
-            name.format(0): [StepFailed("killed")],
-            name.format(1): [StepFailed("killed"), StepFailed("killed again")],
-            name.format(2): [StepFailed("no such folder", again=False)],
+            name.format(0): [JobFailed("killed")],
+            name.format(1): [JobFailed("killed"), JobFailed("killed again")],
+            name.format(2): [JobFailed("no such folder", retry=False)],
         }
     )
     lines = run_cells(study, pool, monkeypatch)
     assert [cell.status for cell in study.cells] == ["exported", "failed", "failed"]
     assert [pool.started.count(name.format(seed)) for seed in range(3)] == [2, 2, 1]
     assert study.cells[1].error == "killed again"
-    assert any("tried again" in line for line in lines)
+    assert any("will be retried" in line for line in lines)
     # The next call tries what failed, and only that.
     again = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
     (tmp_path / again.cells[0].run).mkdir(parents=True)
@@ -106,7 +108,7 @@ def test_a_failed_cell_is_tried_again_and_loses_no_other(tmp_path: Path, monkeyp
     assert pool.started == [name.format(1), name.format(2)]
 
 
-def test_time_left_comes_from_cells_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_left_is_estimated_from_similar_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study.open(tmp_path, recipe(seeds=[0, 1, 2]))
     study.update(study.cells[0], "trained", seconds=1200.0)
     (tmp_path / study.cells[0].run).mkdir(parents=True)
@@ -135,12 +137,12 @@ def test_what_a_kill_left_half_done_is_removed(tmp_path: Path) -> None:
     study = Study.open(tmp_path, recipe())
     run = study.folder(study.cells[0])
     killed_while_writing(run.run_json)
-    _tidy(run)
+    clean_up(run)
     assert not run.path.exists()
     killed_while_writing(run.export("tflite-fp32").path / "model.tflite")
     killed_while_writing(run.model)
     run.run_json.write_text("{}")
-    _tidy(run)
+    clean_up(run)
     assert names(run.path) == ["exports", "exports/tflite-fp32", "run.json"]
 
 
@@ -171,8 +173,9 @@ def test_what_a_person_has_in_a_study_stays(tmp_path: Path) -> None:
     link.symlink_to(elsewhere / "nowhere")
     before = names(study)
     stale = [killed_while_writing(study / "study.json"), killed_while_writing(run.model)]
-    _remove_temporaries(study)
-    _tidy(run)
+    for path in list(temporaries(study)):
+        path.unlink()
+    clean_up(run)
     assert names(study) == before
     assert outside.is_file()
     assert link.is_symlink()
@@ -186,7 +189,7 @@ def test_a_folder_of_somebody_else_where_a_run_is_to_be_stops_the_study(tmp_path
     mine = run.path / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    cells = _Cells(study, Recorder(), 1, 1, quiet=True, progress=SILENT)
+    cells = Scheduler(study, Recorder(), 1, 1, quiet=True, progress=SILENT)
     with pytest.raises(InputError, match="not a run") as error:
         cells.run()
     assert error.value.where == str(run.path)
@@ -201,7 +204,7 @@ def test_a_run_folder_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
     kept = killed_while_writing(tmp_path / "disk" / "a.txt")
     run.path.parent.mkdir(parents=True)
     run.path.symlink_to(tmp_path / "disk")
-    _tidy(run)
+    clean_up(run)
     assert run.path.is_symlink()
     assert kept.is_file()
 
@@ -227,24 +230,37 @@ def test_ray_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.hint == 'pip install "edgekit[ray]"'
 
 
-def test_a_command_answers_or_says_why_not() -> None:
-    assert "backbones" in run_command(["list", "backbones"], quiet=True)
-    with pytest.raises(StepFailed, match="no-such-recipe") as error:
-        run_command(["train", "no-such-recipe"], quiet=True)
-    assert not error.value.again
+def test_a_job_that_fails_says_why(tmp_path: Path) -> None:
+    """In a real process: the problem, the place and the exit code of the command come back typed."""
+    with pytest.raises(JobFailed, match="this run folder does not exist") as error:
+        run_job(ExportJob(run=tmp_path / "run", exports=("tflite-fp32",)), quiet=True)
+    assert error.value.where == str(tmp_path / "run")
+    assert (error.value.code, error.value.retry) == (2, False)
 
 
-def test_a_command_ends_when_its_study_is_killed(tmp_path: Path) -> None:
+def test_a_job_that_is_killed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'edgekit.cli.supervised' in sys.orig_argv: os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(JobFailed, match="edgekit report was killed by SIGKILL") as error:
+        run_job(ReportJob(study=tmp_path), quiet=True)
+    assert error.value.retry
+    assert "memory" in str(error.value.hint)
+
+
+def test_a_job_ends_when_its_study_is_killed(tmp_path: Path) -> None:
     """The parent is killed while its child sleeps; the child must be gone, and what the child started too."""
-    note = tmp_path / "pids"
+    note, settings = tmp_path / "pids", tmp_path / "settings.json"
+    JobSettings(job=ReportJob(study=tmp_path)).write(settings)
     child = (
-        "import os, subprocess, sys, time, edgekit.cli.app as app\n"
-        f"def main(argv):\n"
+        "import os, subprocess, sys, time; from edgekit.cli import supervised\n"
+        "def attempt(job, progress):\n"
         f"    inner = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f"    open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{inner.pid}}')\n"
         f"    time.sleep(60)\n"
-        "app.main = main\n"
-        "from edgekit.cli.supervised import main as leash; leash()"
+        "supervised._attempt = attempt\n"
+        f"sys.argv = ['supervised', {str(settings)!r}]; supervised.main()"
     )
     parent = (
         "import subprocess, sys, time\n"
@@ -278,17 +294,17 @@ def planned(**compare: Any) -> dict[str, Cell]:
 
 def test_equal_seconds_limit_every_cell() -> None:
     cells = planned(backbones=["vgg16", "mobilenetv2"], budget={"equal": "seconds", "seconds": 90})
-    assert {cell.recipe["train"]["max_seconds"] for cell in cells.values()} == {90}
+    assert {cell.recipe.train.max_seconds for cell in cells.values()} == {90}
 
 
 def test_equal_compute_gives_light_networks_more_epochs() -> None:
     cells = planned(backbones=["vgg16", "resnet50v2", "mobilenetv2"], budget={"equal": "compute"})
-    epochs = {name: cell.recipe["train"]["fine_tuning"]["epochs"] for name, cell in cells.items()}
+    epochs = {name: cell.recipe.train.fine_tuning.epochs for name, cell in cells.items()}
     assert epochs == {"vgg16": 10, "resnet50v2": 44, "mobilenetv2": 512}
     for name, n in epochs.items():
         assert n * BACKBONES[name].macs == pytest.approx(10 * BACKBONES["vgg16"].macs, rel=0.02)
     cells = planned(backbones=["vgg16", "mobilenetv2"], budget={"equal": "compute", "reference": "mobilenetv2"})
-    assert cells["vgg16"].recipe["train"]["fine_tuning"]["epochs"] == 1  # never less than one
+    assert cells["vgg16"].recipe.train.fine_tuning.epochs == 1  # never less than one
 
 
 @pytest.mark.parametrize(
@@ -297,7 +313,7 @@ def test_equal_compute_gives_light_networks_more_epochs() -> None:
         ({"equal": "seconds"}, "seconds are given"),
         ({"seconds": 3}, "seconds are given"),
         ({"equal": "epochs", "reference": "vgg16"}, "reference belongs"),
-        ({"equal": "compute", "reference": "vgg16"}, "not among the backbones"),
+        ({"equal": "compute", "reference": "vgg16"}, "not one of the study.s backbones"),
     ],
 )
 def test_budgets_that_cannot_be(budget: dict[str, Any], said: str) -> None:

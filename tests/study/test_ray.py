@@ -12,7 +12,8 @@ import pytest
 from test_kill import RECIPE
 
 from edgekit.study.executors import Executor, open_executor
-from edgekit.study.job_runner import StepFailed
+from edgekit.study.job_runner import JobFailed
+from edgekit.study.jobs import ExportJob
 
 pytest.importorskip("ray")
 
@@ -23,16 +24,14 @@ def pool() -> Iterator[Executor]:
         yield executor
 
 
-def test_commands_run_on_the_cluster(pool: Executor) -> None:
-    futures = [pool.submit(["list", what], True, {}) for what in ("backbones", "formats")]
-    assert ["backbones" in futures[0].result(), "formats" in futures[1].result()] == [True, True]
+def test_a_job_that_fails_on_the_cluster_says_why(pool: Executor, tmp_path: Path) -> None:
+    job = ExportJob(run=tmp_path / "run", exports=("tflite-fp32",))
+    futures = [pool.submit(job, True, {}) for _ in range(2)]
+    for future in futures:
+        with pytest.raises(JobFailed, match="this run folder does not exist") as error:
+            future.result()
+        assert not error.value.retry
     assert pool.submit(None, True, {}).result() is None
-
-
-def test_a_failed_command_fails_the_cell(pool: Executor) -> None:
-    with pytest.raises(StepFailed, match="no-such-recipe") as error:
-        pool.submit(["train", "no-such-recipe"], True, {}).result()
-    assert not error.value.again
 
 
 @pytest.mark.slow

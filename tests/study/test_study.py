@@ -10,7 +10,8 @@ from PIL import Image
 
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, differences, validate
-from edgekit.study.cells import Study, plan_cells
+from edgekit.study.cells import plan_cells
+from edgekit.study.folder import Study
 from edgekit.study.leak_audit import audit_study
 from edgekit.support.path_redaction import place_name
 from edgekit.support.progress import SILENT
@@ -31,26 +32,26 @@ def test_every_combination_and_feature_extraction_first(tmp_path: Path) -> None:
     for (backbone, _, seed), place in position.items():
         assert position[backbone, "feature-extraction", seed] <= place
     tuned = cells[position["vgg16", "fine-tuning", 1]]
-    assert tuned.recipe["train"]["start_from"].endswith("runs/vgg16-feature-extraction-s1")
-    assert tuned.recipe["model"]["backbone"] == "vgg16"
-    assert tuned.recipe["train"]["seed"] == 1
+    assert str(tuned.recipe.train.start_from).endswith("runs/vgg16-feature-extraction-s1")
+    assert tuned.recipe.model.backbone == "vgg16"
+    assert tuned.recipe.train.seed == 1
 
 
 def test_without_lists_the_recipe_is_the_only_cell(tmp_path: Path) -> None:
     (cell,) = plan_cells(recipe(), tmp_path)
     assert (cell.backbone, cell.strategy, cell.seed) == ("mobilenetv2", "fine-tuning", 0)
-    assert cell.recipe["train"]["start_from"] is None
+    assert cell.recipe.train.start_from is None
 
 
 def test_overrides_reach_only_their_backbone(tmp_path: Path) -> None:
     cells = plan_cells(
         recipe(backbones=["vgg16", "resnet50v2"], overrides={"vgg16": {"train.batch_size": 8}}), tmp_path
     )
-    assert [cell.recipe["train"]["batch_size"] for cell in cells] == [8, 32]
+    assert [cell.recipe.train.batch_size for cell in cells] == [8, 32]
 
 
 def test_arms_differ_in_their_settings_alone(tmp_path: Path) -> None:
-    arms = {"basic": {}, "mixed": {"train.mix.mixup.probability": 0.5, "train.mix.stages": ["fine-tuning"]}}
+    arms = {"basic": {}, "mixed": {"train.mix.mixup.probability": 0.5, "train.mix.phases": ["fine-tuning"]}}
     study = recipe(arms=arms, seeds=[0, 1], strategies=["feature-extraction", "fine-tuning"])
     cells = plan_cells(study, tmp_path)
     assert len({cell.run for cell in cells}) == len(cells) == 8
@@ -59,12 +60,12 @@ def test_arms_differ_in_their_settings_alone(tmp_path: Path) -> None:
     )
     assert mixed.run == "runs/mobilenetv2-fine-tuning-mixed-s1"
     assert mixed.title == "mobilenetv2, fine-tuning, mixed, seed 1"
-    assert mixed.recipe["arm"] == "mixed"
-    assert mixed.recipe["train"]["start_from"].endswith("mobilenetv2-feature-extraction-mixed-s1")
-    assert sorted(differences(mixed.recipe, basic.recipe)) == [
+    assert mixed.recipe.arm == "mixed"
+    assert str(mixed.recipe.train.start_from).endswith("mobilenetv2-feature-extraction-mixed-s1")
+    assert sorted(differences(mixed.recipe.document(), basic.recipe.document())) == [
         "arm",
         "train.mix.mixup.probability",
-        "train.mix.stages",
+        "train.mix.phases",
         "train.start_from",
     ]
 
@@ -114,13 +115,13 @@ def test_a_study_can_grow(tmp_path: Path) -> None:
 
 def test_a_study_does_not_shrink(tmp_path: Path) -> None:
     Study.open(tmp_path, recipe(seeds=[0, 1]))
-    with pytest.raises(InputError, match=r"cells that the recipe does not ask for: mobilenetv2-\S+-s1"):
+    with pytest.raises(InputError, match=r"cannot be removed .* lacks: mobilenetv2-\S+-s1"):
         Study.open(tmp_path, recipe(seeds=[0]))
 
 
 def test_a_cell_that_would_be_another_is_refused(tmp_path: Path) -> None:
     Study.open(tmp_path, recipe(seeds=[0], arms={"small": {"train.batch_size": 8}}))
-    with pytest.raises(InputError, match=r"different: train\.batch_size"):
+    with pytest.raises(InputError, match=r"changed settings are: train\.batch_size"):
         Study.open(tmp_path, recipe(seeds=[0, 1], arms={"small": {"train.batch_size": 16}}))
 
 
@@ -133,7 +134,7 @@ def test_a_study_may_be_given_new_claims_when_it_is_finished(tmp_path: Path) -> 
     assert [cell.status for cell in again.cells] == ["exported"]
     again.save()
     assert json.loads(study.file.read_text())["recipe"]["claims"][0]["text"] == "t"
-    with pytest.raises(InputError, match=r"different: train\.batch_size"):
+    with pytest.raises(InputError, match=r"changed settings are: train\.batch_size"):
         Study.open(tmp_path, validate({**newer.document(), "train": {"batch_size": 8}}, "test"))
 
 
@@ -157,7 +158,7 @@ def test_it_does_not_tell_where_images_and_weights_lie(tmp_path: Path) -> None:
     assert "/home" not in text
     assert json.loads(text)["recipe"]["data"]["path"] == "photos"
     study = Study.open(tmp_path / "study", of("/srv"))
-    assert study.cells[0].recipe["data"]["path"] == "/srv/photos"
+    assert study.cells[0].recipe.data.path == "/srv/photos"
     with pytest.raises(InputError, match=r"train\.feature_extraction\.epochs"):
         Study.open(tmp_path / "study", of("/srv", epochs=3))
 

@@ -7,12 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.documents.base import write_json
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import (
+    DatasetRecord,
+    ModelRecord,
+    RunDocument,
+    SplitMetrics,
+    TimingRecord,
+    TrainingEnvironment,
+    WeightsRecord,
+)
+from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import EdgekitError
 from edgekit.recipe import validate
 from edgekit.stats.classification import classification_metrics
 from edgekit.study.mlflow_tracking import check_mlflow, log_study
+
+RECIPE = validate({"name": "pets", "train": {"batch_size": 16}}, "test")
 
 
 def test_mlflow_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,27 +41,36 @@ def study(tmp_path: Path) -> Path:
     run = RunFolder(tmp_path / "runs" / "mobilenetv2-fine-tuning-s0")
     labels = np.array([0, 0, 1, 1])
     scores = classification_metrics(labels, np.eye(2, dtype=np.float32)[[0, 0, 1, 0]], ["cat", "dog"])
-    recipe = validate({"name": "pets", "train": {"batch_size": 16}}, "test").document()
-    write_json(
-        run.run_json,
-        {
-            "backbone": "mobilenetv2",
-            "strategy": "fine-tuning",
-            "seed": 0,
-            "edgekit_version": "0.1.0",
-            "recipe": recipe,
-            "metrics": {"test": scores},
-            "timing": {"train_seconds": 12.5},
-            "model": {"parameters": 2_591_300},
-        },
-    )
+    RunDocument(
+        status="done",
+        run_id=run.path.name,
+        created="2026-11-22T00:00:00+00:00",
+        edgekit_version="0.1.0",
+        recipe=RECIPE,
+        backbone="mobilenetv2",
+        strategy="fine-tuning",
+        seed=0,
+        weights=WeightsRecord(source="imagenet"),
+        dataset=DatasetRecord(
+            name="pets", root="pets", fingerprint="0", classes=("cat", "dog"), layout="", n_files=4, counts={}
+        ),
+        model=ModelRecord(parameters=2_591_300, layers=150, input_shape=(224, 224, 3)),
+        environment=TrainingEnvironment(
+            python="3.11", platform="linux", cpu=None, cores=2, backend="tensorflow", gpu=None, versions={}
+        ),
+        timing=TimingRecord(train_seconds=12.5),
+        metrics={"test": SplitMetrics.model_validate(scores)},
+    ).write(run.run_json)
     run.labels.write_text("cat\ndog\n")
     run.history.write_text("stage,epoch,loss,accuracy\nfine-tuning,1,0.9,0.5\nfine-tuning,2,0.4,0.75\n")
-    cells = [
-        {"run": "runs/mobilenetv2-fine-tuning-s0", "status": "trained"},
-        {"run": "runs/vgg16-fine-tuning-s0", "status": "failed"},
-    ]
-    write_json(tmp_path / "study.json", {"name": "pets", "created": "2026-11-22T00:00:00+00:00", "cells": cells})
+    cells = tuple(
+        CellRecord(
+            run=f"runs/{backbone}-fine-tuning-s0", backbone=backbone, strategy="fine-tuning", seed=0, status=status
+        )
+        for backbone, status in (("mobilenetv2", "trained"), ("vgg16", "failed"))
+    )
+    document = StudyDocument(name="pets", created="2026-11-22T00:00:00+00:00", recipe=RECIPE, cells=cells)
+    document.write(tmp_path / "study.json")
     return tmp_path
 
 
@@ -76,5 +96,5 @@ def test_every_trained_cell_is_a_run(study: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_store_that_does_not_answer_is_one_error(study: Path) -> None:
     pytest.importorskip("mlflow.tracking")
-    with pytest.raises(EdgekitError, match="MLflow did not take the study"):
+    with pytest.raises(EdgekitError, match="MLflow did not accept the study"):
         log_study(study, "file:///proc/no/such/place")

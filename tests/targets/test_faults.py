@@ -1,4 +1,4 @@
-"""What goes wrong between here and a device, each through a real SSH server of this machine."""
+"""What goes wrong between host and device, each through a real SSH server on this machine."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def refusal(config: TargetConfig) -> TargetError:
     return error.value
 
 
-def test_an_unreachable_host(config, server, project, capsys):
+def test_unreachable_host(config, server, project, capsys):
     away = replace(config, ssh_config=str(server.config_file("away", Port="1")))
     code, said = exit_code(away, project, capsys, "target", "setup", "loop")
     assert code == 4
-    assert "cannot be reached" in said
+    assert "cannot reach the target" in said
     assert "Connection refused" in said
     unknown = replace(config, ssh_config=str(server.config_file("nowhere", HostName="no-such-host.invalid")))
     assert "Could not resolve" in refusal(unknown).problem
 
 
-def test_a_key_that_the_target_does_not_know(config, server):
+def test_login_with_an_unknown_key(config, server):
     stranger = replace(config, ssh_config=str(server.config_file("wrong", IdentityFile=f"{server.folder}/stranger")))
     error = refusal(stranger)
-    assert "refuses this login" in error.problem
+    assert "refused the login" in error.problem
     assert error.hint.startswith("ssh-copy-id -F ")
 
 
-def test_an_unknown_host_key_is_accepted_by_the_command_that_is_shown(config, server, tmp_path):
+def test_the_hint_accepts_an_unknown_host_key(config, server, tmp_path):
     known = tmp_path / "known hosts"
     fresh = replace(config, ssh_config=str(server.config_file("fresh", UserKnownHostsFile=f'"{known}"')))
     error = refusal(fresh)
-    assert "not known here yet" in error.problem
-    assert not known.exists(), "nothing is accepted by itself"
+    assert "does not know the host key" in error.problem
+    assert not known.exists(), "no key is accepted automatically"
     command = error.hint.partition(": ")[2]
     assert "StrictHostKeyChecking=ask" in command
     # A person answers "yes" at a terminal; here ssh gives that answer itself.
@@ -79,13 +79,13 @@ def test_an_unknown_host_key_is_accepted_by_the_command_that_is_shown(config, se
         assert target.facts()["system"]
 
 
-def test_a_changed_host_key_is_refused_until_a_person_says_otherwise(config, server, tmp_path):
+def test_a_changed_host_key_is_refused_until_the_hint_is_followed(config, server, tmp_path):
     known = tmp_path / "known"
     other = (server.folder / "stranger.pub").read_text().split()[:2]
     known.write_text(f"[127.0.0.1]:{server.port} {' '.join(other)}\n")
     changed = replace(config, ssh_config=str(server.config_file("changed", UserKnownHostsFile=str(known))))
     error = refusal(changed)
-    assert "another one than before" in error.problem
+    assert "has changed" in error.problem
     forget, _, accept = error.hint.partition(": ")[2].partition(" && ")
     assert forget.startswith("ssh-keygen")
     command = f"{forget} && {accept.replace('=ask', '=accept-new')}"
@@ -94,15 +94,15 @@ def test_a_changed_host_key_is_refused_until_a_person_says_otherwise(config, ser
         assert target.facts()["system"]
 
 
-def test_no_python_and_an_old_one(config, tmp_path, project, capsys):
+def test_missing_and_old_python(config, tmp_path, project, capsys):
     code, said = exit_code(replace(config, python="/opt/no such/python3"), project, capsys, "target", "setup", "loop")
     assert code == 4
-    assert "there is no /opt/no such/python3" in said
+    assert "/opt/no such/python3 was not found" in said
     assert "apt install python3" in said
     old = tmp_path / "python3.7"
     old.write_text('#!/bin/sh\necho \'{"event": "hello", "version": [3, 7, 3], "program": ""}\'\n')
     old.chmod(0o755)
-    assert "3.7.3 there is too old" in refusal(replace(config, python=str(old))).problem
+    assert "Python 3.7.3 on loop is too old" in refusal(replace(config, python=str(old))).problem
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_no_python_and_an_old_one(config, tmp_path, project, capsys):
         ("import os; os.confstr = lambda name: None\nimport platform; platform.libc_ver = lambda: ('', '')", "glibc"),
     ],
 )
-def test_no_wheel_for_the_platform(config, tmp_path, project, capsys, fault, said):
+def test_platforms_without_wheels(config, tmp_path, project, capsys, fault, said):
     python = wrapped(tmp_path / "fault", fault, bare=True)
     code, message = exit_code(replace(config, python=python), project, capsys, "target", "setup", "loop")
     assert code == 4
     assert said in message
 
 
-def test_before_setup_the_command_that_is_missing_is_named(config, tmp_path, job):
+def test_before_setup_the_hint_names_the_command(config, tmp_path, job):
     bare = replace(config, python=wrapped(tmp_path / "fault", "", bare=True))
     with closing(SshTarget(bare)) as target, pytest.raises(TargetError) as error:
         list(target.run("latency", job))
@@ -142,13 +142,13 @@ def small_disk(tmp_path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk(config, small_disk, tmp_path, project, capsys):
+def test_full_disk(config, small_disk, tmp_path, project, capsys):
     big = tmp_path / "big.onnx"
     big.write_bytes(os.urandom(9_000_000))
     full = replace(config, folder=str(small_disk / "work"))
     with closing(SshTarget(full)) as target, pytest.raises(TargetError) as error:
         target.send({f"{ssh.Hashes().of(str(big))}.onnx": str(big)})
-    assert "9.0 MB are to be sent" in error.value.problem
+    assert "9.0 MB to send" in error.value.problem
     assert not list((small_disk / "work" / "objects").glob("*.part"))
     (small_disk / "rest").write_bytes(bytes(shutil.disk_usage(small_disk).free))
     code, said = exit_code(replace(config, folder=str(small_disk / "w2")), project, capsys, "target", "setup", "loop")
@@ -157,7 +157,7 @@ def test_a_full_disk(config, small_disk, tmp_path, project, capsys):
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_in_the_middle(config, small_disk, job):
+def test_disk_that_fills_up_during_the_job(config, small_disk, job):
     with closing(SshTarget(replace(config, folder=str(small_disk / "work")))) as target:
         target.facts()
         (small_disk / "rest").write_bytes(bytes(shutil.disk_usage(small_disk).free))
@@ -170,31 +170,31 @@ def blocks(events: list[dict]) -> list[tuple[int, str]]:
     return [(event["round"], event["key"]) for event in events if event["event"] == "block"]
 
 
-def test_a_cut_connection_loses_nothing(config, server, job):
+def test_a_broken_connection_loses_nothing(config, server, job):
     notes, events, cuts = Notes(), [], 0
     with closing(SshTarget(config, notes)) as target:
         undisturbed = list(target.run("latency", job))
-        # The job goes on while the connection is gone: so slowly that it is not done before the second cut.
+        # The job continues while the connection is down, slowly enough not to finish before the second break.
         slow = {**job, "protocol": {**PROTOCOL, "cooldown_ns": 600_000_000}}
         for event in target.run("latency", slow):
             events.append(event)
             if event["event"] == "block" and len(blocks(events)) in (4, 15):
                 cuts += server.cut()
     assert cuts >= 2
-    assert sum("the connection to loop was lost" in text for text in notes.warnings) == 2
-    assert blocks(events) == blocks(undisturbed), "every block once, in the same order"
+    assert sum("lost the connection to loop" in text for text in notes.warnings) == 2
+    assert blocks(events) == blocks(undisturbed), "each block once, in the same order"
     assert len(blocks(events)) == 3 * ROUNDS
     assert [event["event"] for event in events] == [event["event"] for event in undisturbed]
 
 
-def test_after_a_restart_of_the_device_the_rest_is_measured(config, server, job, tmp_path):
+def test_job_is_resumed_after_a_restart_of_the_device(config, server, job, tmp_path):
     notes, events = Notes(), []
     with closing(SshTarget(config, notes)) as target:
         for event in target.run("latency", job):
             events.append(event)
             if event["event"] == "block" and len(blocks(events)) == 7:
                 (folder,) = (tmp_path / "work" / "jobs").iterdir()
-                os.killpg(int((folder / "pid").read_text()), 9)  # the job and its keeper, as a power cut does
+                os.killpg(int((folder / "pid").read_text()), 9)  # the job and its supervisor, as a power cut does
                 server.cut()
     assert "restarted" in [event["event"] for event in events]
     expected = {(number, key) for number in range(ROUNDS) for key in ("a", "b", "a#again")}
@@ -204,7 +204,7 @@ def test_after_a_restart_of_the_device_the_rest_is_measured(config, server, job,
 
 
 @pytest.mark.slow
-def test_predictions_after_a_restart_are_those_without(config, server, onnx_models, colours, tmp_path):
+def test_predictions_are_the_same_after_a_restart(config, server, onnx_models, colours, tmp_path):
     files = [f"{label}/{n}.png" for label in ("red", "green", "blue") for n in range(6)] * 6
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx")}], "root": str(colours), "files": files}
     with closing(SshTarget(config)) as target:
@@ -223,8 +223,8 @@ def test_predictions_after_a_restart_are_those_without(config, server, onnx_mode
 
 
 @pytest.mark.slow
-def test_a_crash_is_not_taken_for_a_restart(config, tmp_path, job):
-    """A job that is killed alone (for want of memory) would be killed again."""
+def test_a_crash_is_not_mistaken_for_a_restart(config, tmp_path, job):
+    """A job that was killed because memory ran out would be killed again."""
     with closing(SshTarget(config)) as target, pytest.raises(EdgekitError, match="killed"):
         for event in target.run("latency", job):
             if event["event"] == "block":
@@ -235,7 +235,7 @@ def test_a_crash_is_not_taken_for_a_restart(config, tmp_path, job):
 
 
 @pytest.mark.slow
-def test_a_sustained_run_is_not_pieced_together(config, onnx_models, tmp_path):
+def test_a_sustained_run_is_not_resumed(config, onnx_models, tmp_path):
     job = {"models": [{"key": "m", "path": str(onnx_models / "uint8.onnx")}], "seconds": 5}
     with closing(SshTarget(config)) as target, pytest.raises(TargetError, match="lost the job"):
         for event in target.run("sustained", job):
@@ -245,19 +245,19 @@ def test_a_sustained_run_is_not_pieced_together(config, onnx_models, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_device_with_a_wrong_clock(config, tmp_path, job):
+def test_device_with_a_wrong_clock(config, tmp_path, job):
     python = wrapped(tmp_path / "fault", "import time; real = time.time; time.time = lambda: real() - 3e8")
     with closing(SshTarget(replace(config, python=python))) as target:
-        document = diagnose_target(target)
-        (clock,) = [check for check in document["checks"] if check["name"] == "clock"]
-        assert not clock["ok"]
-        assert "behind" in clock["found"]
-        assert "set-ntp" in clock["remedy"]
-        assert document["ok"], "it can measure all the same"
+        diagnosis = diagnose_target(target)
+        (clock,) = [check for check in diagnosis.checks if check.name == "clock"]
+        assert not clock.ok
+        assert "behind" in clock.found
+        assert "set-ntp" in clock.remedy
+        assert diagnosis.ok, "it can measure nevertheless"
         assert len(blocks(list(target.run("latency", job)))) == 3 * ROUNDS
 
 
-def test_two_at_once_on_one_device(config, job, project, capsys, onnx_models):
+def test_one_measurement_at_a_time(config, job, project, capsys, onnx_models):
     with closing(SshTarget(config)) as first:
         running = first.run("latency", job)
         assert next(running)["event"] == "environment"
@@ -285,7 +285,7 @@ if len(sys.argv) > 1 and sys.argv[1] == "put" and {condition}:
 """
 
 
-def test_a_file_damaged_on_the_way_is_sent_again(config, tmp_path, onnx_models):
+def test_a_file_damaged_in_transfer_is_sent_again(config, tmp_path, onnx_models):
     once = f"not os.path.exists('{tmp_path}/flipped') and open('{tmp_path}/flipped', 'w')"
     notes, model = Notes(), str(onnx_models / "uint8.onnx")
     flaky = replace(config, python=wrapped(tmp_path / "fault", FLIP.format(condition=once)))
@@ -295,7 +295,7 @@ def test_a_file_damaged_on_the_way_is_sent_again(config, tmp_path, onnx_models):
     assert not list((tmp_path / "work" / "objects").glob("*.part"))
 
 
-def test_a_way_that_always_damages_is_refused(config, tmp_path, onnx_models):
+def test_repeated_damage_in_transfer_is_an_error(config, tmp_path, onnx_models):
     broken = replace(config, python=wrapped(tmp_path / "fault", FLIP.format(condition="True")))
     with closing(SshTarget(broken)) as target, pytest.raises(TargetError, match="arrive damaged") as error:
         list(target.run("probe", {"models": [{"path": str(onnx_models / "uint8.onnx")}]}))
@@ -304,7 +304,7 @@ def test_a_way_that_always_damages_is_refused(config, tmp_path, onnx_models):
 
 
 @pytest.mark.slow
-def test_a_file_that_went_bad_on_the_card_is_replaced(config, tmp_path, onnx_models):
+def test_a_damaged_file_on_the_device_is_replaced(config, tmp_path, onnx_models):
     model = str(onnx_models / "uint8.onnx")
     for _ in range(2):
         with closing(SshTarget(config)) as target:
@@ -315,7 +315,7 @@ def test_a_file_that_went_bad_on_the_card_is_replaced(config, tmp_path, onnx_mod
         stored.write_bytes(b"\xff" + stored.read_bytes()[1:])
 
 
-def test_a_bad_model_and_a_bad_picture_are_named_as_here(config, tmp_path, onnx_models):
+def test_errors_name_local_paths(config, tmp_path, onnx_models):
     bad, picture = tmp_path / "bad.onnx", tmp_path / "bad.png"
     bad.write_bytes(b"nothing")
     picture.write_bytes(b"nothing")
@@ -329,14 +329,14 @@ def test_a_bad_model_and_a_bad_picture_are_named_as_here(config, tmp_path, onnx_
         assert error.value.where == str(picture)
 
 
-def test_a_talkative_login_is_passed_over(config, tmp_path):
+def test_output_of_login_scripts_is_ignored(config, tmp_path):
     noisy = wrapped(tmp_path / "fault", "print('Welcome to this board!', flush=True)")
     with closing(SshTarget(replace(config, python=noisy))) as target:
         assert target.facts()["system"]
 
 
 @pytest.mark.slow
-def test_nothing_is_left_when_this_side_is_interrupted(config, tmp_path, job):
+def test_an_interrupt_here_ends_the_job_there(config, tmp_path, job):
     with closing(SshTarget(config)) as target:
         next(target.run("latency", {**job, "protocol": {**PROTOCOL, "rounds": 1000}}))
     time.sleep(0.3)
@@ -348,7 +348,7 @@ def test_nothing_is_left_when_this_side_is_interrupted(config, tmp_path, job):
         assert (folder / "lines.jsonl").read_bytes() == lines, "the job has ended"
 
 
-def test_a_prepared_python_needs_nothing(config):
+def test_a_python_with_all_packages_needs_no_setup(config):
     with closing(SshTarget(config)) as target:
         done = set_up(target)
         assert (done.changed, done.source) == (False, "own")

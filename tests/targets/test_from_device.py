@@ -1,4 +1,4 @@
-"""`target setup --from device`: the device's own pip and the package index that it reaches."""
+"""`target setup --from device`: the device downloads packages with its own pip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgekit.targets.ssh import SshTarget
 
 
 @pytest.mark.slow
-def test_a_device_fetches_its_packages_itself(
+def test_a_device_downloads_its_packages(
     config: TargetConfig, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], onnx_models: Path
 ) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
@@ -34,12 +34,12 @@ def test_a_device_fetches_its_packages_itself(
     assert site.returncode != 0, "nothing is installed outside of the working folder"
 
 
-def test_a_device_without_its_index_has_one_clear_error(
+def test_no_package_index_is_one_clear_error(
     config: TargetConfig, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offline = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": "/dev/null", "PIP_RETRIES": "0"}
     bare = replace(config, python=wrapped(tmp_path / "fault", f"import os; os.environ.update({offline})", bare=True))
     code, said = exit_code(bare, project, capsys, "target", "setup", "loop", "--from", "device")
     assert code == 4
-    assert "pip on the device failed" in said
+    assert "pip failed on the device" in said
     assert not list((tmp_path / "work" / "env").glob("*/site")), "nothing is left half installed"

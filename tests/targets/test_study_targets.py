@@ -1,4 +1,4 @@
-"""A study on several targets: one that is away takes nothing from the others, and is measured on when it is back."""
+"""A study on several targets: an unreachable one does not stop the others, and is measured once it is back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from loopback import Notes, Server
 from runfolders import make_run
 
 from edgekit.recipe import validate
-from edgekit.study.benchmarking import is_measured, measure, warn_of_absent
-from edgekit.study.cells import Study
-from edgekit.study.job_runner import StepFailed
+from edgekit.study.benchmarking import is_measured, measure, warn_of_unreachable
+from edgekit.study.folder import Study
+from edgekit.study.job_runner import JobFailed
 from edgekit.targets.config import add_target
 
 
@@ -35,33 +35,33 @@ def stamp(study: Study, target: str) -> str:
 
 
 @pytest.mark.slow
-def test_one_that_is_away_is_measured_on_later(study: Study, server: Server, project: Path, tmp_path: Path) -> None:
+def test_an_unreachable_target_is_measured_later(study: Study, server: Server, project: Path, tmp_path: Path) -> None:
     away = server.config_file("later", Port="1")
     add_target(server.target(tmp_path / "near"), project / "targets.toml")
     add_target(server.target(tmp_path / "far", name="away", ssh_config=str(away)), project / "targets.toml")
     notes, names = Notes(), ["away", "loop"]
 
-    warn_of_absent(study, names, notes)
+    warn_of_unreachable(study, names, notes)
     assert len(notes.warnings) == 1
     assert notes.warnings[0].startswith("away cannot measure now")
-    assert "cannot be reached" in notes.warnings[0]
+    assert "cannot reach the target" in notes.warnings[0]
 
     errors = measure(study, study.cells, names, quiet=True, progress=notes)
     assert list(errors) == ["away"]
-    assert "cannot be reached" in errors["away"]
+    assert "cannot reach the target" in errors["away"]
     assert (is_measured(study, study.cells, "loop"), is_measured(study, study.cells, "away")) == (True, False)
 
     before = stamp(study, "loop")
-    assert list(measure(study, study.cells, names, quiet=True, progress=notes)) == ["away"], "alone, and still away"
+    assert list(measure(study, study.cells, names, quiet=True, progress=notes)) == ["away"], "still unreachable"
     server.config_file("later")
     assert measure(study, study.cells, names, quiet=True, progress=notes) == {}
     assert is_measured(study, study.cells, "away")
     assert stamp(study, "loop") == before, "what was measured is not measured again"
 
 
-def test_what_is_wrong_on_every_target_ends_the_study(study: Study, server: Server, project: Path, tmp_path: Path):
+def test_an_error_on_all_targets_ends_the_study(study: Study, server: Server, project: Path, tmp_path: Path):
     add_target(server.target(tmp_path / "near"), project / "targets.toml")
     study.folder(study.cells[0]).export("onnx-fp32").model().write_bytes(b"no model")
-    with pytest.raises(StepFailed, match="model") as error:
+    with pytest.raises(JobFailed, match="model") as error:
         measure(study, study.cells, ["local", "loop"], quiet=True, progress=Notes())
     assert error.value.code == 2

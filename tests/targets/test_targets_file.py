@@ -1,4 +1,4 @@
-"""targets.toml: what is read, what is refused, and that a person's own lines survive."""
+"""targets.toml: what is read, what is refused, and that a person's own lines stay."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgekit.targets.config import (
     remove_target,
     user_file,
 )
-from edgekit.targets.connection import folder
+from edgekit.targets.connection import shell_path
 
 
-def test_written_and_read_again(project):
+def test_a_written_target_is_read_back(project):
     config = TargetConfig(
         "pi4", "raspberrypi.local", user="pi", port=2222, python="/opt/my python/bin/python3",
         folder='~/bench "x" é', threads=(1, 4), runtime="tflite-runtime", ssh_config="/home/me/ssh",
@@ -26,49 +26,49 @@ def test_written_and_read_again(project):
     add_target(config, project_file())
     assert read_targets(project_file()) == [config]
     assert find_target("pi4") == config
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="already a target"):
         add_target(config, project_file())
 
 
-def test_the_rest_of_the_file_stays(project):
+def test_the_rest_of_the_file_is_kept(project):
     project_file().write_text("# my boards\n[old]\nhost = 'a'  # in the cellar\n\n[other]\nhost = 'b'")
     add_target(TargetConfig("new", "c"), project_file())
     remove_target("old")
     assert project_file().read_text() == "# my boards\n[other]\nhost = 'b'\n\n[new]\nhost = \"c\"\n"
 
 
-def test_the_projects_own_go_first(project):
+def test_the_project_file_takes_precedence(project):
     add_target(TargetConfig("pi", "far"), user_file())
     add_target(TargetConfig("nas", "nas"), user_file())
     add_target(TargetConfig("pi", "near"), project_file())
     assert {name: config.host for name, (config, _) in known_targets().items()} == {"pi": "near", "nas": "nas"}
-    with pytest.raises(TargetError, match="known are: local, pi, nas"):
+    with pytest.raises(TargetError, match="known targets: local, pi, nas"):
         find_target("pi9")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[pi]\nhost = '-oProxyCommand=touch x'", "no host name"),
-        ("[pi]\nhost = 'a; rm -rf b'", "no host name"),
-        ("[pi]\nhost = 'a'\nuser = '-l'", "no user name"),
-        ("[pi]\nhost = 'a'\nport = 70000", "no port"),
-        ("[pi]\nhost = 'a'\nport = '22'", "wrong kind"),
-        ("[pi]\nhost = 'a'\npython = '-c'", "python is no path"),
-        ("[pi]\nhost = 'a'\nfolder = \"/x\\ny\"", "folder is no path"),
-        ("[pi]\nhost = 'a'\nfolder = 'relative'", "begins with /"),
+        ("[pi]\nhost = '-oProxyCommand=touch x'", "not a host name"),
+        ("[pi]\nhost = 'a; rm -rf b'", "not a host name"),
+        ("[pi]\nhost = 'a'\nuser = '-l'", "not a user name"),
+        ("[pi]\nhost = 'a'\nport = 70000", "not a port"),
+        ("[pi]\nhost = 'a'\nport = '22'", "wrong type"),
+        ("[pi]\nhost = 'a'\npython = '-c'", "python is not a path"),
+        ("[pi]\nhost = 'a'\nfolder = \"/x\\ny\"", "folder is not a path"),
+        ("[pi]\nhost = 'a'\nfolder = 'relative'", "must start with /"),
         ("[pi]\nhost = 'a'\nfolder = '~/'", "folder of its own"),
-        ("[pi]\nhost = 'a'\nthreads = [1, 'all']", "numbers such as"),
+        ("[pi]\nhost = 'a'\nthreads = [1, 'all']", "list of numbers"),
         ("[pi]\nhost = 'a'\nruntime = 'tensorrt'", "choose one of"),
         ("[pi]\nhost = 'a'\npasswort = 'x'", "unknown key 'passwort'"),
-        ("[local]\nhost = 'a'", "cannot be a target's name"),
-        ("['a b']\nhost = 'a'", "cannot be a target's name"),
+        ("[local]\nhost = 'a'", "invalid target name"),
+        ("['a b']\nhost = 'a'", "invalid target name"),
         ("[pi]\nuser = 'a'", "at least a host"),
         ("pi = 3", "at least a host"),
-        ("[pi\n", "not readable TOML"),
+        ("[pi\n", "not valid TOML"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(project, text, said):
+def test_invalid_files_are_refused(project, text, said):
     project_file().write_text(text)
     with pytest.raises(InputError) as error:
         known_targets()
@@ -85,8 +85,8 @@ def test_what_cannot_be_meant_is_refused(project, text, said):
         ("/x/'; reboot", "'/x/'\"'\"'; reboot'"),
     ],
 )
-def test_paths_are_one_word_of_the_shell_there(path, word):
-    assert folder(path) == word
+def test_paths_are_one_word_of_the_remote_shell(path, word):
+    assert shell_path(path) == word
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_paths_are_one_word_of_the_shell_there(path, word):
         *("~/", "~/.", "~/..", "~/../..", "~/a/..", "~/a/../../b", "~//..", "~/../pi"),
     ],
 )
-def test_folders_that_are_not_of_its_own_are_refused(project, path):
-    with pytest.raises(InputError, match="folder names a folder of its own"):
+def test_home_and_system_folders_are_refused(project, path):
+    with pytest.raises(InputError, match="folder must be a folder of its own"):
         add_target(TargetConfig("pi", "pi", folder=path), project_file())
     assert not project_file().exists()
 
@@ -115,6 +115,6 @@ def test_folders_that_are_not_of_its_own_are_refused(project, path):
         ("/tmp/x/../edgekit", "/tmp/edgekit"),
     ],
 )
-def test_folders_are_made_plain(project, path, normal):
+def test_folders_are_normalized(project, path, normal):
     add_target(TargetConfig("pi", "pi", folder=path), project_file())
     assert find_target("pi").folder == normal

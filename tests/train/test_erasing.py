@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from listeners import StopsAt
-from test_stages import make_job
+from test_phases import make_job
 from train_helpers import SIDE, coloured_noise
 
 from edgekit.data import augmentation as augmenting

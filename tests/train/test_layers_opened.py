@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from listeners import StopsAt
-from test_stages import make_job
+from test_phases import make_job
 from train_helpers import edgekit_here
 
 from edgekit.errors import InputError
@@ -74,16 +74,16 @@ def test_the_whole_is_fraction_one(net, names):
     assert half == len(names["vgg16"]) - -(-len(names["vgg16"]) // 2)
 
 
-def test_an_unknown_block_is_refused_with_the_command_that_lists_them(net, names):
-    with pytest.raises(InputError, match="no block called 'block_17'") as caught:
+def test_an_unknown_block_is_an_error_with_the_command_that_lists_them(net, names):
+    with pytest.raises(InputError, match="no block named 'block_17'") as caught:
         net.first_opened(names["mobilenetv2"], FineTuning(from_block="block_17"), "mobilenetv2")
     assert "edgekit list backbones --layers mobilenetv2" in str(caught.value.hint)
 
 
-def test_layers_without_weights_alone_are_refused(net):
+def test_training_only_layers_without_weights_is_an_error(net):
     from train_helpers import tiny_network
 
-    with pytest.raises(InputError, match="no layer of tiny that learns, only relu_2"):
+    with pytest.raises(InputError, match="no layer of tiny that has weights, only relu_2"):
         net.open_last_layers(tiny_network(), FineTuning(last_layers=1))
 
 
@@ -92,13 +92,13 @@ def test_layers_without_weights_alone_are_refused(net):
     [
         ({"last_layers": 3, "fraction": 0.1}, "not last_layers and fraction"),
         ({"from_block": "block5", "from_layer": "x"}, "not from_layer and from_block"),
-        ({"last_layers": None}, "say which layers to open"),
+        ({"last_layers": None}, "say which layers to train"),
         ({"fraction": 0.0}, "greater than 0"),
-        ({"unfreeze_every": 1}, "groups of at least 2"),
-        ({"epochs": 4, "groups": 3, "unfreeze_every": 2}, "would open after 4 epochs, and there are 4"),
+        ({"unfreeze_every": 1}, "at least 2 groups"),
+        ({"epochs": 4, "groups": 3, "unfreeze_every": 2}, "would start to train after 4 epochs, but there are only 4"),
     ],
 )
-def test_what_does_not_fit_is_refused(fine_tuning, problem):
+def test_settings_that_do_not_fit_together_are_an_error(fine_tuning, problem):
     with pytest.raises(InputError, match=problem):
         validate({"train": {"fine_tuning": fine_tuning}}, "recipe")
 
@@ -117,7 +117,7 @@ def test_groups_are_counted_from_the_head_with_falling_rates(net):
     assert set(LayerGroups.of(opened[:2], stage).of_layer.values()) == {1, 2}
 
 
-def test_adam_with_a_factor_is_adam_at_that_rate(net):
+def test_adam_with_a_factor_is_adam_at_that_learning_rate(net):
     import keras
 
     from edgekit.train.optimizer import GroupedAdam
@@ -138,17 +138,17 @@ def test_adam_with_a_factor_is_adam_at_that_rate(net):
     assert np.array_equal(steps(closed, lambda: closed.set_factors([1.0, 0.0]))[1], np.ones(3))
 
 
-def test_a_closed_group_stays_as_it_is_and_an_interrupted_job_goes_on_alike(tmp_path, net):
+def test_a_frozen_group_does_not_change_and_an_interrupted_job_resumes(tmp_path, net):
     stage = {"epochs": 3, "learning_rate": 1e-2, "last_layers": 6, "groups": 2, "unfreeze_every": 2, "rate_decay": 0.5}
     first = make_job(tmp_path / "first", "fine-tuning", fine_tuning={**stage, "epochs": 3}).go()
-    assert first.records[1]["layer_groups"] == {"conv_2": 1, "conv_1": 2}
+    assert first.records[1].layer_groups == {"conv_2": 1, "conv_1": 2}
 
     kernels: list[np.ndarray] = []
 
     def looked_at(name, rows):
         if name == "fine-tuning":
             kernels.append(np.asarray(watched.network.get_layer("conv_1").kernel))
-        watched.history[name] = [dict(row) for row in rows]
+        watched.history[name] = list(rows)
 
     watched = make_job(tmp_path / "watched", "fine-tuning", fine_tuning=stage)
     watched._keep = looked_at  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_stages import make_job
+from test_phases import make_job
 from train_helpers import SIDE, coloured_noise
 
 from edgekit.errors import InputError
@@ -180,7 +180,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
 
 
 def test_the_last_epochs_are_trained_unmixed(tmp_path, mixing, monkeypatch):
-    from edgekit.train import phases as stages
+    from edgekit.train import phases
 
     mixed_epochs = []
 
@@ -188,12 +188,12 @@ def test_the_last_epochs_are_trained_unmixed(tmp_path, mixing, monkeypatch):
         mixed_epochs.append(epoch)
         return mixing.draw_pairs(mix, n_images, image_size, seed, epoch, batch)
 
-    monkeypatch.setattr(stages, "draw_pairs", drawn)
-    mix = {"cutmix": {"probability": 1.0}, "stages": ["fine-tuning"], "off_last_epochs": 2}
+    monkeypatch.setattr(phases, "draw_pairs", drawn)
+    mix = {"cutmix": {"probability": 1.0}, "phases": ["fine-tuning"], "off_last_epochs": 2}
     job = make_job(tmp_path, strategy="fine-tuning", epochs=3, mix=mix).go()
     assert set(mixed_epochs) == {3}  # three of feature extraction come before, unmixed and on stored features
     assert (tmp_path / "features-train.npy").is_file()
-    assert job.records[1]["epochs_run"] == 3
+    assert job.records[1].epochs_run == 3
 
 
 def test_feature_extraction_on_mixed_images_stores_no_training_features(tmp_path, mixing):
@@ -205,15 +205,18 @@ def test_feature_extraction_on_mixed_images_stores_no_training_features(tmp_path
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
-        ({"mix": {"mixup": {"probability": 0.6}, "cutmix": {"probability": 0.6}}}, "at most 1 together, not 1.2"),
+        (
+            {"mix": {"mixup": {"probability": 0.6}, "cutmix": {"probability": 0.6}}},
+            "must not add up to more than 1, but they add up to 1.2",
+        ),
         (
             {"mix": {"mixup": {"probability": 1.0}}, "feature_extraction": {"views": 3}},
-            "leave feature-extraction out of mix.stages",
+            "leave feature-extraction out of mix.phases",
         ),
-        ({"mix": {"mixup": {"probability": 1.0}}, "batch_size": 1}, "batch_size has to be at least 2"),
+        ({"mix": {"mixup": {"probability": 1.0}}, "batch_size": 1}, "batch_size must be at least 2"),
         (
             {"mix": {"cutmix": {"probability": 1.0}, "off_last_epochs": 10}},
-            "leaves none of the 10 epochs of feature-extraction mixed",
+            "none of the 10 epochs of feature-extraction would be mixed",
         ),
         ({"mix": {"mixup": {"probability": 1.0, "alpha": 0.0}}}, "greater than 0"),
     ],
@@ -224,5 +227,11 @@ def test_what_cannot_be_mixed_is_refused(train, expected):
 
 
 def test_views_of_single_images_go_with_mixing_in_fine_tuning():
-    train = {"mix": {"mixup": {"probability": 1.0}, "stages": ["fine-tuning"]}, "feature_extraction": {"views": 3}}
+    train = {"mix": {"mixup": {"probability": 1.0}, "phases": ["fine-tuning"]}, "feature_extraction": {"views": 3}}
     assert validate({"train": train}, "recipe").train.mix.active_in("fine-tuning")
+
+
+def test_the_former_name_of_the_phases_is_still_read():
+    mix = validate({"train": {"mix": {"stages": ["fine-tuning"]}}}, "recipe").train.mix
+    assert mix.phases == ["fine-tuning"]
+    assert "stages" not in mix.model_dump()

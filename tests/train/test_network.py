@@ -112,14 +112,14 @@ def test_random_weights_of_vgg_keep_the_signal_alive(net):
 
 def test_weights_of_another_width_are_refused(net, weights):
     model = Model(backbone="mobilenetv2", alpha=0.5, weights=str(weights))
-    with pytest.raises(InputError, match=r"does not hold weights of MobileNetV2 without its top at alpha 0\.5"):
+    with pytest.raises(InputError, match=r"does not contain weights of MobileNetV2 without its top for alpha 0\.5"):
         net.build_network(model, image_size=SIDE, classes=3, seed=0)
 
 
 def test_a_file_that_holds_no_weights_is_refused(net, tmp_path):
     for name, content in (("a.weights.h5", b"no HDF5"), ("b.txt", b"words")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match="does not hold weights"):
+        with pytest.raises(InputError, match="does not contain weights"):
             net.build_network(mobilenet(tmp_path / name), image_size=SIDE, classes=3, seed=0)
 
 
@@ -177,7 +177,7 @@ def test_layers_can_be_opened_from_a_named_one(net, small):
 
 
 def test_an_unknown_layer_name_is_refused_with_the_command_that_lists_them(net, small):
-    with pytest.raises(InputError, match="no layer called 'block_17'") as caught:
+    with pytest.raises(InputError, match="no layer named 'block_17'") as caught:
         net.open_last_layers(small, FineTuning(from_layer="block_17"))
     assert "edgekit list backbones --layers mobilenetv2" in str(caught.value.hint)
 

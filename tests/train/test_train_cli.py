@@ -1,4 +1,4 @@
-"""``edgekit train`` and ``edgekit evaluate`` as a person meets them: what is refused, with which code, and why."""
+"""``edgekit train`` and ``edgekit evaluate`` as a user sees them: exit codes, error messages and results."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def spoil(run: RunFolder, **changes) -> None:
     run.run_json.write_text(json.dumps({**json.loads(run.run_json.read_text()), **changes}))
 
 
-def test_a_folder_that_holds_a_run_is_not_written_over(edgekit, trained, images):
+def test_a_folder_that_contains_a_run_is_not_overwritten(edgekit, trained, images):
     before = {p: p.stat().st_mtime_ns for p in trained.folder.path.rglob("*")}
     code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", trained.folder.path)
     assert code == 2
-    assert "already holds a finished run" in err
+    assert "already contains a finished run" in err
     assert "choose another --run folder" in err
     assert before == {p: p.stat().st_mtime_ns for p in trained.folder.path.rglob("*")}
 
 
-def test_a_folder_of_other_things_is_not_written_into(edgekit, images, tmp_path):
+def test_a_folder_with_other_files_is_not_used(edgekit, images, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", tmp_path)
     assert code == 2
@@ -54,24 +54,24 @@ def test_a_folder_of_other_things_is_not_written_into(edgekit, images, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_an_unfinished_run_is_gone_on_with_only_when_asked(edgekit, copied, images):
+def test_an_unfinished_run_is_resumed_only_on_request(edgekit, copied, images):
     spoil(copied, status="running")
     code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", copied.path)
     assert code == 2
-    assert "already holds an unfinished run" in err
+    assert "already contains an unfinished run" in err
     assert "--resume" in err
 
 
-def test_going_on_with_another_recipe_is_refused(edgekit, copied, images):
+def test_resuming_with_another_recipe_is_an_error(edgekit, copied, images):
     spoil(copied, status="running")
     code, _, err = edgekit("train", "--data", images, "--seed", "4", "--run", copied.path, "--resume")
     assert code == 2
-    assert "started with another recipe" in err
+    assert "started with a different recipe" in err
     assert "train.seed" in err
     assert f"edgekit train --run {copied.path} --resume" in err
 
 
-def test_going_on_with_other_images_is_refused(edgekit, trained: TrainedRun, copied, images):
+def test_resuming_with_other_images_is_an_error(edgekit, trained: TrainedRun, copied, images):
     spoil(copied, status="running")
     first, second = sorted((images / "train" / "amber").iterdir())[:2]
     kept = first.read_bytes()
@@ -92,7 +92,7 @@ def test_resume_needs_a_run(edgekit, tmp_path):
 
 
 @pytest.mark.parametrize("verb", [("train", "--resume", "--run"), ("evaluate",)])
-def test_a_run_of_a_newer_edgekit_is_refused(edgekit, copied, verb):
+def test_a_run_of_a_newer_edgekit_is_an_error(edgekit, copied, verb):
     spoil(copied, schema_version=SCHEMA_VERSION + 1)
     code, out, err = edgekit(*verb, copied.path, "--json")
     assert code == 2
@@ -100,7 +100,7 @@ def test_a_run_of_a_newer_edgekit_is_refused(edgekit, copied, verb):
     assert "upgrade" in json.loads(out)["error"]["hint"]
 
 
-def test_a_gpu_that_is_not_there_is_an_error(edgekit, images, tmp_path):
+def test_a_missing_gpu_is_an_error(edgekit, images, tmp_path):
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
@@ -109,31 +109,31 @@ def test_a_gpu_that_is_not_there_is_an_error(edgekit, images, tmp_path):
         "train", "--data", images, "--weights", "none", "--run", tmp_path / "run", "--set", "train.device=gpu"
     )
     assert code == 2
-    assert "a GPU was asked for, but tensorflow finds none" in err
+    assert "tensorflow finds no GPU" in err
     assert not (tmp_path / "run").exists()
 
 
-def test_half_precision_on_a_cpu_is_refused(edgekit, images, tmp_path):
+def test_half_precision_on_a_cpu_is_an_error(edgekit, images, tmp_path):
     settings = ("--set", "train.precision=mixed_float16", "--set", "train.device=cpu")
     code, _, err = edgekit("train", "--data", images, "--weights", "none", "--run", tmp_path / "run", *settings)
     assert code == 2
-    assert "mixed_float16 needs a GPU" in err
+    assert "mixed_float16 requires a GPU" in err
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_setting_is_refused(edgekit, images, tmp_path):
+def test_an_unknown_setting_is_an_error(edgekit, images, tmp_path):
     code, _, err = edgekit("train", "--data", images, "--set", "train.batchsize=3", "--run", tmp_path / "run")
     assert code == 2
     assert "did you mean 'batch_size'?" in err
 
 
-def test_an_unknown_option_is_refused_as_a_document_too(edgekit):
+def test_an_unknown_option_is_also_reported_as_json(edgekit):
     code, out, _ = edgekit("train", "--bacbone", "vgg16", "--json")
     assert code == 2
     assert json.loads(out)["error"]["exit_code"] == 2
 
 
-def test_evaluating_again_gives_the_same_wherever_the_images_are_now(edgekit, trained, copied, images, tmp_path):
+def test_evaluating_again_gives_the_same_result_wherever_the_images_are(edgekit, trained, copied, images, tmp_path):
     elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
     spoil(copied, dataset={**copied.read()["dataset"], "root": str(tmp_path / "gone")}, metrics={}, accuracy=0.0)
     (copied.figures / "confusion.png").unlink()
@@ -146,14 +146,14 @@ def test_evaluating_again_gives_the_same_wherever_the_images_are_now(edgekit, tr
     assert code == 0
     document = json.loads(out)
     assert document.pop("run_dir") == str(copied.path)
-    assert document["metrics"] == trained.document["metrics"]
-    assert document["accuracy"] == trained.document["accuracy"]
+    assert document["metrics"] == trained.document.to_dict()["metrics"]
+    assert document["accuracy"] == trained.document.accuracy
     assert document["files"]["predictions.npz"] == sha256_file(copied.predictions)
     assert copied.read() == document
     assert (copied.figures / "confusion.png").is_file()
 
 
-def test_images_that_are_not_those_of_the_run_are_refused(edgekit, copied, images, tmp_path):
+def test_other_images_than_those_of_the_run_are_an_error(edgekit, copied, images, tmp_path):
     elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
     (elsewhere / "test" / "blue" / "0.png").write_bytes((elsewhere / "test" / "amber" / "0.png").read_bytes())
     (elsewhere / "test" / "blue" / "1.png").unlink()
@@ -162,7 +162,7 @@ def test_images_that_are_not_those_of_the_run_are_refused(edgekit, copied, image
     assert "test/blue/1.png" in err
 
 
-def test_a_model_that_is_none_is_refused(edgekit, copied):
+def test_a_damaged_model_is_an_error(edgekit, copied):
     copied.model.write_bytes(b"not a zip file")
     code, _, err = edgekit("evaluate", copied.path)
     assert code == 2
@@ -176,7 +176,7 @@ def test_a_folder_without_a_run_cannot_be_evaluated(edgekit, images):
     assert "no run.json" in err
 
 
-def test_a_missing_weights_file_is_refused(edgekit, images, tmp_path):
+def test_a_missing_weights_file_is_an_error(edgekit, images, tmp_path):
     missing = tmp_path / "none.weights.h5"
     code, _, err = edgekit("train", "--data", images, "--weights", missing, "--run", tmp_path / "run")
     assert code == 2
@@ -184,10 +184,10 @@ def test_a_missing_weights_file_is_refused(edgekit, images, tmp_path):
     assert "imagenet, none" in err
 
 
-def test_options_of_the_command_line_go_on_top_of_the_recipe(extracted, trained):
-    recipe = extracted.read_finished()["recipe"]
-    assert recipe == changed(trained.recipe, strategy="feature-extraction").document()
-    assert [stage["name"] for stage in extracted.read()["stages"]] == ["feature-extraction"]
+def test_command_line_options_override_the_recipe(extracted, trained):
+    document = extracted.read_finished_run()
+    assert document.recipe == changed(trained.recipe, strategy="feature-extraction")
+    assert [phase.name for phase in document.stages] == ["feature-extraction"]
 
 
 def test_options_alone_make_a_recipe(images):
@@ -203,5 +203,5 @@ def test_options_alone_make_a_recipe(images):
 def test_the_result_fits_80_columns(trained):
     text = summary(trained.document, trained.folder)
     assert all(len(line) <= 80 for line in text.splitlines() if str(trained.folder.path) not in line)
-    for shown in (f"{trained.document['accuracy']:.4f}", "amber", f"edgekit export {trained.folder.path}"):
+    for shown in (f"{trained.document.accuracy:.4f}", "amber", f"edgekit export {trained.folder.path}"):
         assert shown in text

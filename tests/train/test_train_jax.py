@@ -94,12 +94,12 @@ def short(recipe: Recipe) -> Recipe:
 
 
 @pytest.mark.slow
-def test_stages_go_on_under_jax_as_they_do_under_tensorflow(without_tensorflow):
-    """The tests of the stages, run again in that environment: XLA compiles for minutes."""
+def test_phases_resume_under_jax_as_they_do_under_tensorflow(without_tensorflow):
+    """Run the tests of the phases in that environment. XLA compiles for minutes."""
     *python, start = without_tensorflow
     tests = "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     done = subprocess.run(
-        [*python, start + tests, "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_stages.py"))],
+        [*python, start + tests, "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_phases.py"))],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -10,9 +11,9 @@ from listeners import Told
 from PIL import Image
 from train_helpers import CLASSES, SIDE, changed, history, model_weights, original_backbone, values
 
-from edgekit.documents.base import SCHEMA_VERSION, read_json
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
 
@@ -54,9 +55,11 @@ def test_a_run_folder_is_complete(trained):
     assert {name.split("/")[1] for name in events} == {"feature-extraction", "fine-tuning"}
 
 
-def test_run_json_says_what_was_done(trained, images, weights):
-    document = read_json(trained.folder.run_json)
-    assert document == {"schema_version": SCHEMA_VERSION, **trained.document}
+def test_run_json_describes_the_run(trained, images, weights):
+    assert RunDocument.read(trained.folder.run_json) == trained.document
+    document = trained.document.to_dict()
+    assert document == json.loads(trained.folder.run_json.read_text())
+    assert document["schema_version"] == 1
     assert document["status"] == "done"
     assert document["run_id"] == "trained"
     assert (document["backbone"], document["alpha"], document["seed"]) == ("mobilenetv2", 0.35, 0)
@@ -82,30 +85,30 @@ def test_run_json_says_what_was_done(trained, images, weights):
     assert document["metrics"]["val"]["n_samples"] == 48
 
 
-def test_run_json_records_each_stage(trained):
-    first, second = trained.document["stages"]
-    assert (first["name"], second["name"]) == ("feature-extraction", "fine-tuning")
-    for stage in (first, second):
-        assert stage["epochs_run"] == stage["epochs"] == 3
-        assert 1 <= stage["best_epoch"] <= 3
-        assert stage["seconds"] > 0
-        assert stage["images_per_second"] == pytest.approx(3 * 48 / stage["seconds"])
+def test_run_json_records_each_phase(trained):
+    first, second = trained.document.stages
+    assert (first.name, second.name) == ("feature-extraction", "fine-tuning")
+    for phase in (first, second):
+        assert phase.epochs_run == phase.epochs == 3
+        assert 1 <= phase.best_epoch <= 3
+        assert phase.seconds > 0
+        assert phase.images_per_second == pytest.approx(3 * 48 / phase.seconds)
     # 1280 features: Dense 32, Dense 3; then Conv_1 (1x1, 112 to 1280 channels) as well
     head = (1280 * 32 + 32) + (32 * 3 + 3)
-    assert first["trainable_parameters"] == head
-    assert second["opened_layers"] == ["Conv_1"]
-    assert second["trainable_parameters"] == head + 112 * 1280
+    assert first.trainable_parameters == head
+    assert second.opened_layers == ("Conv_1",)
+    assert second.trainable_parameters == head + 112 * 1280
 
 
 def test_the_hashes_are_those_of_the_files(trained):
-    assert set(trained.document["files"]) == {
+    assert set(trained.document.files) == {
         "model.keras",
         "labels.txt",
         "dataset.csv",
         "history.csv",
         "predictions.npz",
     }
-    for name, digest in trained.document["files"].items():
+    for name, digest in trained.document.files.items():
         assert sha256_file(trained.folder.path / name) == digest
 
 
@@ -146,7 +149,7 @@ def test_predictions_are_those_of_the_saved_network_on_raw_pixels(trained, image
     network = keras.models.load_model(trained.folder.model, compile=False)
     assert np.allclose(network(pixels), probabilities, atol=1e-5)
     assert [CLASSES[label] for label in labels] == [str(name).split("/")[1] for name in files]
-    assert (probabilities.argmax(axis=1) == labels).mean() == trained.document["accuracy"]
+    assert (probabilities.argmax(axis=1) == labels).mean() == trained.document.accuracy
 
 
 def test_the_saved_network_is_plain_float32_without_augmentation_or_optimizer(trained):
@@ -169,15 +172,15 @@ def test_fine_tuning_changes_the_opened_layers_alone_and_no_batchnorm_statistics
     assert len(norms) == 2 * 52
 
 
-def test_the_network_learnt(trained):
-    assert trained.document["accuracy"] >= 0.7  # one in three by chance
+def test_the_network_learns(trained):
+    assert trained.document.accuracy >= 0.7  # one in three by chance
 
 
-def test_a_finished_run_is_given_back_as_it_is(train, trained):
+def test_a_finished_run_is_returned_as_it_is(train, trained):
     before = trained.folder.run_json.stat().st_mtime_ns
     told = Told()
     document = train(trained.recipe, trained.folder, resume=True, progress=told)
-    assert document["accuracy"] == trained.document["accuracy"]
+    assert document.accuracy == trained.document.accuracy
     assert trained.folder.run_json.stat().st_mtime_ns == before
     assert "already trained" in told.infos[0]
 
@@ -189,11 +192,11 @@ def starting_at(trained, start: RunFolder, **settings):
     return changed(trained.recipe, start_from=str(start.path), **settings)
 
 
-def test_fine_tuning_from_a_feature_extraction_is_the_fine_tuning_of_one_go(train, trained, extracted, run):
+def test_fine_tuning_from_a_feature_extraction_run_equals_fine_tuning_in_one_run(train, trained, extracted, run):
     document = train(starting_at(trained, extracted), run)
-    assert document["stages"][0]["taken_over_from"] == "extracted"
+    assert document.stages[0].taken_over_from == "extracted"
     assert values(history(run)) == pytest.approx(values(history(trained.folder)), abs=TOLERANCE)
-    assert document["accuracy"] == trained.document["accuracy"]
+    assert document.accuracy == trained.document.accuracy
     ours, theirs = model_weights(run), model_weights(trained.folder)
     assert all(np.allclose(ours[path], theirs[path], atol=TOLERANCE) for path in theirs)
     columns = ("stage", "epoch", "seconds")  # the epochs are those of the other run, not trained again
@@ -202,24 +205,24 @@ def test_fine_tuning_from_a_feature_extraction_is_the_fine_tuning_of_one_go(trai
     ]
 
 
-def test_a_start_with_other_settings_is_refused(train, run, trained, extracted):
-    with pytest.raises(InputError, match=r"trained with other settings: train\.batch_size"):
+def test_starting_from_a_run_with_other_settings_is_an_error(train, run, trained, extracted):
+    with pytest.raises(InputError, match=r"different settings: train\.batch_size"):
         train(starting_at(trained, extracted, batch_size=5), run)
     assert not run.path.exists()
 
 
-def test_a_start_at_a_run_of_another_strategy_is_refused(train, run, trained):
-    with pytest.raises(InputError, match="this one is fine-tuning"):
+def test_starting_from_a_run_with_another_strategy_is_an_error(train, run, trained):
+    with pytest.raises(InputError, match="this is a fine-tuning run"):
         train(starting_at(trained, trained.folder), run)
 
 
-def test_a_start_at_a_run_of_other_images_is_refused(train, run, trained, extracted, images, tmp_path):
+def test_starting_from_a_run_on_another_folder_is_an_error(train, run, trained, extracted, images, tmp_path):
     copy = shutil.copytree(images, tmp_path / "copy")
-    with pytest.raises(InputError, match=r"other settings: data\.path"):
+    with pytest.raises(InputError, match=r"different settings: data\.path"):
         train(changed(starting_at(trained, extracted), "data", path=str(copy)), run)
 
 
-def test_a_start_at_a_run_whose_images_have_changed_is_refused(train, run, trained, extracted, images):
+def test_starting_from_a_run_whose_images_have_changed_is_an_error(train, run, trained, extracted, images):
     first, second = sorted((images / "train" / "amber").iterdir())[:2]
     kept = first.read_bytes()
     try:

@@ -10,6 +10,7 @@ from train_helpers import changed, edgekit_here, recipe, write_images
 
 from edgekit.documents.dataset_list import read_dataset_csv, write_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
 from edgekit.support.progress import Progress
@@ -47,7 +48,7 @@ class Unfinished:
         assert self.run.read()["status"] == "running"
         shutil.copytree(self.run.path, folder / "as it was")
 
-    def train(self, *, resume: bool = True, progress: Progress | None = None) -> dict:
+    def train(self, *, resume: bool = True, progress: Progress | None = None) -> RunDocument:
         from edgekit.train.training import train
 
         return train(self.recipe, self.run, resume=resume, progress=progress or Progress())
@@ -92,34 +93,34 @@ def broken(made_with_a_broken_image) -> Unfinished:
     return made_with_a_broken_image.restored()
 
 
-def test_the_same_images_are_gone_on_with(unfinished):
+def test_a_run_resumes_on_the_same_images(unfinished):
     rows = read_dataset_csv(unfinished.run.dataset)
-    assert unfinished.train()["status"] == "done"
+    assert unfinished.train().done
     assert read_dataset_csv(unfinished.run.dataset) == rows
 
 
-def test_an_added_image_is_refused(unfinished):
+def test_an_added_image_is_an_error(unfinished):
     shutil.copy(unfinished.images / "test" / "blue" / "1.png", unfinished.images / "train" / "blue" / "new.png")
     unfinished.refused("1 added (train/blue/new.png)")
 
 
-def test_a_removed_image_is_refused(unfinished):
+def test_a_removed_image_is_an_error(unfinished):
     (unfinished.images / "train" / "blue" / "1.png").unlink()
     (unfinished.images / "test" / "blue" / "2.png").unlink()
     unfinished.refused("2 removed (test/blue/2.png, train/blue/1.png)")
 
 
-def test_a_replaced_image_is_refused(unfinished):
+def test_a_replaced_image_is_an_error(unfinished):
     shutil.copy(unfinished.images / "val" / "green" / "1.png", unfinished.images / "val" / "green" / "2.png")
     unfinished.refused("1 changed (val/green/2.png)")
 
 
-def test_an_image_of_another_class_is_refused(unfinished):
+def test_an_image_of_another_class_is_an_error(unfinished):
     (unfinished.images / "train" / "blue" / "1.png").rename(unfinished.images / "train" / "green" / "other.png")
     unfinished.refused("1 moved to another class (train/green/other.png)")
 
 
-def test_a_test_image_among_the_training_images_is_refused(unfinished):
+def test_a_test_image_among_the_training_images_is_an_error(unfinished):
     for number in range(3):
         name = f"{number}.png"
         (unfinished.images / "test" / "blue" / name).rename(unfinished.images / "train" / "blue" / f"moved-{name}")
@@ -129,7 +130,7 @@ def test_a_test_image_among_the_training_images_is_refused(unfinished):
     )
 
 
-def test_an_image_more_that_draws_other_splits_is_refused(tmp_path, weights):
+def test_an_image_more_that_draws_other_splits_is_an_error(tmp_path, weights):
     """The folder has no splits of its own: edgekit draws them, and draws others of more images."""
     unfinished = Unfinished(tmp_path, weights, flat=True)
     for name in ("amber", "blue", "green"):
@@ -163,16 +164,16 @@ def test_stopped_before_the_list_was_written_a_run_has_to_have_the_same_images(u
     shutil.copy(unfinished.images / "test" / "blue" / "1.png", extra)
     unfinished.refused("the images have changed")
     extra.unlink()
-    assert unfinished.train()["status"] == "done"
+    assert unfinished.train().done
 
 
 def test_an_image_that_was_skipped_may_stay_or_go(broken):
     assert all("broken" not in row.path for row in read_dataset_csv(broken.run.dataset))
     assert [image["path"] for image in broken.run.read()["dataset"]["corrupt"]] == ["train/blue/broken.png"]
-    assert broken.train()["status"] == "done"
+    assert broken.train().done
     broken.restored()
     (broken.images / "train" / "blue" / "broken.png").unlink()
-    assert broken.train()["status"] == "done"
+    assert broken.train().done
 
 
 def test_a_skipped_image_that_was_repaired_is_an_added_one(broken):

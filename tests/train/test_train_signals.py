@@ -1,4 +1,4 @@
-"""Training that is really interrupted: signals to the process of a person's command, in the middle of an epoch."""
+"""Training that is interrupted by real signals, sent to the process of a command in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 
 
 def signal_after(process, run: RunFolder, epochs: int, number: signal.Signals) -> str:
-    """Send the signal when ``epochs`` epochs are done and the next one has begun; what the process had said."""
+    """Send the signal when ``epochs`` epochs are done and the next one has started; returns stderr."""
     deadline = time.monotonic() + 240
     while not run.history.is_file() or len(history(run)) < epochs:
         assert process.poll() is None, process.stderr.read()
@@ -30,8 +30,8 @@ def signal_after(process, run: RunFolder, epochs: int, number: signal.Signals) -
     return stderr
 
 
-def test_a_run_interrupted_and_killed_ends_as_the_one_that_was_left_alone(trained, tmp_path):
-    """Ctrl-C in the first stage, SIGKILL in the second; every time ``--resume`` goes on after the last whole epoch."""
+def test_a_run_that_was_interrupted_and_killed_ends_like_an_uninterrupted_one(trained, tmp_path):
+    """Ctrl-C in the first phase, SIGKILL in the second; ``--resume`` continues after the last complete epoch."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(trained.recipe.document()))
     run = RunFolder(tmp_path / "run")
@@ -39,7 +39,7 @@ def test_a_run_interrupted_and_killed_ends_as_the_one_that_was_left_alone(traine
     stderr = signal_after(edgekit_process("train", str(recipe), "--run", str(run.path)), run, 1, signal.SIGINT)
     first = history(run)
     assert 1 <= len(first) < 3
-    assert f"go on with: edgekit train --run {run.path} --resume" in stderr.replace("\n", " ")
+    assert f"resume with: edgekit train --run {run.path} --resume" in stderr.replace("\n", " ")
     assert stderr.rstrip().endswith("interrupted")
     assert "Traceback" not in stderr
     assert run.read()["status"] == "running"
@@ -56,7 +56,7 @@ def test_a_run_interrupted_and_killed_ends_as_the_one_that_was_left_alone(traine
     process = edgekit_process("train", "--run", str(run.path), "--resume", "--json")
     stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
-    assert "feature-extraction: done before, 3 epochs" in stderr
+    assert "feature-extraction: already finished, 3 epochs" in stderr
     assert "feature-extraction 1/3" not in stderr
     rows = history(run)
     assert rows[: len(second)] == second
@@ -65,8 +65,8 @@ def test_a_run_interrupted_and_killed_ends_as_the_one_that_was_left_alone(traine
     document = json.loads(stdout)
     assert document["run_dir"] == str(run.path)
     assert document["run_id"] == "run"
-    assert document["accuracy"] == trained.document["accuracy"]
-    assert [s["best_epoch"] for s in document["stages"]] == [s["best_epoch"] for s in trained.document["stages"]]
+    assert document["accuracy"] == trained.document.accuracy
+    assert [s["best_epoch"] for s in document["stages"]] == [s.best_epoch for s in trained.document.stages]
     ours, theirs = model_weights(run), model_weights(trained.folder)
     assert ours.keys() == theirs.keys()
     assert all(np.allclose(ours[path], theirs[path], atol=TOLERANCE) for path in theirs)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from edgekit.data import Dataset
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import RunDocument
 from edgekit.recipe import Recipe, validate
 from edgekit.registry import get_backbone
 
@@ -28,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 @dataclass(frozen=True)
 class TrainedRun:
     folder: RunFolder
-    document: dict[str, Any]
+    document: RunDocument
     recipe: Recipe
 
 

@@ -1,19 +1,20 @@
-"""What the audit knows of every image: a digest of its decoded pixels, a perceptual hash, its size and mode.
+"""Image fingerprints for the audit: a digest of the decoded pixels, perceptual hashes, size, mode and format.
 
-The perceptual hash has 256 bits: which of the 16 x 16 lowest frequencies of the discrete cosine transform of the image
-as 32 x 32 grey pixels lie above their median. That is the idea of pHash (Zauner, "Implementation and benchmarking of
-perceptual image hash functions", 2010) with four times its 64 bits, because scans of one organ look too much alike for
-64. Encoding again, another size and another brightness change a few bits; two unrelated images differ in about 128.
+The perceptual hash has 256 bits. They say which of the 16 x 16 lowest frequencies in the discrete cosine transform of
+the image, as 32 x 32 grey pixels, are above their median. This is pHash (Zauner, "Implementation and benchmarking of
+perceptual image hash functions", 2010) with four times as many bits, because 64 bits cannot distinguish scans of the
+same organ. Encoding an image again, resizing it or changing its brightness flips a few bits, and two unrelated images
+differ in about 128.
 
-Of a soft picture (blurred, out of focus, a few large shapes) most of those frequencies are weaker than what encoding
-and resizing add, and their bits are noise. Such an image has a second hash of 256 bits, in which a frequency counts the
-less, the weaker it is beside one level of grey: on which side of 256 fixed hyperplanes the weighted frequencies lie
-(Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002). Two images are near when either
-hash says so.
+In a soft image (blurred, out of focus, a few large shapes), most of these frequencies are weaker than the noise from
+encoding and resizing, so their bits are random. Such an image has a second hash of 256 bits. It says on which side of
+256 fixed hyperplanes the frequencies lie (Charikar, "Similarity estimation techniques from rounding algorithms", STOC
+2002), weighted so that frequencies much weaker than one grey level hardly count. Two images are near duplicates if
+they are close by either hash.
 
-What neither sees: a copy that was cropped, turned or mirrored, or so brightened that much of it is white; and changed
-copies of pictures with next to nothing in them (a plain gradient, a blank page, contrast of a few grey levels), which
-are near nothing, because too many others look just like them.
+Neither hash finds copies that were cropped, rotated or mirrored, or that are so bright that much of the image is
+white. Modified copies of nearly blank images (a plain gradient, a blank page, a few grey levels) are not found either,
+because too many other images look the same.
 """
 
 from __future__ import annotations
@@ -46,23 +47,24 @@ _SIDE, _KEPT = 32, 16
 _AHEAD_IMAGES = 64
 
 _GREY_LEVEL = 256.0
-"""What a wave of one grey level has in :func:`frequencies`."""
+"""Strength of a wave of one grey level in :func:`frequencies`."""
 _FAINT, _FAINT_FREQUENCIES = 0.16 * _GREY_LEVEL, 80
-"""Frequencies weaker than this may turn their sign when the image is saved again; with so many of them it is soft. With
-that many the first hash still finds copies, so that no image falls between the two."""
+"""A weaker frequency may change its sign when the image is saved again; an image with this many of them is soft. With
+this many, the first hash still finds copies, so no image falls between the two hashes."""
 _LEAST_TOLD = 20.0
-"""A soft image with fewer frequencies that count looks like too many others."""
+"""A soft image whose frequencies count for less than this is nearly blank and looks like too many others."""
 
 Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Of N images, in the dataset's order; those that cannot be decoded have empty entries and stand in ``corrupt``.
+    """The fingerprints of N images, in the order of the dataset.
 
-    ``pixels`` are SHA-256 in hex of size and RGB pixels, ``hashes`` uint64 ``(N, 4)``, ``soft`` likewise the second
-    hash of soft images (all zeros for others), ``widths`` and ``heights`` in
-    pixels, ``modes`` and ``formats`` as Pillow names them. ``corrupt`` maps a path to the reason.
+    ``pixels`` (N,) are SHA-256 hashes of the size and the RGB pixels, ``hashes`` (N, 4) the perceptual hashes, and
+    ``soft`` (N, 4) the second hashes of soft images (zeros for all others). ``widths`` and ``heights`` (N,) are in
+    pixels; ``modes`` and ``formats`` (N,) are the names that Pillow uses. Images that cannot be decoded have empty
+    entries, and ``corrupt`` has the reasons by path.
     """
 
     pixels: NDArray[np.str_]
@@ -76,7 +78,7 @@ class Fingerprints:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """(N,), true where the image could be decoded."""
+        """(N,): whether the image could be decoded."""
         return np.asarray(self.pixels != "")
 
 
@@ -91,14 +93,14 @@ class _Print:
     format: str
     reason: str = ""
     lost: bool = False
-    """The file could not be read at all, which says nothing about its content."""
+    """Whether the file could not be read at all, which says nothing about its content."""
 
 
 def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
-    """Decode every image of the dataset at its full size, in parallel, and take its fingerprint.
+    """Decode every image of the dataset at full size, in parallel, and compute its fingerprint.
 
-    The outcome is kept in the cache by the content of the images: unchanged images are decoded once. Raises nothing
-    for an image that cannot be read or decoded; it is listed.
+    The result is cached by the content of the images, so unchanged images are decoded only once. An image that cannot
+    be read or decoded is no error; ``corrupt`` lists it.
     """
     kept = _file(dataset)
     prints = _read(kept, len(dataset))
@@ -117,22 +119,22 @@ def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
 
 
 def frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The 16 x 16 lowest frequencies of an image as grey pixels uint8 (32, 32); the brightness is 0."""
+    """The (16, 16) lowest frequencies of grey pixels uint8 (32, 32), without the mean brightness."""
     transform = _cosines()
     low = transform @ grey.astype(np.float64) @ transform.T
-    low[0, 0] = 0.0  # the brightness; its sign is always the same
-    # A flat image has rounding errors for frequencies; they must not become bits.
+    low[0, 0] = 0.0  # the mean brightness, whose sign is always the same
+    # The frequencies of a flat image are rounding errors, which must not become bits.
     low[np.abs(low) < 1e-6] = 0.0
     return np.asarray(low)
 
 
 def perceptual_hash(low: NDArray[np.float64]) -> bytes:
-    """32 bytes: which of the :func:`frequencies` lie above their median."""
+    """32 bytes that say which of the :func:`frequencies` are above their median."""
     return np.packbits(low.ravel() > np.median(low)).tobytes()
 
 
 def soft_hash(low: NDArray[np.float64]) -> bytes:
-    """32 bytes of the second hash of a soft image, from its :func:`frequencies`; zeros for other and for blank ones."""
+    """The second hash (32 bytes) of a soft image from its :func:`frequencies`; zeros if it is not soft, or is blank."""
     strength = low.ravel()
     weighted = strength / np.hypot(strength, _GREY_LEVEL)  # -1 to 1
     is_soft = np.count_nonzero(np.abs(strength) < _FAINT) >= _FAINT_FREQUENCIES
@@ -143,7 +145,7 @@ def soft_hash(low: NDArray[np.float64]) -> bytes:
 
 @cache
 def _directions() -> NDArray[np.float64]:
-    """256 directions of -1 and 1, (256, 256), the same for ever: a generator of random numbers may change."""
+    """256 directions of -1 and 1, (256, 256). They never change, unlike the output of a random number generator."""
     rows = [hashlib.sha256(f"direction {i}".encode()).digest() for i in range(HASH_BITS)]
     bits = np.unpackbits(np.frombuffer(b"".join(rows), dtype=np.uint8)).reshape(HASH_BITS, _KEPT * _KEPT)
     return np.asarray(2.0 * bits - 1.0)
@@ -151,18 +153,18 @@ def _directions() -> NDArray[np.float64]:
 
 @cache
 def _cosines() -> NDArray[np.float64]:
-    """The 16 lowest rows of the DCT-II of 32 values, (16, 32), up to a factor per row."""
+    """The lowest 16 rows of the DCT-II of 32 values, (16, 32), up to a factor per row."""
     rows, columns = np.arange(_KEPT)[:, None], np.arange(_SIDE)[None, :]
     return np.asarray(np.cos(np.pi * rows * (2 * columns + 1) / (2 * _SIDE)))
 
 
 def _prints(dataset: Dataset) -> Iterator[_Print]:
-    """In the dataset's order. Threads: Pillow and hashlib release the interpreter lock."""
+    """In the order of the dataset. Threads suffice, because Pillow and hashlib release the interpreter lock."""
     paths = dataset.paths()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
         for start in range(0, len(paths), _AHEAD_IMAGES * cores):
-            # In portions, so that an interrupt does not wait for a million images.
+            # In portions, so that an interrupt does not have to wait for a million images.
             yield from pool.map(_print, paths[start : start + _AHEAD_IMAGES * cores])
 
 
@@ -214,7 +216,7 @@ def _read(file: Path, count: int) -> dict[str, Any] | None:
     try:
         with np.load(file) as stored:
             columns = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # absent or damaged: it is only a cache
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # missing or damaged: it is only a cache
         return None
     return columns if len(columns.get("reasons", ())) == count else None
 

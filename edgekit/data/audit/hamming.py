@@ -1,11 +1,11 @@
-"""Which of many binary hashes differ in a few bits only, without comparing all with all.
+"""Finds all pairs of binary hashes that differ in only a few bits, without comparing all pairs.
 
 Multi-index hashing (Norouzi, Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012), in
-its general form: the bits are dealt into chunks with radii r_i such that sum(r_i + 1) = distance + 1. Two hashes within
-``distance`` bits then are within r_i bits of each other in at least one chunk: otherwise they would differ in at least
-sum(r_i + 1) > distance bits. All chunks but one have radius 1 and one has radius 0 (or none, where it does not come out
-even). Each chunk is a table of its own, in which a hash meets those with the same chunk or one with a single bit
-turned; only they are compared in full. Nothing is missed: this is exact, not approximate.
+its general form: the bits are divided into chunks with radii r_i such that sum(r_i + 1) = distance + 1. Two hashes
+within ``distance`` bits are then within r_i bits of each other in at least one chunk; otherwise they would differ in at
+least sum(r_i + 1) > distance bits. Every chunk has radius 1, except that one has radius 0 if the sum requires it. Each
+chunk has a table of its own. A hash is compared in full only with those that have the same bits in a chunk, or a single
+different bit. The result is exact, not approximate.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
 _BLOCK_PAIRS = 500_000
-"""Candidates compared at a time; bounds the memory, and more would not fit the processor's caches."""
+"""Number of candidates that are compared at a time. It limits the memory, and more would not fit CPU caches."""
 
 _TABLE_BITS = 22
-"""Widest chunk: its table has 4 million entries. A wider one would not fit the processor's caches."""
+"""Largest number of bits in a chunk. Its table has 4 million entries; a larger one would not fit CPU caches."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """P pairs of hashes: positions ``first`` < ``second`` and their ``distance`` in bits, all (P,)."""
+    """P pairs of hashes: positions ``first`` < ``second``, and their ``distance`` in bits; each (P,)."""
 
     first: Places
     second: Places
@@ -44,9 +44,8 @@ class Pairs:
 def near_pairs(hashes: Hashes, distance: int) -> Pairs:
     """All pairs of N hashes, uint64 ``(N, words)``, that differ in at most ``distance`` bits, sorted by position.
 
-    The hashes should differ from each other: every pair of equal ones is a pair, so a million equal ones are half a
-    billion pairs. Raises :class:`ValueError` for a distance below 0 or at least half the bits, where hashes that have
-    nothing to do with each other are near.
+    The hashes should be different: a million equal ones, for example, would make half a trillion pairs. Raises
+    :class:`ValueError` for a distance below 0, or of at least half the bits, which unrelated hashes have.
     """
     bits = 64 * hashes.shape[1]
     if not 0 <= distance < bits // 2:
@@ -60,7 +59,7 @@ def near_pairs(hashes: Hashes, distance: int) -> Pairs:
 def _near_in_chunk(hashes: Hashes, distance: int, positions: Places, radius: int) -> NDArray[np.int64]:
     keys = _keys(hashes, positions)
     order = np.argsort(keys, kind="stable")
-    # In the order of the keys, what is compared lies side by side in memory: several times as fast.
+    # In key order, the hashes to compare are next to each other in memory, which is several times as fast.
     ordered = hashes[order]
     word = ordered[:, 0].copy()
     rows = [
@@ -83,15 +82,16 @@ _BITS_OF_16 = np.array([bin(value).count("1") for value in range(1 << 16)], dtyp
 def _chunks(bits: int, distance: int) -> list[tuple[Places, int]]:
     """The bit positions and the radius of every chunk.
 
-    Neighbouring frequencies of a hash are related, so the positions are dealt out like cards: chunk i gets i, i + m,
-    i + 2m, ... A chunk of radius 0 is met by fewer hashes than one of radius 1 with as many bits, so it has fewer.
+    Neighbouring frequencies of a hash are correlated, so the positions are dealt like cards: chunk i of m gets the
+    positions i, i + m, i + 2m, ... With the same number of bits, a chunk of radius 0 has fewer candidates than one of
+    radius 1, so it gets fewer bits.
     """
     pairs, single = divmod(distance + 1, 2)
     radii = [1] * pairs + [0] * single
     narrower = math.log2(bits / len(radii) + 1) if pairs and single else 0.0
     wide = (bits + narrower * single) / len(radii)
     widths = [min(_TABLE_BITS, int(wide if radius else wide - narrower)) for radius in radii]
-    for i in range(bits - sum(widths)):  # what rounding left over
+    for i in range(bits - sum(widths)):  # the remainder from rounding
         if widths[i % len(widths)] < _TABLE_BITS:
             widths[i % len(widths)] += 1
     dealt: list[list[int]] = [[] for _ in radii]
@@ -99,7 +99,7 @@ def _chunks(bits: int, distance: int) -> list[tuple[Places, int]]:
     for position in range(bits):
         open_chunks = [c for c in range(len(radii)) if len(dealt[c]) < widths[c]]
         if not open_chunks:
-            break  # a small distance: the table is as wide as it may be, the other bits are compared in full
+            break  # for small distances, every table has its largest size; the other bits are only compared in full
         chunk = next((c for c in open_chunks if c >= turn), open_chunks[0])
         dealt[chunk].append(position)
         turn = (chunk + 1) % len(radii)
@@ -116,20 +116,20 @@ def _keys(hashes: Hashes, positions: Places) -> NDArray[np.int64]:
 
 
 def _candidates(keys: NDArray[np.int64], width: int, radius: int) -> Iterator[tuple[Places, Places]]:
-    """Pairs of places whose keys (sorted) are equal or, for radius 1, differ in one bit; each pair once."""
+    """Pairs of positions whose (sorted) keys are equal or, for radius 1, differ in one bit; each pair once."""
     ends = np.cumsum(np.bincount(keys, minlength=1 << width))
     starts = np.concatenate([[0], ends[:-1]])
     here = np.arange(len(keys), dtype=np.int64)
-    # Equal keys: every hash with those behind it in its own bucket.
+    # Equal keys: every hash with those after it in the same bucket.
     yield from _products(here, here + 1, ends[keys])
     for bit in range(width if radius else 0):
-        below = np.flatnonzero((keys >> bit) & 1 == 0)  # the pair is met from the side where the bit is 0
+        below = np.flatnonzero((keys >> bit) & 1 == 0)  # each pair is found once, from the hash whose bit is 0
         partner = keys[below] | (1 << bit)
         yield from _products(below, starts[partner], ends[partner])
 
 
 def _products(rows: Places, starts: Places, ends: Places) -> Iterator[tuple[Places, Places]]:
-    """Every row with every place from its start to its end, in blocks."""
+    """Every row with every position from its start to its end, in blocks."""
     counts = ends - starts
     busy = counts > 0
     rows, starts, counts = rows[busy], starts[busy], counts[busy]
@@ -140,7 +140,7 @@ def _products(rows: Places, starts: Places, ends: Places) -> Iterator[tuple[Plac
         end = max(begin + 1, int(np.searchsorted(totals, before + _BLOCK_PAIRS, side="right")))
         some = counts[begin:end]
         first = np.repeat(rows[begin:end], some)
-        # In each row the places count up from its start.
+        # In each row, the positions count up from its start.
         second = np.arange(len(first), dtype=np.int64) + np.repeat(starts[begin:end] - (np.cumsum(some) - some), some)
         yield first, second
         begin = end
@@ -149,8 +149,8 @@ def _products(rows: Places, starts: Places, ends: Places) -> Iterator[tuple[Plac
 def _near(
     ordered: Hashes, word: Hashes, order: Places, first: Places, second: Places, distance: int
 ) -> NDArray[np.int64]:
-    """Those candidates that are within ``distance``: (P, 3) of both positions before sorting and the distance."""
-    # One word alone rules most of them out.
+    """The candidates within ``distance`` as (P, 3): both positions before sorting, and the distance."""
+    # One word alone excludes most of them.
     near = np.flatnonzero(popcount((word[first] ^ word[second])[:, None]) <= distance)
     first, second = first[near], second[near]
     bits = popcount(ordered[first] ^ ordered[second])
@@ -160,7 +160,7 @@ def _near(
 
 
 def _unique(found: list[NDArray[np.int64]], count: int) -> Pairs:
-    """A pair may be met in several chunks."""
+    """The pairs without repetitions: a pair may be found in several chunks."""
     rows = np.concatenate(found) if found else np.zeros((0, 3), dtype=np.int64)
     _, places = np.unique(rows[:, 0] * max(1, count) + rows[:, 1], return_index=True)
     rows = rows[places]
@@ -168,7 +168,7 @@ def _unique(found: list[NDArray[np.int64]], count: int) -> Pairs:
 
 
 def groups_of(pairs: Pairs, count: int) -> NDArray[np.int64]:
-    """The group of each of ``count`` items, (count,): items that pairs connect, also over others, share a number."""
+    """The group (count,) of each item: items that pairs connect, directly or indirectly, have the same number."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -1,24 +1,24 @@
-"""Properties of the files that follow the class: a classifier could learn them instead of the picture.
+"""Shortcuts: file properties that predict the class, which a classifier could learn instead of the content.
 
-Every image's class is guessed from one property alone (its mode, its size, ...): the most frequent class among the
-*other* images with the same value. Where that is right clearly more often than always guessing the largest class, the
-property is a shortcut.
+The class of each image is predicted from one property alone (its mode, its size, ...) as the most frequent class among
+the *other* images with the same value. If these predictions are clearly more accurate than always predicting the
+largest class, the property is a shortcut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.audit.fingerprints import Fingerprints
+from edgekit.documents.audit import ShortcutRecord
 from edgekit.stats.intervals import wilson_interval
 
 CLEAR_GAIN = 0.05
-"""How much more often than by guessing the largest class it has to be right; below, it would help a network little."""
+"""How much more accurate than the largest class a shortcut is at least. Below that, it would hardly help a network."""
 
 _VALUES_SHOWN = 6
 
@@ -27,7 +27,11 @@ Labels = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A property that tells the class. Shares are 0 to 1, of ``n_images``; ``values`` maps value to class to count."""
+    """A property that predicts the class of ``n_images`` images.
+
+    ``accuracy`` and ``largest_class``, the accuracy of always predicting the largest class, are 0 to 1. ``values`` has
+    the number of images by value and class.
+    """
 
     property: str
     accuracy: float
@@ -36,37 +40,38 @@ class Shortcut:
     n_images: int
     values: dict[str, dict[str, int]]
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "property": self.property,
-            "accuracy": self.accuracy,
-            "accuracy_ci95": list(self.accuracy_ci95),
-            "largest_class": self.largest_class,
-            "n_images": self.n_images,
-            "values": self.values,
-        }
+    def record(self) -> ShortcutRecord:
+        """The shortcut as a part of the audit document."""
+        return ShortcutRecord(
+            property=self.property,
+            accuracy=self.accuracy,
+            accuracy_ci95=self.accuracy_ci95,
+            largest_class=self.largest_class,
+            n_images=self.n_images,
+            values=self.values,
+        )
 
 
 def shortcuts(prints: Fingerprints, labels: Labels, classes: Sequence[str]) -> list[Shortcut]:
-    """The properties of the N images that tell their class, the most telling first; ``labels`` are (N,)."""
+    """The shortcuts among the properties of N images, the most accurate first; ``labels`` are (N,)."""
     known = np.flatnonzero(prints.readable)
     if not len(known):
         return []
     found = []
     share = float(np.bincount(labels[known]).max()) / len(known)
     for name, values in _properties(prints, known):
-        right = guessed_right(values, labels[known])
-        low, high = wilson_interval(right, len(known))
-        if right / len(known) >= share + CLEAR_GAIN and low > share:
+        correct = predicted_correctly(values, labels[known])
+        low, high = wilson_interval(correct, len(known))
+        if correct / len(known) >= share + CLEAR_GAIN and low > share:
             table = _table(values, labels[known], classes)
-            found.append(Shortcut(name, right / len(known), (low, high), share, len(known), table))
+            found.append(Shortcut(name, correct / len(known), (low, high), share, len(known), table))
     return sorted(found, key=lambda shortcut: -shortcut.accuracy)
 
 
-def guessed_right(values: NDArray[np.str_], labels: Labels) -> int:
-    """For how many of N images the most frequent class among the other images with the same value is their own.
+def predicted_correctly(values: NDArray[np.str_], labels: Labels) -> int:
+    """Number of images (of N) whose class is the most frequent one among the other images with the same value.
 
-    Leaving the image itself out is what keeps a property with a value for every image from looking like a shortcut.
+    Because the image itself is left out, a property with a different value for every image is not a shortcut.
     """
     numbers = np.unique(values, return_inverse=True)[1].ravel()
     counts = np.zeros((int(numbers.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), dtype=np.int64)
@@ -84,7 +89,7 @@ def _properties(prints: Fingerprints, known: NDArray[np.int64]) -> Iterator[tupl
     yield "mode", prints.modes[known]
     yield "format", prints.formats[known]
     yield "size", np.array([f"{w:.0f}x{h:.0f}" for w, h in zip(widths, heights)])
-    # Sizes that are all a little different are told from each other in steps of a quarter of an octave.
+    # Groups sizes that are only a little different, in steps of a quarter of an octave.
     area = 2.0 ** (np.round(2 * np.log2(widths * heights)) / 4)
     yield "size, roughly", np.array([f"about {side:.0f} pixels a side" for side in area])
     yield "shape", np.array([f"width / height {shape:.1f}" for shape in widths / heights])

@@ -1,4 +1,4 @@
-"""Small pictures of images, for people to see what an audit means."""
+"""Thumbnails of the images that an audit refers to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from edgekit.device.images import decode_rgb
 from edgekit.support.files import write_bytes
 
 SIDE = 112
+"""Largest side of a thumbnail in pixels."""
 
 
 def write_thumbnails(paths: Sequence[Path], folder: Path) -> list[str]:
-    """A JPEG of at most 112 x 112 pixels for each image; their names below ``folder``, in the order given."""
+    """Write a JPEG thumbnail of each image to ``folder``; returns the file names in the same order."""
     names = []
     for number, path in enumerate(paths, 1):
         image = decode_rgb(path)

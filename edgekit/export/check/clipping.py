@@ -1,119 +1,127 @@
-"""The calibration report: the range of every quantized activation, and how many real values lie outside.
+"""The calibration report: the range of every quantized activation, and the share of real values that are clipped.
 
-A value outside the range becomes its end. On the calibration images that is what a method cuts off on purpose; on
-validation images it also shows ranges that were taken from too few or too different images.
+A value outside the range is clipped to its nearest end. On calibration images, a calibration method clips values on
+purpose; on validation images, clipping also reveals ranges that rest on too few or unrepresentative images.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.formats import ActivationRange, QuantizingMaker
+from edgekit.documents.export import (
+    CalibrationDocument,
+    CalibrationImages,
+    ClippedTensor,
+    RangesSummary,
+    SeenValues,
+    TensorRange,
+)
+from edgekit.export.base import ActivationRange, QuantizingMaker
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 from edgekit.stats.intervals import wilson_interval
 
 IMAGES = 32
-"""Images of each split that the report looks at."""
+"""Images of each split that the report examines."""
 
 WORST = 5
-SATURATED = 0.01
-"""So much more of a tensor's values outside its range on validation than on calibration images is warned of."""
+CLIPPED_SHARE = 0.01
+"""Warn where the clipped share on validation images exceeds that on calibration images by more than this."""
 
 
 def calibration_report(
     maker: QuantizingMaker, content: bytes, method: Calibration, calibration: Samples, validation: Samples
-) -> dict[str, Any]:
-    """The ``calibration.json`` of an int8 file ``content``.
-
-    ``outside`` is the share of a tensor's values that are further outside its range than half a step; ``low`` and
-    ``high`` are the smallest and the largest value seen.
-    """
+) -> CalibrationDocument:
+    """The ``calibration.json`` of the int8 file ``content``."""
     ranges = maker.activation_ranges(content)
-    seen = {
-        name: _seen(maker, ranges, samples.pixels[:: max(1, len(samples) // IMAGES)][:IMAGES])
-        for name, samples in (("calibration", calibration), ("validation", validation))
-    }
-    tensors = [
-        {
-            "tensor": end.tensor,
-            "layer": end.layer,
-            "low": end.low,
-            "high": end.high,
-            **{name: rows[position] for name, rows in seen.items()},
-        }
-        for position, end in enumerate(ranges)
-    ]
-    return {
-        "schema_version": 1,
-        "method": method.method,
-        "percentile": method.percentile if method.method == "percentile" else None,
-        "images": {"calibration": len(calibration), "looked_at": min(IMAGES, len(calibration), len(validation))},
-        "tensors": tensors,
-    }
+    seen, unseen = (_observe(maker, ranges, _subset(samples)) for samples in (calibration, validation))
+    tensors = (
+        TensorRange(
+            tensor=one.tensor,
+            layer=one.layer,
+            low=one.low,
+            high=one.high,
+            calibration=seen[position],
+            validation=unseen[position],
+        )
+        for position, one in enumerate(ranges)
+    )
+    return CalibrationDocument(
+        method=method.method,
+        percentile=method.percentile if method.method == "percentile" else None,
+        images=CalibrationImages(
+            calibration=len(calibration), looked_at=min(IMAGES, len(calibration), len(validation))
+        ),
+        tensors=tuple(tensors),
+    )
 
 
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """What ``export.json`` says of the report: how many tensors, and those that lose most on validation images."""
-    tensors = report["tensors"]
-    worst = sorted(tensors, key=lambda t: -t["validation"]["outside"])[:WORST]
-    return {
-        "file": "calibration.json",
-        "tensors": len(tensors),
-        "outside": _mean(tensors, "validation"),
-        "outside_calibration": _mean(tensors, "calibration"),
-        "worst": [
-            {
-                "layer": tensor["layer"] or tensor["tensor"],
-                "low": tensor["low"],
-                "high": tensor["high"],
-                "outside": tensor["validation"]["outside"],
-                "outside_calibration": tensor["calibration"]["outside"],
-                "values": tensor["validation"]["values"],
-            }
-            for tensor in worst
-            if tensor["validation"]["outside"] > 0
-        ],
-    }
+def summarize(report: CalibrationDocument) -> RangesSummary:
+    """The summary of the report for ``export.json``, with the tensors that are clipped most on validation images."""
+    clipped = [tensor for tensor in report.tensors if tensor.validation.outside > 0]
+    worst = (
+        ClippedTensor(
+            layer=tensor.layer or tensor.tensor,
+            low=tensor.low,
+            high=tensor.high,
+            outside=tensor.validation.outside,
+            outside_calibration=tensor.calibration.outside,
+            values=tensor.validation.values,
+        )
+        for tensor in sorted(clipped, key=lambda tensor: -tensor.validation.outside)[:WORST]
+    )
+    return RangesSummary(
+        file="calibration.json",
+        tensors=len(report.tensors),
+        outside=_mean_outside([tensor.validation for tensor in report.tensors]),
+        outside_calibration=_mean_outside([tensor.calibration for tensor in report.tensors]),
+        worst=tuple(worst),
+    )
 
 
-def saturation_warnings(found: dict[str, Any]) -> list[str]:
-    """A warning where a layer loses measurably more values on validation than on calibration images.
+def clipping_warnings(summary: RangesSummary) -> tuple[str, ...]:
+    """A warning where measurably more values of a layer are clipped on validation than on calibration images.
 
-    ``found`` is as :func:`summary` gives it. One of the few values of the last layer is no news.
+    A single clipped value of the small last layer causes no warning.
     """
-    bad = [entry for entry in found["worst"] if _surely_outside(entry) - entry["outside_calibration"] > SATURATED]
-    if not bad:
-        return []
-    names = ", ".join(f"{entry['layer']} {entry['outside']:.1%}" for entry in bad[:3])
-    return [f"values of validation images lie outside the calibrated ranges: {names}; more images may help"]
+    clipped = [one for one in summary.worst if _lower_bound(one) - one.outside_calibration > CLIPPED_SHARE]
+    if not clipped:
+        return ()
+    names = ", ".join(f"{one.layer} {one.outside:.1%}" for one in clipped[:3])
+    return (f"the quantization ranges clip values of validation images: {names}; more calibration images may help",)
 
 
-def _surely_outside(entry: dict[str, Any]) -> float:
-    """The lower end of the 95% interval of the share outside."""
-    return wilson_interval(round(entry["outside"] * entry["values"]), entry["values"])[0]
+def _lower_bound(tensor: ClippedTensor) -> float:
+    """The lower end of the 95% interval of the clipped share."""
+    values = tensor.values or 1
+    return wilson_interval(round(tensor.outside * values), values)[0]
 
 
-def _mean(tensors: list[dict[str, Any]], name: str) -> float:
-    return float(np.mean([t[name]["outside"] for t in tensors])) if tensors else 0.0
+def _mean_outside(seen: Sequence[SeenValues]) -> float:
+    return float(np.mean([values.outside for values in seen])) if seen else 0.0
 
 
-def _seen(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[dict[str, float]]:
+def _subset(samples: Samples) -> NDArray[np.uint8]:
+    return samples.pixels[:: max(1, len(samples) // IMAGES)][:IMAGES]
+
+
+def _observe(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[SeenValues]:
+    """The values of each tensor. One further than half a step outside the range counts as outside."""
     outside = np.zeros(len(ranges), np.int64)
     counted = np.zeros(len(ranges), np.int64)
     lowest, highest = np.full(len(ranges), np.inf), np.full(len(ranges), -np.inf)
-    for values in maker.activations([end.tensor for end in ranges], pixels):
-        for position, (end, array) in enumerate(zip(ranges, values)):
-            low, high = end.low - end.step / 2, end.high + end.step / 2
+    for values in maker.activations([one.tensor for one in ranges], pixels):
+        for position, (one, array) in enumerate(zip(ranges, values)):
+            low, high = one.low - one.step / 2, one.high + one.step / 2
             counted[position] += array.size
             least, most = float(array.min()), float(array.max())
             if least < low or most > high:
                 outside[position] += int(np.count_nonzero((array < low) | (array > high)))
             lowest[position], highest[position] = min(lowest[position], least), max(highest[position], most)
     return [
-        {"outside": float(share), "values": int(count), "low": float(low), "high": float(high)}
+        SeenValues(outside=float(share), values=int(count), low=float(low), high=float(high))
         for share, count, low, high in zip(outside / np.maximum(1, counted), counted, lowest, highest)
     ]

@@ -1,173 +1,148 @@
-"""The check of one exported file, run as the device runs it: parity, input, operators; and its golden answers."""
+"""All checks of one exported file, run with the runtime of a target: parity, gate, input, operators, golden outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.runtimes import Model
+from edgekit.documents.export import GateRecord, GoldenRecord, InputTensor, OutputTensor, ParityRecord
 from edgekit.documents.folders import ExportFolder
+from edgekit.export.base import ExportFacts, OperatorTable, Probabilities
+from edgekit.export.check.compression_agreement import compare_with_trained
+from edgekit.export.check.findings import Findings
 from edgekit.export.check.gate import FAILED, UNDECIDED, judge
-from edgekit.export.check.operators import OperatorTable
-from edgekit.export.check.parity import (
-    FLOAT_TOLERANCE,
-    Comparison,
-    Probabilities,
-    answers,
-    classes_without_xnnpack,
-    compare,
-    open_exported,
-)
-from edgekit.export.formats import FileFacts
+from edgekit.export.check.parity import compare, open_exported, predict, top_classes_without_xnnpack
 from edgekit.export.sample_images import Samples
 from edgekit.registry import Scheme
-from edgekit.stats.intervals import wilson_interval
 from edgekit.support.files import sha256_file
 
 GOLDEN_IMAGES = 8
 
-TRAINED_AGREEMENT = 0.98
-"""Share of images to which an int8 file has to give the answer of the network with fake quantization it was made of."""
-
 
 @dataclass(frozen=True)
 class Reference:
-    """What every file of a run is compared with: ``keras`` are the answers (N, classes) to ``parity``."""
+    """What every file of a run is compared with: ``keras`` are the predictions (N, classes) on ``parity``."""
 
-    facts: FileFacts
+    facts: ExportFacts
     parity: Samples
     keras: Probabilities
     max_drop: float | None = None
-    """Largest share of the images that a file with smaller numbers may lose; None: it is not judged."""
+    """The largest share of the images that a file of lower precision may lose; None: no accuracy gate."""
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """The result of all checks of one exported file. ``input`` to ``golden`` are None where it could not be run."""
+
+    size_bytes: int
+    sha256: str
+    operators: OperatorTable
+    parity: ParityRecord
+    findings: Findings
+    input: InputTensor | None = None
+    output: OutputTensor | None = None
+    gate: GateRecord | None = None
+    golden: GoldenRecord | None = None
+
+    def with_findings(self, more: Findings) -> FileCheck:
+        """The same result with ``more`` findings."""
+        return replace(self, findings=self.findings + more)
 
 
 def check_file(
     path: Path,
     scheme: Scheme,
-    table: OperatorTable,
+    operators: OperatorTable,
     reference: Reference,
     *,
-    mixed: bool = False,
+    float_layers: bool = False,
     trained: Probabilities | None = None,
-) -> dict[str, Any]:
-    """Run the file on the parity images, save golden and parity files beside it, and say what was found.
+) -> FileCheck:
+    """Run the file on the parity images, and save the golden and parity files beside it.
 
-    ``mixed``: a repair left layers in float on purpose. ``trained`` (N, classes): what the network that was trained on
-    for this file answers to the same images; the file has to be that network, not only a good one.
+    ``float_layers``: a repair left layers in float on purpose. ``trained`` (N, classes) are the predictions of the
+    compressed network that the file was made from, on the same images.
     """
-    comparison = Comparison({"n_images": 0})
-    tensors: dict[str, Any] = {"input": None, "output": None}
-    golden, gate = None, None
+    size_bytes, sha256 = path.stat().st_size, sha256_file(path)
+    findings = _operator_findings(scheme, operators, float_layers=float_layers)
+    not_run = FileCheck(size_bytes, sha256, operators, ParityRecord(split=reference.parity.split, n_images=0), findings)
     try:
         model = open_exported(path)
-        tensors = _tensors(model)
-        exported = answers(model, reference.parity.pixels)
     except DeviceError as error:
-        comparison.problems.append(error.reason)
-    else:
-        comparison = compare(reference.keras, exported, reference.parity.labels, scheme.name)
-        if trained is not None:
-            compare_trained(
-                comparison, trained, exported, scheme, partial(classes_without_xnnpack, path, reference.parity.pixels)
-            )
-        comparison.problems += _input_problems(model, reference.facts)
-        golden = _save_answers(ExportFolder(path.parent), reference, exported)
-        if reference.max_drop is not None and scheme.name != "fp32":  # fp32 has to give the same probabilities
-            gate = judge(reference.keras, exported, reference.parity.labels, reference.max_drop)
-            if gate.verdict == FAILED:
-                comparison.problems.append(gate.sentence())
-            elif gate.verdict == UNDECIDED:
-                comparison.warnings.append(f"{gate.sentence()}; too few to call it worse")
-    if scheme.format == "tflite" and scheme.numbers == "int8" and not table.integer_only and not mixed:
-        comparison.problems.append(f"float operators are left: {', '.join(table.floats)}")
-    return {
-        "size_bytes": path.stat().st_size,
-        "sha256": sha256_file(path),
-        **tensors,
-        "operators": table.counts,
-        "integer_only": table.integer_only,
-        "float_operators": table.floats,
-        "parity": {"split": reference.parity.split, **comparison.facts},
-        "gate": None if gate is None else gate.document(reference.parity.files),
-        "golden": golden,
-        "status": "failed" if comparison.problems else "ok",
-        "problems": comparison.problems,
-        "warnings": comparison.warnings,
-    }
+        return replace(not_run, findings=Findings((error.reason,)) + findings)
+    opened = replace(not_run, input=_input(model), output=_output(model))
+    try:
+        exported = predict(model, reference.parity.pixels)
+    except DeviceError as error:
+        return replace(opened, findings=Findings((error.reason,)) + findings)
+    parity, parity_findings = _parity(path, scheme, exported, reference, trained)
+    gate, gate_findings = _gate(scheme, exported, reference)
+    return replace(
+        opened,
+        parity=parity,
+        findings=parity_findings + _input_findings(model, reference.facts) + gate_findings + findings,
+        gate=gate,
+        golden=_save_predictions(ExportFolder(path.parent), reference, exported),
+    )
 
 
-def compare_trained(
-    comparison: Comparison,
-    trained: Probabilities,
-    exported: Probabilities,
-    scheme: Scheme,
-    other_kernels: Callable[[], NDArray[np.int64]],
-) -> None:
-    """Add how far the file answers as the network that was trained on for it.
-
-    What TensorFlow Model Optimization trains and what the converter makes of it need not be the same network. Where
-    the file answers differently, ``other_kernels`` gives the classes (N,) that other kernels of the runtime find for
-    the same images: if those agree with ``exported`` no better, the last bit of an activation turns the network's
-    answers, and no simulation of it can be exact.
-    """
-    n_images, difference = len(trained), np.abs(trained - exported)
-    same = int((trained.argmax(axis=1) == exported.argmax(axis=1)).sum())
-    facts: dict[str, Any] = {
-        "agreement": same / n_images,
-        "n_disagree": n_images - same,
-        "max_abs_difference": float(difference.max()),
-        "mean_abs_difference": float(difference.mean()),
-    }
-    comparison.facts["trained"] = facts
-    text = f"the file answers {same} of {n_images} images as the network trained for it"
-    if scheme.numbers == "fp32" and difference.max() > FLOAT_TOLERANCE:
-        comparison.problems.append(f"{text}, with probabilities that differ by up to {difference.max():.2g}")
-    elif same / n_images < TRAINED_AGREEMENT and scheme.training == "qat":
-        text = f"{text}, fewer than {100 * TRAINED_AGREEMENT:g}%"
-        highest = wilson_interval(same, n_images)[1]
-        if highest >= TRAINED_AGREEMENT:
-            comparison.warnings.append(text)
-            return
-        kernels = int((other_kernels() == exported.argmax(axis=1)).sum())
-        facts["agreement_of_kernels"] = kernels / n_images
-        if highest < kernels / n_images:
-            comparison.problems.append(text)
-        else:
-            comparison.warnings.append(
-                f"{text}; LiteRT's kernels with and without XNNPACK agree on {kernels}: the network is undecided "
-                "about the others, and the device may answer them either way"
-            )
+def _parity(
+    path: Path, scheme: Scheme, exported: Probabilities, reference: Reference, trained: Probabilities | None
+) -> tuple[ParityRecord, Findings]:
+    parity = reference.parity
+    record, findings = compare(reference.keras, exported, parity.labels, scheme.name, parity.split)
+    if trained is None:
+        return record, findings
+    other_kernels = partial(top_classes_without_xnnpack, path, parity.pixels)
+    agreement, more = compare_with_trained(trained, exported, scheme, other_kernels)
+    return record.model_copy(update={"trained": agreement}), findings + more
 
 
-def _tensors(model: Model) -> dict[str, Any]:
-    quantized = {"scale": model.output.scale, "zero_point": model.output.zero_point} if model.output.scale else {}
-    return {
-        "input": {
-            "name": model.input.name,
-            "dtype": model.input.dtype,
-            "shape": list(model.input.shape),
-            "layout": model.input.layout,
-            "color": "RGB",
-            "range": [0, 255],
-        },
-        "output": {
-            "name": model.output.name,
-            "dtype": model.output.dtype,
-            "shape": [1, model.output.classes],
-            **quantized,
-        },
-    }
+def _operator_findings(scheme: Scheme, operators: OperatorTable, *, float_layers: bool) -> Findings:
+    """An int8 TFLite file must not contain float operators, unless a repair put them there."""
+    integers = scheme.format == "tflite" and scheme.precision == "int8" and not float_layers
+    if not integers or operators.integer_only:
+        return Findings()
+    return Findings((f"the file contains float operators: {', '.join(operators.floats)}",))
 
 
-def _input_problems(model: Model, facts: FileFacts) -> list[str]:
-    """The promise of every exported file: pixels go in as they are."""
+def _gate(scheme: Scheme, exported: Probabilities, reference: Reference) -> tuple[GateRecord | None, Findings]:
+    """The accuracy gate. An fp32 file needs none, because it has to give the same probabilities."""
+    if reference.max_drop is None or scheme.name == "fp32":
+        return None, Findings()
+    gate = judge(reference.keras, exported, reference.parity.labels, reference.max_drop)
+    findings = Findings()
+    if gate.verdict == FAILED:
+        findings = Findings((gate.sentence(),))
+    elif gate.verdict == UNDECIDED:
+        findings = Findings(warnings=(f"{gate.sentence()}; the difference is not statistically significant",))
+    return gate.record(reference.parity.files), findings
+
+
+def _input(model: Model) -> InputTensor:
+    given = model.input
+    return InputTensor(name=given.name, dtype=given.dtype, shape=tuple(given.shape), layout=given.layout)
+
+
+def _output(model: Model) -> OutputTensor:
+    made = model.output
+    quantized = bool(made.scale)
+    return OutputTensor(
+        name=made.name,
+        dtype=made.dtype,
+        shape=(1,) if made.classes is None else (1, made.classes),
+        scale=made.scale if quantized else None,
+        zero_point=made.zero_point if quantized else None,
+    )
+
+
+def _input_findings(model: Model, facts: ExportFacts) -> Findings:
+    """Every exported file must take unscaled pixels."""
     side, given = facts.image_size, model.input
     problems = []
     if given.dtype != "uint8" or given.shape != (1, side, side, 3):
@@ -176,10 +151,10 @@ def _input_problems(model: Model, facts: FileFacts) -> list[str]:
         problems.append(
             f"the input is quantized with scale {given.scale} and zero point {given.zero_point}, not 1 and 0"
         )
-    return problems
+    return Findings(tuple(problems))
 
 
-def _save_answers(export: ExportFolder, reference: Reference, exported: Probabilities) -> dict[str, Any]:
+def _save_predictions(export: ExportFolder, reference: Reference, exported: Probabilities) -> GoldenRecord:
     parity = reference.parity
     chosen = np.linspace(0, len(parity) - 1, min(GOLDEN_IMAGES, len(parity)), dtype=np.int64)
     np.savez_compressed(export.golden, inputs=parity.pixels[chosen], outputs=exported[chosen])
@@ -191,4 +166,4 @@ def _save_answers(export: ExportFolder, reference: Reference, exported: Probabil
         keras=reference.keras,
         exported=exported,
     )
-    return {"n_images": len(chosen), "file": export.golden.name}
+    return GoldenRecord(n_images=len(chosen), file=export.golden.name)

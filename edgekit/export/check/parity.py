@@ -1,9 +1,11 @@
-"""Whether an exported file answers as the Keras model does, on real images and with the runtime of the device."""
+"""The parity check: does an exported file predict what the Keras model predicts, on real images in a real runtime?"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.runtimes import Model, open_model
+from edgekit.documents.export import ParityRecord
+from edgekit.export.base import Probabilities
+from edgekit.export.check.findings import Findings
 from edgekit.support.quiet import quiet_native_output
 
 FLOAT_TOLERANCE = 1e-3
-"""Largest difference in probability between the Keras model and an fp32 file."""
+"""Largest allowed difference in probability between the Keras model and an fp32 file."""
 
 STEP_OF_8_BITS = 1 / 256
 
 ENOUGH_IMAGES, MOSTLY = 8, 0.9
-"""A file that gives one class to so many images is broken where the Keras model gives it to less than this share."""
-
-Probabilities = NDArray[np.float32]
-
-
-@dataclass
-class Comparison:
-    """``facts`` for ``export.json``; a problem means that the file must not be used."""
-
-    facts: dict[str, Any]
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+"""A file that predicts one class for at least this many images is broken, unless the Keras model predicts its most
+frequent class for at least this share of them."""
 
 
 def open_exported(path: Path) -> Model:
-    """Open an exported file on all cores; raises as :func:`edgekit.device.runtimes.open_model`."""
+    """Open an exported file on all cores; raises the errors of :func:`edgekit.device.runtimes.open_model`."""
     with quiet_native_output():
         return open_model(str(path), threads=0)
 
 
-def answers(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
+def predict(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
     """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
 
     Raises :class:`edgekit.device.failures.OutputError` where one is NaN or infinite.
@@ -52,10 +47,25 @@ def answers(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
     return np.stack(rows)
 
 
-def classes_without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The classes (N,) that LiteRT's own kernels give ``pixels`` uint8 (N, H, W, 3); the usual ones are XNNPACK's.
+def predict_bytes(content: bytes, pixels: NDArray[np.uint8]) -> Probabilities:
+    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3), from the content of an exported file."""
+    with temporary_model(content) as path:
+        return predict(open_exported(path), pixels)
 
-    Both round as the format says, not always alike.
+
+@contextmanager
+def temporary_model(content: bytes) -> Iterator[Path]:
+    """``content`` in a temporary file with the right suffix."""
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        path = Path(folder) / f"model{'.tflite' if content[4:8] == b'TFL3' else '.onnx'}"
+        path.write_bytes(content)
+        yield path
+
+
+def top_classes_without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The classes (N,) that LiteRT's own kernels predict for ``pixels`` uint8 (N, H, W, 3), instead of XNNPACK's.
+
+    Both sets of kernels follow the format, but they may round the last bit differently.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -73,48 +83,59 @@ def classes_without_xnnpack(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np
     return np.array(found)
 
 
-def compare(keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str) -> Comparison:
+def compare(
+    keras: Probabilities, exported: Probabilities, labels: NDArray[np.int32], scheme: str, split: str
+) -> tuple[ParityRecord, Findings]:
     """Compare probabilities (N, classes) of the Keras model and of a file; ``labels`` (N,) are the true classes.
 
-    fp32 has to agree within :data:`FLOAT_TOLERANCE`. For the other schemes the differences are recorded, and only a
-    file that answers the same to every image is refused.
+    An fp32 file must agree to within :data:`FLOAT_TOLERANCE`. For other schemes the differences are recorded, and only
+    a file that predicts the same for every image is refused.
     """
     difference = np.abs(keras - exported)
     same = keras.argmax(axis=1) == exported.argmax(axis=1)
-    comparison = Comparison(
-        {
-            "n_images": len(keras),
-            "agreement": float(same.mean()),
-            "n_disagree": int((~same).sum()),
-            "max_abs_difference": float(difference.max()),
-            "mean_abs_difference": float(difference.mean()),
-            "keras_accuracy": float((keras.argmax(axis=1) == labels).mean()),
-            "accuracy": float((exported.argmax(axis=1) == labels).mean()),
-        }
+    record = ParityRecord(
+        split=split,
+        n_images=len(keras),
+        agreement=float(same.mean()),
+        n_disagree=int((~same).sum()),
+        max_abs_difference=float(difference.max()),
+        mean_abs_difference=float(difference.mean()),
+        keras_accuracy=float((keras.argmax(axis=1) == labels).mean()),
+        accuracy=float((exported.argmax(axis=1) == labels).mean()),
     )
+    findings = _constant_predictions(keras, exported)
     if scheme == "fp32" and difference.max() > FLOAT_TOLERANCE:
-        comparison.problems.append(
-            f"probabilities differ from the Keras model's by up to {difference.max():.2g} "
-            f"(allowed for fp32: {FLOAT_TOLERANCE:g}), at image {int(difference.max(axis=1).argmax())} of parity.npz"
+        findings += Findings(
+            (
+                f"probabilities differ from the Keras model's by up to {difference.max():.2g} "
+                f"(limit for fp32: {FLOAT_TOLERANCE:g}); image {int(difference.max(axis=1).argmax())} of parity.npz",
+            )
         )
-    if len(keras) > 1 and _spread(exported) == 0:
+    return record, findings
+
+
+def _constant_predictions(keras: Probabilities, exported: Probabilities) -> Findings:
+    """Whether the file predicts the same, or the same class, for every image, unlike the Keras model."""
+    count = len(keras)
+    if count > 1 and _spread(exported) == 0:
         if _spread(keras) > 2 * STEP_OF_8_BITS:
-            comparison.problems.append(f"the file answers the same to all {len(keras)} images, unlike the Keras model")
-        else:
-            comparison.warnings.append(f"the trained network answers (nearly) the same to all {len(keras)} images")
-    elif len(keras) >= ENOUGH_IMAGES and _top_share(exported) == 1 and _top_share(keras) < MOSTLY:
-        comparison.problems.append(
-            f"the file gives one and the same class to all {len(keras)} images; the Keras model gives its most "
-            f"frequent one to {_top_share(keras):.0%}"
+            return Findings((f"the file predicts the same for all {count} images, unlike the Keras model",))
+        return Findings(warnings=(f"the trained network predicts (nearly) the same for all {count} images",))
+    if count >= ENOUGH_IMAGES and _top_share(exported) == 1 and _top_share(keras) < MOSTLY:
+        return Findings(
+            (
+                f"the file predicts the same class for all {count} images; the Keras model predicts its most "
+                f"frequent class for {_top_share(keras):.0%}",
+            )
         )
-    return comparison
+    return Findings()
 
 
 def _top_share(probabilities: Probabilities) -> float:
-    """Share of the images that get the most frequent class."""
+    """Share of the images for which the most frequent class is predicted."""
     return float(np.bincount(probabilities.argmax(axis=1)).max() / len(probabilities))
 
 
 def _spread(probabilities: Probabilities) -> float:
-    """How far any class's probability moves over the images."""
+    """The largest range of any class's probability over the images."""
     return float(np.ptp(probabilities, axis=0).max())

@@ -1,9 +1,10 @@
-"""What further training has reached, kept after every epoch: the same command goes on from there after an interrupt."""
+"""The checkpoint of a compression, written after every epoch: an interrupted export resumes from it when rerun."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,40 +12,43 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from edgekit.documents.export import CompressionEpoch
 from edgekit.support.files import atomic_path
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """A file of weights and optimizer state; ``work`` is all that the training depends on, as JSON values.
+class Checkpoint:
+    """A file of weights and optimizer state. ``depends_on`` is everything the training depends on, as JSON values.
 
-    A file of other work, or one that cannot be read, counts as none: the training begins anew.
+    A checkpoint with other dependencies, or one that cannot be read, is ignored: the training starts from the
+    beginning.
     """
 
     path: Path
-    work: dict[str, Any]
+    depends_on: Mapping[str, object]
 
     @property
     def _key(self) -> str:
-        return hashlib.sha256(json.dumps(self.work, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.depends_on, sort_keys=True).encode()).hexdigest()
 
-    def save(self, model: Any, history: list[dict[str, Any]]) -> None:
-        """Keep ``model``, a compiled tf_keras model in training, after the last epoch of ``history``."""
+    def save(self, model: Any, history: Sequence[CompressionEpoch]) -> None:
+        """Store ``model``, a compiled tf_keras model in training, after the last epoch of ``history``."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"v{number}": variable.numpy() for number, variable in enumerate(_variables(model))}
         with atomic_path(self.path) as path, path.open("wb") as stream:
-            np.savez(stream, key=self._key, history=json.dumps(history), **arrays)
+            epochs = json.dumps([epoch.model_dump() for epoch in history])
+            np.savez(stream, key=self._key, history=epochs, **arrays)
 
-    def restore(self, model: Any) -> list[dict[str, Any]]:
-        """Bring ``model``, compiled and not trained yet, to where the file is; its history, empty without a file."""
+    def restore(self, model: Any) -> list[CompressionEpoch]:
+        """Load the checkpoint into ``model``, compiled and not trained yet; its history, empty without a checkpoint."""
         try:
             with np.load(self.path) as stored:
                 if str(stored["key"]) != self._key:
                     return []
-                model.optimizer._create_all_weights(model.trainable_variables)  # otherwise made by the first step
+                model.optimizer._create_all_weights(model.trainable_variables)  # otherwise the first step makes them
                 variables = _variables(model)
                 arrays = [stored[f"v{number}"] for number in range(len(variables))]
-                history: list[dict[str, Any]] = json.loads(str(stored["history"]))
+                history = [CompressionEpoch(**epoch) for epoch in json.loads(str(stored["history"]))]
         except (FileNotFoundError, BadZipFile, EOFError, KeyError, ValueError):
             return []
         for variable, array in zip(variables, arrays):
@@ -52,7 +56,7 @@ class Unfinished:
         return history
 
     def remove(self) -> None:
-        """The training's files are made: nothing is left to go on with."""
+        """Delete the file once the exported files are made."""
         self.path.unlink(missing_ok=True)
 
 

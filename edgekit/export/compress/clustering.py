@@ -1,23 +1,24 @@
-"""Weight clustering: a kernel gets few different values, which are trained on."""
+"""Weight clustering: each kernel gets few distinct values, and fine-tuning moves those values."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from edgekit.export.compress.channel_equalization import with_even_channels, with_weights_of_even
-from edgekit.export.compress.checkpoint import Unfinished
-from edgekit.export.compress.fine_tuning import Lessons, fine_tune
+from edgekit.export.compress.channel_equalization import with_equalized_channels, with_trained_weights
+from edgekit.export.compress.checkpoint import Checkpoint
+from edgekit.export.compress.fine_tuning import FineTuned, TrainingImages, fine_tune
 from edgekit.export.compress.pruning import large_kernels
-from edgekit.export.compress.tf_keras_copy import PlainNetwork
+from edgekit.export.compress.tf_keras_copy import PortableNetwork
 from edgekit.recipe import Clustering
 from edgekit.support.progress import Progress
 from edgekit.support.quiet import quiet_native_output
 
 
-def clustered(
-    network: PlainNetwork, lessons: Lessons, settings: Clustering, progress: Progress, unfinished: Unfinished
-) -> tuple[PlainNetwork, dict[str, Any]]:
-    """The clustered network, and the record of its training. Values begin where k-means++ puts them."""
+def cluster(
+    network: PortableNetwork, images: TrainingImages, settings: Clustering, progress: Progress, checkpoint: Checkpoint
+) -> tuple[PortableNetwork, FineTuned]:
+    """The clustered network and how its training went. k-means++ chooses the initial centroids."""
     import tensorflow_model_optimization as optimization
     import tf_keras
 
@@ -35,6 +36,6 @@ def clustered(
         )
 
     with quiet_native_output():
-        model = tf_keras.models.clone_model(with_even_channels(network).build(tf_keras), clone_function=wrapped)
-    record = fine_tune(model, lessons, settings, "clustering", progress, unfinished)
-    return with_weights_of_even(network, keras.strip_clustering(model)), {**record, "layers": sorted(chosen)}
+        model = tf_keras.models.clone_model(with_equalized_channels(network).build(tf_keras), clone_function=wrapped)
+    tuned = fine_tune(model, images, settings, "clustering", progress, checkpoint)
+    return with_trained_weights(network, keras.strip_clustering(model)), replace(tuned, layers=tuple(sorted(chosen)))

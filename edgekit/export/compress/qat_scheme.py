@@ -1,11 +1,11 @@
-"""TensorFlow Model Optimization's scheme for 8 bits with two differences, which make it what the file computes.
+"""TensorFlow Model Optimization's 8-bit scheme, changed in two places so that it computes what the file computes.
 
-Every kernel has a range for each channel. The original takes one for the whole of a depthwise kernel, in which the
-channels of a MobileNet, some a hundred times as large as others, are lost, and one for the whole of a Dense kernel. And
-a layer before a ReLU has its weights quantized but not its output: the file computes both in one operator. The original
-leaves the weights of such a layer in float unless a BatchNorm stands in between.
+First, every kernel has a range for each channel. The original scheme uses one range for a whole depthwise kernel, which
+loses most channels of a MobileNet (some are a hundred times as large as others), and one for a whole Dense kernel.
+Second, a layer before a ReLU has quantized weights but no quantized output, because the file computes both in one
+operator. The original scheme leaves the weights of such a layer in float unless a BatchNorm stands in between.
 
-Imported only where it is used: it imports TensorFlow Model Optimization.
+This module imports TensorFlow Model Optimization, so import it only where it is used.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tensorflow_model_optimization.python.core.quantization.keras.graph_transfor
 
 LEVELS = 127
 SMALLEST_RANGE = 1e-8
-"""A channel that is all zero needs a step too."""
+"""An all-zero channel needs a step too."""
 
 
 class PerChannel(quantizers.Quantizer):  # type: ignore[misc]
-    """Rounds a kernel to 8 bits by output channel, symmetric, the range that of the values it has now.
+    """Rounds a kernel to 8 bits per output channel, symmetrically, in the range of its current values.
 
-    The gradient goes through. Written with plain operations: TensorFlow's own, FakeQuantWithMinMaxVarsPerChannel and
-    its gradient, take four fifths of a step on a CPU, and know the last axis only. ``off``: kernels go through as they
-    are.
+    The gradient passes through unchanged. This uses plain operations: TensorFlow's FakeQuantWithMinMaxVarsPerChannel
+    and its gradient take four fifths of a step on a CPU, and only support the last axis. With ``off``, kernels are
+    not rounded.
     """
 
     def __init__(self, channel_axis: int) -> None:
@@ -61,7 +61,7 @@ def _to_grid(values: Any, step: Any) -> Any:
 
 
 class KernelConfig(default_8bit_quantize_registry.Default8BitQuantizeConfig):  # type: ignore[misc]
-    """A layer with a kernel, which is the weight called ``name``."""
+    """The configuration of a layer whose kernel is the weight called ``name``."""
 
     def __init__(self, name: str, channel_axis: int, activation_attrs: list[str]) -> None:
         super().__init__([name], activation_attrs, False)
@@ -69,7 +69,7 @@ class KernelConfig(default_8bit_quantize_registry.Default8BitQuantizeConfig):  #
 
 
 class Registry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):  # type: ignore[misc]
-    """What is quantized of each layer; ``before_relu`` are names."""
+    """What to quantize in each layer; ``before_relu`` are names of layers."""
 
     def __init__(self, before_relu: frozenset[str]) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Registry(default_8bit_quantize_registry.Default8BitQuantizeRegistry):  # t
 
 
 class Layout(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore[misc]
-    """The network as it is, its input quantized."""
+    """Leaves the network as it is and quantizes its input."""
 
     def apply(self, model: Any, layer_quantize_map: Any) -> Any:
         transforms = [default_8bit_transforms.InputLayerQuantize()]
@@ -96,8 +96,8 @@ class Layout(quantize_layout_transform.QuantizeLayoutTransform):  # type: ignore
         return model_transformer.ModelTransformer(model, transforms, names, layer_quantize_map).transform()
 
 
-class Scheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
-    """Goes to ``quantize_apply``; ``before_relu`` are the layers whose output goes into a ReLU and nowhere else."""
+class QatScheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):  # type: ignore[misc]
+    """The scheme for ``quantize_apply``; ``before_relu`` are the layers whose output only goes into a ReLU."""
 
     def __init__(self, before_relu: frozenset[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The activations of an ONNX file: where those of a QDQ file end, and what those of a float file hold."""
+"""The activations of an ONNX file: the ranges of a QDQ file, and the values of a float file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.formats import ActivationRange
+from edgekit.export.base import ActivationRange
 from edgekit.export.onnx.layers import INPUT
 
 
 def onnx_ranges(content: bytes) -> list[ActivationRange]:
-    """The range of every tensor that a QuantizeLinear of the file takes. Tensors are called after their layers."""
+    """The range of every tensor that a QuantizeLinear of the file takes. Tensors are named after their layers."""
     import onnx
     from onnx import numpy_helper
 
@@ -34,7 +34,7 @@ def onnx_ranges(content: bytes) -> list[ActivationRange]:
 
 
 def float_activations(model: Any, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
-    """The tensors ``names`` of the float ``model``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+    """The values of the tensors ``names`` of the float ``model``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
     import onnx
     import onnxruntime
 

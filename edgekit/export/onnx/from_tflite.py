@@ -1,7 +1,7 @@
-"""An int8 TFLite file as ONNX: the same weights, scales and zero points, so that both runtimes compute with the same.
+"""An int8 TFLite file converted to ONNX, with the same weights, scales and zero points.
 
-tf2onnx writes a QDQ graph. It is made of the file with float ends, and the pixels are cast in front of it: then its
-first QuantizeLinear does to them exactly what the QUANTIZE of the TFLite file does.
+tf2onnx writes a QDQ graph. It converts the file with float ends, and a Cast of the pixels is added before it: the first
+QuantizeLinear then does exactly what the QUANTIZE of the TFLite file does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgekit.support.quiet import quiet_native_output
 PIXELS = f"{INPUT}_float"
 
 
-def onnx_of_tflite(content: bytes, image_size: int) -> Any:
+def onnx_from_tflite(content: bytes, image_size: int) -> Any:
     """The ONNX model of an int8 TFLite file with float32 ends; input uint8 (1, H, W, 3), output float32 (1, classes).
 
     Raises :class:`ConversionFailed` where tf2onnx cannot convert it.
@@ -30,12 +30,14 @@ def onnx_of_tflite(content: bytes, image_size: int) -> Any:
         path.write_bytes(content)
         try:
             model, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
-        except Exception as error:  # it raises whatever its handlers meet
+        except Exception as error:  # its handlers raise all kinds of errors
             raise ConversionFailed(f"tf2onnx cannot convert the int8 TFLite file: {error}") from error
     graph = model.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
-        raise ConversionFailed(f"tf2onnx gave {len(graph.input)} inputs and {len(graph.output)} outputs")
-    # TensorFlow numbers the names of what was converted before in the same process.
+        raise ConversionFailed(
+            f"tf2onnx returned {len(graph.input)} inputs and {len(graph.output)} outputs, not 1 and 1"
+        )
+    # TensorFlow adds a number to names that an earlier conversion in the same process has used.
     renamed = {graph.input[0].name: PIXELS, graph.output[0].name: OUTPUT}
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]

@@ -1,4 +1,4 @@
-"""The ONNX graph in the making: nodes, constants, and what a layer leaves to the next one."""
+"""An ONNX graph under construction: nodes, constants, and operations that a layer defers to the next one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 ALMOST_ZERO = 1e-30
-"""What a Pad fills in. ONNX Runtime (1.31 and before) moves padding with exactly 0 into a following MaxPool, where it
-becomes padding with minus infinity: wrong for negative values, as in ResNet50V2."""
+"""The fill value of a Pad. ONNX Runtime (up to 1.31) moves padding with exactly 0 into a following MaxPool, where it
+becomes padding with minus infinity, which is wrong for negative values, as in ResNet50V2."""
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the graph, and what is still to be done to it by its consumer, or before it.
+    """A tensor of the graph, with the operations that its consumer has to apply.
 
-    ``pads``: zeros around height and width (top, left, bottom, right), which a convolution does itself.
-    ``affine``: scale and shift per channel of a (N, C) tensor, which the next Dense takes into its weights.
+    ``pads``: zeros around height and width (top, left, bottom, right), which a convolution adds itself.
+    ``affine``: scale and shift per channel of a (N, C) tensor, which the next Dense folds into its weights.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Value:
 
 @dataclass
 class Graph:
-    """The ONNX graph in the making; ``folded`` names layers that an earlier node has taken in."""
+    """An ONNX graph under construction; ``folded`` names layers that an earlier node includes."""
 
     consumers: dict[int, list[Any]]
     nodes: list[Any] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Graph:
     folded: set[str] = field(default_factory=set)
 
     def add(self, op: str, name: str, inputs: list[str], **attributes: Any) -> str:
-        """Append a node with one output; the output's name."""
+        """Append a node with one output and return the output's name."""
         from onnx import helper
 
         output = f"{name}:0"
@@ -52,8 +52,8 @@ class Graph:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def plain(self, value: Value, name: str) -> Value:
-        """Do now what is still to be done to ``value``, for a consumer that cannot."""
+    def materialize(self, value: Value, name: str) -> Value:
+        """Apply the deferred operations of ``value``, for a consumer that cannot apply them itself."""
         output = value.name
         if any(value.pads):
             top, left, bottom, right = value.pads
@@ -65,13 +65,13 @@ class Graph:
         return Value(output, value.rank)
 
     def affine(self, output: str, scale: NDArray[Any], shift: NDArray[Any], name: str) -> str:
-        """``output * scale + shift``; a factor of 1 costs nothing."""
+        """``output * scale + shift``; a factor of 1 adds no node."""
         if not np.all(scale == 1):
             output = self.add("Mul", f"{name}/mul", [output, self.constant(f"{name}/scale", scale.astype(np.float32))])
         return self.add("Add", f"{name}/add", [output, self.constant(f"{name}/shift", shift.astype(np.float32))])
 
     def following_batchnorm(self, layer: Any) -> Any | None:
-        """The BatchNormalization that alone consumes ``layer``'s output."""
+        """The BatchNormalization that is the only consumer of ``layer``'s output; None if there is no such layer."""
         consumers = self.consumers.get(id(layer.output), [])
         if len(consumers) == 1 and type(consumers[0]).__name__ == "BatchNormalization":
             return consumers[0]

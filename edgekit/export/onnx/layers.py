@@ -1,7 +1,7 @@
-"""A Keras network as an ONNX graph, layer by layer: no TensorFlow, no copies of copies of the weights.
+"""A Keras network as an ONNX graph, layer by layer, without TensorFlow.
 
-A layer class that is not in :data:`LAYERS` is refused by name; adding one is one function and one entry. What stands
-around convolutions is folded into them (BatchNorm, zero padding), so that runtimes and quantizers see plain graphs.
+To support another layer class, write one function and add one entry to :data:`LAYERS`; a class that is not there is
+refused by name. BatchNorm and zero padding are folded into convolutions, so runtimes and quantizers see simple graphs.
 Tensors are NHWC in Keras and NCHW here.
 """
 
@@ -17,7 +17,7 @@ from edgekit.export.onnx.graph import Array, Graph, Value
 
 OPSET = 17
 IR_VERSION = 8
-"""The oldest that carries opset 17: old runtimes on a device refuse newer ones."""
+"""The oldest version that supports opset 17; old runtimes on a target refuse newer ones."""
 
 INPUT = "image"
 OUTPUT = "probabilities"
@@ -35,7 +35,7 @@ def build_onnx(network: Any, image_size: int) -> Any:
         for tensor in _inputs(layer):
             consumers.setdefault(id(tensor), []).append(layer)
     graph = Graph(consumers)
-    # Turned while it is still bytes: a quarter of the memory to move.
+    # Transposed while it is still uint8, which moves a quarter of the memory.
     turned = graph.add("Transpose", "input/transpose", [INPUT], perm=[0, 3, 1, 2])
     pixels = graph.add("Cast", "input/cast", [turned], to=TensorProto.FLOAT)
     values = {id(network.inputs[0]): Value(pixels, 4)}
@@ -76,15 +76,15 @@ def _translate(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 
 def _unknown(layer: Any, what: str) -> EdgekitError:
     return EdgekitError(
-        f"the ONNX export does not know {what}",
+        f"ONNX export does not support {what}",
         where=f"layer {layer.name}",
-        hint=f"it knows {', '.join(sorted(LAYERS))}; others are added in edgekit/export/onnx_layers.py",
+        hint=f"supported layers: {', '.join(sorted(LAYERS))}; to add one, see edgekit/export/onnx/layers.py",
     )
 
 
 def _rescaling(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     scale, offset = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in (layer.scale, layer.offset))
-    return Value(graph.affine(graph.plain(inputs[0], layer.name).name, scale, offset, layer.name), 4)
+    return Value(graph.affine(graph.materialize(inputs[0], layer.name).name, scale, offset, layer.name), 4)
 
 
 def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
@@ -118,7 +118,7 @@ def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 def _batchnorm(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     """One that stands alone: a depthwise 1x1 convolution, which is quantized per channel, or work for a Dense."""
     scale, shift = _scale_and_shift(layer)
-    value = graph.plain(inputs[0], layer.name)
+    value = graph.materialize(inputs[0], layer.name)
     if value.rank == 2:
         return Value(value.name, 2, affine=(scale, shift))
     kernel = graph.constant(f"{layer.name}/kernel", scale.reshape(-1, 1, 1, 1))
@@ -141,7 +141,7 @@ def _dense(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 
 
 def _max_pool(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    value = graph.plain(inputs[0], layer.name)
+    value = graph.materialize(inputs[0], layer.name)
     pads = _pads(layer, value, layer.pool_size, (1, 1))
     output = graph.add(
         "MaxPool", layer.name, [value.name], kernel_shape=layer.pool_size, strides=layer.strides, pads=pads
@@ -150,7 +150,7 @@ def _max_pool(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 
 
 def _global_average(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    pooled = graph.add("GlobalAveragePool", layer.name, [graph.plain(inputs[0], layer.name).name])
+    pooled = graph.add("GlobalAveragePool", layer.name, [graph.materialize(inputs[0], layer.name).name])
     if layer.keepdims:
         return Value(pooled, 4)
     return Value(graph.add("Flatten", f"{layer.name}/flatten", [pooled]), 2)
@@ -158,30 +158,30 @@ def _global_average(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 
 def _zero_padding(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     (top, bottom), (left, right) = layer.padding
-    value = graph.plain(inputs[0], layer.name)
+    value = graph.materialize(inputs[0], layer.name)
     padded = Value(value.name, 4, pads=(top, left, bottom, right))
     takers = graph.consumers[id(layer.output)]
     if all(type(taker).__name__ in CONVOLUTIONS and taker.padding == "valid" for taker in takers):
         return padded
-    return graph.plain(padded, layer.name)
+    return graph.materialize(padded, layer.name)
 
 
 def _add(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    names = [graph.plain(value, f"{layer.name}/{i}").name for i, value in enumerate(inputs)]
+    names = [graph.materialize(value, f"{layer.name}/{i}").name for i, value in enumerate(inputs)]
     return Value(graph.add("Add", layer.name, names), inputs[0].rank)
 
 
 def _relu(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     if layer.negative_slope or layer.threshold:
         raise _unknown(layer, "ReLU with a slope or a threshold")
-    value = graph.plain(inputs[0], layer.name)
+    value = graph.materialize(inputs[0], layer.name)
     if layer.max_value is None:
         return Value(graph.add("Relu", layer.name, [value.name]), value.rank)
     return _clip(graph, value, layer.name, float(layer.max_value))
 
 
 def _activation_layer(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    return _activated(graph, layer, graph.plain(inputs[0], layer.name), own=True)
+    return _activated(graph, layer, graph.materialize(inputs[0], layer.name), own=True)
 
 
 def _unchanged(graph: Graph, layer: Any, inputs: list[Value]) -> Value:  # noqa: ARG001 - the table's signature
@@ -227,7 +227,7 @@ def _scale_and_shift(layer: Any) -> tuple[Array, Array]:
 def _pads(layer: Any, value: Value, kernel: Any, dilation: Any) -> list[int]:
     """Padding (top, left, bottom, right): what ``value`` still has to get, and the layer's own.
 
-    ``same`` puts the odd row behind, as TensorFlow does:
+    ``same`` puts the odd row at the end, as TensorFlow does:
     https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
     """
     before, after = list(value.pads[:2]), list(value.pads[2:])

@@ -1,4 +1,4 @@
-"""ONNX files: fp32 written from the Keras layers, int8 by ONNX Runtime's static quantization."""
+"""ONNX files: fp32 is written from the Keras layers, int8 uses ONNX Runtime's static quantization."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import __version__
-from edgekit.export.check.operators import OperatorTable, onnx_operators
-from edgekit.export.formats import ActivationRange, FileFacts, installed_version, signature
+from edgekit.export.base import ActivationRange, ExportFacts, OperatorTable
 from edgekit.export.head_folding import fold_head
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.onnx.activations import float_activations, onnx_ranges
+from edgekit.export.onnx.from_tflite import onnx_from_tflite
 from edgekit.export.onnx.layers import INPUT, OPSET, build_onnx
+from edgekit.export.onnx.operators import onnx_operators
+from edgekit.export.tflite.maker import TFLiteMaker
+from edgekit.export.versions import installed_version
 from edgekit.recipe import Export
 
 SCALING = "scaling"
-"""The layer in front of the backbone; its few numbers stay in float."""
+"""The layer before the backbone; its few numbers stay in float."""
 
 LEFT_AS_FLOAT = ("Transpose", "Cast", "Softmax")
-"""Moving bytes needs no quantization, and a softmax of 8-bit probabilities would lose the small ones."""
+"""Moving bytes needs no quantization, and a softmax with 8-bit outputs would lose small probabilities."""
 
 AT_ONCE = 8
-"""Calibration images whose activations are in memory together (27 MB each for MobileNetV2 at 224x224)."""
+"""Calibration images whose activations are in memory at once (27 MB each for MobileNetV2 at 224x224)."""
 
 
 class OnnxMaker:
-    """See :class:`edgekit.export.formats.QuantizingMaker`."""
+    """See :class:`edgekit.export.base.QuantizingMaker`."""
 
     def __init__(
-        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export
+        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: ExportFacts, settings: Export
     ) -> None:
         self._network = network
         self._calibration = calibration
@@ -63,7 +66,7 @@ class OnnxMaker:
 
         ONNXModel(model).topological_sort()  # quantizers append the nodes that they insert
 
-        properties = {"labels": json.dumps(self._facts.labels), "edgekit": json.dumps(signature(self._facts))}
+        properties = {"labels": json.dumps(self._facts.labels), "edgekit": json.dumps(_signature(self._facts))}
         onnx.helper.set_model_props(model, properties)
         model.producer_name, model.producer_version = "edgekit", __version__
         model.doc_string = f"{self._facts.title}: image classifier of {len(self._facts.labels)} classes"
@@ -88,31 +91,28 @@ class OnnxMaker:
         return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
 
     def _float16(self) -> Any:
-        """Weights and computation in 16-bit floats behind the scaling; what goes in and out stays as it is."""
+        """Weights and computation in 16-bit floats after the scaling; input and output stay as they are."""
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         scaling = [node.name for node in self._float32.graph.node if _layer(node) in (SCALING, "input")]
         return convert_float_to_float16(deepcopy(self._float32), keep_io_types=True, node_block_list=scaling)
 
     def _dynamic(self) -> Any:
-        """8-bit weights; the range of every activation is taken while running."""
+        """8-bit weights; activations are quantized at run time."""
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
             onnx.save_model(self._float32, source)
-            # ONNX Runtime's ConvInteger takes one scale for the whole kernel, and uint8 weights only where it is fast.
+            # ONNX Runtime's ConvInteger takes one scale for the whole kernel, and is only fast with uint8 weights.
             quantize_dynamic(source, result, weight_type=QuantType.QUInt8)
             return onnx.load_model(result)
 
     def _int8_tflite(self) -> Any:
-        """The integers of the ``tflite-int8`` file of the converter, for the runtime of ONNX."""
-        from edgekit.export.onnx.from_tflite import onnx_of_tflite
-        from edgekit.export.tflite.maker import TFLiteMaker
-
+        """The converter's ``tflite-int8`` file, converted to ONNX."""
         source = TFLiteMaker(self._network, self._calibration, self._facts, self._settings).float_ends()
-        return onnx_of_tflite(source, self._network.image_size)
+        return onnx_from_tflite(source, self._network.image_size)
 
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
         known = {name for node in self._float32.graph.node for name in node.output}
@@ -121,20 +121,20 @@ class OnnxMaker:
     def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
         return float_activations(self._float32, names, pixels)
 
-    def quantizable(self) -> list[str]:
-        # Activations are taken into the quantization of what stands before them.
+    def quantizable_layers(self) -> list[str]:
+        # Activations are quantized together with the layer before them.
         left = {*LEFT_AS_FLOAT, "Clip", "Relu"}
         names = [_layer(node) for node in self._float32.graph.node if node.op_type not in left]
         return [name for name in dict.fromkeys(names) if name != SCALING]
 
-    def mixed(self, floats: frozenset[str]) -> bytes:
-        return self._finished(self._int8(floats))
+    def with_float_layers(self, layers: frozenset[str]) -> bytes:
+        return self._finished(self._int8(layers))
 
     @cached_property
     def _ranges(self) -> Any:
         """The range of every tensor over the calibration images, by ONNX Runtime's calibrator.
 
-        The images go in by and by: the methods other than ``minmax`` keep every value of what they get at once.
+        The images are fed in parts, because all methods except ``minmax`` keep every value of one part in memory.
         """
         import onnx
         from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
@@ -158,11 +158,11 @@ class OnnxMaker:
             return calibrator.compute_data()
 
     def _int8(self, floats: frozenset[str] = frozenset()) -> Any:
-        """Static QDQ but for the layers ``floats``: uint8 activations, int8 weights per channel.
+        """Static QDQ, except for the layers ``floats``: uint8 activations, int8 weights per channel.
 
-        uint8 activations with int8 weights are the fast pair on x86 with VNNI. What ``quantize_static`` does, with a
-        calibration that is done once however many layers are tried in float. ONNX Runtime's preprocessing is left
-        out: there is nothing left to fuse in this graph.
+        uint8 activations with int8 weights are the fast combination on x86 with VNNI. This does what
+        ``quantize_static`` does, but calibrates only once, however many choices of float layers are tried. ONNX
+        Runtime's preprocessing is left out, because this graph has nothing left to fuse.
         """
         import onnx
         from onnxruntime.quantization import QuantType
@@ -189,13 +189,24 @@ class OnnxMaker:
         return model
 
 
+def _signature(facts: ExportFacts) -> dict[str, object]:
+    """How to feed the file."""
+    return {
+        "input": {"dtype": "uint8", "layout": "NHWC", "color": "RGB", "range": [0, 255]},
+        "scaling": "none",
+        "resize": facts.resize,
+        "run_id": facts.run_id,
+        "backbone": facts.backbone,
+    }
+
+
 def _layer(node: Any) -> str:
-    """The Keras layer that a node belongs to; what moves bytes around the input belongs to ``input``."""
+    """The Keras layer that a node belongs to; nodes that prepare the input belong to ``input``."""
     return str(node.name).split("/")[0]
 
 
 def _quantized_types() -> list[str]:
-    """Every operator that ONNX Runtime can quantize."""
+    """All operators that ONNX Runtime can quantize."""
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
     return sorted({*QLinearOpsRegistry, *QDQRegistry})
@@ -217,7 +228,7 @@ def _reader(pixels: NDArray[np.uint8]) -> Any:
 
 @contextmanager
 def _quiet_logging() -> Iterator[None]:
-    """The quantizer advises on the root logger to run the preprocessing that this graph does not need."""
+    """Silence the quantizer's advice on the root logger to run preprocessing, which this graph does not need."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,58 +1,99 @@
-"""What is done about an int8 file beyond its check: which layers cost accuracy, and keeping those in float."""
+"""What an export does about an int8 file beyond its checks: rank layers by sensitivity, and keep some in float."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from edgekit.export.check.exported_file import Reference, check_file
+from edgekit.documents.export import LatencyRatio, LayerSensitivity, RepairRecord, RepairTrial
+from edgekit.export.base import QuantizingMaker
+from edgekit.export.check.exported_file import FileCheck, Reference, check_file
+from edgekit.export.check.findings import Findings
 from edgekit.export.check.gate import HELD, Gate, judge
-from edgekit.export.check.sensitivity import IMAGES, LayerCost, layer_costs, run
-from edgekit.export.formats import QuantizingMaker
+from edgekit.export.check.parity import predict_bytes
+from edgekit.export.check.sensitivity import IMAGES, LayerCost, layer_costs
 from edgekit.export.network import TrainedNetwork
-from edgekit.export.repair.float_layers import repair
+from edgekit.export.repair.float_layers import Candidate, FloatLayerSearch
+from edgekit.export.repair.latency_ratio import latency_ratio
 from edgekit.export.sample_images import Samples
-from edgekit.recipe import Recipe
+from edgekit.recipe import Export
 from edgekit.registry import Scheme
-from edgekit.support.files import gzip_size, write_bytes
+from edgekit.support.files import write_bytes
 from edgekit.support.progress import Progress
+
+THREADS = 1
+"""Threads for the latency comparison."""
 
 
 @dataclass(frozen=True)
-class Mending:
-    """The sensitivity and the repair of the int8 file of one format, as far as the recipe asks for them."""
+class RepairedFile:
+    """An int8 file after its repair: its check, and the records for ``export.json`` of what was asked for."""
 
-    recipe: Recipe
+    checked: FileCheck
+    sensitivity: tuple[LayerSensitivity, ...] | None = None
+    record: RepairRecord | None = None
+
+    def with_findings(self, more: Findings) -> RepairedFile:
+        """The same result with ``more`` findings in its check."""
+        return replace(self, checked=self.checked.with_findings(more))
+
+
+@dataclass(frozen=True)
+class Int8Repair:
+    """Sensitivity and repair of the int8 files of one format, as far as ``settings`` asks for them."""
+
+    settings: Export
     maker: QuantizingMaker
     calibration: Samples
     network: TrainedNetwork
+    reference: Reference
     progress: Progress
 
-    def mend(
-        self, path: Path, scheme: Scheme, content: bytes, checked: dict[str, Any], reference: Reference
-    ) -> dict[str, Any]:
-        """What changes in the description ``checked`` of the file in ``path``, which may be replaced."""
-        wanted, gate = self.recipe.export, checked["gate"]
-        broken = gate is not None and gate["verdict"] != HELD
-        if not wanted.sensitivity and not (wanted.repair and broken):
-            return {}
-        found: dict[str, Any] = {"sensitivity": [cost.document() for cost in self._costs]}
-        if not wanted.repair or not broken:
-            return found
+    def apply(self, path: Path, scheme: Scheme, content: bytes, checked: FileCheck) -> RepairedFile:
+        """Repair the file ``content`` in ``path`` where its gate did not hold; the repaired file replaces it."""
+        broken = checked.gate is not None and checked.gate.verdict != HELD
+        repair = self.settings.repair and broken
+        if not self.settings.sensitivity and not repair:
+            return RepairedFile(checked)
+        sensitivity = tuple(cost.record() for cost in self._costs)
+        if not repair:
+            return RepairedFile(checked, sensitivity)
+        search = FloatLayerSearch(self.maker, self._costs, self._judge, self.progress)
+        best = search.run()
+        write_bytes(path, best.content)
+        operators = self.maker.operators(best.content)
+        again = check_file(path, scheme, operators, self.reference, float_layers=True)
+        if not best.held:
+            warning = Findings(warnings=("repair: the gate holds with no choice of float layers; the best was kept",))
+            again = again.with_findings(warning)
+        return RepairedFile(again, sensitivity, self._record(best, search.tried, content))
 
-        def judged(file: bytes) -> Gate:
-            assert reference.max_drop is not None
-            answers = run(file, reference.parity.pixels)
-            return judge(reference.keras, answers, reference.parity.labels, reference.max_drop)
+    def _judge(self, content: bytes) -> Gate:
+        assert self.reference.max_drop is not None
+        parity = self.reference.parity
+        predictions = predict_bytes(content, parity.pixels)
+        return judge(self.reference.keras, predictions, parity.labels, self.reference.max_drop)
 
-        done = repair(self.maker, self._costs, judged, content, self.progress)
-        write_bytes(path, done.content)
-        again = check_file(path, scheme, self.maker.operators(done.content), reference, mixed=True)
-        if done.gate.verdict != HELD:
-            again["warnings"].append("repair: no choice of layers in float held; the best one was kept")
-        return {**again, **found, "gzip_bytes": gzip_size(path), "repair": done.document(self._costs)}
+    def _record(self, best: Candidate, tried: list[Candidate], before: bytes) -> RepairRecord:
+        ratio = latency_ratio(best.content, before, THREADS)
+        return RepairRecord(
+            held=best.held,
+            kept_in_float=tuple(cost.layer for cost in self._costs[: best.n_float]),
+            n_layers=len(self._costs),
+            size_bytes_before=len(before),
+            size_bytes=len(best.content),
+            latency_ratio=LatencyRatio(median=ratio.median, ci95=(ratio.low, ratio.high), threads=THREADS),
+            trials=tuple(
+                RepairTrial(
+                    kept=one.n_float,
+                    drop_points=100 * one.gate.drop,
+                    verdict=one.gate.verdict,
+                    bytes=len(one.content),
+                )
+                for one in tried
+            ),
+        )
 
     @cached_property
     def _costs(self) -> list[LayerCost]:

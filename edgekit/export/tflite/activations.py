@@ -1,4 +1,4 @@
-"""The activations of a TFLite file: where those of an int8 file end, and what those of a float file hold."""
+"""The activations of a TFLite file: the ranges of an int8 file, and the values of a float file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.formats import ActivationRange
+from edgekit.export.base import ActivationRange
 from edgekit.export.tflite.flatbuffer import pack, unpack
 
 
 def tflite_ranges(content: bytes, owner: Callable[[str], str | None]) -> list[ActivationRange]:
-    """The range of every calibrated int8 activation of a file; ``owner`` says which layer a tensor belongs to.
+    """The range of every calibrated int8 activation of a file; ``owner`` gives the layer that a tensor belongs to.
 
-    The output of a softmax is none: the format fixes its range.
+    The output of a softmax is not among them, because the format fixes its range.
     """
     from ai_edge_litert import schema_py_generated as schema
 

@@ -1,8 +1,8 @@
-"""ai-edge-quantizer: Google's second quantizer of TFLite files, which needs no TensorFlow.
+"""ai-edge-quantizer: Google's second quantizer for TFLite files, which does not need TensorFlow.
 
-It quantizes a converted float file operator by operator. Calibration is edgekit's own, the same that the converter's
-quantizer gets, so that the two differ in nothing but the quantizing. Its inputs and outputs are int8; edgekit's are
-uint8 (pixels as they are), so a QUANTIZE stands at both ends, as the converter puts it there.
+It quantizes a converted float file operator by operator. It gets edgekit's calibration, like the converter's quantizer,
+so the two only differ in how they quantize. Its inputs and outputs are int8, but edgekit's files take and return uint8
+(pixels as they are), so a QUANTIZE operator is added at both ends, as the converter does.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.support.quiet import quiet_native_output
+
+Ranges = dict[str, dict[str, NDArray[np.float32]]]
+"""``min`` and ``max`` (1,) of each tensor."""
 
 NAME = "ai-edge-quantizer"
 MODULE = "ai_edge_quantizer"
 BITS = 8
 TO_UINT8 = 128
-"""What the zero point of an int8 tensor grows by, and its values, for the same numbers as uint8."""
+"""Added to the zero point and the values of an int8 tensor to store the same numbers as uint8."""
 
 
 def static_int8(ranged: bytes, floats: Sequence[str]) -> bytes:
-    """``ranged`` (see :func:`edgekit.export.tflite.ranges.with_ranges`) in full int8, input and output uint8.
+    """``ranged`` (see :func:`edgekit.export.tflite.ranges.with_ranges`) in full int8, with uint8 input and output.
 
-    The operators whose output is called one of ``floats`` stay in float. Weights have a scale for each channel.
+    The operators whose output is named in ``floats`` stay in float. Weights have a scale for each channel.
     """
     from ai_edge_quantizer import qtyping, recipe_manager
 
@@ -41,7 +45,7 @@ def static_int8(ranged: bytes, floats: Sequence[str]) -> bytes:
 
 
 def dynamic_int8(content: bytes) -> bytes:
-    """``content``, a float file, with 8-bit weights; activations are quantized while running. Input float32."""
+    """The float file ``content`` with 8-bit weights; activations are quantized at run time. Input float32."""
     from ai_edge_quantizer import qtyping, recipe_manager
 
     recipe = recipe_manager.RecipeManager()
@@ -52,7 +56,7 @@ def dynamic_int8(content: bytes) -> bytes:
     return _quantize(content, recipe.get_quantization_recipe(), None)
 
 
-def _quantize(content: bytes, recipe: Any, ranges: dict[str, Any] | None) -> bytes:
+def _quantize(content: bytes, recipe: Any, ranges: Ranges | None) -> bytes:
     from ai_edge_quantizer import quantizer
 
     with quiet_native_output():
@@ -61,8 +65,8 @@ def _quantize(content: bytes, recipe: Any, ranges: dict[str, Any] | None) -> byt
     return bytes(result.quantized_model)
 
 
-def _ranges(ranged: bytes) -> dict[str, Any]:
-    """What its own calibration would give: smallest and largest value of every tensor by name."""
+def _ranges(ranged: bytes) -> Ranges:
+    """The result that its own calibration would give: the smallest and largest value of every tensor by name."""
     found = {}
     for tensor in unpack(ranged).subgraphs[0].tensors:
         stored = tensor.quantization
@@ -73,9 +77,9 @@ def _ranges(ranged: bytes) -> dict[str, Any]:
 
 
 def _uint8_ends(content: bytes) -> bytes:
-    """Put a QUANTIZE from uint8 in front of an int8 input and one to uint8 behind an int8 output.
+    """Add a QUANTIZE from uint8 before an int8 input, and one to uint8 after an int8 output.
 
-    An end that a layer left in float has made float stays as it is.
+    Where a layer that was left in float made an end of the file float, that end stays as it is.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -88,7 +92,7 @@ def _uint8_ends(content: bytes) -> bytes:
     given, made = int(graph.inputs[0]), int(graph.outputs[0])
     if graph.tensors[given].type == schema.TensorType.INT8:
         pixels = _as_uint8(graph, given, "pixels", schema)
-        graph.tensors[given].name += b"_int8"  # its name becomes that of the new input
+        graph.tensors[given].name += b"_int8"  # the new input takes its name
         graph.operators.insert(0, _requantize(model, pixels, given, schema))
         graph.inputs = [pixels]
     if graph.tensors[made].type == schema.TensorType.INT8:
@@ -99,7 +103,7 @@ def _uint8_ends(content: bytes) -> bytes:
 
 
 def _as_uint8(graph: Any, index: int, name: str, schema: Any) -> int:
-    """Add a tensor of the same numbers as tensor ``index``, stored as uint8; its index."""
+    """Add a tensor for the numbers of tensor ``index``, stored as uint8; returns its index."""
     source = graph.tensors[index]
     tensor = schema.TensorT()
     tensor.type, tensor.shape, tensor.name = schema.TensorType.UINT8, source.shape, name

@@ -1,4 +1,4 @@
-"""TFLite files as Python objects and back."""
+"""TFLite files as Python objects, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ROOM = 1 << 20
 
 
 def unpack(content: bytes) -> Any:
-    """The ``ModelT`` of a TFLite file. Weights that stand behind the flatbuffer are brought into it."""
+    """The ``ModelT`` of a TFLite file. Weights that are stored after the flatbuffer are moved into it."""
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
@@ -21,10 +21,10 @@ def unpack(content: bytes) -> Any:
 
 
 def pack(model: Any, size_bytes: int) -> bytes:
-    """The TFLite file of a ``ModelT``; ``size_bytes`` is about its size."""
+    """The TFLite file of a ``ModelT``; ``size_bytes`` is its approximate size."""
     import flatbuffers
 
-    # Sized for the weights at once: the builder doubles and copies its buffer otherwise.
+    # Reserve room for the weights: otherwise the builder doubles and copies its buffer repeatedly.
     builder = flatbuffers.Builder(size_bytes + _ROOM)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())

@@ -1,4 +1,4 @@
-"""TFLite files: fp32, fp16, dynamic range and full int8, all from one graph of the network."""
+"""TFLite files: fp32, fp16, dynamic range and full int8, all made from one graph of the network."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.check.operators import OperatorTable, tflite_operators
-from edgekit.export.formats import ActivationRange, FileFacts, installed_version
+from edgekit.export.base import ActivationRange, ExportFacts, OperatorTable
 from edgekit.export.network import TrainedNetwork, constant_graph
 from edgekit.export.tflite import edge_quantizer
 from edgekit.export.tflite.activations import float_activations, tflite_ranges
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.export.tflite.metadata import NAME, metadata_buffer, with_label_file
+from edgekit.export.tflite.operators import tflite_operators
 from edgekit.export.tflite.ranges import full_range, with_ranges
+from edgekit.export.versions import installed_version
 from edgekit.recipe import Export
 from edgekit.support.quiet import quiet_native_output
 
@@ -25,14 +26,14 @@ INPUT = "image"
 OUTPUT = "probabilities"
 
 QUANTIZED = ("int8", "dynamic")
-"""Schemes whose file a quantizer makes from the float one."""
+"""Schemes whose file a quantizer makes from the fp32 file."""
 
 
 class TFLiteMaker:
-    """See :class:`edgekit.export.formats.QuantizingMaker`. The fp32 conversion is also what int8 is quantized from."""
+    """See :class:`edgekit.export.base.QuantizingMaker`. The int8 file is quantized from the fp32 file."""
 
     def __init__(
-        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: FileFacts, settings: Export
+        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: ExportFacts, settings: Export
     ) -> None:
         self._network = network
         self._calibration = calibration
@@ -85,7 +86,7 @@ class TFLiteMaker:
         import tensorflow as tf
 
         graph, image, probabilities = self._graph
-        # The constructor that takes a graph: the others freeze variables or load a SavedModel again for every file.
+        # This constructor takes a graph; the others freeze variables or load a SavedModel again for every file.
         converter = tf.compat.v1.lite.TFLiteConverter(graph, [image], [probabilities])
         converter.exclude_conversion_metadata = True
         converter.optimizations = optimizations or []
@@ -100,10 +101,10 @@ class TFLiteMaker:
         return with_ranges(self._converted, full_range(self._calibration))
 
     def _int8(self, floats: frozenset[str] = frozenset()) -> bytes:
-        """Quantize the converted file but for the layers ``floats``; input and output uint8.
+        """The converted file, quantized except for the layers ``floats``; input and output uint8.
 
-        ``TFLiteConverter.convert`` with a representative dataset ends in the same quantizer, after a conversion of its
-        own, which the fp32 file has already paid for, and a slower calibration.
+        ``TFLiteConverter.convert`` with a representative dataset calls the same quantizer, but converts the network
+        again, although the fp32 file already exists, and calibrates more slowly.
         """
         excluded = [name for layer in floats for name in self._layers[layer]]
         if self._edge:
@@ -126,7 +127,7 @@ class TFLiteMaker:
             )
 
     def float_ends(self) -> bytes:
-        """The converter's int8 file with float32 (1, H, W, 3) and (1, classes) at its ends, and nothing added."""
+        """The converter's int8 file with float32 input (1, H, W, 3) and output (1, classes), and no metadata."""
         return self._converter_int8([], ends="float32")
 
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
@@ -139,15 +140,15 @@ class TFLiteMaker:
     def _owner_of(self, tensor: str) -> str | None:
         return _owner(tensor, {layer.name: hasattr(layer, "kernel") for layer in self._network.keras_model.layers})
 
-    def quantizable(self) -> list[str]:
+    def quantizable_layers(self) -> list[str]:
         return list(self._layers)
 
-    def mixed(self, floats: frozenset[str]) -> bytes:
-        return finish(self._int8(floats), self._facts)
+    def with_float_layers(self, layers: frozenset[str]) -> bytes:
+        return finish(self._int8(layers), self._facts)
 
     @cached_property
     def _layers(self) -> dict[str, list[str]]:
-        """Keras layers in the network's order, and what the quantizer calls their operators: their outputs."""
+        """The Keras layers in the network's order, each with the outputs by which the quantizer names its operators."""
         found: dict[str, list[str]] = {}
         layers = {layer.name: hasattr(layer, "kernel") for layer in self._network.keras_model.layers}
         graph = unpack(self._converted).subgraphs[0]
@@ -160,19 +161,19 @@ class TFLiteMaker:
 
 
 def _owner(name: str, layers: dict[str, bool]) -> str | None:
-    """The layer that an operator is: ``name`` lists the operations that were fused into it.
+    """The layer that an operator belongs to; its ``name`` lists the operations that were fused into it.
 
-    ``layers`` says of each whether it has a kernel; such a one gives its name to what is fused with it.
+    ``layers`` maps each layer to whether it has a kernel; a layer with a kernel owns what is fused with it.
     """
     parts = [part.split("/")[0] for part in name.split(";")]
-    # Keras numbers the operations of a second call of the network.
+    # Keras adds a number to the operations of a second call of the network.
     known = [p if p in layers else re.sub(r"_\d+$", "", p) for p in parts]
     known = [part for part in known if part in layers]
     return next((part for part in known if layers[part]), known[0] if known else None)
 
 
-def finish(content: bytes, facts: FileFacts) -> bytes:
-    """Give a converted file its uint8 input, tensor names, signature, metadata and labels."""
+def finish(content: bytes, facts: ExportFacts) -> bytes:
+    """Add the uint8 input, tensor names, signature, metadata and labels to a converted file."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = unpack(content)
@@ -188,7 +189,7 @@ def finish(content: bytes, facts: FileFacts) -> bytes:
 
 
 def _take_pixels(model: Any, schema: Any) -> None:
-    """Put a CAST from uint8 in front of a float input."""
+    """Add a CAST from uint8 before a float input."""
     graph = model.subgraphs[0]
     floats = int(graph.inputs[0])
     pixels = schema.TensorT()

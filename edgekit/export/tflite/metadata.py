@@ -1,7 +1,7 @@
-"""TFLite metadata: the flatbuffer ``TFLITE_METADATA`` and the label file in a zip behind the model.
+"""TFLite metadata: the flatbuffer ``TFLITE_METADATA``, and the label file in a zip after the model.
 
-No maintained package writes it (tflite-support ended in 2023 and with Python 3.11), so its few tables are built here
-field by field. Field numbers are positions in metadata_schema.fbs, version 1.5.0:
+No maintained package writes it (tflite-support ended in 2023 with Python 3.11), so its few tables are built here field
+by field. Field numbers are positions in metadata_schema.fbs, version 1.5.0:
 https://github.com/tensorflow/tflite-support/blob/v0.4.4/tensorflow_lite_support/metadata/metadata_schema.fbs
 """
 
@@ -11,23 +11,23 @@ import io
 import zipfile
 from typing import Any
 
-from edgekit.export.formats import FileFacts
+from edgekit.export.base import ExportFacts
 
 NAME = "TFLITE_METADATA"
-"""Name of the entry in ``Model.metadata`` whose buffer holds the flatbuffer."""
+"""Name of the entry in ``Model.metadata`` whose buffer contains the flatbuffer."""
 
 LABEL_FILE = "labels.txt"
 
 _FILE_IDENTIFIER = b"M001"
-_MIN_PARSER_VERSION = "1.0.0"  # of the fields used below, none came later
+_MIN_PARSER_VERSION = "1.0.0"  # no field used below is newer
 _TENSOR_AXIS_LABELS = 2  # enum AssociatedFileType
 _RGB = 1  # enum ColorSpaceType
 _IMAGE_PROPERTIES = 2  # union ContentProperties
 _NORMALIZATION_OPTIONS = 1  # union ProcessUnitOptions
 
 
-def metadata_buffer(facts: FileFacts) -> bytes:
-    """The ``ModelMetadata`` flatbuffer: an RGB image whose pixels go in as they are, probabilities with labels."""
+def metadata_buffer(facts: ExportFacts) -> bytes:
+    """The ``ModelMetadata`` flatbuffer: an RGB image with unscaled pixels in, labelled probabilities out."""
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
@@ -37,7 +37,7 @@ def metadata_buffer(facts: FileFacts) -> bytes:
         description=f"RGB image of {facts.image_size}x{facts.image_size} pixels, 0-255; scaling is inside the model.",
         fields={
             3: _image_content(builder, facts.image_size),  # content
-            4: _tables(builder, [_pixels_as_they_are(builder)]),  # process_units
+            4: _tables(builder, [_unscaled_pixels(builder)]),  # process_units
             5: _stats(builder, 0.0, 255.0),  # stats
         },
     )
@@ -73,14 +73,14 @@ def metadata_buffer(facts: FileFacts) -> bytes:
 
 
 def with_label_file(model: bytes, labels: list[str]) -> bytes:
-    """``model`` with ``labels.txt`` (UTF-8, one a line) in an uncompressed zip behind it.
+    """``model`` followed by an uncompressed zip with ``labels.txt`` (UTF-8, one label per line).
 
     A zip is read from its end and a flatbuffer from its start, so the file stays a valid model.
     """
     stream = io.BytesIO(model)
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
-        # A fixed date: the same model gives the same file.
+        # A fixed date, so that the same model gives the same file.
         archive.writestr(zipfile.ZipInfo(LABEL_FILE, (1980, 1, 1, 0, 0, 0)), "".join(f"{name}\n" for name in labels))
     return stream.getvalue()
 
@@ -103,7 +103,7 @@ def _image_content(builder: Any, image_size: int) -> int:
     return _union(builder, 3, _IMAGE_PROPERTIES, image)
 
 
-def _pixels_as_they_are(builder: Any) -> int:
+def _unscaled_pixels(builder: Any) -> int:
     """ProcessUnit(0 options_type, 1 options): NormalizationOptions(0 mean, 1 std), (pixel - mean) / std."""
     options = _table(builder, 2, {0: _floats(builder, [0.0]), 1: _floats(builder, [1.0])})
     return _union(builder, 2, _NORMALIZATION_OPTIONS, options)

@@ -1,9 +1,9 @@
 """The range of every activation of a TFLite file over calibration images, written into the file for the quantizer.
 
-TensorFlow's own calibrator (2.21) works with plain kernels on one core: 0.11 s an image of 224x224 for MobileNetV2,
-0.65 s for ResNet50V2, 0.7 s for VGG16. The runtime that will run the file does the same in 0.01, 0.07 and 0.2 s. It
-is also right where the calibrator is not: that one looks at the inputs of an operator after it has run, and an ADD
-works in place, so the range of its first input comes out too wide, and its steps too coarse.
+TensorFlow's own calibrator (2.21) uses reference kernels on one core. For one image of 224x224 it takes 0.11 s with
+MobileNetV2, 0.65 s with ResNet50V2 and 0.7 s with VGG16; the runtime that will run the file takes 0.01, 0.07 and 0.2 s.
+The calibrator is also wrong where an operator works in place: it reads the inputs of an ADD after the operator has run,
+so the range of the first input comes out too wide and its step too coarse.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from edgekit.export.tflite.flatbuffer import pack, unpack
 
 LEVELS = 127
 FINEST = 100
-"""How many steps of a layer's output may go into one of its sum: with more it says nothing that the sum knows."""
+"""How many steps of a layer's output may fit into one step of its sum; a finer step carries no information."""
 
 
 def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Calibration images (N, H, W, 3) of which two corner pixels of the first are black and white.
+    """The calibration images (N, H, W, 3), with one black and one white pixel in a corner of the first.
 
-    So the range that calibration sees is exactly 0-255, and the quantized input is the pixel itself
-    (scale 1, zero point 0).
+    The range that calibration sees is then exactly 0-255, so the quantized input is the pixel itself (scale 1, zero
+    point 0).
     """
     images = np.array(pixels)
     images[0, 0, 0] = 0
@@ -35,7 +35,7 @@ def full_range(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
     """``content``, a float TFLite file, with the smallest and largest value of every activation over ``images``.
 
-    ``images`` uint8 (N, H, W, 3) go in as float32, one at a time.
+    ``images`` uint8 (N, H, W, 3) are fed as float32, one at a time.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -53,7 +53,7 @@ def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
     graph.outputs = outputs
     ranges = {source: (float(images.min()), float(images.max()))}
     ranges |= {index: (float(low), float(high)) for index, low, high in zip(made, lowest, highest)}
-    _widen_dead(model, ranges)
+    _widen_dead_layers(model, ranges)
     for index, (low, high) in ranges.items():
         tensor = graph.tensors[index]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
@@ -61,12 +61,12 @@ def with_ranges(content: bytes, images: NDArray[np.uint8]) -> bytes:
     return pack(model, len(content))
 
 
-def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
-    """Widen in ``ranges`` the outputs of layers that are (nearly) 0 for every image.
+def _widen_dead_layers(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
+    """Widen the ranges of layers whose output is (nearly) 0 for every image.
 
-    A layer dies where training or clustering goes wrong. The quantizer gives its output steps a million times finer
-    than those of the sum that it rounds, and LiteRT 2.3 (XNNPACK), which takes a ratio below 256, then corrupts its
-    memory and aborts the process when it opens the file.
+    A layer dies where training or clustering goes wrong. The quantizer then gives its output a step a million times
+    finer than that of the sum that it rounds. LiteRT 2.3 (XNNPACK) expects a ratio below 256: it corrupts its memory
+    and aborts the process when it opens such a file.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -82,13 +82,13 @@ def _widen_dead(model: Any, ranges: dict[int, tuple[float, float]]) -> None:
             continue
         largest = float(np.abs(np.asarray(stored, np.uint8).view(np.float32)).max())
         low, high = ranges[output]
-        width = narrowest(ranges[source][1] - ranges[source][0], largest)
+        width = minimum_width(ranges[source][1] - ranges[source][0], largest)
         if high - low < width:
             ranges[output] = (low, low + width)
 
 
-def narrowest(source_width: float, largest_weight: float) -> float:
-    """The narrowest range that a layer's output may have, from that of its input and its kernel's largest weight."""
+def minimum_width(source_width: float, largest_weight: float) -> float:
+    """The minimum width of a layer's output range, given the width of its input range and its largest weight."""
     return source_width * largest_weight / LEVELS / FINEST
 
 
@@ -108,7 +108,7 @@ def _observe(
         interpreter.set_tensor(source, image[np.newaxis].astype(np.float32))
         interpreter.invoke()
         for position, index in enumerate(watched):
-            # A view, not kept: the interpreter refuses to go on while one is alive.
+            # Do not keep the view: the interpreter refuses to run while one is alive.
             lowest[position] = min(lowest[position], interpreter.tensor(index)().min())
             highest[position] = max(highest[position], interpreter.tensor(index)().max())
     return lowest, highest

@@ -1,4 +1,4 @@
-"""How many weights of a TFLite file are 0, and how many different ones a kernel has. Counted in the file itself."""
+"""How many weights of a TFLite file are 0, and how many distinct values a kernel has. Counted in the file itself."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.documents.export import KernelWeights, WeightCounts
+from edgekit.export.tflite.flatbuffer import unpack
+
 _KERNEL_INPUT = 1
 
 
-def count_weights(content: bytes) -> dict[str, Any]:
-    """What the kernels of convolutions and Dense layers consist of, in the order of computation.
+def count_weights(content: bytes) -> WeightCounts:
+    """The weights of convolutions and Dense layers, without biases, in the order of computation.
 
-    ``n_weights`` and ``n_zero`` over all kernels (no biases); ``kernels`` each with its operator, ``n_weights``,
-    ``n_zero`` and ``n_distinct``, the largest number of different values in one output channel: each has a factor of
-    its own, that of the BatchNorm folded into it and in int8 its step.
+    Distinct values are counted per output channel, because each channel has a factor of its own: that of the folded
+    BatchNorm, and in int8 its step.
     """
-    from edgekit.export.tflite.flatbuffer import unpack
-
     model = unpack(content)
     graph = model.subgraphs[0]
     kernels = []
@@ -27,23 +27,22 @@ def count_weights(content: bytes) -> dict[str, Any]:
         if code not in _KERNELS:
             continue
         kind, axis = _KERNELS[code]
-        tensor = graph.tensors[int(operator.inputs[_KERNEL_INPUT])]
-        values = _values(model, tensor)
+        values = _values(model, graph.tensors[int(operator.inputs[_KERNEL_INPUT])])
         if values is not None:
             distinct = max(len(np.unique(channel)) for channel in np.moveaxis(values, axis, 0))
             n_zero = int(values.size - np.count_nonzero(values))
             kernels.append(
-                {"operator": kind, "n_weights": int(values.size), "n_zero": n_zero, "n_distinct": int(distinct)}
+                KernelWeights(operator=kind, n_weights=int(values.size), n_zero=n_zero, n_distinct=int(distinct))
             )
-    return {
-        "n_weights": sum(kernel["n_weights"] for kernel in kernels),
-        "n_zero": sum(kernel["n_zero"] for kernel in kernels),
-        "kernels": kernels,
-    }
+    return WeightCounts(
+        n_weights=sum(kernel.n_weights for kernel in kernels),
+        n_zero=sum(kernel.n_zero for kernel in kernels),
+        kernels=tuple(kernels),
+    )
 
 
 _KERNELS = {3: ("CONV_2D", 0), 4: ("DEPTHWISE_CONV_2D", 3), 9: ("FULLY_CONNECTED", 0)}
-"""By their numbers in TFLite's schema; the axis of the output channels in their kernels."""
+"""By number in TFLite's schema: the operator's name, and the axis of the output channels in its kernel."""
 
 
 def _code(entry: Any) -> int:
@@ -51,7 +50,7 @@ def _code(entry: Any) -> int:
 
 
 def _values(model: Any, tensor: Any) -> NDArray[Any] | None:
-    """The stored numbers, None where the kernel is no constant of the type that is looked at (fp32 or int8)."""
+    """The stored numbers; None where the kernel is not an fp32 or int8 constant."""
     from ai_edge_litert import schema_py_generated as schema
 
     types = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8}

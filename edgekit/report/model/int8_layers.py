@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.documents.export import CalibrationRecord
 from edgekit.render.exports import calibration_text, repair_text
 from edgekit.report.model.rows import Candidate
 
@@ -68,5 +69,5 @@ def calibrations(candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
         calibration = candidate.export.get("calibration") or {}
         if calibration.get("ranges"):
             place = (candidate.run.place, candidate.key)
-            found.setdefault(place, (candidate.title, calibration_text(calibration)))
+            found.setdefault(place, (candidate.title, calibration_text(CalibrationRecord.model_validate(calibration))))
     return list(found.values())

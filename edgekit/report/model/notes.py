@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgekit.documents.bench import BenchResult
+from edgekit.documents.export import ExportDocument, RepairRecord
 from edgekit.render.exports import repair_text, training_text
 from edgekit.render.numbers import count, listing, percent
 from edgekit.report.model.groups import Group
@@ -157,9 +158,9 @@ def _of_candidate(candidate: Candidate) -> Iterator[tuple[str, str]]:
     for problem in candidate.problems:
         yield f"failed: {problem}" if candidate.failed else problem, about
     if candidate.export.get("repair"):
-        yield f"repaired: {repair_text(candidate.export['repair'])}", about
+        yield f"repaired: {repair_text(RepairRecord.model_validate(candidate.export['repair']))}", about
     if candidate.export.get("training"):
-        yield training_text(candidate.export), about
+        yield training_text(ExportDocument.parse(candidate.export, about)), about
     if candidate.not_integer:
         yield "int8, but some operators still compute in floats", about
     for timing in candidate.timings:

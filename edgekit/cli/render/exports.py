@@ -1,0 +1,56 @@
+"""Terminal tables of `edgekit export`: the exported files, and their most sensitive layers."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from edgekit.cli.output import table
+from edgekit.documents.export import ExportDocument, LayerSensitivity
+from edgekit.render.exports import calibration_text, repair_text, training_text
+
+LAYERS_SHOWN = 8
+WIDTH = 80
+
+
+def exports_summary(documents: Sequence[ExportDocument]) -> str:
+    """The table of the files, followed by calibration, compression, repair and sensitivity where there are any."""
+    parts = [_files(documents)]
+    for document in documents:
+        if document.calibration and document.calibration.ranges:
+            parts.append(textwrap.fill(f"{document.key}: {calibration_text(document.calibration)}", WIDTH))
+        if document.training:
+            parts.append(textwrap.fill(f"{document.key}: {training_text(document)}", WIDTH))
+        if document.repair:
+            parts.append(textwrap.fill(f"{document.key} was repaired: {repair_text(document.repair)}", WIDTH))
+        if document.sensitivity:
+            parts.append(_layers(document.key, document.sensitivity))
+    return "\n\n".join(parts)
+
+
+def _files(documents: Sequence[ExportDocument]) -> str:
+    headers = ["file", "MB", "gzip MB", "agree", "drop pt", "floats", "seconds", "status"]
+    return table(headers, [_row(document) for document in documents], right=(1, 2, 3, 4, 5, 6))
+
+
+def _row(document: ExportDocument) -> list[str]:
+    parity, gate = document.parity, document.gate
+    n_disagree = parity.n_disagree
+    return [
+        document.key,
+        f"{document.size_bytes / 1e6:.2f}",
+        f"{document.gzip_bytes / 1e6:.2f}",
+        "-" if n_disagree is None else f"{parity.n_images - n_disagree}/{parity.n_images}",
+        "-" if gate is None else f"{gate.drop_points:.1f}",
+        str(sum(document.float_operators.values())),
+        f"{document.seconds:.1f}",
+        document.status,
+    ]
+
+
+def _layers(key: str, sensitivity: Sequence[LayerSensitivity]) -> str:
+    rows = [
+        [one.layer, f"{one.divergence_nats:.4f}", f"{100 * one.agreement:.1f}"] for one in sensitivity[:LAYERS_SHOWN]
+    ]
+    layers = table(["layer quantized alone", "divergence (nats)", "agreement %"], rows, right=(1, 2))
+    return f"{key}: the most sensitive of {len(sensitivity)} layers\n{layers}"

@@ -1,0 +1,35 @@
+"""What host and device say to each other: the jobs, requests and events, as JSON objects with known keys.
+
+The host starts the device program with a verb and sends one JSON object, a *job* (it runs models) or a *request* (it
+looks after files and running jobs). The program answers with one JSON object per line, the *events*. Both sides import
+these types, and each :class:`Verb` ties a job to its events, so that a wrong key is a type error on either side.
+
+Host and device always run the same version: the host sends the program before it uses it. Keys may therefore change
+without a migration. Units are part of the key (``_ns``, ``_bytes``, ``_c``). Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, TypeVar
+
+CONTROL_SUFFIX = "#again"
+"""Ends the key of the second copy of a model that is measured twice, as the A/A control."""
+
+CLEAN: tuple[str, int] = ("clean", 0)
+"""The condition of an image that is not corrupted, in place of the name and severity of a corruption."""
+
+
+def control_key(key: str) -> str:
+    """The key of the second copy of the model ``key``."""
+    return key + CONTROL_SUFFIX
+
+
+def model_key(key: str) -> str:
+    """The key of the model that ``key`` is about, which may be its second copy."""
+    return key[: -len(CONTROL_SUFFIX)] if key.endswith(CONTROL_SUFFIX) else key
+
+
+Emitted_contra = TypeVar("Emitted_contra", contravariant=True)
+
+Emit = Callable[[Emitted_contra], None]
+"""Writes one event as a line of JSON, at once."""

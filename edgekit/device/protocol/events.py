@@ -1,0 +1,327 @@
+"""Events of jobs: what the verbs that run models emit."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict, Union
+
+from .values import Environment, RuntimeInfo, ScalingDocument, State, Throttling
+
+
+class OpeningEvent(TypedDict):
+    """The program is about to open the model ``key``: if it crashes now, that file is the reason."""
+
+    event: Literal["opening"]
+    key: str
+
+
+class DoneEvent(TypedDict):
+    """The last event of a job or request that succeeded."""
+
+    event: Literal["done"]
+
+
+ErrorKind = Literal["job", "model", "runtime", "image", "output", "disk", "busy", "camera", "memory"]
+
+
+class ErrorEvent(TypedDict):
+    """The last event of a job or request that failed. ``where``: the file it is about."""
+
+    event: Literal["error"]
+    kind: ErrorKind
+    reason: str
+    where: str | None
+
+
+class FailedEvent(TypedDict):
+    """The output of one model is not finite; the job continues without that model."""
+
+    event: Literal["failed"]
+    key: str
+    reason: str
+
+
+class CurrentEnvironmentEvent(Environment):
+    """``power_source``: what measures the power of this machine; None: nothing does."""
+
+    event: Literal["environment"]
+    when: Literal["now"]
+    power_source: str | None
+
+
+class BeforeEvent(Environment):
+    """``others_cores``: how many cores other programs keep busy; None: the system does not say."""
+
+    event: Literal["environment"]
+    when: Literal["before"]
+    others_cores: float | None
+
+
+class AfterEvent(State):
+    """The state after all blocks, and how many cores other programs kept busy during them."""
+
+    event: Literal["environment"]
+    when: Literal["after"]
+    others_cores: float | None
+
+
+class RuntimeEvent(TypedDict):
+    """Whether a runtime loads. ``error`` None: it does."""
+
+    event: Literal["runtime"]
+    name: str
+    version: str | None
+    error: str | None
+
+
+class InputDocument(TypedDict):
+    """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    layout: str
+    needs_scaling: bool
+
+
+class OutputDocument(TypedDict):
+    """The scores of a file. ``classes`` None: the file does not say how many."""
+
+    name: str
+    dtype: str
+    classes: int | None
+
+
+class MetadataDocument(TypedDict):
+    """What a file says about itself; None: nothing."""
+
+    labels: list[str] | None
+    scaling: ScalingDocument | None
+    resize: str | None
+
+
+class InspectedEvent(TypedDict):
+    """What a file takes and returns."""
+
+    event: Literal["inspected"]
+    key: str
+    runtime: RuntimeInfo
+    input: InputDocument
+    output: OutputDocument
+    metadata: MetadataDocument
+
+
+class ModelEvent(TypedDict):
+    """A model is ready to be measured: time to load it, of its first run, and of each warm-up run."""
+
+    event: Literal["model"]
+    key: str
+    runtime: RuntimeInfo
+    threads: int
+    load_ns: int
+    first_ns: int
+    warmup_ns: list[int]
+
+
+class ImagesEvent(TypedDict):
+    """Decoding, resizing and scaling of each image, and reading its result."""
+
+    event: Literal["images"]
+    key: str
+    preprocess_ns: list[int]
+    postprocess_ns: list[int]
+
+
+class BlockTimes(TypedDict):
+    """One block: the time of each run, of all of them together, and the processor time of all threads."""
+
+    ns: list[int]
+    wall_ns: int
+    cpu_ns: int
+    frequency_khz: int | None
+
+
+class BlockEvent(BlockTimes):
+    """One block of one model in one round."""
+
+    event: Literal["block"]
+    round: int
+    key: str
+
+
+class StateEvent(TypedDict):
+    """The machine after a round."""
+
+    event: Literal["state"]
+    round: int
+    temperature_c: float | None
+    throttled: Throttling | None
+
+
+class SustainedStartEvent(State):
+    """A sustained run starts. ``cooldown_s``: how long the machine cooled down before."""
+
+    event: Literal["sustained_start"]
+    key: str
+    threads: int
+    cooldown_s: float
+
+
+class WindowEvent(TypedDict):
+    """About one second of a sustained run, which began ``start_s`` after the run did."""
+
+    event: Literal["window"]
+    key: str
+    start_s: float
+    ns: list[int]
+    frequency_khz: int | None
+    temperature_c: float | None
+    throttled: Throttling | None
+    """Read every few seconds only; None in between."""
+
+
+class SustainedEndEvent(State):
+    """The state after a sustained run."""
+
+    event: Literal["sustained_end"]
+    key: str
+
+
+class _EnergyEvent(TypedDict):
+    event: Literal["energy"]
+    key: str
+    source: str | None
+
+
+class EnergyEvent(_EnergyEvent, total=False):
+    """The energy of ``runs`` runs and of an idle period before. ``source`` None: not measurable, no other keys."""
+
+    threads: int
+    joules: float
+    wall_s: float
+    runs: int
+    idle_joules: float
+    idle_s: float
+
+
+class MemoryEvent(TypedDict):
+    """Resident memory before the model was opened and at its peak. ``peak_was_reset``: without that of imports."""
+
+    event: Literal["memory"]
+    key: str
+    threads: int
+    baseline_rss_bytes: int
+    peak_rss_bytes: int
+    model_rss_bytes: int
+    peak_was_reset: bool
+
+
+class NodeTimes(TypedDict):
+    """One operator: its name in the file, its type, where it ran, and its time in each run."""
+
+    name: str
+    operator: str
+    where: str
+    ns: list[int]
+
+
+class ProfileEvent(TypedDict):
+    """The time of each whole run and of each operator. ``reason``: why there is no profile; None: there is one."""
+
+    event: Literal["profile"]
+    key: str
+    threads: int
+    runtime: str
+    version: str | None
+    reason: str | None
+    run_ns: list[int]
+    nodes: list[NodeTimes]
+
+
+class PackedPredictions(TypedDict):
+    """``probabilities_b64``: float32 (count, classes), little-endian, in base64."""
+
+    count: int
+    classes: int
+    probabilities_b64: str
+
+
+class PredictionsEvent(PackedPredictions):
+    """Predictions for ``count`` files from number ``start``, under the job's corruption number ``condition``."""
+
+    event: Literal["predictions"]
+    key: str
+    start: int
+    condition: int
+    activation: str
+    """``softmax`` or ``none``: what was applied to the output."""
+
+
+class DecoderEvent(TypedDict):
+    """The versions of the image decoder and of the corruptions that produced the pixels."""
+
+    event: Literal["decoder"]
+    name: str
+    suite: str
+
+
+class PredictionEvent(TypedDict):
+    """The probability of each class for file number ``number``."""
+
+    event: Literal["prediction"]
+    key: str
+    number: int
+    file: str
+    probabilities: list[float]
+
+
+class VerifiedEvent(TypedDict):
+    """One model on its golden inputs, one value per input.
+
+    ``predicted`` and ``expected`` are the top classes, ``differences`` the largest difference of a score, ``margins``
+    the difference between the golden scores of the expected and the predicted class.
+    """
+
+    event: Literal["verified"]
+    key: str
+    runtime: RuntimeInfo
+    predicted: list[int]
+    expected: list[int]
+    differences: list[float]
+    margins: list[float]
+
+
+class UnverifiedEvent(FailedEvent):
+    """The output of a model on a golden input is not finite."""
+
+    runtime: RuntimeInfo
+
+
+class RestartedEvent(TypedDict):
+    """From the host's side of a target, not from the device: the device lost the job, and the rest was started anew."""
+
+    event: Literal["restarted"]
+
+
+ProbeEvent = Union[CurrentEnvironmentEvent, RuntimeEvent, OpeningEvent, InspectedEvent, RestartedEvent]
+LatencyEvent = Union[
+    BeforeEvent, OpeningEvent, ModelEvent, ImagesEvent, BlockEvent, StateEvent, FailedEvent, AfterEvent, RestartedEvent
+]
+SustainedEvent = Union[OpeningEvent, SustainedStartEvent, WindowEvent, SustainedEndEvent, RestartedEvent]
+MeteredEvent = Union[OpeningEvent, EnergyEvent, RestartedEvent]
+MemoryJobEvent = Union[OpeningEvent, MemoryEvent, RestartedEvent]
+ProfileJobEvent = Union[OpeningEvent, ProfileEvent, RestartedEvent]
+AccuracyEvent = Union[OpeningEvent, PredictionsEvent, FailedEvent, DecoderEvent, RestartedEvent]
+PredictEvent = Union[OpeningEvent, PredictionEvent, RestartedEvent]
+VerifyEvent = Union[OpeningEvent, VerifiedEvent, UnverifiedEvent, RestartedEvent]
+
+JobEvent = Union[
+    ProbeEvent,
+    LatencyEvent,
+    SustainedEvent,
+    MeteredEvent,
+    MemoryJobEvent,
+    ProfileJobEvent,
+    AccuracyEvent,
+    PredictEvent,
+    VerifyEvent,
+]

@@ -1,0 +1,131 @@
+"""Jobs: what the host sends to a verb that runs models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from .values import ScalingDocument
+
+
+class _ModelPath(TypedDict):
+    path: str
+
+
+class ModelEntry(_ModelPath, total=False):
+    """One file of a job. Only ``path`` is required; see :class:`edgekit.device.jobs.JobModel` for the defaults."""
+
+    key: str
+    runtime: str | None
+    scaling: str | ScalingDocument | None
+    resize: str | None
+    activation: str
+    """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
+    images: Sequence[str]
+
+
+class BlockSettings(TypedDict):
+    """How long to measure. A block ends once it has ``block_runs`` runs and ``block_ns`` of invoke time."""
+
+    warmup_runs: int
+    warmup_ns: int
+    rounds: int
+    block_runs: int
+    block_ns: int
+    cooldown_ns: int
+    """Pause before each block."""
+
+
+class ProbeJob(TypedDict, total=False):
+    """``models`` to inspect; ``load_runtimes``: also import every runtime and report whether that works."""
+
+    models: Sequence[ModelEntry]
+    load_runtimes: bool
+
+
+class _ModelsJob(TypedDict):
+    models: Sequence[ModelEntry]
+    threads: int
+    """0: all cores."""
+
+
+class _LatencyJob(_ModelsJob):
+    protocol: BlockSettings
+    control: str
+    """The key of the model to measure twice."""
+    seed: int
+    """Determines the order of the models in each round."""
+
+
+class LatencyJob(_LatencyJob, total=False):
+    """``skip``: the number of blocks that were measured before an interruption."""
+
+    skip: int
+
+
+class MemoryJob(_ModelsJob):
+    """``models`` has one entry: memory is measured in a process of its own."""
+
+
+class TimedJob(_ModelsJob):
+    """Energy and sustained runs: each model runs for ``seconds``."""
+
+    seconds: float
+
+
+class ProfileJob(_ModelsJob):
+    """``models`` has one entry; its operators are timed over ``runs`` runs."""
+
+    runs: int
+
+
+class _AccuracyJob(_ModelsJob):
+    root: str
+    files: Sequence[str]
+
+
+class AccuracyJob(_AccuracyJob, total=False):
+    """Predictions for ``files`` below ``root``.
+
+    ``corruptions``: pairs of a name and a severity, each applied to every image (default: :data:`CLEAN` alone).
+    ``skip``: the number of files that were done before an interruption.
+    """
+
+    corruptions: Sequence[tuple[str, int]]
+    corruption_seed: int
+    skip: int
+
+
+class _PredictJob(_ModelsJob):
+    files: Sequence[str]
+
+
+class PredictJob(_PredictJob, total=False):
+    """Predictions for a few ``files`` (below ``root``, if given), as text rather than packed."""
+
+    root: str
+
+
+class VerifyJob(_ModelsJob):
+    """``golden``: the path of each model's golden.npz by its key."""
+
+    golden: Mapping[str, str]
+
+
+class AnyJob(TypedDict, total=False):
+    """Any of the jobs above, for code that sends, resumes or reads all of them alike."""
+
+    models: Sequence[ModelEntry]
+    threads: int
+    load_runtimes: bool
+    protocol: BlockSettings
+    control: str
+    seed: int
+    skip: int
+    seconds: float
+    runs: int
+    root: str
+    files: Sequence[str]
+    corruptions: Sequence[tuple[str, int]]
+    corruption_seed: int
+    golden: Mapping[str, str]

@@ -1,0 +1,71 @@
+"""The runtimes that edgekit can measure with: one table for the device program, targets, bench and `edgekit list`.
+
+To add a runtime, add an entry here and the module that its ``adapter`` names. Standard library only: this table is
+read before NumPy is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A library that runs exported files of one ``format``."""
+
+    name: str
+    format: str
+    """``tflite`` or ``onnx``: the format of the files that it runs, which is also their suffix."""
+    module: str
+    """The module to import."""
+    distribution: str
+    """The name of its package on PyPI."""
+    summary: str
+    adapter: str
+    """The module beside this one whose ``open_model(runtime, path, threads)`` opens a file with it."""
+    profiler: str | None = None
+    """The module beside this one whose ``profile(entry, threads, runs)`` times each operator; None: there is none."""
+
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime
+    for runtime in (
+        Runtime(
+            name="litert",
+            format="tflite",
+            module="ai_edge_litert.interpreter",
+            distribution="ai-edge-litert",
+            summary="Google's current TFLite runtime",
+            adapter="tflite_interpreter",
+            profiler="litert_profiler",
+        ),
+        Runtime(
+            name="tflite-runtime",
+            format="tflite",
+            module="tflite_runtime.interpreter",
+            distribution="tflite-runtime",
+            summary="the older TFLite runtime",
+            adapter="tflite_interpreter",
+        ),
+        Runtime(
+            name="onnxruntime",
+            format="onnx",
+            module="onnxruntime",
+            distribution="onnxruntime",
+            summary="ONNX Runtime, CPU execution provider",
+            adapter="onnx_session",
+            profiler="onnx_profiler",
+        ),
+    )
+}
+"""By name. Within a format, the first installed runtime is the default."""
+
+FORMATS: tuple[str, ...] = tuple(dict.fromkeys(runtime.format for runtime in RUNTIMES.values()))
+
+SUFFIXES: tuple[str, ...] = tuple(f".{file_format}" for file_format in FORMATS)
+"""The suffixes of model files."""
+
+
+def runtimes_for(file_format: str) -> list[Runtime]:
+    """The runtimes that run files of ``file_format``, in order of preference."""
+    return [runtime for runtime in RUNTIMES.values() if runtime.format == file_format]

@@ -1,0 +1,183 @@
+"""Classify pictures or a camera's view, check an exported file, or time it, from a terminal on the device itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .failures import DeviceError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .classifier import Classifier
+    from .jobs import JobModel
+    from .runtimes import Model
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_CODES = {"model": 2, "image": 2, "runtime": 4}
+"""By kind of error; the same as those of the host's edgekit."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``predict``, ``bench``, ``verify`` or ``probe`` as a person types them, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.function(options))
+    except ImportError as error:
+        sys.stderr.write(
+            f"error: a required package is missing ({error})\n"
+            "  hint: run `edgekit target setup` for this device on the computer that has edgekit\n"
+        )
+        return 4
+    except DeviceError as error:
+        where = f"\n  where: {error.where}" if error.where else ""
+        sys.stderr.write(f"error: {error.reason}{where}\n")
+        return EXIT_CODES.get(error.kind, 1)
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgekit-device.pyz", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    predict = _add(verbs, "predict", "classify images, or what a camera sees")
+    _model_options(predict)
+    predict.add_argument("images", nargs="*", metavar="IMAGE", help="image files")
+    predict.add_argument("--top", type=int, default=3, metavar="N", help="show the N most probable classes (3)")
+    predict.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="class names, one per line (default: those in the model file, or labels.txt beside it)",
+    )
+    predict.add_argument("--camera", action="store_true", help="classify what the camera sees until Ctrl-C")
+    predict.add_argument("--frames", type=int, default=0, metavar="N", help="with --camera: stop after N frames")
+    predict.set_defaults(function=_predict)
+    bench = _add(verbs, "bench", "measure the latency of a model")
+    _model_options(bench)
+    bench.add_argument("--seconds", type=float, default=5.0, help="how long to measure (default: 5)")
+    bench.set_defaults(function=_bench)
+    verify = _add(verbs, "verify", "compare a model with its golden outputs")
+    _model_options(verify)
+    verify.add_argument("golden", metavar="GOLDEN.npz", help="golden.npz from the model's export folder")
+    verify.set_defaults(function=_verify)
+    probe = _add(verbs, "probe", "show this machine and its current state")
+    probe.set_defaults(function=_probe)
+    return parser
+
+
+def _add(verbs: Subparsers, name: str, summary: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    from .runtime_table import RUNTIMES
+
+    parser.add_argument("model", metavar="MODEL", help="a .tflite or .onnx file")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="number of threads (default: all cores)")
+    parser.add_argument("--runtime", metavar="NAME", help=f"one of: {', '.join(RUNTIMES)} (default: the first found)")
+    parser.add_argument(
+        "--scaling",
+        help="none, unit, symmetric, imagenet, caffe or MEAN,STD (default: what the model file says)",
+    )
+
+
+def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | None]:
+    """The model as it is to be used, the opened file, and the labels in the file."""
+    from .jobs import JobModel
+    from .metadata import read_metadata
+    from .scaling import parse_scaling
+
+    entry = JobModel("model", options.model, options.runtime)
+    model = entry.open(options.threads)
+    own = read_metadata(options.model, model)
+    scaling = parse_scaling(options.scaling) if options.scaling else own.scaling
+    return replace(entry, scaling=scaling, resize=own.resize or "stretch"), model, own.labels
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from .classifier import Classifier, load_pixels
+
+    if not options.images and not options.camera:
+        raise DeviceError("nothing to classify: pass image files, or --camera")
+    entry, model, labels = _opened(options)
+    classifier = Classifier(entry, model)
+    names = _labels(options, labels)
+    if options.camera:
+        return _predict_frames(classifier, names, options)
+    for path in options.images:
+        probabilities = classifier.classify(load_pixels(path, classifier.geometry))
+        print(f"{path}  {_top_classes(probabilities, names, options.top)}", flush=True)
+    return 0
+
+
+def _predict_frames(classifier: Classifier, names: list[str] | None, options: argparse.Namespace) -> int:
+    from .camera import frames
+    from .images import square_rgb
+
+    for number, frame in enumerate(frames(), 1):
+        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry))
+        print(_top_classes(probabilities, names, options.top), flush=True)
+        if number == options.frames:
+            break
+    return 0
+
+
+def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | None:
+    """The class names: those of --labels, else those in the model file, else labels.txt beside it."""
+    beside = Path(options.model).parent / "labels.txt"
+    path = Path(options.labels) if options.labels else None if own else beside if beside.is_file() else None
+    if path is None:
+        return own
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DeviceError(f"cannot read the labels: {error.strerror}", str(path)) from None
+
+
+def _top_classes(probabilities: np.ndarray, names: list[str] | None, top: int) -> str:
+    order = probabilities.argsort()[::-1][:top]
+    known = names if names is not None and len(names) == len(probabilities) else None
+    return "  ".join(f"{known[i] if known else i} {probabilities[i]:.1%}" for i in order)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .timing import prepare_input, run_block
+
+    entry, model, _ = _opened(options)
+    prepare_input(model, entry)
+    run_block(model.invoke, 10, 500_000_000)
+    samples = run_block(model.invoke, 11, int(options.seconds * 1e9))
+    median = statistics.median(samples) / 1e6
+    threads = f"{model.threads} thread" + ("s" if model.threads > 1 else "")
+    print(f"median {median:.3g} ms over {len(samples)} runs, {threads}, {model.runtime} {model.version}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from .golden import compare, read_golden
+
+    entry, model, _ = _opened(options)
+    inputs, outputs = read_golden(options.golden)
+    result = compare(entry, model, inputs, outputs)
+    if result["event"] == "failed":
+        print(result["reason"])
+        return 3
+    same = sum(a == b for a, b in zip(result["predicted"], result["expected"]))
+    total = len(result["predicted"])
+    largest = max(result["differences"])
+    print(f"{same} of {total} predictions match the golden outputs; largest difference {largest:.2g}")
+    return 0 if same == total else 3
+
+
+def _probe(_options: argparse.Namespace) -> int:
+    from . import probe
+
+    print(json.dumps(probe.environment(), indent=1))
+    return 0

@@ -1,0 +1,90 @@
+"""What every export format shares: facts about a file before it is made, and the protocol that its maker implements.
+
+This module imports no maker. The table of makers is :mod:`edgekit.export.makers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.network import TrainedNetwork
+from edgekit.recipe import Export
+
+Probabilities = NDArray[np.float32]
+"""Class probabilities (N, classes)."""
+
+
+@dataclass(frozen=True)
+class ExportFacts:
+    """What an exported file says about itself in its metadata."""
+
+    title: str
+    run_id: str
+    backbone: str
+    labels: list[str]
+    image_size: int
+    resize: str
+
+
+@dataclass(frozen=True)
+class OperatorTable:
+    """Number of operators by name; ``floats`` are those with a floating-point tensor on either side."""
+
+    counts: dict[str, int]
+    floats: dict[str, int]
+
+    @property
+    def integer_only(self) -> bool:
+        return not self.floats
+
+
+@dataclass(frozen=True)
+class ActivationRange:
+    """The range that a quantized tensor can hold, and its step. ``layer`` is its Keras layer where known."""
+
+    tensor: str
+    layer: str | None
+    low: float
+    high: float
+    step: float
+
+
+class Maker(Protocol):
+    """Makes the files of one format from one network. Steps that several schemes need are done once."""
+
+    def make(self, scheme: str) -> bytes:
+        """The file of one scheme, with its metadata. Takes uint8 (1, H, W, 3) RGB 0-255."""
+
+    def opset(self) -> int | None:
+        """The version of the operator set, where the format has one."""
+
+    def converter(self, scheme: str) -> tuple[str, str]:
+        """Name and version of the program that makes the file."""
+
+    def operators(self, content: bytes) -> OperatorTable:
+        """The operators of a file."""
+
+
+class QuantizingMaker(Maker, Protocol):
+    """A maker that quantizes the network itself, so single layers can stay in float and ranges can be inspected."""
+
+    def quantizable_layers(self) -> list[str]:
+        """The Keras layers that int8 quantizes, in the network's order."""
+
+    def with_float_layers(self, layers: frozenset[str]) -> bytes:
+        """The int8 file in which ``layers`` compute in float."""
+
+    def activation_ranges(self, content: bytes) -> list[ActivationRange]:
+        """The range of every quantized activation of an int8 file, in the order of the file."""
+
+    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
+        """The float values of the tensors ``names``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+
+
+MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], ExportFacts, Export], QuantizingMaker]
+"""Takes the network, calibration images uint8 (N, H, W, 3), facts and the recipe's export section."""

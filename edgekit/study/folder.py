@@ -1,0 +1,153 @@
+"""The study folder: ``study.json``, the runs that it names, and the lock of the process that works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from threading import Lock
+
+from edgekit.documents.folders import RunFolder
+from edgekit.documents.study import STUDY_FILE, CellStatus, StudyDocument, read_study
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe, other_work, validate
+from edgekit.study.cells import Cell, plan_cells
+from edgekit.support.path_redaction import without_places
+
+
+@contextmanager
+def study_lock(path: Path) -> Iterator[Path]:
+    """Let one process at a time work on a study. The lock (a file) is released when the process ends, however it ends.
+
+    Raises :class:`InputError` where another process holds it.
+    """
+    file = path / ".lock"
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                "another edgekit compare is working on this study", where=str(path), hint="wait until it has finished"
+            ) from None
+        yield file
+    finally:
+        os.close(handle)
+
+
+class Study:
+    """A study folder. Every change to a cell is on disk before the next step."""
+
+    def __init__(self, path: Path, recipe: Recipe, cells: list[Cell], created: str) -> None:
+        self.path, self.recipe, self.cells, self._created = path, recipe, cells, created
+        self._lock = Lock()
+
+    @property
+    def file(self) -> Path:
+        return self.path / STUDY_FILE
+
+    @classmethod
+    def open(cls, path: Path, recipe: Recipe) -> Study:
+        """Create a study in ``path``, or open the one that is there.
+
+        The recipe of an existing study may add seeds, backbones, strategies or arms, and change the corrupted images
+        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` where it changes anything
+        else.
+        """
+        cells = plan_cells(recipe, path)
+        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        if (path / STUDY_FILE).is_file():
+            before = read_study(path)
+            _check_is_extension(before.recipe, recipe, path)
+            created = before.created
+            kept = {record.run: record for record in before.cells}
+            cells = [
+                replace(cell, status=record.status, error=record.error, seconds=record.seconds)
+                if (record := kept.get(cell.run)) is not None
+                else cell
+                for cell in cells
+            ]
+        elif path.is_dir() and any(path.iterdir()):
+            raise InputError(
+                "this folder is not empty and is not a study", where=str(path), hint="choose another --out folder"
+            )
+        study = cls(path, recipe, cells, created)
+        if not study.file.is_file():
+            study.save()
+        return study
+
+    def folder(self, cell: Cell) -> RunFolder:
+        return RunFolder(self.path / cell.run)
+
+    def cell(self, run: str) -> Cell:
+        """The present state of the cell in ``run``."""
+        return next(cell for cell in self.cells if cell.run == run)
+
+    def update(
+        self,
+        cell: Cell,
+        status: CellStatus,
+        error: str | None = None,
+        *,
+        seconds: float | None = None,
+        attempts: int | None = None,
+    ) -> Cell:
+        """Store the new state of a cell and return it. ``seconds`` and ``attempts`` stay as they are where None."""
+        with self._lock:
+            position = next(i for i, c in enumerate(self.cells) if c.run == cell.run)
+            old = self.cells[position]
+            self.cells[position] = replace(
+                old,
+                status=status,
+                error=error,
+                seconds=old.seconds if seconds is None else seconds,
+                attempts=old.attempts if attempts is None else attempts,
+            )
+            self.save()
+            return self.cells[position]
+
+    def save(self) -> None:
+        self.document().write(self.file)
+
+    def document(self) -> StudyDocument:
+        """``study.json``.
+
+        It does not reveal where images and weights are on this machine: whoever resumes the study names them again,
+        and the audit recognizes the images by their content.
+        """
+        return StudyDocument(
+            name=self.recipe.name,
+            created=self._created,
+            recipe=validate(without_places(self.recipe.document()), str(self.file)),
+            cells=tuple(cell.record() for cell in self.cells),
+        )
+
+
+def _check_is_extension(before: Recipe, now: Recipe, path: Path) -> None:
+    """Refuse a recipe that would change or drop a cell of the study."""
+    old = {cell.run: cell for cell in plan_cells(before, path)}
+    new = {cell.run: cell for cell in plan_cells(now, path)}
+    changed = {key for key in _changes(before, now) if not key.startswith("compare.")}
+    for run in old.keys() & new.keys():
+        changed.update(_changes(old[run].recipe, new[run].recipe))
+    if changed:
+        raise InputError(
+            f"this study was started with a different recipe; the changed settings are: {', '.join(sorted(changed))}",
+            where=str(path),
+            hint="restore these settings, or use a new --out folder",
+        )
+    if missing := sorted(Path(run).name for run in old.keys() - new.keys()):
+        raise InputError(
+            f"cells cannot be removed from an existing study; the recipe lacks: {', '.join(missing)}",
+            where=str(path),
+            hint="keep them in the recipe, or use a new --out folder",
+        )
+
+
+def _changes(before: Recipe, now: Recipe) -> list[str]:
+    """Settings that differ and change what is trained or measured; where the files are does not matter."""
+    return other_work(without_places(before.document()), without_places(now.document()))

@@ -1,0 +1,40 @@
+"""Each entry of the runtime table has everything that a runtime needs."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from edgekit import registry
+from edgekit.device.host_facts import PACKAGES
+from edgekit.device.runtime_table import RUNTIMES, SUFFIXES, runtimes_for
+from edgekit.device.runtimes import default_runtime, open_model, runtime_version
+from edgekit.targets.wheels import WHEELS
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=lambda runtime: runtime.name)
+def test_runtime_is_complete(runtime, onnx_models, tflite_models):
+    assert RUNTIMES[runtime.name] is runtime
+    assert callable(importlib.import_module(f"edgekit.device.{runtime.adapter}").open_model)
+    if runtime.profiler is not None:
+        assert callable(importlib.import_module(f"edgekit.device.{runtime.profiler}").profile)
+    assert runtime.summary
+    assert runtime.distribution in PACKAGES, "setup recognizes a target that has it"
+    assert any(wheel.runtime == runtime.name for wheel in WHEELS), "setup can install it"
+    if runtime_version(runtime.name) is not None:
+        folder = {"onnx": onnx_models, "tflite": tflite_models}[runtime.format]
+        model = open_model(str(folder / f"uint8.{runtime.format}"), 1, runtime.name)
+        assert model.runtime_info["name"] == runtime.name
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_first_installed_runtime_is_the_default(suffix):
+    candidates = [runtime.name for runtime in runtimes_for(suffix[1:]) if runtime_version(runtime.name) is not None]
+    assert default_runtime(suffix[1:]) == candidates[0]
+
+
+def test_there_is_one_table():
+    assert registry.RUNTIMES is RUNTIMES
+    assert {f".{file_format}" for file_format in registry.FORMATS} <= set(SUFFIXES)
+    assert {wheel.runtime for wheel in WHEELS} == set(RUNTIMES)
