@@ -17,6 +17,10 @@ from edgekit.stats.classification import ECE_BINS, expected_calibration_error
 Values = NDArray[np.float64]
 
 RESAMPLES = 500
+
+TAIL_SHARE = 0.7
+"""The error rate that is used up: the rest makes up for a shape of miscalibration that is only estimated."""
+
 _STEPS = np.linspace(0.0, 2.5, 26)
 """How far from calibrated the networks are that are simulated, the observed ECE being 1."""
 
@@ -57,8 +61,9 @@ def calibration_error(
     al., "Evaluating model calibration in classification", AISTATS 2019. A. Kumar, P. Liang and T. Ma, "Verified
     uncertainty calibration", NeurIPS 2019, describe the bias of the usual figure. The estimate is the error whose
     simulated median is the observed ECE; the interval holds the errors whose simulated outer quantiles enclose the
-    observed ECE. As the shape of miscalibration is not known, three are simulated, the observed gap of each bin and
-    the same gap everywhere to either side, and the widest bounds are given. Raises :class:`ValueError` for no images.
+    observed ECE. As the shape of miscalibration is not known, two are simulated, the observed gap of each bin and the
+    same gap everywhere; the wider bounds are given, with :data:`TAIL_SHARE` of the error rate. Raises
+    :class:`ValueError` for no images.
     """
     if not len(labels):
         raise ValueError("a calibration error needs images")
@@ -95,8 +100,8 @@ class _Simulation:
         gaps = np.bincount(self.bin_of, weights=correct - self.shown, minlength=self.bins) / np.maximum(counts, 1)
         by_bin = gaps[self.bin_of]
         size = float(np.abs(by_bin).mean())
-        everywhere = np.ones(len(self.shown))
-        return [*([by_bin / size] if size else []), everywhere, -everywhere]
+        everywhere = np.full(len(self.shown), 1.0 if correct.mean() >= self.shown.mean() else -1.0)
+        return [*([by_bin / size] if size else []), everywhere]
 
     def errors(self, truth: Values) -> Values:
         """(resamples,): the ECE of each draw, an image being predicted correctly with probability ``truth`` (N,)."""
@@ -109,7 +114,7 @@ class _Simulation:
 
     def inverted(self, observed: float, shape: Values, confidence: float) -> tuple[float, float, float]:
         """Estimate, lower and upper bound of the true error along one shape of miscalibration."""
-        tail = (1 - confidence) / 2
+        tail = TAIL_SHARE * (1 - confidence) / 2
         true, quantiles = [], []
         for step in _STEPS:
             truth = np.clip(self.shown + step * observed * shape, 0.0, 1.0)

@@ -56,6 +56,10 @@ class ClaimedRegion:
             inside, outside = self.low < low and high < self.high, high <= self.low or low >= self.high
         return SUPPORTED if inside else REFUTED if outside else UNDECIDED
 
+    def gap(self, estimate: float) -> float:
+        """The distance of ``estimate`` from the nearest end, which an interval must not reach over to decide."""
+        return min(abs(estimate - end) for end in (self.low, self.high) if math.isfinite(end))
+
 
 @dataclass(frozen=True)
 class ClaimEvidence:

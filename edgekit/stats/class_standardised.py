@@ -79,13 +79,13 @@ def compare_leaked(
 ) -> LeakComparison:
     """Compare ``correct`` (N,), 1 or 0 or a mean over seeds, of ``leaked`` (N,) and other images of classes ``labels``.
 
-    ``groups`` (N,) names the group of duplicates of each test image. Each class and kind has Jeffreys' interval for its
-    effective number of images (L. D. Brown, T. T. Cai and A. DasGupta, "Interval estimation for a binomial proportion",
-    Statistical Science 16 (2001)); the weighted sum and the difference combine them as X. Yan and X. G. Su do,
-    "Stratified Wilson and Newcombe confidence intervals for multiple binomial proportions", Statistics in
-    Biopharmaceutical Research 2 (2010). Wilson's intervals would cover 92% where a class of 13 images has a third of
-    the weight. The interval is about other such images, not about other seeds. Raises :class:`ValueError` for arrays of
-    different lengths or no images.
+    ``groups`` (N,) names the group of duplicates of each test image. Each class and kind has the wider bounds of
+    Wilson's and Jeffreys' intervals (L. D. Brown, T. T. Cai and A. DasGupta, "Interval estimation for a binomial
+    proportion", Statistical Science 16 (2001)) for its effective number of images; the weighted sum and the difference
+    combine them as X. Yan and X. G. Su do, "Stratified Wilson and Newcombe confidence intervals for multiple binomial
+    proportions", Statistics in Biopharmaceutical Research 2 (2010). Either alone would cover 92% where a class of 13
+    images, or a few groups, have most of the weight. The interval is about other such images, not about other seeds.
+    Raises :class:`ValueError` for arrays of different lengths or no images.
     """
     names: Sequence[Hashable] = range(len(labels)) if groups is None else groups
     if not len(labels) or not len(correct) == len(labels) == len(leaked) == len(names):
@@ -142,7 +142,7 @@ class _Stratum:
 
 def _weighted(strata: Sequence[_Stratum], weights: Sequence[float], confidence: float) -> Interval:
     estimate = sum(w * s.share for w, s in zip(weights, strata))
-    bounds = [_jeffreys(s, confidence) for s in strata]
+    bounds = [_bounds(s, confidence) for s in strata]
     below = math.sqrt(sum((w * (s.share - low)) ** 2 for w, s, (low, _) in zip(weights, strata, bounds)))
     above = math.sqrt(sum((w * (high - s.share)) ** 2 for w, s, (_, high) in zip(weights, strata, bounds)))
     deviation = math.sqrt(sum(w**2 * s.share * (1 - s.share) / s.n for w, s in zip(weights, strata)))
@@ -151,14 +151,16 @@ def _weighted(strata: Sequence[_Stratum], weights: Sequence[float], confidence: 
     )
 
 
-def _jeffreys(stratum: _Stratum, confidence: float) -> tuple[float, float]:
-    """Jeffreys' interval for a number of images that need not be whole; it reaches 0 and 1 where the share does."""
-    from scipy.stats import beta
+def _bounds(stratum: _Stratum, confidence: float) -> tuple[float, float]:
+    """The wider of Wilson's and Jeffreys' interval on either side, for a number of images that need not be whole."""
+    from scipy.stats import beta, norm
 
-    right, wrong, tail = stratum.share * stratum.n, (1 - stratum.share) * stratum.n, (1 - confidence) / 2
-    low = float(beta.ppf(tail, right + 0.5, wrong + 0.5)) if right > 1e-9 else 0.0
-    high = float(beta.ppf(1 - tail, right + 0.5, wrong + 0.5)) if wrong > 1e-9 else 1.0
-    return min(low, stratum.share), max(high, stratum.share)
+    p, n, tail = stratum.share, stratum.n, (1 - confidence) / 2
+    z = float(norm.isf(tail))
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (float(beta.ppf(q, p * n + 0.5, (1 - p) * n + 0.5)) for q in (tail, 1 - tail))
+    return max(0.0, min(p, low, centre - half)), min(1.0, max(p, high, centre + half))
 
 
 def _difference(a: Interval, b: Interval) -> Interval:
@@ -209,7 +211,7 @@ def effective_number(groups: Sequence[Hashable], similarity: float) -> float:
 
 
 def accuracy_with_duplicates(correct: Values, groups: Sequence[Hashable], *, confidence: float = 0.95) -> Interval:
-    """Accuracy of ``correct`` (N,) with Jeffreys' interval for the effective number of images."""
+    """Accuracy of ``correct`` (N,) with its interval for the effective number of images."""
     everything = np.arange(len(correct))
     n = effective_number(groups, similarity_of_duplicates(correct, [everything], groups))
     return _weighted([_Stratum(float(correct.mean()), n)], [1.0], confidence)

@@ -80,6 +80,11 @@ def test_equality_is_not_above_not_below_and_within():
         assert decide_claims([claim])[0].verdict == REFUTED
 
 
+def test_the_gap_is_that_to_the_nearest_end():
+    assert ClaimedRegion.of("within", 2.0).gap(-1.5) == 0.5
+    assert ClaimedRegion.of("above", 2.0).gap(-1.0) == 3.0
+
+
 def test_an_interval_without_width_has_no_p_value_of_zero():
     claim = ClaimEvidence(ClaimedRegion.of("above", 0.0), (exactly(1.0),))
     assert decide_claims([claim])[0].p > 0

@@ -40,7 +40,7 @@ def test_the_interval_of_the_difference_covers(accuracy, leak_gain):
     wrong = 1 - np.array(accuracy)
     truth = float(np.dot(np.array(ALL) / sum(ALL), wrong * leak_gain))
     rate = 1 - wrong[labels] * np.where(leaked, 1 - leak_gain, 1)
-    rng, inside, of_clean, studies = np.random.default_rng(1), 0, 0, 600
+    rng, inside, of_clean, studies = np.random.default_rng(1), 0, 0, 400
     clean_truth = float(1 - np.dot(np.array(ALL) / sum(ALL), wrong))
     for _ in range(studies):
         found = cs.compare_leaked((rng.random(len(labels)) < rate).astype(float), labels, leaked)
