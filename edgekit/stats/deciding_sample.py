@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
 
-from edgekit.stats.searching import smallest
+from edgekit.stats.bisection import smallest
 from edgekit.stats.seeds_and_images import Components
 
 MOST_SEEDS = 1_000

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.stats.bisection import crossing, smallest
 from edgekit.stats.intervals import paired_difference_interval, wilson_interval
-from edgekit.stats.searching import crossing, smallest
 
 HELD, UNDECIDED, FAILED = "held", "undecided", "failed"
 

@@ -121,6 +121,15 @@ def test_images_that_all_agree_give_student_s_interval_over_seeds():
     assert (found.low, found.high) == pytest.approx((0.2 - half, 0.2 + half))
 
 
+@pytest.mark.parametrize(("images", "changed"), [(400, 0.005), (400, 0.01), (1311, 0.005)])
+def test_the_interval_of_two_networks_covers_rare_changes(images, changed):
+    """The bootstrap over images covers 80 to 92% here."""
+    rng, studies = np.random.default_rng(6), 800
+    draws = rng.choice([1.0, -1.0, 0.0], (studies, images), p=[0.8 * changed, 0.2 * changed, 1 - changed])
+    inside = [(found := two_networks(row)).low <= 0.6 * changed <= found.high for row in draws]
+    assert np.mean(inside) >= 0.93
+
+
 def test_a_network_alone_has_wilson_s_interval():
     found = one_network(np.array([1.0] * 9 + [0.0]))
     assert found.estimate == 0.9
