@@ -123,9 +123,7 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
     return {
         "train": has("keras", "scikit-learn") and any(map(has, BACKENDS)),
         "export to TFLite": has("keras", "tensorflow", "flatbuffers", "litert"),
-        "train with QAT, pruning or clustering": has(
-            "tensorflow", "flatbuffers", "tf_keras", "TF Model Optimization"
-        ),
+        "train with QAT, pruning or clustering": has("tensorflow", "flatbuffers", "tf_keras", "TF Model Optimization"),
         "export to ONNX": has("keras", "onnx", "onnxruntime"),
         "measure TFLite files": runs("tflite"),
         "measure ONNX files": runs("onnx"),

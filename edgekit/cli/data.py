@@ -82,11 +82,15 @@ def _properties(document: AuditDocument) -> list[str]:
 def _duplicates_table(document: AuditDocument) -> str:
     exact, near = document.exact_duplicates, document.near_duplicates
     rows = [
-        [f"{split if split != 'all' else ''} duplicates of earlier images".strip(), f"{n:,}", f"{near.within[split]:,}"]
+        [
+            f"{split if split != 'all' else ''} images that duplicate an earlier one".strip(),
+            f"{n:,}",
+            f"{near.within[split]:,}",
+        ]
         for split, n in exact.within.items()
     ]
     rows += [
-        [f"{a.b} duplicates of {a.a} images", f"{a.n_files:,}", f"{b.n_files:,}"]
+        [f"{a.b} images that duplicate a {a.a} image", f"{a.n_files:,}", f"{b.n_files:,}"]
         for a, b in zip(exact.across, near.across)
     ]
     return table(["", "same pixels", f"near (<= {near.max_distance} bits)"], rows, right=(1, 2))
@@ -110,8 +114,8 @@ def _findings(document: AuditDocument) -> list[str]:
             _wrapped(
                 "leaked",
                 f"{len(leaks):,} of {test:,} test images ({100 * len(leaks) / test:.1f}%) are duplicates of training "
-                f"images: {_distances(leaks)}. Accuracy on this test set may be optimistic; data.split.dedupe: true "
-                "leaves the duplicates out of training",
+                f"or validation images: {_distances(leaks)}. Accuracy on this test set may be optimistic; "
+                "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
     return lines or ["found nothing that makes measurements unreliable"]
@@ -143,7 +147,8 @@ def _distances(leaks: Sequence[LeakedImage]) -> str:
     for high in (8, 16, 26, 256):
         n = sum(not leak.exact and low <= leak.distance <= high for leak in leaks)
         if n:
-            found.append(f"{n:,} {low} to {min(high, max(leak.distance for leak in leaks))} bits apart")
+            largest = min(high, max(leak.distance for leak in leaks))
+            found.append(f"{n:,} at a distance of {low} to {largest} bits")
         low = high + 1
     return ", ".join(found)
 

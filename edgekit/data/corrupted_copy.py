@@ -43,12 +43,7 @@ def corrupt_folder(
     the number of images of each class. Raises :class:`InputError` for an unknown corruption, a folder without labelled
     images, or if ``out`` exists. After an interrupt, ``out`` does not exist.
     """
-    if name not in CORRUPTIONS:
-        raise unknown_name_error("corruption", name, CORRUPTIONS)
-    if not severities or not set(severities) <= set(SEVERITIES):
-        raise InputError("severities must be numbers from 1 to 5", hint="for example --severities 1,2,3")
-    if out.exists():
-        raise InputError("this folder already exists", where=str(out), hint="choose another folder, or remove this one")
+    _check(out, name, severities)
     dataset = open_dataset(Data(path=str(source)), progress=progress)
     chosen = _chosen(dataset, per_class, test_per_class, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +55,6 @@ def corrupt_folder(
             for severity in pool.map(write, chosen):
                 used[severity] += 1
                 bar.advance()
-        counts = dataset.take(np.array(chosen)).counts()
         document = CorruptedCopyDocument(
             corruption=name,
             suite=SUITE,
@@ -68,10 +62,7 @@ def corrupt_folder(
             images_by_severity={str(severity): count for severity, count in used.items()},
             source=str(dataset.root),
             source_fingerprint=dataset.fingerprint,
-            counts={
-                "train": {c: counts["train"][c] + counts["val"][c] for c in dataset.classes},
-                "test": counts["test"],
-            },
+            counts=_counts(dataset.take(np.array(chosen))),
         )
         document.write(partial / "corrupted.json")
         umask = os.umask(0)
@@ -81,6 +72,24 @@ def corrupt_folder(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return document
+
+
+def _check(out: Path, name: str, severities: Sequence[int]) -> None:
+    if name not in CORRUPTIONS:
+        raise unknown_name_error("corruption", name, CORRUPTIONS)
+    if not severities or not set(severities) <= set(SEVERITIES):
+        raise InputError("severities must be numbers from 1 to 5", hint="for example --severities 1,2,3")
+    if out.exists():
+        raise InputError("this folder already exists", where=str(out), hint="choose another folder, or remove this one")
+
+
+def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Number of images by split and class, with validation counted as training."""
+    counts = dataset.counts()
+    return {
+        "train": {name: counts["train"][name] + counts["val"][name] for name in dataset.classes},
+        "test": counts["test"],
+    }
 
 
 def _writer(dataset: Dataset, folder: Path, name: str, severities: Sequence[int], seed: int) -> Callable[[int], int]:

@@ -14,11 +14,12 @@ from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
+from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -97,12 +98,12 @@ def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: st
         return dataset
     if on_corrupt == "stop":
         raise InputError(
-            f"{len(corrupt)} of {count(len(dataset), 'image')} cannot be decoded:\n{listing(corrupt)}",
+            f"{len(corrupt)} of {plural(len(dataset), 'image')} cannot be decoded:\n{listing(corrupt)}",
             where=str(dataset.root),
             hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
         )
     progress.warn(
-        f"leaving out {len(corrupt)} of {count(len(dataset), 'image')} that cannot be decoded:\n{listing(corrupt)}"
+        f"leaving out {len(corrupt)} of {plural(len(dataset), 'image')} that cannot be decoded:\n{listing(corrupt)}"
     )
     kept = dataset.take(np.array([i for i, file in enumerate(dataset.files) if file not in corrupt], dtype=np.int64))
     lost = sorted(set(zip(dataset.splits, dataset.labels)) - set(zip(kept.splits, kept.labels)))
@@ -114,22 +115,6 @@ def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: st
             hint="repair the images, or remove the class folder",
         )
     return kept
-
-
-def scanned_dataset(
-    scan: FolderScan, progress: Progress, layout: str = "as listed in the run"
-) -> tuple[Dataset, dict[str, str]]:
-    """All images of a folder with its own splits, and reasons why some files cannot be read, by path."""
-    classes = sorted(scan.splits.get("train") or scan.splits[WHOLE])
-    rows = [
-        DatasetRow(path, name, split, "")
-        for split, found in scan.splits.items()
-        for name, paths in found.items()
-        for path in paths
-    ]
-    hashes, unreadable = hash_files(scan.root, [row.path for row in rows], progress)
-    rows = [replace(row, sha256=hashes.get(row.path, "")) for row in rows]
-    return Dataset.from_rows(rows, scan.root, scan.root.name, classes, layout=layout), unreadable
 
 
 def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
@@ -147,7 +132,7 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
     if WHOLE in scan.splits:
-        layout = ["one folder of classes"]
+        layout = ["one folder per class"]
     else:
         layout = ["folders " + ", ".join(f"{scan.folders[name]} ({name})" for name in SPLITS if name in scan.folders)]
     for name, fraction in (("test", split.test), ("val", split.val)):
@@ -160,14 +145,15 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
                 hint=f"use a fraction of the images, for example --set data.split.{name}=0.2",
             )
         splits = _draw(dataset, splits, contents, name, fraction, split.seed)
-        layout.append(f"{name}: {fraction:.0%} of the {_pool(name, scan)} images drawn with seed {split.seed}")
+        layout.append(f"{name}: {fraction:.0%} of {_pool(name, scan)} images, drawn with seed {split.seed}")
     return replace(dataset, splits=splits.astype("<U5"), layout="; ".join([*layout, *left_out]))
 
 
 def _pool(name: str, scan: FolderScan) -> str:
+    """The images that a split is drawn from, in words."""
     if WHOLE not in scan.splits:
-        return "training"
-    return "whole" if name == "test" else "remaining"
+        return "the training"
+    return "all" if name == "test" else "the remaining"
 
 
 def _draw(

@@ -9,13 +9,17 @@ class ImageFolderRecord(Part):
     """What the images of a folder are like."""
 
     name: str
+    """Name of the dataset."""
     root: str
+    """The image folder."""
     layout: str
     """How the images came to be split, in words."""
     fingerprint: str
     """SHA-256 over class names and the class, split and content of every image."""
     n_images: int
+    """Number of images."""
     classes: tuple[str, ...]
+    """Class names, sorted."""
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
     sampled: int
@@ -34,12 +38,19 @@ class SuggestedSettings(Part):
     """The settings that depend on the images."""
 
     image_size: int
+    """``data.image_size``."""
     resize: str
+    """``data.resize``."""
     backbone: str
+    """``model.backbone``."""
     weights: str
+    """``model.weights``."""
     strategy: str
+    """``train.strategy``."""
     class_weights: str
+    """``train.class_weights``."""
     batch_size: int
+    """``train.batch_size``."""
 
 
 class SuggestionDocument(Document):
@@ -48,20 +59,26 @@ class SuggestionDocument(Document):
     recipe: str
     """Path of the recipe."""
     dataset: ImageFolderRecord
+    """The images."""
     suggested: SuggestedSettings
+    """Some settings of the recipe."""
 
 
 class CorruptedCopyDocument(Document):
     """``corrupted.json``: how the corrupted copy of an image folder was made."""
 
     corruption: str
+    """Name of the corruption."""
     suite: int | str
     """Version of the corruptions; another version gives other pixels."""
     seed: int
+    """Seed of the choice of images, the severities and the noise."""
     images_by_severity: dict[str, int]
+    """Number of images of each severity."""
     source: str
     """The original folder."""
     source_fingerprint: str
+    """SHA-256 over the class names and the class, split and content of every original image."""
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
 
@@ -70,6 +87,8 @@ class DownloadDocument(Document):
     """The result of ``edgekit data fetch``: where a public dataset is on this machine."""
 
     name: str
+    """Name of the dataset."""
     handle: str
     """Name of the dataset on Kaggle."""
     folder: str
+    """Folder on this machine that contains the images."""

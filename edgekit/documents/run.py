@@ -236,3 +236,4 @@ class GradCamDocument(Document):
     """``gradcam.json``: where the network looks in some test images."""
 
     images: tuple[GradCamPicture, ...]
+    """Some test images of each class, correctly and incorrectly classified."""

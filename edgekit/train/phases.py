@@ -22,7 +22,7 @@ from edgekit.recipe.section import PhaseName
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
-from edgekit.train.augment import TrainingModel, training_model
+from edgekit.train.augmentation_layers import TrainingModel, training_model
 from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, predict
 from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState

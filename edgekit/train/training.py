@@ -244,7 +244,7 @@ def _run_phases(
     recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, progress: Progress
 ) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
     """Run every phase of the strategy; their records, and the predictions that are already known."""
-    from edgekit.train.history import HistoryLog
+    from edgekit.train.history_log import HistoryLog
     from edgekit.train.phases import STRATEGY_PHASES, RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:

@@ -52,7 +52,7 @@ def test_every_public_name_has_a_docstring(name: str) -> None:
     ],
 )
 def test_a_command_is_a_function_in_every_order_of_imports(name: str, imports: str) -> None:
-    module = {"train": "history", "export": "formats", "bench": "protocols", "report": "build"}[name]
+    module = {"train": "history_log", "export": "plan", "bench": "protocols", "report": "build"}[name]
     code = imports.format(name=name, module=module)
     assert python(f"{code}; print(edgekit.{name}.__module__, edgekit.{name}.__qualname__)") == f"edgekit.api {name}"
 
@@ -72,7 +72,7 @@ def test_the_functions_and_the_example_type_check(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "user.py").write_text(
         "import edgekit\n"
-        "import edgekit.train.history\n"
+        "import edgekit.train.history_log\n"
         "from edgekit import train\n"
         "reveal_type(edgekit.train(data='photos', epochs=1))\n"
         "reveal_type(train())\n"

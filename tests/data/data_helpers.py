@@ -1,4 +1,4 @@
-"""What several tests of this folder use: a progress object that keeps what it is told, and small images."""
+"""Helpers for the tests of this folder: a progress object that keeps its messages, and small images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[3] / "shar
 
 
 class Watcher(Progress):
-    """Keeps what a stage reports: the steps of every bar, information and warnings."""
+    """Keeps the messages of a stage: the steps of every bar, information and warnings."""
 
     def __init__(self) -> None:
         self.steps: dict[str, int] = {}

@@ -26,7 +26,7 @@ DIRECTIONS = "af0b258c4699b7fd4a30bceea5998d7de4725d2ef43c54d31044c0ae812b3524"
 
 
 def picture(seed: int, side: int = SIDE) -> Image.Image:
-    """A picture with structure of all sizes, as photographs have: different for every seed."""
+    """An image with structures of all sizes, like a photograph; different for every seed."""
     random = np.random.default_rng(seed)
     canvas = np.zeros((side, side, 3), np.float32)
     for cells, weight in ((4, 1.0), (8, 0.7), (16, 0.5), (32, 0.35)):
@@ -46,7 +46,7 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 different pictures, and beside them everything the audit is there to find."""
+    """200 different images, and everything that the audit has to find."""
     root = tmp_path_factory.mktemp("planted")
     for label in ("cat", "dog"):
         for split, count in (("train", 70), ("test", 30)):
@@ -118,7 +118,7 @@ def blank(seed: int) -> Image.Image:
 
 @pytest.mark.parametrize("kind", [blurred, shapes, grainy])
 def test_copies_of_soft_and_grainy_images_are_found(kind: Callable[[int], Image.Image], tmp_path: Path) -> None:
-    """Every changed copy, no other near pair, and nothing exact among 120 pictures."""
+    """Every modified copy, no other near pair, and no exact pair among 120 images."""
     for label, start in (("cat", 0), ("dog", 60)):
         (tmp_path / "train" / label).mkdir(parents=True)
         (tmp_path / "test" / label).mkdir(parents=True)
@@ -158,7 +158,7 @@ def test_only_exact_copies_of_blank_images_are_found(tmp_path: Path) -> None:
 
 
 def test_the_directions_of_the_soft_hash_never_change() -> None:
-    """Stored audits and those of other versions stay comparable."""
+    """Audits by different versions stay comparable."""
     low = frequencies(np.asarray(shapes(3).convert("L").resize((32, 32), Image.Resampling.BILINEAR)))
     assert hashlib.sha256(_directions().astype(np.int8).tobytes()).hexdigest() == DIRECTIONS
     assert soft_hash(low) != bytes(32)
@@ -191,7 +191,7 @@ def test_a_second_audit_decodes_nothing(planted: Path, tmp_path: Path, monkeypat
 
 
 def test_dedupe_keeps_duplicates_on_one_side_of_every_split(planted: Path, tmp_path: Path) -> None:
-    """With the folder's own test split, and with splits drawn from one folder of classes."""
+    """With the folder's own test split, and with splits drawn from one folder per class."""
     dataset = open_dataset(Data(path=str(planted), split=Split(dedupe=True)))
     assert "train/cat/000.png" not in dataset.files
     assert "train/dog/010.png" not in dataset.files

@@ -1,4 +1,4 @@
-"""The decode-once cache: what it holds, when it is used, and what is left when something goes wrong."""
+"""The cache of decoded images: its content, when it is used, and what remains after errors."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_same_images_in_another_place_are_not_decoded_again(photos, cache, w
     assert before.fingerprint == after.fingerprint
 
 
-def test_size_resize_and_content_have_files_of_their_own(photos, cache, watcher):
+def test_every_size_resize_and_content_has_its_own_file(photos, cache, watcher):
     decode_dataset(opened(photos), 32)
     decode_dataset(opened(photos), 40)
     decode_dataset(opened(photos), 32, "crop")
@@ -85,7 +85,7 @@ def test_size_resize_and_content_have_files_of_their_own(photos, cache, watcher)
     assert np.array_equal(pixels[0], load_image(photos / "cat" / "000.png", 32))
 
 
-def test_a_shortened_cache_file_is_made_anew(photos, cache, watcher):
+def test_a_truncated_cache_file_is_written_again(photos, cache, watcher):
     _, pixels = decode_dataset(opened(photos), 32)
     expected = np.array(pixels)
     del pixels
@@ -104,7 +104,7 @@ def damaged(photos) -> Path:
     return photos
 
 
-def test_corrupt_images_stop_the_run_and_are_all_named(damaged, cache):
+def test_corrupt_images_stop_the_run_and_are_all_listed(damaged, cache):
     for _ in range(2):
         with pytest.raises(InputError, match="3 of 56 images cannot be decoded") as caught:
             decode_dataset(opened(damaged), 32)
@@ -114,7 +114,7 @@ def test_corrupt_images_stop_the_run_and_are_all_named(damaged, cache):
         assert not list((cache / "decoded").glob("*partial*"))
 
 
-def test_corrupt_images_are_skipped_when_asked(damaged, watcher):
+def test_corrupt_images_are_skipped_on_request(damaged, watcher):
     dataset, pixels = decode_dataset(opened(damaged), 32, on_corrupt="skip", progress=watcher)
     assert len(dataset) == len(pixels) == 53
     assert all(np.array_equal(row, load_image(path, 32)) for row, path in zip(pixels, dataset.paths()))
@@ -135,7 +135,7 @@ def test_after_a_stop_neither_skipping_nor_removing_decodes_again(damaged, cache
     assert skipped.files == removed.files
 
 
-def test_many_corrupt_images_are_counted_and_the_first_ten_named(make_folder):
+def test_many_corrupt_images_are_counted_and_the_first_ten_listed(make_folder):
     root = make_folder({"cat": 30, "dog": 30})
     for path in (root / "cat").iterdir():
         if path.name >= "005":
@@ -146,7 +146,7 @@ def test_many_corrupt_images_are_counted_and_the_first_ten_named(make_folder):
     assert "and 15 more" in str(caught.value)
 
 
-def test_a_class_or_all_of_it_corrupt_is_refused_even_when_skipping(make_folder, cache):
+def test_a_class_with_only_corrupt_images_is_an_error_even_when_skipping(make_folder, cache):
     root = make_folder({"cat": 10, "dog": 10})
     for path in (root / "cat").iterdir():
         path.write_bytes(path.name.encode())
@@ -159,7 +159,7 @@ def test_a_class_or_all_of_it_corrupt_is_refused_even_when_skipping(make_folder,
             decode_dataset(opened(root), 32, on_corrupt="skip")
 
 
-def test_an_image_that_changes_before_it_is_decoded_is_noticed(photos, cache):
+def test_an_image_that_changes_before_it_is_decoded_is_an_error(photos, cache):
     dataset = opened(photos)
     image(777).save(photos / "dog" / "002.png")
     with pytest.raises(InputError, match="changed while"):
@@ -178,7 +178,7 @@ class Interrupter(Watcher):
             raise KeyboardInterrupt
 
 
-def test_an_interrupt_leaves_no_half_cache(photos, cache, watcher):
+def test_an_interrupt_leaves_no_partial_cache(photos, cache, watcher):
     with pytest.raises(KeyboardInterrupt):
         decode_dataset(opened(photos), 32, progress=Interrupter())
     assert files(cache) == {}
@@ -201,7 +201,7 @@ decode_dataset(open_dataset(Data(path=sys.argv[1])), 32, progress=Killer())
 """
 
 
-def test_a_killed_process_leaves_nothing_that_is_taken_for_a_cache(photos, cache, watcher):
+def test_the_partial_file_of_a_killed_process_is_not_used(photos, cache, watcher):
     opened(photos)
     here = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
@@ -214,7 +214,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_a_cache(photos, cache
     assert [Path(name).suffix for name in files(cache)] == [".u8"]
 
 
-def test_two_at_the_same_time_decode_once(photos):
+def test_two_processes_at_the_same_time_decode_once(photos):
     dataset, watchers = opened(photos), [Watcher(), Watcher()]
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda w: decode_dataset(dataset, 32, progress=w)[1], watchers))
@@ -235,7 +235,7 @@ def small_disk(tmp_path, monkeypatch):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_too_little_space_is_told_before_anything_is_decoded(photos, small_disk, watcher):
+def test_too_little_disk_space_is_an_error_before_anything_is_decoded(photos, small_disk, watcher):
     with pytest.raises(EdgekitError, match=r"need 2\.2 MB") as caught:
         decode_dataset(opened(photos), 116, progress=watcher)
     assert caught.value.exit_code == 1
@@ -244,7 +244,7 @@ def test_too_little_space_is_told_before_anything_is_decoded(photos, small_disk,
     assert list((small_disk / "cache" / "decoded").iterdir()) == []
 
 
-def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(photos, small_disk):
+def test_a_disk_that_becomes_full_leaves_nothing_behind(photos, small_disk):
     filler = small_disk / "somebody else's file"
 
     class Filler(Watcher):
@@ -265,7 +265,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(photos, small_disk
     assert decode_dataset(opened(photos), 64)[1].shape == (55, 64, 64, 3)
 
 
-def test_a_cache_that_cannot_be_made_is_named(photos, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_created_is_an_error_with_its_path(photos, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(EdgekitError, match="cache cannot be used") as caught:
@@ -273,7 +273,7 @@ def test_a_cache_that_cannot_be_made_is_named(photos, tmp_path, monkeypatch):
     assert "EDGEKIT_CACHE" in str(caught.value)
 
 
-def test_size_of_the_cache_and_emptying_it(photos, cache):
+def test_the_size_of_the_cache_and_clearing_it(photos, cache):
     assert cache_size() == 0
     assert clear_cache() == 0
     decode_dataset(opened(photos), 32)
@@ -296,8 +296,8 @@ def test_real_images(watcher):
     assert all(np.array_equal(row, load_image(path, 96)) for row, path in zip(pixels, dataset.paths()))
 
 
-def test_emptying_the_cache_leaves_what_edgekit_did_not_put_there(photos, cache):
-    """A person may have chosen a folder with other things in it, with the same names even."""
+def test_clearing_the_cache_keeps_files_that_edgekit_did_not_write(photos, cache):
+    """The user may have chosen a folder that contains other files, even with the same names."""
     decode_dataset(opened(photos), 32)
     outside = cache.parent / "elsewhere"
     mine = [cache / "datasets" / "cats.partial" / "1.png", cache / "datasets" / "cats" / "1.png", outside / "x.u8"]

@@ -28,13 +28,13 @@ def test_all_digits_with_their_labels_pixels_and_a_fixed_split():
     assert min(min(counts.values()) for counts in dataset.counts().values()) >= 35
 
 
-def test_they_are_the_same_everywhere():
+def test_the_digits_are_the_same_everywhere():
     assert open_dataset(Data(name="digits")).fingerprint == (
         "47a5ec61474a907bc3a18780c7ab22d60e4bb557f10a7026ac887040fa01279e"
     )
 
 
-def test_they_are_written_once(cache):
+def test_the_digits_are_written_once(cache):
     first = open_dataset(Data(name="digits"))
     folder = cache / "datasets" / "digits-1"
     assert first.root == folder
@@ -46,7 +46,7 @@ def test_they_are_written_once(cache):
     assert [p.name for p in folder.parent.iterdir()] == ["digits-1"]
 
 
-def test_a_run_on_digits_finds_them_after_the_cache_is_gone(cache, monkeypatch, tmp_path):
+def test_a_run_on_digits_finds_them_after_the_cache_was_removed(cache, monkeypatch, tmp_path):
     dataset = open_dataset(Data(name="digits"))
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "another cache"))
     gone = tmp_path / "cache that is gone"

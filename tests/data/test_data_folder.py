@@ -1,4 +1,4 @@
-"""Layouts of image folders, and the folders that cannot be trained on."""
+"""Layouts of image folders, and folders that cannot be used for training."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_one_folder_of_classes_is_split_in_three(make_folder):
     assert totals(open_dataset(data)) == {"train": [12, 6], "val": [4, 2], "test": [4, 2]}
 
 
-def test_the_seed_and_nothing_else_changes_the_split(make_folder):
+def test_only_the_seed_changes_the_split(make_folder):
     root = make_folder({"cat": 20, "dog": 20})
     first, again, other = (
         open_dataset(Data(path=str(root), split=Split(seed=seed))).splits.tolist() for seed in (0, 0, 1)
@@ -74,7 +74,7 @@ def test_the_seed_and_nothing_else_changes_the_split(make_folder):
     assert first != other
 
 
-def test_the_split_goes_with_the_images_not_with_their_names(make_folder):
+def test_the_split_depends_on_content_not_on_names(make_folder):
     root = make_folder({"cat": 20, "dog": 20})
     before = open_dataset(Data(path=str(root)))
     for number, path in enumerate(sorted(root.rglob("*.png"), reverse=True)):
@@ -85,7 +85,7 @@ def test_the_split_goes_with_the_images_not_with_their_names(make_folder):
     assert before.files != after.files
 
 
-def test_copies_of_an_image_stay_on_one_side(make_folder):
+def test_copies_of_an_image_stay_on_one_side_of_a_split(make_folder):
     root = make_folder({"cat": 10, "dog": 10})
     for path in list(root.rglob("*.png")):
         shutil.copy(path, path.with_name(f"copy-{path.name}"))
@@ -95,7 +95,7 @@ def test_copies_of_an_image_stay_on_one_side(make_folder):
     assert len(sides) == 20
 
 
-def test_a_class_called_train_is_a_class(make_folder):
+def test_a_class_may_be_named_train(make_folder):
     dataset = open_dataset(Data(path=str(make_folder({"train": 5, "bus": 5, "test": 5}))))
     assert dataset.classes == ("bus", "test", "train")
 
@@ -162,7 +162,7 @@ def test_a_class_without_test_images_is_a_warning(make_folder, watcher):
     assert any("has no images of dog, so the test split" in warning for warning in watcher.warnings)
 
 
-def test_limit_per_class_takes_from_training_and_validation_only(make_folder):
+def test_limit_per_class_applies_to_training_and_validation_only(make_folder):
     root = make_folder({"train/cat": 20, "train/dog": 5, "test/cat": 9, "test/dog": 9})
     wide, narrow = (open_dataset(Data(path=str(root), limit_per_class=limit)) for limit in (6, 3))
     assert totals(wide) == {"train": [6, 4], "val": [4, 1], "test": [9, 9]}
@@ -213,7 +213,7 @@ def test_a_missing_folder_is_an_error_with_a_suggestion(make_folder):
     assert str(root) in str(caught.value)
 
 
-def test_a_file_instead_of_a_folder_and_nothing_at_all(tmp_path):
+def test_a_file_instead_of_a_folder_or_nothing_is_an_error(tmp_path):
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match="is a file"):
         open_dataset(Data(path=str(tmp_path / "photos.zip")))
@@ -228,7 +228,7 @@ def test_an_empty_split_is_an_error(make_folder):
             open_dataset(Data(path=str(root), split=split))
 
 
-def test_unreadable_files_stop_or_are_left_out(make_folder, watcher):
+def test_unreadable_files_stop_the_run_or_are_left_out(make_folder, watcher):
     root = make_folder({"cat": 8, "dog": 8})
     (root / "cat" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(InputError, match=r"cat/gone\.png: no such file"):
@@ -237,14 +237,14 @@ def test_unreadable_files_stop_or_are_left_out(make_folder, watcher):
     assert "cat/gone.png" in watcher.warnings[0]
 
 
-def test_a_class_may_not_vanish_with_its_unreadable_files(make_folder):
+def test_a_class_with_only_unreadable_files_is_an_error(make_folder):
     root = make_folder({"cat": 8, "dog": 8, "eel": 0})
     (root / "eel" / "gone.png").symlink_to(root / "nowhere.png")
     with pytest.raises(InputError, match="'eel' has no readable image"):
         open_dataset(Data(path=str(root), on_corrupt="skip"))
 
 
-def test_the_second_look_reads_no_file(make_folder, watcher):
+def test_opening_a_folder_again_reads_no_file(make_folder, watcher):
     root = make_folder({"cat": 8, "dog": 8})
     first = open_dataset(Data(path=str(root)), progress=watcher)
     assert watcher.steps == {"reading images": 16}
@@ -258,7 +258,7 @@ def test_the_second_look_reads_no_file(make_folder, watcher):
     assert watcher.steps == {"reading images": 1}
 
 
-def test_a_damaged_manifest_is_made_anew(make_folder, cache):
+def test_a_damaged_manifest_is_written_again(make_folder, cache):
     root = make_folder({"cat": 8, "dog": 8})
     first = open_dataset(Data(path=str(root)))
     (manifest,) = (cache / "hashes").iterdir()

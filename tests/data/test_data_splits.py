@@ -27,7 +27,7 @@ def made(sizes: list[int], copies: int = 1) -> tuple[np.ndarray, list[str], list
 
 @settings(max_examples=60)
 @given(class_sizes, fractions, seeds)
-def test_every_class_gives_its_fraction_and_keeps_a_rest(sizes, fraction, seed):
+def test_every_class_is_split_by_the_fraction(sizes, fraction, seed):
     labels, contents, classes = made(sizes)
     chosen = stratified(labels, contents, classes, fraction, seed, "test")
     for label, size in enumerate(sizes):
@@ -85,7 +85,7 @@ def test_a_class_of_one_image_cannot_be_split():
 
 @settings(max_examples=30)
 @given(class_sizes, st.integers(1, 70), seeds)
-def test_a_smaller_limit_is_a_part_of_a_larger_one(sizes, limit, seed):
+def test_images_of_a_smaller_limit_are_a_subset(sizes, limit, seed):
     labels, contents, _ = made(sizes)
     small, large = at_most(labels, contents, limit, seed), at_most(labels, contents, limit + 3, seed)
     assert not (small & ~large).any()

@@ -58,7 +58,7 @@ def test_grey_is_repeated_over_the_channels(mode):
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
-def test_16_bit_grey_is_scaled_not_cut(format):
+def test_16_bit_grey_is_scaled_not_clipped(format):
     deep = np.linspace(0, 65535, 40 * 30).astype(np.uint16).reshape(30, 40)
     if format == "PPM":  # not every Pillow can write this one
         content = b"P5 40 30 65535\n" + deep.astype(">u2").tobytes()
@@ -71,7 +71,7 @@ def test_16_bit_grey_is_scaled_not_cut(format):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_is_laid_on_white(mode):
+def test_transparency_becomes_white(mode):
     image = Image.new("RGBA", (2, 1))
     image.putpixel((0, 0), (0, 0, 0, 0))
     image.putpixel((1, 0), (0, 0, 0, 128))
@@ -80,7 +80,7 @@ def test_transparency_is_laid_on_white(mode):
     assert result[0, 1].tolist() == [127, 127, 127]
 
 
-def test_palette_with_a_transparent_colour_is_laid_on_white():
+def test_a_palette_with_a_transparent_colour_becomes_white():
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, 0, 0, 255] + [0] * 762)
     image.putpixel((1, 0), 1)
@@ -89,7 +89,7 @@ def test_palette_with_a_transparent_colour_is_laid_on_white():
 
 
 @pytest.mark.parametrize(("mode", "clear"), [("RGB", RED), ("L", 7)])
-def test_a_colour_marked_transparent_is_laid_on_white(mode, clear):
+def test_a_colour_marked_as_transparent_becomes_white(mode, clear):
     image = Image.new(mode, (2, 1), 0)
     image.putpixel((0, 0), clear)
     result = pixels(encoded(image, "PNG", transparency=clear))
@@ -130,7 +130,7 @@ def test_damaged_exif_does_not_make_an_image_corrupt():
     assert pixels(content).shape == (30, 40, 3)
 
 
-def test_the_first_frame_of_an_animation_is_taken():
+def test_the_first_frame_of_an_animation_is_used():
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, (0, 255, 0), (0, 0, 255))]
     for format in ("GIF", "PNG", "WEBP"):
         options = {"lossless": True} if format == "WEBP" else {}
@@ -138,7 +138,7 @@ def test_the_first_frame_of_an_animation_is_taken():
         assert (pixels(content) == RED).all(), format
 
 
-def test_a_transparent_gif_is_laid_on_white():
+def test_a_transparent_gif_becomes_white():
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, 0, 0, 255] + [0] * 762)
     image.putpixel((1, 0), 1)
@@ -170,14 +170,14 @@ NOT_IMAGES = {
 
 
 @pytest.mark.parametrize("name", NOT_IMAGES)
-def test_what_is_no_usable_image_is_refused_with_a_reason(name):
+def test_an_unusable_file_is_an_error_with_a_reason(name):
     for load in (decode_rgb, lambda content: load_image(content, 32)):
         with pytest.raises(ImageError) as caught:
             load(NOT_IMAGES[name])
         assert 3 < len(caught.value.reason) <= 100
 
 
-def test_the_reason_of_the_common_cases_is_plain():
+def test_the_reasons_of_common_cases_are_clear():
     reasons = {}
     for name in ("empty", "html", "postscript", "bomb"):
         with pytest.raises(ImageError) as caught:
@@ -235,7 +235,7 @@ def test_resize_is_antialiased():
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
-def test_a_large_jpeg_decoded_small_is_the_same_to_the_eye(resize):
+def test_a_large_jpeg_decoded_at_a_small_size_looks_the_same(resize):
     content = encoded(smooth(size=(1200, 900)), "JPEG", quality=90)
     whole = encoded(decode_rgb(content), "PNG")  # the same pixels without the shortcut
     difference = load_image(content, 48, resize).astype(int) - load_image(whole, 48, resize)
@@ -251,7 +251,7 @@ def test_common_suffixes_are_known():
     assert {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"} <= IMAGE_SUFFIXES
 
 
-def test_the_module_needs_nothing_of_edgekit_but_itself(tmp_path):
+def test_the_module_imports_nothing_else_of_edgekit(tmp_path):
     source = Path(__file__).parents[2] / "edgekit" / "device" / "images.py"
     (tmp_path / "images.py").write_bytes(source.read_bytes())
     code = "import sys, images; sys.exit(any(m.split('.')[0] == 'edgekit' for m in sys.modules))"

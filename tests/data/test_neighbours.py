@@ -1,4 +1,4 @@
-"""The index finds exactly the pairs that comparing all with all finds."""
+"""The index finds exactly the pairs that a full comparison finds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def everybody_with_everybody(hashes: np.ndarray, distance: int) -> set[tuple[int
 
 
 def with_neighbours(seed: int, count: int, words: int, largest: int) -> np.ndarray:
-    """Random hashes, half of them copies of another with up to ``largest`` bits turned."""
+    """Random hashes, half of them copies of another one with up to ``largest`` bits flipped."""
     random = np.random.default_rng(seed)
     hashes = random.integers(0, 2**64, (count, words), dtype=np.uint64)
     for i in range(count // 2, count):
@@ -33,7 +33,7 @@ def with_neighbours(seed: int, count: int, words: int, largest: int) -> np.ndarr
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), distance=st.integers(0, 31), words=st.sampled_from([1, 2, 4]))
-def test_the_same_pairs_as_comparing_all(seed: int, distance: int, words: int) -> None:
+def test_the_pairs_equal_those_of_a_full_comparison(seed: int, distance: int, words: int) -> None:
     hashes = with_neighbours(seed, 60, words, distance + 3)
     pairs = near_pairs(hashes, distance)
     assert set(zip(pairs.first.tolist(), pairs.second.tolist(), pairs.distance.tolist())) == everybody_with_everybody(
@@ -42,7 +42,7 @@ def test_the_same_pairs_as_comparing_all(seed: int, distance: int, words: int) -
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_of_nothing_and_of_one_there_is_no_pair(count: int) -> None:
+def test_no_hash_and_one_hash_have_no_pairs(count: int) -> None:
     assert len(near_pairs(np.zeros((count, 4), np.uint64), 26)) == 0
 
 
@@ -52,7 +52,7 @@ def test_many_equal_hashes_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("distance", [-1, 32])
-def test_a_distance_at_which_everything_is_near_is_refused(distance: int) -> None:
+def test_a_distance_of_half_the_bits_is_an_error(distance: int) -> None:
     with pytest.raises(ValueError, match="bits"):
         near_pairs(np.zeros((2, 1), np.uint64), distance)
 
@@ -65,7 +65,7 @@ def test_popcount_without_numpy_2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert popcount(words).tolist() == expected
 
 
-def test_groups_reach_over_others() -> None:
+def test_groups_are_connected_indirectly() -> None:
     line = np.array([[0b0000], [0b0011], [0b1111], [0b1111 << 40]], np.uint64)
     groups = groups_of(near_pairs(line, 2), 4)
     assert groups[0] == groups[1] == groups[2] != groups[3]

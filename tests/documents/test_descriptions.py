@@ -8,7 +8,8 @@ import pytest
 
 from edgekit.documents.audit import AuditDocument
 from edgekit.documents.base import Document
-from edgekit.documents.run import RunDocument
+from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
+from edgekit.documents.run import GradCamDocument, RunDocument
 
 OWN_NAME_SAYS_IT = {"path", "split", "reason", "name", "sha256", "weights", "dataset", "model", "environment", "timing"}
 """Fields that need no description."""
@@ -24,6 +25,9 @@ def undescribed(schema: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("document", [RunDocument, AuditDocument])
+@pytest.mark.parametrize(
+    "document",
+    [RunDocument, GradCamDocument, AuditDocument, SuggestionDocument, CorruptedCopyDocument, DownloadDocument],
+)
 def test_every_field_has_a_description(document: type[Document]) -> None:
     assert undescribed(document.model_json_schema()) == []

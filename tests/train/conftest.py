@@ -22,7 +22,7 @@ def use_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes that colour tells apart: 48 training, 48 validation and 48 test images.
+    """Three classes with different colours: 48 training, 48 validation and 48 test images.
 
     As many of each, so that TensorFlow traces the network once for all.
     """
@@ -31,13 +31,13 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of MobileNetV2 at a third of its width, as a person would give it."""
+    """A weights file of MobileNetV2 at a third of its width, as a user would provide it."""
     return save_backbone_weights("mobilenetv2", 0.35, tmp_path_factory.mktemp("weights") / "mobilenetv2.weights.h5")
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path, images: Path, weights: Path) -> Iterator[TrainedRun]:
-    """One finished fine-tuning run, with everything switched on; tests only read it."""
+    """A finished fine-tuning run with all features switched on; tests only read it."""
     from edgekit.train.training import train
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Augmentation: the draws, what they do to a picture, and that both ways of applying them agree."""
+"""Augmentation: the draws, their effect on an image, and that CPU and accelerator agree."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def aug():
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
-    from edgekit.train import augment
+    from edgekit.train import augmentation_layers
 
-    return augment
+    return augmentation_layers
 
 
 def spot(x: float, y: float) -> np.ndarray:
@@ -48,7 +48,7 @@ def spots_after(aug, augment: Augment, start=SPOT, seed=0) -> np.ndarray:
     return found(augmenting.apply_on_cpu(np.stack([spot(*start)] * N), draws))
 
 
-def test_draws_that_change_nothing_change_no_pixel(aug):
+def test_draws_without_changes_change_no_pixel(aug):
     images = coloured_noise(5).astype(np.uint8)
     draws = augmenting.draw(Augment(), 5, SIDE, 3, 1)
     assert np.array_equal(augmenting.apply_on_cpu(images, draws), images)
@@ -57,7 +57,7 @@ def test_draws_that_change_nothing_change_no_pixel(aug):
 
 
 @pytest.mark.parametrize("augment", [Augment(brightness=1e-9), Augment(contrast=1e-9), Augment(shift=1e-9)])
-def test_draws_of_next_to_nothing_change_no_pixel(aug, augment):
+def test_tiny_changes_change_no_pixel(aug, augment):
     images = coloured_noise(5).astype(np.uint8)
     assert np.array_equal(augmenting.apply_on_cpu(images, augmenting.draw(augment, 5, SIDE, 0, 0)), images)
 
@@ -83,7 +83,7 @@ def test_both_flips_are_drawn_independently(aug):
     assert counts.min() > 0.15 * N
 
 
-def test_a_rotation_turns_about_the_centre_up_to_its_angle_both_ways(aug):
+def test_a_rotation_is_around_the_centre_up_to_its_angle_in_both_directions(aug):
     places = spots_after(aug, Augment(rotation=30))
     start = np.array(SPOT) - CENTRE
     assert np.hypot(*places.T) == pytest.approx(np.hypot(*start), abs=0.15)
@@ -105,7 +105,7 @@ def test_a_zoom_scales_the_distance_from_the_centre(aug):
     assert factors.max() > 1.17
 
 
-def test_a_shift_moves_by_its_part_of_the_side_both_axes(aug):
+def test_a_shift_moves_by_its_fraction_of_the_side_along_both_axes(aug):
     moved = spots_after(aug, Augment(shift=0.1), start=(CENTRE, CENTRE))
     limit = 0.1 * SIDE
     assert np.abs(moved).max() < limit + 0.1
@@ -113,14 +113,14 @@ def test_a_shift_moves_by_its_part_of_the_side_both_axes(aug):
     assert abs(np.corrcoef(moved.T)[0, 1]) < 0.2
 
 
-def test_a_shift_adds_to_the_same_rotation_zoom_and_flip(aug):
+def test_a_shift_does_not_change_rotation_zoom_and_flip(aug):
     alone = Augment(rotation=30, zoom=0.2, flip="horizontal")
     shifted = Augment(rotation=30, zoom=0.2, flip="horizontal", shift=0.05)
     moved = np.hypot(*(spots_after(aug, shifted) - spots_after(aug, alone)).T)
     assert 0.9 * 0.05 * SIDE < moved.max() < 1.2 * np.sqrt(2) * 0.05 * SIDE + 0.2
 
 
-def test_brightness_and_contrast_do_to_a_grey_what_they_say(aug):
+def test_brightness_and_contrast_of_a_grey_image(aug):
     grey = np.full((N, SIDE, SIDE, 3), 100, np.uint8)
     brighter = augmenting.apply_on_cpu(grey, augmenting.draw(Augment(brightness=0.1), N, SIDE, 0, 0))[
         :, 0, 0, 0
@@ -143,7 +143,7 @@ def test_pixels_stay_in_their_range(aug):
     assert np.abs(on_cpu - on_accelerator).max() <= 0.51
 
 
-def test_both_ways_of_applying_give_nearly_the_same_pixels(aug):
+def test_cpu_and_accelerator_give_nearly_the_same_pixels(aug):
     """Tolerance: 4 levels of 255 anywhere and 0.5 on average, where neighbouring pixels differ by up to 60.
 
     OpenCV rounds the result to whole levels and, before its version 5, places to 1/32 pixel; the layer rounds nothing.
@@ -161,7 +161,7 @@ def test_both_ways_of_applying_give_nearly_the_same_pixels(aug):
     assert np.abs(on_cpu - images).mean() > 10  # something was changed
 
 
-def test_draws_depend_on_seed_and_epoch_alone(aug):
+def test_draws_depend_only_on_seed_and_epoch(aug):
     def draws(seed=0, epoch=0):
         drawn = augmenting.draw(EVERYTHING, N, SIDE, seed, epoch)
         return np.concatenate([drawn.warp, drawn.tone], axis=1)
@@ -172,7 +172,7 @@ def test_draws_depend_on_seed_and_epoch_alone(aug):
     assert len(np.unique(draws()[:, 0])) == N
 
 
-def test_switching_one_change_on_leaves_the_draws_of_the_others(aug):
+def test_switching_on_one_change_keeps_the_draws_of_the_others(aug):
     plain, more = (augmenting.draw(Augment(rotation=30, brightness=b), N, SIDE, 0, 0) for b in (0.0, 0.2))
     assert np.array_equal(plain.warp, more.warp)
 
@@ -205,7 +205,7 @@ def test_an_epoch_is_the_same_with_any_batch_size(aug):
     assert len(epoch_of(4)) == 7
 
 
-def test_every_image_comes_once_an_epoch_in_an_order_of_its_own(aug):
+def test_every_epoch_has_each_image_once_in_a_different_order(aug):
     orders = [joined(epoch_of(8, epoch=e), 1).argmax(axis=1) for e in (0, 1)]
     assert all(sorted(order) == list(range(25)) for order in orders)
     assert not np.array_equal(*orders)
@@ -213,12 +213,12 @@ def test_every_image_comes_once_an_epoch_in_an_order_of_its_own(aug):
 
 
 def test_one_worker_reads_the_batches(aug):
-    """With more of them the first epoch under JAX began at the second batch (Keras 3.15)."""
+    """With more workers, the first epoch under JAX starts at the second batch (Keras 3.15)."""
     assert epoch_of(4).workers == 1
 
 
 def test_fit_reads_the_same_batches_without_the_autotuner(aug):
-    """With it an epoch lasts until the autotuner wakes: 10, 20 or 41 s (TensorFlow 2.21)."""
+    """With it, an epoch lasts until the autotuner wakes up: 10, 20 or 41 s (TensorFlow 2.21)."""
     batches = epoch_of(4)
     source = batches.source()
     assert source.options().autotune.enabled is False
@@ -236,7 +236,7 @@ def test_an_accelerator_gets_the_same_images_and_draws(aug):
         assert np.array_equal(augmenting.apply_on_cpu(images, augmenting.Draws(warp, tone)), on_cpu[index][0])
 
 
-def test_the_augmenting_model_trains_the_network_it_stands_before(aug):
+def test_the_augmenting_model_trains_the_network_behind_it(aug):
     import keras
 
     keras.utils.set_random_seed(0)

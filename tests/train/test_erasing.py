@@ -1,4 +1,4 @@
-"""Random erasing and RandAugment: what is erased, the same on both ways, and repeatable epochs."""
+"""Random erasing and RandAugment: the boxes, agreement of CPU and accelerator, and repeatable epochs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def aug():
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
-    from edgekit.train import augment
+    from edgekit.train import augmentation_layers
 
-    return augment
+    return augmentation_layers
 
 
 def test_boxes_have_the_area_and_shape_of_the_paper():
@@ -50,14 +50,14 @@ def test_only_the_box_is_erased_and_with_one_colour():
         assert np.array_equal(result, expected)
 
 
-def test_an_accelerator_erases_the_same(aug):
+def test_an_accelerator_erases_the_same_boxes(aug):
     images = coloured_noise(20).astype(np.uint8)
     draws = augmenting.draw(ERASING, 20, SIDE, 3, 1)
     on_step = np.asarray(aug.ApplyErasing()([images, draws.erase]))
     assert np.array_equal(on_step, augmenting.apply_on_cpu(images, draws))
 
 
-def test_erasing_leaves_the_other_draws():
+def test_erasing_keeps_the_other_draws():
     plain, erasing = (augmenting.draw(Augment(zoom=0.2, erasing=e), N, SIDE, 0, 0) for e in (0.0, 0.5))
     assert np.array_equal(plain.warp, erasing.warp)
     assert plain.erase is None
@@ -71,7 +71,7 @@ def test_cpu_and_accelerator_train_alike_on_erased_and_mixed_images(tmp_path, au
     assert np.allclose(on_cpu.values, on_step.go().values, atol=0.03)
 
 
-def test_randaugment_changes_training_and_goes_on_alike_after_an_interrupt(tmp_path, aug):
+def test_randaugment_changes_training_and_resumes_with_the_same_draws(tmp_path, aug):
     settings = {"epochs": 2, "augment": {"randaugment": 2}}
     whole = make_job(tmp_path / "whole", "from-scratch", **settings).go()
     plain = make_job(tmp_path / "plain", "from-scratch", epochs=2).go()
@@ -82,6 +82,6 @@ def test_randaugment_changes_training_and_goes_on_alike_after_an_interrupt(tmp_p
     assert stopped.go().values == pytest.approx(whole.values, abs=1e-5)
 
 
-def test_views_of_images_that_change_in_the_step_are_refused():
+def test_views_of_images_that_change_in_the_step_are_an_error():
     with pytest.raises(InputError, match=r"randaugment changes images in the training step"):
         validate({"train": {"augment": {"randaugment": 2}, "feature_extraction": {"views": 2}}}, "recipe")

@@ -1,4 +1,4 @@
-"""Grad-CAM: the gradient written out is the gradient, the map is where the score comes from, which images are shown."""
+"""Grad-CAM: the gradient, the map, and the choice of images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def network(cam):
 
 
 def scores(network, pooled: np.ndarray) -> np.ndarray:
-    """What stands before the softmax, by the layers themselves."""
+    """The scores before the softmax, computed by the layers themselves."""
     values = pooled.astype(np.float32)
     for name in ("head_dense", "head_batchnorm", "head_dropout"):
         values = network.get_layer(name)(values, training=False)
@@ -39,7 +39,7 @@ def scores(network, pooled: np.ndarray) -> np.ndarray:
     return np.asarray(values) @ np.asarray(last.kernel) + np.asarray(last.bias)
 
 
-def test_the_gradient_of_the_score_is_that_of_small_steps(cam, network):
+def test_the_gradient_of_the_score_matches_finite_differences(cam, network):
     pooled = np.random.default_rng(1).uniform(0, 2, (6, 8))
     classes = np.array([0, 1, 2, 0, 1, 2])
     gradient = cam.score_gradient(network, pooled, classes)
@@ -53,7 +53,7 @@ def test_the_gradient_of_the_score_is_that_of_small_steps(cam, network):
 
 
 def test_the_map_is_where_the_pixels_matter(cam):
-    """A network that sees red only: its map for that class follows the red, and that of the other class is empty."""
+    """A network that only sees red: the map of that class follows the red, and the map of the other class is empty."""
     import keras
 
     image = keras.Input((SIDE, SIDE, 3), name="image")
@@ -76,7 +76,7 @@ def test_the_map_is_where_the_pixels_matter(cam):
     assert np.allclose(found[1], 0)
 
 
-def test_of_each_class_the_surest_and_least_sure_right_and_the_surest_wrong_are_chosen(cam):
+def test_the_most_and_least_confident_correct_and_the_most_confident_wrong_images_are_chosen(cam):
     labels = np.array([0] * 6 + [1] * 2)
     sure = [0.9, 0.6, 0.7, 0.55, 0.95, 0.8, 0.9, 0.8]
     answers = [0, 0, 0, 1, 1, 1, 1, 0]
@@ -86,7 +86,7 @@ def test_of_each_class_the_surest_and_least_sure_right_and_the_surest_wrong_are_
     assert cam.choose(labels, probabilities) == [0, 1, 4, 5, 6, 7]
 
 
-def test_with_many_classes_the_ones_most_often_wrong_are_shown(cam):
+def test_with_many_classes_those_with_most_errors_are_shown(cam):
     labels = np.repeat(np.arange(20), 3)
     probabilities = np.eye(20, dtype=np.float32)[labels]
     probabilities[51] = np.eye(20)[0]  # the first of class 17 is taken for class 0

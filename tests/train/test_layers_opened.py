@@ -1,4 +1,4 @@
-"""Which layers fine-tuning opens, in what groups, at what learning rates."""
+"""The layers that fine-tuning trains, their groups and their learning rates."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_block_begins_at_its_first_layer(net, names, backbone, block, first):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_row_of_the_list_opens_what_it_says(net, names, backbone, capsys):
-    """last_layers, fraction and from_layer of a row open that layer and those behind it; from_block its block."""
+def test_every_row_of_the_layer_list_opens_the_layers_it_shows(net, names, backbone, capsys):
+    """last_layers, fraction and from_layer of a row open that layer and all later ones; from_block opens its block."""
     assert edgekit_here("list", "backbones", "--layers", backbone, "--json") == 0
     rows = json.loads(capsys.readouterr().out)["layers"]
     assert [row["name"] for row in rows] == names[backbone]
@@ -68,7 +68,7 @@ def test_names_do_not_depend_on_what_was_built_before(net, names):
     assert "max_pooling2d" in names["resnet50v2"]
 
 
-def test_the_whole_is_fraction_one(net, names):
+def test_fraction_one_opens_every_layer(net, names):
     assert net.first_opened(names["vgg16"], FineTuning(fraction=1.0), "vgg16") == 0
     half = net.first_opened(names["vgg16"], FineTuning(fraction=0.5), "vgg16")
     assert half == len(names["vgg16"]) - -(-len(names["vgg16"]) // 2)
@@ -103,7 +103,7 @@ def test_settings_that_do_not_fit_together_are_an_error(fine_tuning, problem):
         validate({"train": {"fine_tuning": fine_tuning}}, "recipe")
 
 
-def test_groups_are_counted_from_the_head_with_falling_rates(net):
+def test_groups_are_counted_from_the_head_with_decreasing_learning_rates(net):
     from edgekit.train.layer_groups import LayerGroups
 
     opened = [f"layer_{i}" for i in range(7)]

@@ -1,4 +1,4 @@
-"""MixUp and CutMix against their papers' definitions: pixels, labels, weights, and which batches are mixed."""
+"""MixUp and CutMix against the definitions in their papers: pixels, labels, weights, and which batches are mixed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mixing():
 
 
 def one_colour_each(n_images: int) -> np.ndarray:
-    """uint8 (N, SIDE, SIDE, 3): image i is all of level i, so that pixels say where they come from."""
+    """uint8 (N, SIDE, SIDE, 3): every pixel of image i has the level i, which identifies the image."""
     return np.repeat(np.arange(n_images, dtype=np.uint8), SIDE * SIDE * 3).reshape(n_images, SIDE, SIDE, 3)
 
 
@@ -80,7 +80,7 @@ def test_mixup_ratios_are_beta_distributed(mixing, alpha):
 
 
 def test_cutmix_boxes_are_centred_anywhere_and_clipped(mixing):
-    """The paper's boxes: as wide as high unless clipped; of those the area before clipping is uniform (alpha 1)."""
+    """The boxes of the paper are square unless clipped, and their area before clipping is uniform (alpha 1)."""
     boxes = np.concatenate([mixing.draw_pairs(CUTMIX, 50, 224, 0, 0, batch).box for batch in range(80)])
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     inside = (boxes[:, :2] > 0).all(axis=1) & (boxes[:, 2:] < 224).all(axis=1)
@@ -93,7 +93,7 @@ def test_cutmix_boxes_are_centred_anywhere_and_clipped(mixing):
     assert np.ptp(touching) < 0.05
 
 
-def test_each_batch_is_mixed_by_one_of_the_two_or_left_alone(mixing):
+def test_each_batch_is_mixed_with_one_of_the_two_or_not_at_all(mixing):
     batches = [mixing.draw_pairs(BOTH, 16, SIDE, 0, 0, batch) for batch in range(600)]
     blended = np.array([(pairs.keep < 1).any() for pairs in batches])
     pasted = np.array([pairs.box.any() for pairs in batches])
@@ -105,7 +105,7 @@ def test_each_batch_is_mixed_by_one_of_the_two_or_left_alone(mixing):
     assert all(np.array_equal(mixing.mix_on_cpu(images, pairs), images) for pairs in alone[:5])
 
 
-def test_pairs_depend_on_seed_epoch_and_batch_alone(mixing):
+def test_pairs_depend_only_on_seed_epoch_and_batch(mixing):
     def drawn(seed=0, epoch=0, batch=0):
         pairs = mixing.draw_pairs(MIXUP, 16, SIDE, seed, epoch, batch)
         return np.concatenate([pairs.partner, pairs.share])
@@ -156,7 +156,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     import keras
 
     from edgekit.data import augmentation as augmenting
-    from edgekit.train import augment, batches
+    from edgekit.train import augmentation_layers, batches
 
     images = np.repeat(one_colour_each(12)[:, :, :, :1] * 10 + 60, 3, axis=3)
     drawn = augmenting.draw(BRIGHTER, 12, SIDE, 0, 0)
@@ -170,7 +170,9 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
     image = keras.Input((SIDE, SIDE, 3), name="image")
     nothing = keras.Model(image, keras.layers.Identity()(image))
     inputs, same_labels, _ = epoch(on_cpu=False)
-    on_step = np.asarray(augment.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs)))
+    on_step = np.asarray(
+        augmentation_layers.training_model(nothing, BRIGHTER, mix=True).model.predict_on_batch(list(inputs))
+    )
     assert np.abs(on_step - mixed).max() <= 0.51
     assert np.array_equal(labels, same_labels)
     levels = augmenting.apply_on_cpu(images, drawn)[:, 0, 0, 0]
@@ -221,12 +223,12 @@ def test_feature_extraction_on_mixed_images_stores_no_training_features(tmp_path
         ({"mix": {"mixup": {"probability": 1.0, "alpha": 0.0}}}, "greater than 0"),
     ],
 )
-def test_what_cannot_be_mixed_is_refused(train, expected):
+def test_mix_settings_that_do_not_fit_together_are_an_error(train, expected):
     with pytest.raises(InputError, match=expected):
         validate({"train": {"strategy": "feature-extraction", **train}}, "recipe")
 
 
-def test_views_of_single_images_go_with_mixing_in_fine_tuning():
+def test_views_can_be_combined_with_mixing_in_fine_tuning():
     train = {"mix": {"mixup": {"probability": 1.0}, "phases": ["fine-tuning"]}, "feature_extraction": {"views": 3}}
     assert validate({"train": train}, "recipe").train.mix.active_in("fine-tuning")
 

@@ -1,4 +1,4 @@
-"""The network: what is inside it, which weights it takes, which layers train."""
+"""The network: its layers, its weights, and which layers are trained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def small(net, weights):
-    """A MobileNetV2 of a third of its width for three classes; every test sets itself what it wants trainable."""
+    """A MobileNetV2 at a third of its width for three classes. Each test decides which layers are trainable."""
     return net.build_network(mobilenet(weights), image_size=SIDE, classes=3, seed=0)
 
 
@@ -40,7 +40,7 @@ BACKBONE_NAMES = [
 
 
 @pytest.mark.parametrize("name", BACKBONE_NAMES)
-def test_raw_pixels_give_what_keras_preprocessing_and_the_original_backbone_give(net, name, tmp_path):
+def test_features_of_raw_pixels_equal_those_of_keras_preprocessing_and_backbone(net, name, tmp_path):
     entry = BACKBONES[name]
     alpha = ALPHA if entry.alphas else 1.0
     original = original_backbone(name, alpha)
@@ -63,7 +63,7 @@ def test_raw_pixels_give_what_keras_preprocessing_and_the_original_backbone_give
         assert original.count_params() == entry.parameters
 
 
-def test_the_network_is_flat_and_its_layers_have_the_promised_names(net, small):
+def test_the_network_is_flat_with_documented_layer_names(net, small):
     names = [layer.name for layer in small.layers]
     assert names[:3] == ["image", "scaling", "Conv1"]
     assert names[-5:] == ["head_pool", "head_dense", "head_batchnorm", "head_dropout", "probabilities"]
@@ -89,12 +89,12 @@ def test_parts_of_the_head_can_be_left_out(net, weights):
     assert network.output.shape == (None, 5)
 
 
-def test_the_head_alone_on_features_gives_what_the_network_gives(net, small):
+def test_the_head_on_features_equals_the_network(net, small):
     features = net.feature_model(small)(PIXELS)
     assert np.allclose(net.head_model(small)(features), small(PIXELS), atol=1e-6)
 
 
-def test_seeds_decide_the_head(net, small, weights):
+def test_the_seed_decides_the_weights_of_the_head(net, small, weights):
     other = net.build_network(mobilenet(weights), image_size=SIDE, classes=3, seed=1)
     ours, theirs = (np.asarray(network.get_layer("head_dense").kernel) for network in (small, other))
     assert not np.array_equal(ours, theirs)
@@ -110,20 +110,20 @@ def test_random_weights_of_vgg_keep_the_signal_alive(net):
     assert np.asarray(network.get_layer("scaling")(np.array([0.0, 127.5, 255.0]))) == pytest.approx([-1, 0, 1])
 
 
-def test_weights_of_another_width_are_refused(net, weights):
+def test_weights_of_another_width_are_an_error(net, weights):
     model = Model(backbone="mobilenetv2", alpha=0.5, weights=str(weights))
     with pytest.raises(InputError, match=r"does not contain weights of MobileNetV2 without its top for alpha 0\.5"):
         net.build_network(model, image_size=SIDE, classes=3, seed=0)
 
 
-def test_a_file_that_holds_no_weights_is_refused(net, tmp_path):
+def test_a_file_without_weights_is_an_error(net, tmp_path):
     for name, content in (("a.weights.h5", b"no HDF5"), ("b.txt", b"words")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="does not contain weights"):
             net.build_network(mobilenet(tmp_path / name), image_size=SIDE, classes=3, seed=0)
 
 
-def test_imagenet_weights_without_a_network_name_both_ways_out(images, tmp_path):
+def test_imagenet_weights_without_internet_are_an_error_with_two_alternatives(images, tmp_path):
     offline = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     offline |= {"no_proxy": "", "NO_PROXY": "", "KERAS_HOME": str(tmp_path / "keras")}
     process = edgekit_process(
@@ -162,7 +162,7 @@ def test_the_last_layers_are_counted_as_keras_counts_them(net, small):
     ]
 
 
-def test_more_layers_than_there_are_opens_all_but_batchnorm(net, small):
+def test_asking_for_more_layers_than_exist_opens_all_but_batchnorm(net, small):
     import keras
 
     net.open_last_layers(small, FineTuning(last_layers=10_000))
@@ -176,13 +176,13 @@ def test_layers_can_be_opened_from_a_named_one(net, small):
     assert by_name == net.open_last_layers(small, FineTuning(last_layers=5))
 
 
-def test_an_unknown_layer_name_is_refused_with_the_command_that_lists_them(net, small):
+def test_an_unknown_layer_name_is_an_error_with_the_command_that_lists_them(net, small):
     with pytest.raises(InputError, match="no layer named 'block_17'") as caught:
         net.open_last_layers(small, FineTuning(from_layer="block_17"))
     assert "edgekit list backbones --layers mobilenetv2" in str(caught.value.hint)
 
 
-def test_open_batchnorm_layers_follow_the_images_only_when_asked(net, small):
+def test_batchnorm_layers_are_trained_only_on_request(net, small):
     layer = small.get_layer("Conv_1_bn")
     for asked in (False, True):
         net.open_last_layers(small, FineTuning(last_layers=4, train_batchnorm=asked))
@@ -201,7 +201,7 @@ def test_from_scratch_opens_everything_with_its_own_momentum(net, small):
     assert {layer.momentum for layer in norms} == {0.8}
 
 
-def test_dropout_of_a_stage_replaces_that_of_the_head_and_begins_its_draws_anew(net, small):
+def test_dropout_of_a_phase_replaces_that_of_the_head_and_resets_its_random_numbers(net, small):
     features = net.feature_model(small)(PIXELS)
     head = net.head_model(small)
 

@@ -1,4 +1,4 @@
-"""The fused Adam trains to the same weights as Keras's own."""
+"""The fused Adam gives the same weights as the Adam of Keras."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.train.optimizer import FusedAdam
 
 
 def trained(optimizer: Any) -> list[Any]:
-    """Weights after 24 steps; no BatchNorm, because Adam makes whole steps out of rounding where a gradient is 0."""
+    """Weights after 24 steps, without BatchNorm: where a gradient is 0, Adam takes full steps from rounding errors."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
@@ -23,13 +23,13 @@ def trained(optimizer: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("schedule", [False, True])
-def test_it_makes_the_steps_of_keras(schedule: bool) -> None:
+def test_the_steps_equal_those_of_keras(schedule: bool) -> None:
     rate: Any = keras.optimizers.schedules.CosineDecay(1e-2, 24) if schedule else 1e-2
     for fused, plain in zip(trained(FusedAdam(rate)), trained(keras.optimizers.Adam(rate)), strict=True):
         np.testing.assert_allclose(fused, plain, atol=1e-5)
 
 
-def test_its_state_is_saved_and_loaded_like_that_of_keras() -> None:
+def test_the_state_is_saved_and_loaded_like_that_of_keras() -> None:
     variable = keras.Variable(np.ones(3, np.float32))
     first = FusedAdam(0.1)
     first.build([variable])

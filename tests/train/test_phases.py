@@ -104,7 +104,7 @@ AUGMENT = {"flip": "both", "zoom": 0.2, "brightness": 0.2}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Two fine-tuning jobs that nobody interrupted: on stored features first, and augmented."""
+    """Two uninterrupted fine-tuning jobs, on stored features and with augmentation."""
     folder = tmp_path_factory.mktemp("whole")
     return {
         "plain": make_job(folder / "plain", "fine-tuning").go(),
@@ -113,7 +113,7 @@ def whole(tmp_path_factory):
 
 
 def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
-    """Layers of which some weight is another one."""
+    """Layers with at least one weight that changed."""
     return {path.split("/")[0] for path in before if not np.array_equal(before[path], after[path])}
 
 
@@ -356,16 +356,16 @@ def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     assert int(after.inner_optimizer.iterations) == 9
 
 
-# --- losses worked out by hand: a rate of next to nothing leaves the network as it was
+# --- losses computed by hand: a tiny learning rate keeps the network as it was
 
 
 def still(job, **settings) -> tuple[Job, np.ndarray, np.ndarray]:
-    """A job of one epoch that learns nothing; labels (N,) and probabilities (N, 3) of its training images."""
+    """A job of one epoch that learns nothing, and the labels (N,) and probabilities (N, 3) of its training images."""
     done = job(epochs=1, rate=1e-12, plain_head=True, **settings).go()
     return done, *done.predict("train")
 
 
-def test_balanced_class_weights_count_every_class_alike(job):
+def test_balanced_class_weights_weight_every_class_equally(job):
     done, labels, probabilities = still(job, counts=UNEVEN, class_weights="balanced")
     each = -np.log(probabilities[np.arange(len(labels)), labels])
     per_class = [each[labels == label].mean() for label in range(3)]
@@ -374,14 +374,14 @@ def test_balanced_class_weights_count_every_class_alike(job):
     assert loss != pytest.approx(each.mean(), rel=1e-2)
 
 
-def test_without_class_weights_every_image_counts_alike(job):
+def test_without_class_weights_every_image_has_the_same_weight(job):
     done, labels, probabilities = still(job, counts=UNEVEN)
     each = -np.log(probabilities[np.arange(len(labels)), labels])
     assert done.column("loss") == pytest.approx([each.mean()], rel=1e-4)
     assert done.column("accuracy") == pytest.approx([(probabilities.argmax(axis=1) == labels).mean()])
 
 
-def test_label_smoothing_takes_its_part_from_the_label_in_training_only(job):
+def test_label_smoothing_applies_only_to_training(job):
     done, labels, probabilities = still(job, label_smoothing=0.3)
     targets = 0.7 * np.eye(3)[labels] + 0.3 / 3
     assert done.column("loss") == pytest.approx([-(targets * np.log(probabilities)).sum(axis=1).mean()], rel=1e-4)

@@ -1,4 +1,4 @@
-"""Training under JAX where there is no TensorFlow; the model then loads under TensorFlow."""
+"""Training under JAX without TensorFlow; the model is then loaded under TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.recipe import Recipe
 
 ABSENT = ("tensorflow", "ai_edge", "tflite", "tensorboard", "tf_keras", "keras_tensorflow")
-"""Packages left out: TensorFlow, what comes with it, what needs it. tensorboardX is another one and stays."""
+"""Packages to hide: TensorFlow, its dependencies and its dependents. tensorboardX is independent and stays."""
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason='JAX is not installed: pip install "edgekit[jax]"'
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def without_tensorflow(tmp_path_factory) -> list[str]:
-    """The start of a command line: this Python with every installed package but those in ABSENT."""
+    """The start of a command line: this Python with every installed package except those in ABSENT."""
     farm = tmp_path_factory.mktemp("packages")
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in Path(folder).iterdir():
@@ -88,7 +88,7 @@ def test_a_network_trained_under_jax_is_the_same_under_tensorflow(trained, image
 
 
 def short(recipe: Recipe) -> Recipe:
-    """No augmentation, so the features are computed once, and two epochs of fine-tuning: XLA compiles for long."""
+    """Without augmentation, so that features are computed once, and with two epochs of fine-tuning: XLA is slow."""
     plain = changed(recipe, augment={})
     return changed(plain, fine_tuning={**recipe.document()["train"]["fine_tuning"], "epochs": 2})
 

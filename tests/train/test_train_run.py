@@ -1,4 +1,4 @@
-"""A whole run: what it leaves behind, and that it is the same again when it is made in another way."""
+"""A whole run: the files it writes, and that other ways to train the same model give the same result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
 
 TOLERANCE = 1e-4
-"""Between two runs of the same recipe on this machine: the threads of the CPU may add up in another order."""
+"""Difference between two runs of a recipe on this machine, because CPU threads may add in another order."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def run(tmp_path) -> RunFolder:
     return RunFolder(tmp_path / "run")
 
 
-# --- what a run leaves behind
+# --- the files of a run
 
 
 def test_a_run_folder_is_complete(trained):
@@ -185,7 +185,7 @@ def test_a_finished_run_is_returned_as_it_is(train, trained):
     assert "already trained" in told.infos[0]
 
 
-# --- fine-tuning that begins at another run
+# --- fine-tuning that starts from another run
 
 
 def starting_at(trained, start: RunFolder, **settings):

@@ -1,4 +1,4 @@
-"""``--resume`` with other images than the run was started with: refused, with what happened to them."""
+"""``--resume`` with other images than before is an error that says what happened to them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Unfinished:
             self.recipe = changed(self.recipe, "data", on_corrupt="skip")
         with pytest.raises(KeyboardInterrupt):
             self.train(resume=False, progress=Stop())
-        assert self.run.read()["status"] == "running"
+        assert self.run.read_run().status == "running"
         shutil.copytree(self.run.path, folder / "as it was")
 
     def train(self, *, resume: bool = True, progress: Progress | None = None) -> RunDocument:
@@ -130,8 +130,8 @@ def test_a_test_image_among_the_training_images_is_an_error(unfinished):
     )
 
 
-def test_an_image_more_that_draws_other_splits_is_an_error(tmp_path, weights):
-    """The folder has no splits of its own: edgekit draws them, and draws others of more images."""
+def test_more_images_that_change_the_drawn_splits_are_an_error(tmp_path, weights):
+    """edgekit draws the splits of a folder that has none, and draws different ones from more images."""
     unfinished = Unfinished(tmp_path, weights, flat=True)
     for name in ("amber", "blue", "green"):
         for number in range(4):
@@ -141,7 +141,7 @@ def test_an_image_more_that_draws_other_splits_is_an_error(tmp_path, weights):
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "edited", "no text"])
-def test_without_its_list_of_images_a_run_is_not_resumed(unfinished, damage, capsys):
+def test_a_run_without_its_list_of_images_is_not_resumed(unfinished, damage, capsys):
     listed = unfinished.run.dataset
     unfinished.run.checkpoint.mkdir(exist_ok=True)
     if damage == "missing":
@@ -157,7 +157,7 @@ def test_without_its_list_of_images_a_run_is_not_resumed(unfinished, damage, cap
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_stopped_before_the_list_was_written_a_run_has_to_have_the_same_images(unfinished):
+def test_a_run_stopped_before_the_list_was_written_needs_the_same_images(unfinished):
     unfinished.run.dataset.unlink()
     shutil.rmtree(unfinished.run.checkpoint)
     extra = unfinished.images / "train" / "blue" / "new.png"
@@ -167,27 +167,27 @@ def test_stopped_before_the_list_was_written_a_run_has_to_have_the_same_images(u
     assert unfinished.train().done
 
 
-def test_an_image_that_was_skipped_may_stay_or_go(broken):
+def test_a_skipped_image_may_stay_or_be_removed(broken):
     assert all("broken" not in row.path for row in read_dataset_csv(broken.run.dataset))
-    assert [image["path"] for image in broken.run.read()["dataset"]["corrupt"]] == ["train/blue/broken.png"]
+    assert [image.path for image in broken.run.read_run().dataset.corrupt] == ["train/blue/broken.png"]
     assert broken.train().done
     broken.restored()
     (broken.images / "train" / "blue" / "broken.png").unlink()
     assert broken.train().done
 
 
-def test_a_skipped_image_that_was_repaired_is_an_added_one(broken):
+def test_a_skipped_image_that_was_repaired_counts_as_added(broken):
     shutil.copy(broken.images / "test" / "blue" / "1.png", broken.images / "train" / "blue" / "broken.png")
     broken.refused("1 added (train/blue/broken.png)")
 
 
-def test_another_corrupt_image_is_an_added_one(broken):
+def test_another_corrupt_image_counts_as_added(broken):
     (broken.images / "train" / "blue" / "second.png").write_bytes(b"\x89PNG none either")
     broken.refused("1 added (train/blue/second.png)")
 
 
-def test_what_a_person_put_into_the_folders_of_a_run_stays(unfinished):
-    """The pictures, checkpoints and half-written files of edgekit go; notes beside them stay."""
+def test_files_of_the_user_in_a_run_folder_are_kept(unfinished):
+    """Pictures, checkpoints and partial files of edgekit are removed; notes next to them are kept."""
     run = unfinished.run
     mine = [run.checkpoint / "notes.txt", run.checkpoint / "mine.npz", run.gradcam / "notes.txt", run.gradcam / "a.jpg"]
     (run.gradcam).mkdir(parents=True)

@@ -14,7 +14,7 @@ from train_helpers import edgekit_process, history, model_weights, values
 from edgekit.documents.folders import RunFolder
 
 TOLERANCE = 1e-4
-"""Between processes on this machine: the threads of the CPU may add up in another order."""
+"""Difference between processes on this machine, because CPU threads may add in another order."""
 
 
 def signal_after(process, run: RunFolder, epochs: int, number: signal.Signals) -> str:
@@ -42,7 +42,7 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_an_uninterrupted_one(tr
     assert f"resume with: edgekit train --run {run.path} --resume" in stderr.replace("\n", " ")
     assert stderr.rstrip().endswith("interrupted")
     assert "Traceback" not in stderr
-    assert run.read()["status"] == "running"
+    assert run.read_run().status == "running"
     assert not run.model.exists()
 
     process = edgekit_process("train", "--run", str(run.path), "--resume")
@@ -50,8 +50,8 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_an_uninterrupted_one(tr
     assert process.returncode == -signal.SIGKILL
     second = history(run)
     assert 4 <= len(second) < 6
-    assert second[: len(first)] == first  # not trained again: even the clock's columns are the same
-    assert run.read()["status"] == "running"
+    assert second[: len(first)] == first  # not trained again: even the times are the same
+    assert run.read_run().status == "running"
 
     process = edgekit_process("train", "--run", str(run.path), "--resume", "--json")
     stdout, stderr = process.communicate(timeout=240)

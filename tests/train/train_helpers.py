@@ -1,4 +1,4 @@
-"""What the tests of training share: small separable images, weights files, recipes, ways to run and to stop a run."""
+"""Helpers for the tests of training: small separable images, weights files, recipes, and running a command."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def write_images(folder: Path, counts: dict[str, tuple[int, int, int]], seed: in
 
 
 def save_backbone_weights(name: str, alpha: float, path: Path) -> Path:
-    """A weights file as a person would give it: of the backbone without its top."""
+    """A weights file of the backbone without its top, as a user would provide it."""
     original_backbone(name, alpha).save_weights(path)
     return path
 
 
 def original_backbone(name: str, alpha: float) -> Any:
-    """The backbone as Keras makes it, random kernels, BatchNorm fitted to coloured noise as training would have it.
+    """The backbone of Keras with random kernels, and with BatchNorm fitted to coloured noise as after training.
 
     Without that the images' signal dies on its way through fifty layers: the features would be the same for every
     image, and no test of them would mean anything. The offset of 2 keeps most of the signal where ReLU and ReLU6 are
@@ -78,7 +78,7 @@ def original_backbone(name: str, alpha: float) -> Any:
 
 
 def keras_preprocessing(name: str) -> Any:
-    """What Keras's documentation says to call on RGB pixels in 0-255 before this backbone."""
+    """The function that the documentation of Keras says to call on RGB pixels in 0-255 for this backbone."""
     import keras
 
     application = getattr(keras.applications, get_backbone(name).keras_class)
@@ -86,7 +86,7 @@ def keras_preprocessing(name: str) -> Any:
 
 
 def coloured_noise(count: int, seed: int = 1) -> np.ndarray:
-    """float32 (count, SIDE, SIDE, 3), 0-255: a colour, something coarse and something fine, different in each."""
+    """float32 (count, SIDE, SIDE, 3), 0-255: images with a colour, a coarse and a fine pattern of their own."""
     random = np.random.default_rng(seed)
     coarse = np.kron(random.normal(0, 50, (count, 4, 4, 3)), np.ones((1, SIDE // 4, SIDE // 4, 1)))
     pixels = random.uniform(40, 215, (count, 1, 1, 3)) + coarse + random.normal(0, 20, (count, SIDE, SIDE, 3))
@@ -103,7 +103,7 @@ def recipe(
     augment: dict[str, Any] | None = None,
     **train: Any,
 ) -> Recipe:
-    """A quick recipe for ``images``: MobileNetV2 of a third of its width, the last three layers opened.
+    """A quick recipe for ``images``: MobileNetV2 at a third of its width, with the last three layers trained.
 
     No BatchNorm in the head: its statistics would need hundreds of steps.
     """
@@ -205,7 +205,7 @@ def tiny_network(seed: int = 0, *, plain_head: bool = False) -> Any:
 
 
 def pixels_in_memory(counts: dict[str, tuple[int, int, int]], seed: int = 0) -> tuple[Dataset, np.ndarray]:
-    """A dataset whose decoded images (N, SIDE, SIDE, 3) were never files; its classes overlap."""
+    """A dataset of decoded images (N, SIDE, SIDE, 3) without files; its classes overlap."""
     random = np.random.default_rng(seed)
     labels, splits = [], []
     for split, per_class in counts.items():

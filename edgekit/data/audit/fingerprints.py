@@ -55,6 +55,8 @@ _LEAST_TOLD = 20.0
 """A soft image whose frequencies count for less than this is nearly blank and looks like too many others."""
 
 Hashes = NDArray[np.uint64]
+Columns = dict[str, Any]
+"""Fingerprints as they are cached: the arrays of :class:`Fingerprints` and the reasons of corrupt images, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +191,7 @@ def _print(path: Path) -> _Print:
     )
 
 
-def _columns(prints: list[_Print]) -> dict[str, Any]:
+def _columns(prints: list[_Print]) -> Columns:
     return {
         "pixels": np.array([p.pixels for p in prints], dtype="<U64"),
         "hashes": _words([p.bits for p in prints]),
@@ -212,7 +214,7 @@ def _file(dataset: Dataset) -> Path:
     return cache_dir() / "fingerprints" / f"{digest.hexdigest()[:32]}.npz"
 
 
-def _read(file: Path, count: int) -> dict[str, Any] | None:
+def _read(file: Path, count: int) -> Columns | None:
     try:
         with np.load(file) as stored:
             columns = {name: stored[name] for name in stored.files}
@@ -221,6 +223,6 @@ def _read(file: Path, count: int) -> dict[str, Any] | None:
     return columns if len(columns.get("reasons", ())) == count else None
 
 
-def _keep(file: Path, columns: dict[str, Any]) -> None:
+def _keep(file: Path, columns: Columns) -> None:
     with disk_errors(file), atomic_path(file) as temporary:
         np.savez(temporary, **columns)

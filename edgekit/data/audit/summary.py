@@ -16,7 +16,7 @@ from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
 from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.folder import WHOLE, scan_folder
-from edgekit.data.loading import scanned_dataset
+from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.documents.audit import (
     AuditDocument,
     CorruptFile,
@@ -160,7 +160,7 @@ def audit_folder(folder: Path, *, near_bits: int = NEAR_BITS, progress: Progress
     """
     scan = scan_folder(Path(folder).expanduser().absolute())
     folders = ", ".join(f"{scan.folders[split]} ({split})" for split in SPLITS if split in scan.folders)
-    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder of classes")
+    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder per class")
     return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
 
 
