@@ -10,55 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from edgekit.stats.claims import REFUTED, SUPPORTED, UNDECIDED
+from edgekit.stats.claims import REFUTED, SUPPORTED, UNDECIDED, Region, Verdict
 from edgekit.stats.significance import holm
 
 Bounds = tuple[float, float]
 ConfidenceFunction = Callable[[float], Bounds | None]
 """From a confidence, 0 to 1, to the interval of the effect; None where too little was measured for one."""
 
-Relation = Literal["above", "below", "not-above", "not-below", "within"]
-
 SMALLEST_P = 1e-12
 """No estimated effect decides with a smaller p-value."""
-
-
-@dataclass(frozen=True)
-class ClaimedRegion:
-    """Where an effect has to lie for the claim to hold, from ``low`` to ``high``; ``closed``: the ends included."""
-
-    low: float
-    high: float
-    closed: bool
-
-    @classmethod
-    def of(cls, relation: Relation, margin: float) -> ClaimedRegion:
-        """``margin`` on a scale where 0 is no effect: a difference, or the logarithm of a ratio.
-
-        An effect of exactly the margin is "not above", "not below" and "within" it, and neither "above" nor "below".
-        """
-        regions = {
-            "above": cls(margin, math.inf, closed=False),
-            "below": cls(-math.inf, -margin, closed=False),
-            "not-below": cls(-margin, math.inf, closed=True),
-            "not-above": cls(-math.inf, margin, closed=True),
-            "within": cls(-margin, margin, closed=True),
-        }
-        return regions[relation]
-
-    def verdict(self, low: float, high: float) -> str:
-        """Supported where all of [``low``, ``high``] lies inside, refuted where all of it lies outside."""
-        if self.closed:
-            inside, outside = self.low <= low and high <= self.high, high < self.low or low > self.high
-        else:
-            inside, outside = self.low < low and high < self.high, high <= self.low or low >= self.high
-        return SUPPORTED if inside else REFUTED if outside else UNDECIDED
-
-    def gap(self, estimate: float) -> float:
-        """The distance of ``estimate`` from the nearest end, which an interval must not reach over to decide."""
-        return min(abs(estimate - end) for end in (self.low, self.high) if math.isfinite(end))
 
 
 @dataclass(frozen=True)
@@ -69,7 +30,7 @@ class ClaimEvidence:
     parameters), so that they cannot be decided falsely and take no part in the correction.
     """
 
-    region: ClaimedRegion
+    region: Region
     pairs: tuple[ConfidenceFunction, ...]
     missing: tuple[str, ...] = ()
     counted: bool = False
@@ -82,9 +43,9 @@ class ClaimDecision:
     nothing could be decided.
     """
 
-    verdict: str
-    alone: str
-    direction: str | None
+    verdict: Verdict
+    alone: Verdict
+    direction: Verdict | None
     p: float | None
     p_adjusted: float | None
     missing: tuple[str, ...]
@@ -122,7 +83,7 @@ def decide_claims(claims: Sequence[ClaimEvidence], *, alpha: float = 0.05) -> li
     return decisions
 
 
-def _direction(claim: ClaimEvidence) -> tuple[str, float]:
+def _direction(claim: ClaimEvidence) -> tuple[Verdict, float]:
     """What the evidence points to, and the p-value of deciding so; 1 where it points nowhere."""
     if claim.counted:
         return _of_counted(claim), 1.0
@@ -133,7 +94,7 @@ def _direction(claim: ClaimEvidence) -> tuple[str, float]:
     return (SUPPORTED, supported) if supported < refuted else (REFUTED, refuted)
 
 
-def _of_counted(claim: ClaimEvidence) -> str:
+def _of_counted(claim: ClaimEvidence) -> Verdict:
     bounds = [pair(0.95) for pair in claim.pairs]
     verdicts = [UNDECIDED if b is None else claim.region.verdict(*b) for b in bounds]
     if REFUTED in verdicts:
@@ -156,7 +117,7 @@ def p_refuted(claim: ClaimEvidence) -> float:
     return min(1.0, len(claim.pairs) * min(deciding_level(pair, claim.region, REFUTED) for pair in claim.pairs))
 
 
-def deciding_level(pair: ConfidenceFunction, region: ClaimedRegion, verdict: str) -> float:
+def deciding_level(pair: ConfidenceFunction, region: Region, verdict: Verdict) -> float:
     """1 less the highest confidence at which the interval still gives ``verdict``: 1e-12 to 1, 1 where none does.
 
     Intervals must become wider with the confidence. Not below 1e-12, even for an interval without any width.

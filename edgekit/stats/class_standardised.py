@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
 
 Values = NDArray[np.float64]
 Classes = NDArray[np.integer[Any]]

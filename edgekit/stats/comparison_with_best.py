@@ -13,9 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.stats.intervals import wilson_interval
+from edgekit.stats.intervals import Interval, wilson_interval
 from edgekit.stats.seeds_and_images import method_mean
-from edgekit.stats.significance import Interval
 
 Values = NDArray[np.float64]
 

@@ -26,8 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.stats.intervals import paired_difference_interval, wilson_interval
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval, paired_difference_interval, wilson_interval
 
 Values = NDArray[np.float64]
 

@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.stats.claim_families import (
-    ClaimedRegion,
     ClaimEvidence,
     decide_claims,
     deciding_level,
     p_refuted,
     p_supported,
 )
-from edgekit.stats.claims import REFUTED, SUPPORTED, UNDECIDED
+from edgekit.stats.claims import REFUTED, SUPPORTED, UNDECIDED, Region
 from edgekit.stats.seeds_and_images import paired_methods
 
 RELATIONS = ("above", "below", "not-above", "not-below", "within")
@@ -39,7 +38,7 @@ def exactly(effect):
 @pytest.mark.parametrize(("claims", "pairs"), [(1, 1), (5, 1), (4, 3)])
 def test_false_decisions_are_at_most_five_percent(relation, claims, pairs):
     """The true effect lies on the margin: an open region is false there, a closed one true."""
-    region = ClaimedRegion.of(relation, 2.0)
+    region = Region.of(relation, 2.0)
     false = REFUTED if region.closed else SUPPORTED
     on_margin = next(end for end in (region.low, region.high) if math.isfinite(end))
     rng, studies, wrong = np.random.default_rng(claims + pairs), 400, 0
@@ -59,7 +58,7 @@ def test_false_decisions_of_differences_over_seeds_and_images():
         for relation in ("above", "below", "above"):
             u = rng.random((3, 300)) - rng.normal(0, 0.01, (3, 1))
             found = paired_methods(np.where(u < 0.04, 1.0, np.where(u > 0.96, -1.0, 0.0)))
-            family.append(ClaimEvidence(ClaimedRegion.of(relation, 0.0), (lambda c, f=found: _ends(f.interval(c)),)))
+            family.append(ClaimEvidence(Region.of(relation, 0.0), (lambda c, f=found: _ends(f.interval(c)),)))
         wrong += any(decision.verdict != UNDECIDED for decision in decide_claims(family))
     # "Above" and "below" 0 are both false at 0, and refuting is true: only "supported" would be wrong, yet an interval
     # on one side of 0 decides one way or the other, so that every decision counts here.
@@ -73,43 +72,43 @@ def _ends(interval):
 def test_equality_is_not_above_not_below_and_within():
     """Today exact equality is refuted by all three."""
     for relation in ("not-above", "not-below", "within"):
-        claim = ClaimEvidence(ClaimedRegion.of(relation, 0.0), (exactly(0.0),), counted=True)
+        claim = ClaimEvidence(Region.of(relation, 0.0), (exactly(0.0),), counted=True)
         assert decide_claims([claim])[0].verdict == SUPPORTED
     for relation in ("above", "below"):
-        claim = ClaimEvidence(ClaimedRegion.of(relation, 0.0), (exactly(0.0),), counted=True)
+        claim = ClaimEvidence(Region.of(relation, 0.0), (exactly(0.0),), counted=True)
         assert decide_claims([claim])[0].verdict == REFUTED
 
 
 def test_the_gap_is_that_to_the_nearest_end():
-    assert ClaimedRegion.of("within", 2.0).gap(-1.5) == 0.5
-    assert ClaimedRegion.of("above", 2.0).gap(-1.0) == 3.0
+    assert Region.of("within", 2.0).gap(-1.5) == 0.5
+    assert Region.of("above", 2.0).gap(-1.0) == 3.0
 
 
 def test_an_interval_without_width_has_no_p_value_of_zero():
-    claim = ClaimEvidence(ClaimedRegion.of("above", 0.0), (exactly(1.0),))
+    claim = ClaimEvidence(Region.of("above", 0.0), (exactly(1.0),))
     assert decide_claims([claim])[0].p > 0
 
 
 def test_the_family_is_corrected_and_the_claim_alone_is_not():
-    almost = ClaimEvidence(ClaimedRegion.of("above", 0.0), (normal_evidence(2.1),))  # p = 0.036
-    nothing = ClaimEvidence(ClaimedRegion.of("above", 0.0), (normal_evidence(0.3),))
+    almost = ClaimEvidence(Region.of("above", 0.0), (normal_evidence(2.1),))  # p = 0.036
+    nothing = ClaimEvidence(Region.of("above", 0.0), (normal_evidence(0.3),))
     assert decide_claims([almost])[0].verdict == SUPPORTED
     decision = decide_claims([almost, nothing])[0]
     assert (decision.verdict, decision.alone, decision.direction) == (UNDECIDED, SUPPORTED, SUPPORTED)
     assert decision.p_adjusted == pytest.approx(2 * decision.p)
-    counted = ClaimEvidence(ClaimedRegion.of("below", 0.0), (exactly(-1.0),), counted=True)
+    counted = ClaimEvidence(Region.of("below", 0.0), (exactly(-1.0),), counted=True)
     assert decide_claims([almost, counted])[0].verdict == SUPPORTED
 
 
 def test_p_values_are_those_of_the_normal_test():
-    region = ClaimedRegion.of("above", 1.0)
+    region = Region.of("above", 1.0)
     level = deciding_level(normal_evidence(2.96), region, SUPPORTED)
     assert level == pytest.approx(2 * 0.025, abs=1e-3)
     assert deciding_level(normal_evidence(2.96), region, REFUTED) == 1.0
 
 
 def test_support_needs_every_pair_and_refutation_one():
-    region = ClaimedRegion.of("above", 0.0)
+    region = Region.of("above", 0.0)
     good, bad = normal_evidence(4.0), normal_evidence(-4.0)
     assert decide_claims([ClaimEvidence(region, (good, good))])[0].verdict == SUPPORTED
     assert decide_claims([ClaimEvidence(region, (good, bad))])[0].verdict == REFUTED
@@ -120,7 +119,7 @@ def test_support_needs_every_pair_and_refutation_one():
 
 def test_what_is_missing_makes_a_claim_undecided_unless_it_is_refuted():
     """Point 2: "supported" from three of four pairs."""
-    region = ClaimedRegion.of("above", 0.0)
+    region = Region.of("above", 0.0)
     good, bad = normal_evidence(4.0), normal_evidence(-4.0)
     found = decide_claims([ClaimEvidence(region, (good,), missing=("seed 3",))])[0]
     assert found.verdict == UNDECIDED
@@ -148,4 +147,4 @@ def test_the_verdict_agrees_with_points_of_the_interval(relation, margin, start,
     beside = [x for edge in ends for x in (math.nextafter(edge, -9), math.nextafter(edge, 9)) if start <= x <= end]
     fulfilled = {holds(x) for x in [*np.linspace(start, end, 50).clip(start, end), *ends, *beside]}
     expected = SUPPORTED if fulfilled == {True} else REFUTED if fulfilled == {False} else UNDECIDED
-    assert ClaimedRegion.of(relation, margin).verdict(start, end) == expected
+    assert Region.of(relation, margin).verdict(start, end) == expected
