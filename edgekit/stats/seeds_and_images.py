@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.stats.intervals import Interval, paired_difference_interval, wilson_interval
+from edgekit.stats.intervals import Interval, paired_mean_interval, wilson_interval
 
 Values = NDArray[np.float64]
 
@@ -178,16 +178,12 @@ def _crossed(tables: Sequence[Values], by_image: Values, kind: Kind) -> SeedsAnd
 
 
 def two_networks(differences: Values, confidence: float = 0.95) -> Interval:
-    """The difference of *these two trained networks* for any such image, from ``differences`` (N,) of -1, 0 and 1.
+    """The difference of *these two trained networks* for any such image, from ``differences`` (N,), one per image.
 
-    Another seed may give another difference, which this interval does not cover. Raises :class:`ValueError` for other
-    values or no images.
+    Another seed may give another difference, which this interval does not cover. Raises :class:`ValueError` for no
+    images.
     """
-    if not np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        raise ValueError("expected differences of -1, 0 and 1")
-    n, won, lost = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
-    low, high = paired_difference_interval(won, lost, n, confidence)
-    return Interval((won - lost) / n, low, high, math.sqrt((won + lost - (won - lost) ** 2 / n) / n**2), n)
+    return paired_mean_interval(differences, confidence=confidence)
 
 
 def one_network(correct: Values, confidence: float = 0.95) -> Interval:

@@ -147,11 +147,6 @@ def test_images_that_do_not_pair_are_refused():
         independent_methods(np.zeros((2, 4)), np.zeros((2, 5)))
 
 
-def test_other_values_than_differences_are_refused():
-    with pytest.raises(ValueError, match="-1, 0 and 1"):
-        two_networks(np.array([0.5]))
-
-
 def decided(rng, sample, components, gap):
     table = (
         gap
