@@ -297,7 +297,7 @@ def report(
         claims: A recipe whose claims are judged instead of the recipe's own.
 
     Returns:
-        The ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
+        The document of ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
 
     Raises:
         InputError: The folder is neither a run nor a study, or its documents cannot be read.

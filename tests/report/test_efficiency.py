@@ -17,7 +17,7 @@ from report_factory import (
 )
 
 from edgekit.documents.bench import EnergyRecord
-from edgekit.documents.report import CostRecord
+from edgekit.documents.report_comparisons import CostRecord
 from edgekit.errors import InputError
 from edgekit.recipe import Constraint, validate
 from edgekit.report.build import build_report

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgekit.documents.report import ClaimPair, JudgedClaim, MoreNeeded
+from edgekit.documents.report_findings import ClaimPair, JudgedClaim, MoreNeeded
 from edgekit.recipe import CORRUPTED, DIFFERENCES, Claim, Reported
 from edgekit.render.text import listing
 from edgekit.report.model.comparisons import Comparisons

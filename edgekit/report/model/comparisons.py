@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgekit.documents.bench import BenchResult
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
-from edgekit.report.model.sessions import noise_floors
-from edgekit.stats.latency import NoiseFloor, Ratio, compare_rounds
+from edgekit.report.model.sessions import Control, Controls, noise_floors
+from edgekit.stats.latency import Ratio, compare_rounds
 from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 ALPHA = 0.05
@@ -21,17 +21,6 @@ UNSTABLE = "unstable"
 
 Differences = NDArray[np.float64]
 """By seed and test image (seeds, images): 1 where only the left one is correct, -1 where only the right one is."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """The A/A control of one session and thread count: the file measured twice, its ratio and the noise floor."""
-
-    session_id: str
-    threads: int
-    model: str
-    ratio: Ratio
-    floor: NoiseFloor
 
 
 @dataclass(frozen=True)
@@ -50,10 +39,7 @@ class Comparisons:
 
     def __init__(self, files: Sequence[ExportedFile]) -> None:
         self.results: list[BenchResult] = [file.result for file in files if file.result is not None]
-        self.controls = {
-            (session, threads): Control(session, threads, model, ratio, floor)
-            for (session, threads), (model, ratio, floor) in noise_floors(self.results).items()
-        }
+        self.controls: Controls = noise_floors(self.results)
         self._latency: dict[tuple[int, int, int], LatencyRatio | None] = {}
         self._accuracy: dict[tuple[int, int], Differences | None] = {}
         self._p: dict[tuple[int, int], float | None] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from edgekit.documents.report import Finding, Winner
+from edgekit.documents.report_findings import Finding, Winner
 from edgekit.recipe import Constraint
 from edgekit.render.numbers import percent, significant
 from edgekit.render.text import capitalized, listing, plural

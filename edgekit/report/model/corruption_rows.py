@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedPredictions, ModelUnderCorruption
-from edgekit.documents.report import RobustnessOfArm, RobustnessOfFile
+from edgekit.documents.report_comparisons import RobustnessOfArm, RobustnessOfFile
 from edgekit.report.model.corruption_figures import figures, fp32_counterparts
 from edgekit.report.model.paired import corrupted_evidence
 from edgekit.report.model.source import RunData

@@ -9,7 +9,7 @@ from statistics import mean
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.documents.report import CostRecord, EfficiencyRecord, EqualBackbone, EqualTermsRecord
+from edgekit.documents.report_comparisons import CostRecord, EfficiencyRecord, EqualBackbone, EqualTermsRecord
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
 

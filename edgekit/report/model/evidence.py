@@ -98,9 +98,8 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
 
 def _epoch_seconds(run: RunData) -> list[float]:
     """Seconds of the epochs of the last phase, without the first, in which everything is compiled."""
-    phase = run.history[-1].phase if run.history else None
-    seconds = [row.values.get("seconds") for row in run.history if row.phase == phase]
-    return [value for value in seconds if value][1:]
+    phase = run.history[-1].stage if run.history else None
+    return [row.seconds for row in run.history if row.stage == phase][1:]
 
 
 def _count(metric: str, side: Subject) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.documents.audit import AuditDocument
-from edgekit.documents.report import LeakEffect, LeakSummary, ScoreRecord
+from edgekit.documents.report_findings import LeakEffect, LeakSummary, ScoreRecord
 from edgekit.report.model.source import RunData, Score
 
 AUDIT_FILE = "audit.json"

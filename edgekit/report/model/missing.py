@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from edgekit.documents.report import MissingRecord
+from edgekit.documents.report_findings import MissingRecord
 from edgekit.render.text import listing, plural
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source

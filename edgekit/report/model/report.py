@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgekit.documents.report import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
+from edgekit.documents.report_findings import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
 from edgekit.report.model.comparisons import Comparisons

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import mean
 
-from edgekit.documents.report import Finding, Winner
+from edgekit.documents.report_findings import Finding, Winner
 from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
 from edgekit.render.text import listing, plural
 from edgekit.report.model.comparisons import Comparisons, LatencyRatio

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from edgekit.documents.report import ReportedFigure
+from edgekit.documents.report_findings import ReportedFigure
 from edgekit.documents.run import SplitMetrics
 from edgekit.render.numbers import number, percent_range
 from edgekit.render.text import plural
