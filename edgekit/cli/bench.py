@@ -29,7 +29,7 @@ def bench(
         str | None,
         typer.Option(
             "--protocol",
-            help="quick (2 s per file), standard (10 s), full (60 s), or check (3 runs, to see whether the file runs). "
+            help="quick (2 s per file), standard (10 s), full (60 s), or check (3 runs, to see whether the file runs) "
             "(default: that of the recipe, or standard)",
             metavar="NAME",
             show_default=False,

@@ -120,7 +120,7 @@ class AccuracyRecord(Part):
     decoder: str
     activation: str
     agreement_with_keras: float | None = None
-    """Share of images with the same top class as the Keras model; None for a third-party model."""
+    """Share of images with the same top class as the Keras model; ``null`` for a third-party model."""
     predictions: str
     """The .npz beside this document: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
     agreement_with_host: HostAgreement | None = None
@@ -137,7 +137,7 @@ class EnergyPerRun(Part):
 
 
 class EnergyRecord(Part):
-    """Energy of many runs; ``source`` is None if the machine does not measure its power."""
+    """Energy of many runs; ``source`` is ``null`` if the machine does not measure its power."""
 
     source: str | None
     threads: int | None = None
@@ -189,7 +189,7 @@ class SustainedSummary(Part):
     slices: tuple[SustainedSlice, ...]
     ratio: float
     firmware: tuple[str, ...] | None
-    """Flags that the firmware reported meanwhile; None if it reports nothing."""
+    """Flags that the firmware reported meanwhile; ``null`` if it reports nothing."""
 
 
 class SustainedRecord(Part):

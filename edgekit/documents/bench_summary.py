@@ -54,7 +54,7 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """None, like the other percentiles, where there are too few runs to support it."""
+    """``null``, like the other percentiles, where there are too few runs to support it."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
     latency_ms_p99: float | None
@@ -92,9 +92,9 @@ class NoBenefit(Part):
     fp32: str
     reason: str
     threads: int | None = None
-    """None if the reason is the size."""
+    """``null`` if the reason is the size."""
     ratio: float | None = None
-    """Latency as a multiple of the fp32 file's; None if the reason is the size."""
+    """Latency as a multiple of the fp32 file's; ``null`` if the reason is the size."""
     ratio_ci95: tuple[float, float] | None = None
     fell_back: tuple[str, ...]
     """The parts of the file that do not run as intended."""

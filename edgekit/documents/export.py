@@ -44,7 +44,7 @@ class CompressionAgreement(Part):
 class ParityRecord(Part):
     """The parity check: the exported file against the Keras model on validation images.
 
-    Everything but ``split`` and ``n_images`` is None if the file could not be run.
+    Everything but ``split`` and ``n_images`` is ``null`` if the file could not be run.
     """
 
     split: str

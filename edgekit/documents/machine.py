@@ -37,7 +37,7 @@ class MachineEnvironment(Part):
     os: str | None = None
     kernel: str | None = None
     emulated: str | None = None
-    """Why this looks like an emulator; None on real hardware."""
+    """Why this looks like an emulator; ``null`` on real hardware."""
     python: str | None = None
     versions: dict[str, str] = {}
     time_unix_s: float | None = None

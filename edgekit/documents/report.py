@@ -52,7 +52,7 @@ class ReportDocument(Document):
     reported: tuple[ReportedFigure, ...] = ()
     """Published figures that the recipe names."""
     audit: LeakSummary | None = None
-    """The audit of the study's images; None if there is none."""
+    """The audit of the study's images; ``null`` if there is none."""
     efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)
     """The costs of exported files beside those of the most accurate one, by target."""
     ranking: dict[str, RankingRecord] = Field(default_factory=dict)
@@ -60,7 +60,7 @@ class ReportDocument(Document):
     equal_terms: dict[str, EqualTermsRecord] = Field(default_factory=dict)
     """Backbones at equal accuracy and at equal latency, by target."""
     learning_curves: LearningCurves | None = None
-    """Training over seeds; None for a single run."""
+    """Training over seeds; ``null`` for a single run."""
     class_differences: tuple[ClassDifferences, ...] = ()
     """Pairs of exported files, class by class."""
     runs: tuple[ReportedRun, ...]

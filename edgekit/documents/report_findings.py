@@ -19,7 +19,7 @@ class Winner(Part):
     title: str
     """Model, strategy and exported file."""
     number: int | None = None
-    """Its number in the tables; None for a Keras model, which has none."""
+    """Its number in the tables; ``null`` for a Keras model, which has none."""
     figure: str = ""
     """What it reaches, where each winner has a figure of its own."""
 
@@ -58,7 +58,7 @@ class ClaimPair(Part):
     effect: float
     """The measured effect, in the unit of the claim."""
     effect_ci95: Range | None
-    """Its interval; None if too little was measured for one."""
+    """Its interval; ``null`` if too little was measured for one."""
     basis: str
     """What was measured: seeds, images, rounds."""
     more_would_decide: MoreNeeded | None

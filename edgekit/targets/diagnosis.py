@@ -76,8 +76,10 @@ def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = 
 
 
 def _busy(facts: HostFacts) -> Check:
-    found = "no other measurement is running" if facts["busy"] is None else f"{facts['busy']} is measuring"
-    return _check("free", facts["busy"] is None, found, "wait until that measurement has finished", needed=True)
+    found = (
+        "no benchmark is running" if facts["busy"] is None else f"a benchmark is running, started by {facts['busy']}"
+    )
+    return _check("free", busy is None, found, "wait until it has finished", needed=True)
 
 
 def _disk(facts: HostFacts) -> Check:

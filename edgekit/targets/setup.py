@@ -40,7 +40,8 @@ def set_up(target: SshTarget, source: str = "host", progress: Progress = SILENT)
     facts = target.facts()
     if facts["busy"]:
         raise TargetError(
-            f"{facts['busy']} is measuring on {target.name} now", hint="rerun this command once it is free"
+            f"another benchmark is running on {target.name}, started by {facts['busy']}",
+            hint="rerun this command once it has finished",
         )
     if _has_its_own(facts):
         return SetUp(facts, False, "own", loaded_runtimes(target), ())

@@ -120,7 +120,8 @@ class SshTarget:
         facts = self.facts()
         if facts["busy"]:
             raise TargetError(
-                f"{facts['busy']} is measuring on {self.name} now", hint="rerun this command once it is free"
+                f"another benchmark is running on {self.name}, started by {facts['busy']}",
+                hint="rerun this command once it has finished",
             )
         left = self._client.ask(PURGE, NoRequest())["left"]
         self._client.forget_program()

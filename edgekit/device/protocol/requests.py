@@ -109,7 +109,7 @@ class HostFacts(TypedDict):
     installed: dict[str, str]
     environment: InstalledEnvironment | None
     busy: str | None
-    """Who else is measuring there now."""
+    """Who started the benchmark that is running there, or None."""
 
 
 class FactsEvent(TypedDict):
