@@ -76,9 +76,8 @@ def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = 
 
 
 def _busy(facts: HostFacts) -> Check:
-    found = (
-        "no benchmark is running" if facts["busy"] is None else f"a benchmark is running, started by {facts['busy']}"
-    )
+    busy = facts["busy"]
+    found = "no benchmark is running" if busy is None else f"a benchmark is running, started by {busy}"
     return _check("free", busy is None, found, "wait until it has finished", needed=True)
 
 
