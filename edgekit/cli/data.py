@@ -166,7 +166,7 @@ def _wrapped(label: str, text: str) -> str:
     return textwrap.fill(f"{label:10}{text}", width=WIDTH, subsequent_indent=" " * 10, break_long_words=False)
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", short_help="Download a public dataset from Kaggle.")
 def fetch(
     name: Annotated[str, typer.Argument(help="brain-tumor-mri or jellyfish.", metavar="NAME", show_default=False)],
     json_mode: JsonOption = False,
