@@ -82,8 +82,11 @@ def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
     """The files that are not copied: the device program, the labels and a README."""
     file = model.path.name
     readme = (
-        f"{model.id}, SHA-256 {model.sha256}, copied here by `edgekit deploy`.\n"
-        f"{python} {PROGRAM} predict {file} photo.jpg   (or: --camera; verify {file} golden.npz; --help)\n"
+        f"{model.id}, copied here by `edgekit deploy`. SHA-256 of {file}: {model.sha256}\n\n"
+        f"Classify an image:         {python} {PROGRAM} predict {file} photo.jpg\n"
+        f"Classify camera frames:    {python} {PROGRAM} predict {file} --camera\n"
+        f"Check the golden outputs:  {python} {PROGRAM} verify {file} golden.npz\n"
+        f"Show all commands:         {python} {PROGRAM} --help\n"
     )
     labels = "".join(f"{label}\n" for label in model.labels or ())
     return {PROGRAM: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}
