@@ -54,7 +54,7 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """``null``, like the other percentiles, where there are too few runs to support it."""
+    """``null``, like the other percentiles, if there are too few runs to support it."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
     latency_ms_p99: float | None

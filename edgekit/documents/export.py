@@ -38,7 +38,7 @@ class CompressionAgreement(Part):
     max_abs_difference: float
     mean_abs_difference: float
     agreement_of_kernels: float | None = None
-    """The same share between LiteRT's kernels with and without XNNPACK, where that was measured."""
+    """The same share between LiteRT's kernels with and without XNNPACK, if that was measured."""
 
 
 class ParityRecord(Part):
@@ -62,7 +62,7 @@ Verdict = Literal["held", "undecided", "failed"]
 
 
 class GateRecord(Part):
-    """The accuracy gate. Differences are in percentage points, positive where the exported file is worse."""
+    """The accuracy gate. Differences are in percentage points, positive if the exported file is worse."""
 
     verdict: Verdict
     max_drop_points: float

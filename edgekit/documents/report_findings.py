@@ -21,7 +21,7 @@ class Winner(Part):
     number: int | None = None
     """Its number in the tables; ``null`` for a Keras model, which has none."""
     figure: str = ""
-    """What it reaches, where each winner has a figure of its own."""
+    """What it reaches, if the winners have different figures."""
 
 
 class Finding(Part):
@@ -30,7 +30,7 @@ class Finding(Part):
     question: str
     """``Most accurate``, ``Fastest, 1 thread``, ``Smallest``, ``Pareto front``, or a constraint of the recipe."""
     winners: tuple[Winner, ...]
-    """The models that answer it; several where they are equal."""
+    """The models that answer it; several if they are equal."""
     figure: str
     """What the winners reach, in words."""
     remark: str
@@ -62,13 +62,13 @@ class ClaimPair(Part):
     basis: str
     """What was measured: seeds, images, rounds."""
     more_would_decide: MoreNeeded | None
-    """What would decide the pair, where it is undecided."""
+    """What would decide an undecided pair."""
     remark: str
     """What to know about the evidence."""
     reported_effect: float | None
     """The effect in the published figures of the recipe."""
     reported_effect_ci95: Range | None
-    """Interval of the reported effect, where the source gives counts."""
+    """Interval of the reported effect, if the source gives counts."""
     reported_source: str
     """The source of the reported effect, or an empty string."""
 
@@ -100,7 +100,7 @@ class ReportedFigure(Part):
     accuracy: float | None
     """Accuracy on test images (0 to 1)."""
     n_samples: int
-    """Number of images behind ``accuracy``, or behind ``val_accuracy`` where that is all there is."""
+    """Number of images behind ``accuracy``, or behind ``val_accuracy`` if that is all there is."""
     ci95: Range | None
     """Interval of ``accuracy``."""
     source: str

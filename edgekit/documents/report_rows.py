@@ -22,7 +22,7 @@ class ReportedRun(Part):
     status: str
     """``running`` or ``done``."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     accuracy: float | None
     """Accuracy of the Keras model on the test split (0 to 1)."""
     n_samples: int | None
@@ -84,7 +84,7 @@ class ExportedFileRecord(Part):
     strategy: str
     """Training strategy."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     seed: int
     """Random seed."""
     format: str
@@ -134,7 +134,7 @@ class ExportedFileRecord(Part):
     joules_per_inference: float | None = None
     """Energy of one run; ``null`` if the machine does not report its power."""
     profile: Profile | None = None
-    """Time by operator, where it was profiled."""
+    """Time by operator, if it was profiled."""
     latency: tuple[LatencyRecord, ...]
     """One entry for each thread count."""
     agreement_with_host: HostAgreement | None = None
@@ -159,7 +159,7 @@ class SeedGroup(Part):
     strategy: str
     """Training strategy."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     format: str
     """``tflite`` or ``onnx``."""
     scheme: str

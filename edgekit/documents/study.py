@@ -23,7 +23,7 @@ class CellRecord(Part):
     strategy: str
     seed: int
     arm: str | None = None
-    """The training variant, where the study compares several."""
+    """The training variant, if the study compares several."""
     status: CellStatus = "waiting"
     error: str | None = None
     seconds: float | None = None

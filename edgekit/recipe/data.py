@@ -10,7 +10,7 @@ from edgekit.recipe.section import Fraction, Section
 
 
 class Split(Section):
-    """How to split the images where the folder does not already have validation or test folders."""
+    """How to split the images if the folder has no validation or test folders."""
 
     val: Fraction = 0.2
     """Fraction of the training images to use for validation (0 to 1)."""
