@@ -65,7 +65,7 @@ class More:
 class Evidence:
     """What was measured of one pair of models.
 
-    ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None: too little was measured for
+    ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None if too little was measured for
     an interval, and only ``estimate`` is known. ``more`` returns what would decide, given the gap.
     """
 

@@ -30,7 +30,7 @@ class Sample:
 class DecidingSample:
     """The samples that would decide, as totals and not in addition; None if no number would.
 
-    ``by_seeds``: with the images of today. ``by_images``: with the seeds of today. ``by_both``: the pair with the
+    ``by_seeds``: with the present images. ``by_images``: with the present seeds. ``by_both``: the pair with the
     fewest predictions (seeds x images) among those with at least as many seeds and images as today. It holds if the
     true difference is the observed one, if the variances are those of ``components``, and with probability ``power``.
     """

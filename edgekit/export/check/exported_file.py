@@ -32,7 +32,7 @@ class Reference:
     parity: Samples
     keras: Probabilities
     max_drop: float | None = None
-    """The largest share of the images that a file of lower precision may lose; None: no accuracy gate."""
+    """The largest share of the images that a file of lower precision may lose; None switches the gate off."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The claims of a recipe judged by what a study measured: the models each is about, the evidence, the verdict."""
+"""Judges the claims of a recipe on a study's measurements: the models of each claim, the evidence, the verdict."""
 
 from __future__ import annotations
 

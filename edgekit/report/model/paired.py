@@ -19,7 +19,7 @@ from edgekit.stats.sample_size import images_needed, seeds_needed
 from edgekit.stats.significance import mcnemar_of_differences
 
 Differences = NDArray[np.float64]
-"""(seeds, images): the figure of the left model less that of the right one, of each test image."""
+"""(seeds, images): the figure of the left model minus that of the right one, for each test image."""
 
 ByImage = Mapping[str, float]
 
