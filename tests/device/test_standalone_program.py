@@ -133,7 +133,7 @@ def test_camera_loop(pyz, onnx_models, tmp_path):
     ended = frames()
     assert len(ended.stdout.splitlines()) == 3
     assert ended.returncode == 1
-    assert "delivers no pictures" in ended.stderr
+    assert "returns no images" in ended.stderr
 
 
 def test_raspberry_pi_5_power_is_the_sum_of_its_rails():
