@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
-from edgekit.support.files import write_text
 from edgekit.targets.folder_rules import folder_problem, normal_folder
 from edgekit.targets.local import LOCAL
+from edgekit.targets.targets_file import TomlValue, append_table, read_document, remove_table
 
 FILE = "targets.toml"
-
-TomlValue = str | int | list[int]
-"""What a target's table contains."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # Nothing that ssh could take for an option, and nothing that has a meaning for a shell.
@@ -128,17 +123,7 @@ def find_target(name: str) -> TargetConfig:
 
 def read_targets(path: Path) -> list[TargetConfig]:
     """The targets of a file; none if it is missing. Raises :class:`InputError` if it is invalid."""
-    if not path.is_file():
-        return []
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"this file is not valid TOML ({error})", where=str(path)) from None
-    return [_target(name, table, path) for name, table in document.items()]
+    return [_target(name, table, path) for name, table in read_document(path).items()]
 
 
 def _target(name: str, table: object, path: Path) -> TargetConfig:
@@ -169,11 +154,7 @@ def add_target(config: TargetConfig, path: Path) -> None:
             where=str(path),
             hint=f"edgekit target remove {config.name}, or edit the file",
         )
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-    # Strings of printable text, numbers and lists are the same in JSON and TOML.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in config.entries().items()]
-    write_text(path, before + gap + "\n".join([f"[{config.name}]", *lines]) + "\n")
+    append_table(path, config.name, config.entries())
 
 
 def remove_target(name: str) -> Path:
@@ -182,12 +163,5 @@ def remove_target(name: str) -> Path:
     if name not in known:
         find_target(name)
     path = known[name][1]
-    kept, skipping = [], False
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        header = re.match(r"\s*\[+\s*[\"']?([^\]\"']+?)[\"']?\s*\]", line)
-        if header is not None:
-            skipping = header.group(1) == name
-        if not skipping:
-            kept.append(line)
-    write_text(path, "".join(kept).rstrip("\n") + "\n" if kept else "")
+    remove_table(path, name)
     return path
