@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 
 import pytest
@@ -83,7 +82,7 @@ def test_a_link_and_its_permissions_stay(project, tmp_path):
     remove_target("pi")
     add_target(TargetConfig("new", "c"), project_file())
     assert project_file().is_symlink()
-    assert stat.S_IMODE(os.stat(real).st_mode) == 0o600
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
     assert real.read_text() == NAS + '\n[new]\nhost = "c"\n'
 
 
