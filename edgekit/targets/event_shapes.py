@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import types
 from collections.abc import Mapping
 from functools import cache
@@ -31,7 +32,7 @@ _UNITS: tuple[tuple[str, float, float], ...] = (
 )
 """The range of numbers whose key ends like this."""
 _COUNTS = {
-    **dict.fromkeys(("cores", "usable_cores", "threads", "runs", "count", "classes", "shape", "bits"), 1),
+    **dict.fromkeys(("cores", "usable_cores", "threads", "runs", "count", "classes", "shape", "bits", "windows"), 1),
     **dict.fromkeys(("userland_bits", "round", "start", "condition", "number", "predicted", "expected"), 0),
     **dict.fromkeys(("ns", "differences", "cooldown_s", "python", "version", "size"), 0),
 }
@@ -186,7 +187,7 @@ def _check_plain(value: object, hint: object, key: str) -> None:
 def _check_range(value: float, key: str) -> None:
     if not -_LARGEST <= value <= _LARGEST or not math.isfinite(value):
         raise _not(value, key, "a number in range")
-    name = key.partition("[")[0].rpartition(".")[2]
+    name = re.sub(r"\[\d+\]", "", key).rpartition(".")[2]
     low, high = float(_COUNTS.get(name, -_LARGEST)), float(_LARGEST)
     for unit, least, most in _UNITS:
         if name.endswith(unit):

@@ -223,12 +223,15 @@ def _sustained(context: _Context) -> Grammar:
     for key in context.entries:
         _expect((yield), "opening", key=key)
         context.check_threads(_expect((yield), "sustained_start", key=key))
-        end = 0.0
+        end, number = 0.0, 0
         while (event := _expect((yield), "window", "sustained_end", key=key))["event"] == "window":
+            _expect(event, "window", number=number)
+            number += 1
             _at_least(event["ns"], 1, WINDOW_NS, f"sustained run of {key}")
             if not end - 0.01 <= event["start_s"] < min(seconds, end + 10):
                 raise InvalidAnswer(f"sustained run of {key}: a window starts at {event['start_s']:g} s")
             end = event["start_s"] + sum(event["ns"]) / 1e9
+        _expect(event, "sustained_end", windows=number)
         # The times of the runs leave out the loop around them and the reading of the sensors.
         if end < seconds - 10 or end == 0:
             raise InvalidAnswer(f"sustained run of {key}: it ended after {end:.0f} of {seconds:.0f} s")
