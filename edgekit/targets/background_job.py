@@ -13,7 +13,7 @@ from edgekit.device.protocol.verbs import FOLLOW, START
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.targets.base import crash, failure, model_path
 from edgekit.targets.connection import ConnectionLost
-from edgekit.targets.device_client import DeviceClient
+from edgekit.targets.device_client import TRIES, DeviceClient
 from edgekit.targets.job_events import JobAnswers, ModelFacts
 from edgekit.targets.resume import JobProgress
 from edgekit.targets.upload import Upload
@@ -45,14 +45,19 @@ class BackgroundJob:
     def run(self) -> Generator[JobEvent, None, bool]:
         """Start the job and yield its events. The generator returns whether the job finished; False: it was lost.
 
-        If the connection breaks, it is restored, and the events continue where they stopped.
+        If the connection breaks, it is restored, and the events continue where they stopped. Raises the error of the
+        connection if it breaks again and again without any event in between.
         """
-        events = self._start()
+        events, seen, losses = self._start(), 0, 0
         while True:
             try:
                 with contextlib.closing(events):
                     return (yield from self._follow(events))
             except ConnectionLost as lost:
+                losses = 0 if self._lines > seen else losses + 1
+                if losses == TRIES:
+                    raise lost.error from None
+                seen = self._lines
                 self._client.reconnect(lost, measuring=True)
                 if self._lines:
                     events = self._client.stream(FOLLOW, FollowRequest(id=self._id, skip_lines=self._lines))

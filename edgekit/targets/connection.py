@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from edgekit.device.plain_text import visible
 from edgekit.errors import TargetError
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection_guard import ConnectionGuard
@@ -147,7 +148,7 @@ class Connection:
         last = lines[-1] if lines else "the connection was closed"
         return ConnectionLost(
             TargetError(
-                f"cannot reach the target: {last}",
+                f"cannot reach the target: {visible(last)}",
                 where=where,
                 hint=f"check that it is switched on and reachable: {ssh}",
             ),
@@ -173,7 +174,7 @@ class RemoteFailure(Exception):
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
         self.code = code
-        self.last = (words.strip().splitlines() or [f"exit code {code}"])[-1][-500:]
+        self.last = visible((words.strip().splitlines() or [f"exit code {code}"])[-1][-500:])
 
 
 def quoted(text: str) -> str:
