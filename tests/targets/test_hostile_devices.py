@@ -62,15 +62,6 @@ def test_a_lie_ends_with_exit_code_4(config, tmp_path, project, capsys, onnx_mod
     assert not list(project.glob("*.json"))
 
 
-def refused(config: TargetConfig) -> str:
-    start = time.monotonic()
-    with closing(SshTarget(config, notes := Notes())) as target, pytest.raises(TargetError) as error:
-        list(target.run("probe", {}))
-    assert time.monotonic() - start < 60
-    assert error.value.exit_code == 4
-    return error.value.problem + " ".join(notes.warnings)
-
-
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -84,7 +75,7 @@ def refused(config: TargetConfig) -> str:
 )
 @pytest.mark.parametrize("verb", ["start", "have"])
 def test_floods_and_silence_end(config, tmp_path, script, said, verb, onnx_models):
-    limits = {"max_line_mb": 2, "max_job_mb": 9, "silence_s": 3, "job_silence_s": 2}
+    limits = {"max_line_mb": 2, "max_job_mb": 9, "silence_s": 3, "job_silence_s": 2 if "sleep" in script else 100}
     bad = device(config, tmp_path / "bad", f'[ "$verb" = {verb} ] && {{ {script}; }}', **limits)
     before = peak_bytes()
     start = time.monotonic()
