@@ -95,11 +95,11 @@ def keras_of(run: RunFolder) -> tuple[Any, Any, Any]:
     from edgekit.data.loading import open_run_dataset
     from edgekit.train.evaluate import load_network
 
-    document = run.read_finished()
-    about, data = document["dataset"], document["recipe"]["data"]
+    document = run.read_finished_run()
+    about, data = document.dataset, document.recipe.data
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
-    dataset = open_run_dataset(rows, about["root"], about["classes"], about["name"])
-    dataset, pixels = decode_dataset(dataset, data["image_size"], data["resize"])
+    dataset = open_run_dataset(rows, about.root, about.classes, about.name)
+    dataset, pixels = decode_dataset(dataset, data.image_size, data.resize)
     return load_network(run), pixels, dataset.indices("test")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output
+from edgekit.cli.render.tables import WIDTH, fitted_table, wrapped
 from edgekit.render import numbers
 from edgekit.render.text import capitalized, clipped, plural
 
 if TYPE_CHECKING:
-    from edgekit.documents.report import ExportedFileRecord, Finding, JudgedClaim, ReportDocument, SeedGroup
+    from edgekit.documents.report import ReportDocument
+    from edgekit.documents.report_findings import Finding, JudgedClaim
+    from edgekit.documents.report_rows import ExportedFileRecord, SeedGroup
 
-WIDTH = 79
 LEFT = ("backbone", "strategy", "file", "95%", "mark")
 """Columns of words."""
 
@@ -44,9 +45,9 @@ def report(
     """Write report.html and report.json for a run or a study.
 
     The report names the most accurate, the fastest and the smallest exported file and those on the Pareto front of
-    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. What is
-    missing (exports, bench results) is left out and named. report.md, candidates.csv and a model card for every
-    exported file are written beside it.
+    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. If
+    exports or bench results are missing, the report lists them. report.md, candidates.csv and a model card for every
+    exported file are written beside the page.
 
     Example: edgekit report runs/digits-mobilenetv2
     """
@@ -60,14 +61,14 @@ def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
 
     recipe = None if claims is None else load_recipe(claims)
     document = build_report(folder, claims=recipe, progress=out)
-    out.result(document.to_dict(), _text(document))
+    out.result(document, _text(document))
 
 
 def _text(document: ReportDocument) -> str:
     parts = [_table(document)] if document.candidates else []
-    parts.append("\n".join(_wrapped(finding.question, _answer(finding)) for finding in document.verdict))
+    parts.append("\n".join(wrapped(f"{finding.question}: {_answer(finding)}") for finding in document.verdict))
     if document.claims:
-        parts.append("\n".join(_wrapped(claim.verdict, _claim(claim)) for claim in document.claims))
+        parts.append("\n".join(wrapped(f"{claim.verdict}: {_claim(claim)}") for claim in document.claims))
     if document.warnings:
         parts.append(f"{plural(len(document.warnings), 'warning')} (see the report)")
     return "\n\n".join([*parts, f"report: {document.report_html}"])
@@ -84,7 +85,7 @@ def _table(document: ReportDocument) -> str:
     seeds = "number of seeds; accuracies are means over them, latencies medians" if document.groups else "seed"
     about = f"95%: interval of the accuracy; ms({threads}): p50 with {plural(threads, 'thread')}; s: {seeds}"
     marks = "* on the Pareto front  f failed  u unstable  e emulated  o float operators"
-    return "\n".join([_fitted(headers, rows), textwrap.fill(about, WIDTH), marks])
+    return "\n".join([_fitted(headers, rows), wrapped(about), marks])
 
 
 def _file_cells(file: ExportedFileRecord, threads: int) -> list[str]:
@@ -120,19 +121,14 @@ def _figures(
 
 
 def _fitted(headers: list[str], rows: list[list[str]]) -> str:
-    """The table in WIDTH columns: a strategy that all rows share is left out, then the names of files are clipped."""
+    """The table in 80 columns: a strategy that all rows share is left out, then the names of files are clipped."""
     columns = {name: [row[position] for row in rows] for position, name in enumerate(headers)}
-
-    def excess() -> int:
-        return sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items()) - 2 - WIDTH
-
-    if excess() > 0 and len(set(columns["strategy"])) == 1:
+    width = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items()) - 2
+    if width > WIDTH and len(set(columns["strategy"])) == 1:
         del columns["strategy"]
-    if (more := excess()) > 0:
-        longest = max(map(len, columns["file"]))
-        columns["file"] = [clipped(name, longest - more) for name in columns["file"]]
-    right = [position for position, name in enumerate(columns) if name not in LEFT]
-    return table(list(columns), list(map(list, zip(*columns.values()))), right=right)
+    names = list(columns)
+    right = [position for position, name in enumerate(names) if name not in LEFT]
+    return fitted_table(names, list(map(list, zip(*columns.values()))), right=right, names=names.index("file"))
 
 
 def _marks(row: ExportedFileRecord | SeedGroup) -> str:
@@ -164,9 +160,3 @@ def _claim(claim: JudgedClaim) -> str:
 
 def _unit(plural_unit: str, n: int) -> str:
     return plural_unit.removesuffix("s") if n == 1 else plural_unit
-
-
-def _wrapped(label: str, text: str) -> str:
-    return textwrap.fill(
-        f"{label}: {text}", width=WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )

@@ -9,6 +9,7 @@ from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
+from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
@@ -23,6 +24,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "corruptions": CorruptionRecord,
     "robustness": RobustnessSummary,
     "study": StudyDocument,
+    "report": ReportDocument,
     "audit": AuditDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,

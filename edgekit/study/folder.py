@@ -14,16 +14,16 @@ from threading import Lock
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.study import STUDY_FILE, CellStatus, StudyDocument, read_study
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, other_work, validate
+from edgekit.recipe import Recipe, other_work
+from edgekit.recipe.redaction import redact_paths
 from edgekit.study.cells import Cell, plan_cells
-from edgekit.support.path_redaction import without_places
 
 
 @contextmanager
 def study_lock(path: Path) -> Iterator[Path]:
     """Let one process at a time work on a study. The lock (a file) is released when the process ends, however it ends.
 
-    Raises :class:`InputError` where another process holds it.
+    Raises :class:`InputError` if another process holds it.
     """
     file = path / ".lock"
     handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
@@ -52,10 +52,10 @@ class Study:
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe) -> Study:
-        """Create a study in ``path``, or open the one that is there.
+        """Create a study in ``path``, or open an existing one.
 
         The recipe of an existing study may add seeds, backbones, strategies or arms, and change the corrupted images
-        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` where it changes anything
+        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` if it changes anything
         else.
         """
         cells = plan_cells(recipe, path)
@@ -116,13 +116,13 @@ class Study:
     def document(self) -> StudyDocument:
         """``study.json``.
 
-        It does not reveal where images and weights are on this machine: whoever resumes the study names them again,
+        It does not contain the paths of images and weights on this machine: whoever resumes the study names them again,
         and the audit recognizes the images by their content.
         """
         return StudyDocument(
             name=self.recipe.name,
             created=self._created,
-            recipe=validate(without_places(self.recipe.document()), str(self.file)),
+            recipe=redact_paths(self.recipe),
             cells=tuple(cell.record() for cell in self.cells),
         )
 
@@ -150,4 +150,4 @@ def _check_is_extension(before: Recipe, now: Recipe, path: Path) -> None:
 
 def _changes(before: Recipe, now: Recipe) -> list[str]:
     """Settings that differ and change what is trained or measured; where the files are does not matter."""
-    return other_work(without_places(before.document()), without_places(now.document()))
+    return other_work(redact_paths(before).document(), redact_paths(now).document())

@@ -74,7 +74,7 @@ class DeviceClient:
     ) -> Generator[Answer, None, None]:
         """One request, followed by the bytes of ``body``. Yields its events.
 
-        Raises the error that an ``error`` event stands for, and :class:`TargetError` if the connection breaks or if an
+        Raises the error that an ``error`` event describes, and :class:`TargetError` if the connection breaks or if an
         answer cannot be right.
         """
         try:
@@ -137,7 +137,7 @@ class DeviceClient:
         raise lost.error
 
     def forget_program(self) -> None:
-        """The program is no longer there: the next request brings it again."""
+        """Note that the device no longer has the program; the next request copies it again."""
         self._ready = False
 
     def abort(self) -> None:

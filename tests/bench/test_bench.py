@@ -198,7 +198,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     labels = tmp_path / "labels.txt"
     labels.write_text("blue\ngreen\nred\n")
     refused("--scaling", [model], data=colours, third_party=ThirdPartyOptions(labels=labels))
-    refused("is not a scaling", [model], third_party=ThirdPartyOptions(scaling="symmetrical"))
+    refused("unknown scaling", [model], third_party=ThirdPartyOptions(scaling="symmetrical"))
     refused("unknown resize method", [model], third_party=ThirdPartyOptions(resize="squash"))
     refused("for third-party models", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
     labels.write_text("blue\ngreen\n")

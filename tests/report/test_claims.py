@@ -12,7 +12,7 @@ from document_factory import recipe_of
 from report_factory import change_run, write_bench, write_run, write_study
 
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.report import JudgedClaim, MoreNeeded
+from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
 from edgekit.documents.run import TimingRecord
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate

@@ -13,7 +13,7 @@ from test_claims import same_images
 
 from edgekit.documents.corruptions import CLEAN, Store
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.report import JudgedClaim
+from edgekit.documents.report_findings import JudgedClaim
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
 from edgekit.report.build import build_report

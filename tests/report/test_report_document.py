@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from report_factory import leaky_study, study_of_seeds
 
+from edgekit.documents import report, report_comparisons, report_findings, report_rows
+from edgekit.documents.base import Part
 from edgekit.documents.report import ReportDocument
 from edgekit.errors import InputError
 from edgekit.report.build import build_report
@@ -36,6 +38,20 @@ def test_a_written_report_reads_back(tmp_path: Path, make) -> None:
     built = build_report(study)
     stored = ReportDocument.read(study / "report" / "report.json")
     assert stored == built.model_copy(update={"report_html": None, "report_json": None})
+
+
+def test_every_field_has_a_description() -> None:
+    modules = (report, report_comparisons, report_findings, report_rows)
+    parts = [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Part) and value.__module__ == module.__name__
+    ]
+    assert len(parts) > 30
+    for part in parts:
+        undescribed = [name for name, field in part.model_fields.items() if not field.description]
+        assert undescribed == [], part.__name__
 
 
 def test_a_report_of_a_newer_edgekit_is_refused(study: Path) -> None:

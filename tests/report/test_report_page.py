@@ -13,7 +13,7 @@ import pytest
 from document_factory import CLASSES, recipe_of
 from report_factory import change_run, two_run_study, write_bench, write_run, write_study
 
-from edgekit.documents.report import MissingRecord
+from edgekit.documents.report_findings import MissingRecord
 from edgekit.errors import InputError
 from edgekit.report.build import build_report
 from edgekit.support.progress import Progress

@@ -10,7 +10,7 @@ import pytest
 from document_factory import recipe_of
 from report_factory import change_export, change_study, study_of_seeds, write_bench, write_run, write_study
 
-from edgekit.documents.report import WarningRecord
+from edgekit.documents.report_findings import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
 from edgekit.render.text import clipped, listing, plural

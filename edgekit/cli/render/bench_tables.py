@@ -1,4 +1,4 @@
-"""What `edgekit bench` prints for one target: files, latency by thread count, and what was asked for beside them."""
+"""What `edgekit bench` prints for each target: files, latency by thread count, and optional measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgekit.cli.render.tables import fitted_table, wrapped
 from edgekit.cli.render.targets_table import targets_text
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.bench_summary import BenchRow, BenchSummary, ComparisonRecord
-from edgekit.render.numbers import NONE, megabytes, milliseconds
+from edgekit.render.numbers import NONE, megabytes, milliseconds, number, percent
 from edgekit.render.text import clipped, plural
 from edgekit.report.model.sessions import bench_summary, no_benefit_text
 from edgekit.stats.latency import NO_DIFFERENCE
@@ -79,7 +79,7 @@ def _files_table(results: Sequence[BenchResult], names: Names) -> str:
                 names[result.id],
                 NONE
                 if accuracy is None or interval is None
-                else f"{accuracy.accuracy:.1%} [{interval[0]:.1%}, {interval[1]:.1%}]",
+                else f"{percent(accuracy.accuracy)}% [{percent(interval[0])}%, {percent(interval[1])}%]",
                 megabytes(result.bench.size_bytes),
                 megabytes(result.bench.gzip_bytes),
                 megabytes(None if memory is None else memory.peak_rss_bytes, 1),
@@ -119,16 +119,16 @@ def _control_note(threads: int, summary: BenchSummary, names: Names) -> str:
     if control is None:
         return ""
     low, high = control.floor
-    return f"\nA/A control {names[control.model]}: [{low:.3f}, {high:.3f}] is no difference (=)"
+    return f"\nA/A control {names[control.model]}: ratios in [{number(low, 3)}, {number(high, 3)}] are noise (=)"
 
 
 def _ratio(row: BenchRow, comparison: ComparisonRecord | None) -> str:
-    """Against the fastest, which has the ratio 1; a dash for what takes part in no comparison."""
+    """The ratio to the fastest model, whose own is 1; a dash for a model that is not compared."""
     if comparison is None:
         return NONE if row.latency_ms_p50 is None or row.emulated else "1"
     low, high = comparison.ratio_ci95
     same = "= " if comparison.verdict == NO_DIFFERENCE else ""
-    return f"{same}{comparison.ratio:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{same}{number(comparison.ratio, 2)} [{number(low, 2)}, {number(high, 2)}]"
 
 
 def _unstable_text(summary: BenchSummary) -> str:

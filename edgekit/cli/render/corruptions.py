@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgekit.cli.output import table
 from edgekit.cli.render.tables import wrapped
 from edgekit.documents.corruptions import ModelUnderCorruption, PairUnderCorruption, RobustnessSummary
-from edgekit.render.numbers import percent, percent_range, signed
+from edgekit.render.numbers import number, percent, percent_range, signed
 
 
 def robustness_text(summary: RobustnessSummary) -> str:
@@ -24,14 +24,14 @@ def _model(model: ModelUnderCorruption) -> Iterator[str]:
         by_severity = {one.severity: one.accuracy for one in under}
         mean = sum(by_severity.values()) / len(by_severity)
         ece = sum(one.ece for one in under) / len(under)
-        rows.append([name, *(percent(by_severity.get(s)) for s in severities), percent(mean), f"{ece:.3f}"])
+        rows.append([name, *(percent(by_severity.get(s)) for s in severities), percent(mean), number(ece, 3)])
     place = "" if model.target == "local" else f" on {model.target}"
     yield f"{model.model}{place}: accuracy in % by severity, n = {model.n_samples}"
     yield ""
     yield table(["", *map(str, severities), "mean", "ECE"], rows, right=range(1, len(severities) + 3))
     yield ""
     clean = model.clean
-    yield f"clean {percent(clean.accuracy)} ({percent_range(clean.accuracy_ci95)}), ECE {clean.ece:.3f}"
+    yield f"clean {percent(clean.accuracy)} ({percent_range(clean.accuracy_ci95)}), ECE {number(clean.ece, 3)}"
     if model.mean_corruption_error is not None and model.relative_corruption_error is not None:
         yield (
             f"mean corruption error {percent(model.mean_corruption_error)} %, "

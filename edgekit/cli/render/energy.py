@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edgekit.cli.output import table
 from edgekit.documents.bench import BenchResult, SustainedSlice
-from edgekit.render.numbers import milliseconds, number
+from edgekit.render.numbers import milliseconds, number, significant
 from edgekit.render.text import plural
 
 SLICES = 8
@@ -21,9 +21,9 @@ def energy_text(results: Sequence[BenchResult], names: Mapping[str, str]) -> str
     rows = [
         [
             names[key],
-            f"{1000 * energy.joules:.3g}",
-            f"{1000 * energy.joules_above_idle:.3g}",
-            f"{energy.idle_watts:.3g}",
+            significant(1000 * energy.joules),
+            significant(1000 * energy.joules_above_idle),
+            significant(energy.idle_watts),
         ]
         for key, energy in measured
     ]
@@ -40,17 +40,18 @@ def sustained_text(results: Sequence[BenchResult], names: Mapping[str, str]) -> 
         if summary is None:
             continue
         firmware = f"; the firmware reported: {', '.join(summary.firmware)}" if summary.firmware else ""
+        setting = f"{plural(summary.threads, 'thread')}, {number(summary.seconds, 0)} s"
         parts.append(
-            f"sustained run of {names[result.id]}, {plural(summary.threads, 'thread')}, {summary.seconds:.0f} s\n"
+            f"sustained run of {names[result.id]}, {setting}\n"
             + table(["from s", "p50 ms", "MHz", "deg C"], [_row(part) for part in summary.slices], right=(0, 1, 2, 3))
-            + f"\nlatency at the end: {summary.ratio:.2f} times that at the start{firmware}"
+            + f"\nlatency at the end: {number(summary.ratio, 2)} times that at the start{firmware}"
         )
     return "\n\n".join(parts)
 
 
 def _row(part: SustainedSlice) -> list[str]:
     return [
-        f"{part.start_s:.0f}",
+        number(part.start_s, 0),
         milliseconds(part.latency_ms_p50),
         number(part.frequency_mhz, 0),
         number(part.temperature_c, 0),

@@ -7,13 +7,13 @@ from pathlib import PurePath
 
 from edgekit.cli.output import table
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
-from edgekit.render.numbers import NONE
+from edgekit.render.numbers import NONE, percent
 
 
 def predictions_text(report: PredictionReport) -> str:
     """A row for each image, with its most probable classes."""
     rows = [
-        [PurePath(one.image).name, "  ".join(f"{found.label} {found.probability:.1%}" for found in one.top)]
+        [PurePath(one.image).name, "  ".join(f"{found.label} {percent(found.probability)}%" for found in one.top)]
         for one in report.predictions
     ]
     return table(["image", "classes"], rows)

@@ -11,14 +11,15 @@ from edgekit.render.text import clipped
 WIDTH = 80
 
 
-def fitted_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> str:
-    """A table with names in the first column, at most 80 columns wide: wide figures cost the names their middle."""
+def fitted_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int], names: int = 0) -> str:
+    """A table at most 80 columns wide. If it is too wide, the middle of the names in column ``names`` is cut."""
     text = table(headers, rows, right=right)
     excess = max(map(len, text.splitlines())) - WIDTH
     if excess <= 0:
         return text
-    width = max(len(row[0]) for row in rows) - excess
-    return table(headers, [[clipped(row[0], width, middle=True), *row[1:]] for row in rows], right=right)
+    width = max(len(row[names]) for row in rows) - excess
+    clip = [[clipped(cell, width, middle=True) if i == names else cell for i, cell in enumerate(row)] for row in rows]
+    return table(headers, clip, right=right)
 
 
 def wrapped(text: str, indent: str = "") -> str:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekit.documents.history import EpochResult
 from edgekit.render.numbers import milliseconds, percent
 from edgekit.report.figures.svg import INK, MUTED, PAPER, SERIES, canvas, inline_svg
-from edgekit.report.model.source import Epoch
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h", "<", ">", "p", "d", "*", "8")
-"""Shapes of the kinds of file, so that they differ without color."""
+"""Shapes of the kinds of file, so that they differ without colour."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _log_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_xticklabels([f"{tick:g}" for tick in ticks])
 
 
-def curves(rows: Sequence[Epoch], quantity: str, *, name: str, width: int, height: int) -> Markup:
+def curves(rows: Sequence[EpochResult], quantity: str, *, name: str, width: int, height: int) -> Markup:
     """Training and validation curve of ``quantity`` (``loss`` or ``accuracy``) over the epochs of all phases."""
     from matplotlib.ticker import MaxNLocator
 
@@ -108,16 +108,15 @@ def curves(rows: Sequence[Epoch], quantity: str, *, name: str, width: int, heigh
             (quantity, "training", MUTED, (0, (4, 2))),
             (f"val_{quantity}", "validation", SERIES[0], "solid"),
         ):
-            known = [(epoch, factor * v) for epoch, row in zip(epochs, rows) if (v := row.values.get(key)) is not None]
-            if known:
-                axes.plot(*zip(*known), label=label, color=color, linestyle=dashes, linewidth=1.6, **dots)
-        starts = [i for i in range(1, len(rows)) if rows[i].phase != rows[i - 1].phase]
+            values = [factor * getattr(row, key) for row in rows]
+            axes.plot(epochs, values, label=label, color=color, linestyle=dashes, linewidth=1.6, **dots)
+        starts = [i for i in range(1, len(rows)) if rows[i].stage != rows[i - 1].stage]
         for start in starts:
             axes.axvline(start + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         if starts:
             for start in [0, *starts]:
                 axes.text(
-                    start + 0.6, 1.0, rows[start].phase, transform=axes.get_xaxis_transform(),
+                    start + 0.6, 1.0, rows[start].stage, transform=axes.get_xaxis_transform(),
                     color=MUTED, fontsize=10, va="bottom",
                 )  # fmt: skip
         axes.set_xlim(0.5, max(len(rows), 2) + 0.5)
@@ -228,7 +227,7 @@ def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Marku
     counts = np.asarray(matrix, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    # A raster image cannot use the page's colors: a mid blue that fades out works on light and on dark.
+    # A raster image cannot use the page's colours: a mid blue that fades out works on light and on dark.
     blues = LinearSegmentedColormap.from_list("share", [(0.16, 0.47, 0.71, 0.0), (0.16, 0.47, 0.71, 1.0)])
     with canvas(side, side) as figure:
         axes = figure.add_subplot()

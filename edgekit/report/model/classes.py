@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.documents.report import ClassDifferences, ClassRecord
+from edgekit.documents.report_comparisons import ClassDifferences, ClassRecord
 from edgekit.render.numbers import points
 from edgekit.render.text import listing
 from edgekit.report.model.comparisons import ALPHA, Comparisons

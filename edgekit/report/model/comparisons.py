@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgekit.documents.bench import BenchResult
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
-from edgekit.report.model.sessions import noise_floors
-from edgekit.stats.latency import NoiseFloor, Ratio, compare_rounds
+from edgekit.report.model.sessions import Control, Controls, noise_floors
+from edgekit.stats.latency import Ratio, compare_rounds
 from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 ALPHA = 0.05
@@ -21,17 +21,6 @@ UNSTABLE = "unstable"
 
 Differences = NDArray[np.float64]
 """By seed and test image (seeds, images): 1 where only the left one is correct, -1 where only the right one is."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """The A/A control of one session and thread count: the file measured twice, its ratio and the noise floor."""
-
-    session_id: str
-    threads: int
-    model: str
-    ratio: Ratio
-    floor: NoiseFloor
 
 
 @dataclass(frozen=True)
@@ -50,10 +39,7 @@ class Comparisons:
 
     def __init__(self, files: Sequence[ExportedFile]) -> None:
         self.results: list[BenchResult] = [file.result for file in files if file.result is not None]
-        self.controls = {
-            (session, threads): Control(session, threads, model, ratio, floor)
-            for (session, threads), (model, ratio, floor) in noise_floors(self.results).items()
-        }
+        self.controls: Controls = noise_floors(self.results)
         self._latency: dict[tuple[int, int, int], LatencyRatio | None] = {}
         self._accuracy: dict[tuple[int, int], Differences | None] = {}
         self._p: dict[tuple[int, int], float | None] = {}
@@ -85,7 +71,7 @@ class Comparisons:
     def differences(self, left: Group, right: Group) -> Differences | None:
         """Image by image, of the seeds that both have.
 
-        None where they were not scored on the same images, or have no seed in common.
+        None if they were not scored on the same images, or have no seed in common.
         """
         key = (left.number, right.number)
         if key not in self._accuracy:
@@ -93,7 +79,7 @@ class Comparisons:
         return self._accuracy[key]
 
     def p_value(self, left: Group, right: Group) -> float | None:
-        """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+        """Two-sided p of equal accuracy on the same test images; None if the images are not the same.
 
         One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
         """
@@ -104,7 +90,7 @@ class Comparisons:
         return self._p[key]
 
     def separated(self, left: Group, right: Group) -> bool | None:
-        """Whether the test images separate the accuracy of two groups at 5%; None where that cannot be said."""
+        """Whether the test images separate the accuracy of two groups at 5%; None if that cannot be said."""
         p = self.p_value(left, right)
         return None if p is None else p < ALPHA
 

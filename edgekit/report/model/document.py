@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.documents.report import (
-    ExportedFileRecord,
-    LatencyRecord,
-    NoiseFloorRecord,
-    ReportDocument,
-    ReportedRun,
-    RobustnessOfRun,
-    SeedGroup,
-)
+from edgekit.documents.report import ReportDocument
+from edgekit.documents.report_comparisons import RobustnessOfRun
+from edgekit.documents.report_rows import ExportedFileRecord, LatencyRecord, ReportedRun, SeedGroup, SessionNoiseFloor
 from edgekit.report.model.corruption_figures import figures, pairs
 from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.groups import Group
@@ -23,7 +17,7 @@ from edgekit.report.model.target_facts import facts_of
 
 
 def report_document(report: Report) -> ReportDocument:
-    """Everything a report says, for programs."""
+    """The content of a report, for programs."""
     root = report.source.path
     targets = report.by_target
     shift = report.robustness
@@ -163,18 +157,18 @@ def _group(group: Group, *, on_front: bool) -> SeedGroup:
     )
 
 
-def _noise_floors(report: Report) -> tuple[NoiseFloorRecord, ...]:
+def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
     return tuple(
-        NoiseFloorRecord(
-            session_id=control.session_id,
-            threads=control.threads,
+        SessionNoiseFloor(
+            session_id=session_id,
+            threads=threads,
             model=control.model,
             ratio=control.ratio.median,
             ratio_ci95=(control.ratio.low, control.ratio.high),
             n_rounds=control.ratio.n_rounds,
             floor=(control.floor.low, control.floor.high),
         )
-        for control in report.comparisons.controls.values()
+        for (session_id, threads), control in report.comparisons.controls.items()
     )
 
 

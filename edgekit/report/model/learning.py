@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from edgekit.documents.report import CurvePoint, LearningCurve, LearningCurves
+from edgekit.documents.report_comparisons import CurvePoint, LearningCurve, LearningCurves
 from edgekit.report.model.source import RunData
 from edgekit.stats.intervals import mean_interval
 
@@ -30,7 +30,7 @@ class Learning:
 
 
 def learning(runs: Sequence[RunData]) -> Learning | None:
-    """The curves of all finished runs; None where fewer than two have any, because a run's own curves are enough."""
+    """The curves of all finished runs; None if fewer than two have any, because a run's own curves are enough."""
     known = [run for run in runs if run.history and run.document.done]
     if len(known) < 2:
         return None
@@ -46,7 +46,7 @@ def _starts(runs: Sequence[RunData]) -> dict[str, int]:
     longest: dict[str, int] = {}
     for run in runs:
         for row in run.history:
-            longest[row.phase] = max(longest.get(row.phase, 0), row.epoch)
+            longest[row.stage] = max(longest.get(row.stage, 0), row.epoch)
     # A fine-tuning that started from another run must not come before the feature extraction of the others.
     order = sorted(longest, key=lambda phase: phase == "fine-tuning")
     return {phase: sum(longest[before] for before in order[:i]) for i, phase in enumerate(order)}
@@ -68,13 +68,13 @@ def _kind(title: str, runs: Sequence[RunData], starts: dict[str, int]) -> Learni
         validation_sd=stdev(validation) if len(validation) == len(runs) > 1 else None,
         test=mean(scores) if len(scores) == len(runs) else None,
         test_ci95=None if interval is None else (max(0.0, interval.low), min(1.0, interval.high)),
-        overfit=_mean_of_all([_gap(run) for run in runs]),
+        overfit=mean(run.history[-1].accuracy - run.history[-1].val_accuracy for run in runs),
         train_seconds=_mean_of_all([run.train_seconds for run in runs]),
     )
 
 
 def _mean_of_all(values: Sequence[float | None]) -> float | None:
-    """None where one is unknown."""
+    """None if one is unknown."""
     known = [value for value in values if value is not None]
     return mean(known) if len(known) == len(values) else None
 
@@ -84,18 +84,9 @@ def _points(runs: Sequence[RunData], column: str, starts: dict[str, int]) -> tup
     values: dict[int, list[float]] = {}
     for run in runs:
         for row in run.history:
-            value = row.values.get(column)
-            if value is not None:
-                values.setdefault(starts[row.phase] + row.epoch, []).append(value)
+            values.setdefault(starts[row.stage] + row.epoch, []).append(getattr(row, column))
     return tuple(
         CurvePoint(epoch=epoch, mean=mean(found), lowest=min(found), highest=max(found))
         for epoch, found in sorted(values.items())
         if len(found) == len(runs)
     )
-
-
-def _gap(run: RunData) -> float | None:
-    """Training minus validation accuracy in the last epoch."""
-    last = run.history[-1].values
-    training, validation = last.get("accuracy"), last.get("val_accuracy")
-    return None if training is None or validation is None else training - validation

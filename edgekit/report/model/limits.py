@@ -82,19 +82,19 @@ def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterato
 def _of_latency(measured: Sequence[BenchDocument], comparisons: Comparisons) -> Iterator[str]:
     if not measured:
         return
-    controls = comparisons.controls.values()
+    controls = comparisons.controls
     if not controls:
         yield "No file was measured twice (A/A control), so the noise floor of the latencies is unknown."
         return
     by_threads: dict[int, float] = {}
-    for control in controls:
-        by_threads[control.threads] = max(control.floor.high, by_threads.get(control.threads, 1.0))
+    for (_, threads), control in controls.items():
+        by_threads[threads] = max(control.floor.high, by_threads.get(threads, 1.0))
     shares = [f"{percent(factor - 1)}% with {plural(n, 'thread')}" for n, factor in sorted(by_threads.items())]
     yield (
         f"One file was measured twice as if it were two files (A/A control), and its latencies differed by up to "
         f"{listing(shares, 6)}. Smaller differences in latency are noise."
     )
-    if len({control.session_id for control in controls}) > 1:
+    if len({session for session, _ in controls}) > 1:
         yield "The files were measured in several sessions; only files of the same session were interleaved."
 
 
@@ -105,6 +105,6 @@ def _of_machines(measured: Sequence[BenchDocument]) -> Iterator[str]:
         yield f"Latency and memory were measured on {listing(known)}; the order may differ on another processor."
     if any(bench.emulated for bench in measured):
         yield (
-            "Times marked as emulated are those of an emulator, not of the device. They take part in no comparison "
-            "and appear in no figure."
+            "Times marked as emulated are those of an emulator, not of the device. They are excluded from comparisons "
+            "and figures."
         )

@@ -1,18 +1,18 @@
-"""What is not there yet: a sentence, and the command that makes it."""
+"""Missing results: a sentence about each, and the command that creates it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
 
-from edgekit.documents.report import MissingRecord
+from edgekit.documents.report_findings import MissingRecord
 from edgekit.render.text import listing, plural
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source
 
 
 def missing(source: Source, files: Sequence[ExportedFile]) -> list[MissingRecord]:
-    """Everything that training, export or bench has not done yet."""
+    """The results that training, export and bench have yet to produce."""
     found = [*_of_study(source)]
     for run in source.runs:
         mine = [file for file in files if file.run is run]

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.documents.report import RankedRecord, RankingRecord
+from edgekit.documents.report_comparisons import RankedRecord, RankingRecord
 from edgekit.report.model.comparisons import ALPHA, Comparisons
 from edgekit.report.model.groups import Group
 from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_bootstrap

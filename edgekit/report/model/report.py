@@ -1,11 +1,11 @@
-"""Everything one report says, computed once: the sections show it, and ``report.json`` stores it."""
+"""The content of a report, computed once: the sections show it, and ``report.json`` stores it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgekit.documents.report import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
+from edgekit.documents.report_findings import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
 from edgekit.report.model.comparisons import Comparisons
@@ -95,7 +95,7 @@ class Report:
 
 
 def compose(source: Source, created: str, edgekit_version: str) -> Report:
-    """Everything the folder's documents say."""
+    """Compute the content of the report on a folder."""
     files = exported_files(source.runs)
     groups = grouped(files)
     comparisons = Comparisons(files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.documents.report import ReportedFigure
+from edgekit.documents.report_findings import ReportedFigure
 from edgekit.recipe import Reported
 from edgekit.report.model.source import Source, model_title, strategy_title
 from edgekit.stats.intervals import wilson_interval

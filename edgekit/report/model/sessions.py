@@ -24,10 +24,14 @@ class Control(NamedTuple):
     floor: NoiseFloor
 
 
+Controls = Mapping[tuple[str, int], Control]
+"""A/A controls by session and thread count."""
+
+
 def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], Control]:
     """The A/A controls by session and thread count.
 
-    What an emulator measured is not the time of a device, and takes part in no comparison.
+    Emulated times are not those of a device, so they are not compared.
     """
     floors: dict[tuple[str, int], Control] = {}
     for result in results:
@@ -41,14 +45,14 @@ def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], Contro
     return floors
 
 
-def comparisons(results: Sequence[BenchResult]) -> list[ComparisonRecord]:
+def comparisons(results: Sequence[BenchResult], controls: Controls | None = None) -> list[ComparisonRecord]:
     """Every model against the fastest stable one of its session and thread count: ratio per round, interval, verdict.
 
     Only models that were measured interleaved can be compared. Where no measurement was stable, the fastest of all
-    is the reference and every verdict is ``unstable``.
+    is the reference and every verdict is ``unstable``. ``controls`` are the :func:`noise_floors`, if they are known.
     """
     found = []
-    for (session, threads), control in noise_floors(results).items():
+    for (session, threads), control in (noise_floors(results) if controls is None else controls).items():
         members = [
             (result, latency)
             for result in results
@@ -86,17 +90,18 @@ def _comparison(
     )
 
 
-def without_benefit(results: Sequence[BenchResult]) -> list[NoBenefit]:
+def without_benefit(results: Sequence[BenchResult], controls: Controls | None = None) -> list[NoBenefit]:
     """Conversions that are no faster, or no smaller, than the fp32 file of the same run and format.
 
     One entry per model and thread count (None: about the size). Only models of one session, on a quiet machine, are
-    compared. ``fell_back`` tells why there may be no benefit, as far as that is known: see :func:`fell_back`.
+    compared. ``fell_back`` has possible reasons; see :func:`fell_back`.
     """
+    controls = noise_floors(results) if controls is None else controls
     found = []
     for result in results:
         fp32 = next((other for other in results if _is_fp32_counterpart(other, result)), None)
         if fp32 is not None:
-            found += [*_no_smaller(result, fp32), *_no_faster(result, fp32)]
+            found += [*_no_smaller(result, fp32), *_no_faster(result, fp32, controls)]
     return found
 
 
@@ -107,9 +112,9 @@ def _no_smaller(result: BenchResult, fp32: BenchResult) -> list[NoBenefit]:
     return [NoBenefit(model=result.id, fp32=fp32.id, reason=reason, fell_back=fell_back(result))]
 
 
-def _no_faster(result: BenchResult, fp32: BenchResult) -> list[NoBenefit]:
+def _no_faster(result: BenchResult, fp32: BenchResult, controls: Controls) -> list[NoBenefit]:
     found = []
-    for entry in comparisons([fp32, result]):
+    for entry in comparisons([fp32, result], controls):
         slower = entry.verdict == "slower" and entry.model == result.id
         if not slower and entry.verdict != NO_DIFFERENCE:
             continue
@@ -146,7 +151,7 @@ def _is_fp32_counterpart(other: BenchResult, result: BenchResult) -> bool:
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
-    """What of a model does not run as intended, in phrases: float operators in int8, operators outside the delegate.
+    """The parts of a model that do not run as intended: float operators in int8, operators outside the delegate.
 
     The latter is known where the model was profiled, or where the runtime used no delegate at all.
     """

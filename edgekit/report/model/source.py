@@ -1,8 +1,7 @@
-"""What is in a run or study folder, read once: documents, training curves, bench results, per-image predictions."""
+"""The contents of a run or study folder, read once: documents, training curves, bench results, predictions."""
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from edgekit.documents.bench import BenchResult, run_results
 from edgekit.documents.corruptions import CorruptedPredictions, read_corrupted
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.history import EpochResult, read_history
 from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
@@ -50,16 +50,6 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One row of ``history.csv``; ``epoch`` counts from 1 in each phase, None: not recorded."""
-
-    phase: str
-    epoch: int
-    values: dict[str, float | None]
-    """By column: ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``seconds`` and others."""
-
-
-@dataclass(frozen=True)
 class GradCam:
     """A Grad-CAM picture: what it shows, and the bytes of its JPEG."""
 
@@ -87,13 +77,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run folder. What is not there yet is empty."""
+    """One run folder. Missing results are empty."""
 
     folder: RunFolder
     place: str
     """Its path as a person in the study folder would type it."""
     document: RunDocument
-    history: list[Epoch]
+    history: list[EpochResult]
     exports: list[ExportDocument]
     results: list[tuple[BenchResult, Correct]]
     correct: Correct
@@ -209,7 +199,7 @@ def strategy_title(strategy: str, arm: str | None) -> str:
 
 
 def read_source(path: Path) -> Source:
-    """Read a run or study folder; :class:`InputError` where it is neither, or holds files of a newer edgekit."""
+    """Read a run or study folder; :class:`InputError` if it is neither, or holds files of a newer edgekit."""
     if not path.is_dir():
         raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
     if (path / "study.json").is_file():
@@ -247,7 +237,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         folder=folder,
         place=place,
         document=folder.read_run(),
-        history=_history(folder.history),
+        history=read_history(folder.history) if folder.history.is_file() else [],
         exports=[export.read_export() for export in folder.done_exports()],
         results=[(result, _correct(result.predictions_path())) for result in run_results(folder)],
         correct={} if predictions is None else predictions.correct(),
@@ -266,28 +256,13 @@ def _gradcam(folder: RunFolder) -> list[GradCam]:
     return [GradCam(entry, (folder.gradcam / Path(entry.picture).name).read_bytes()) for entry in entries]
 
 
-def _history(path: Path) -> list[Epoch]:
-    if not path.is_file():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return [_epoch(row) for row in csv.DictReader(stream)]
-    except (ValueError, KeyError) as error:
-        raise InputError(f"the training curves of this run cannot be read: {error}", where=str(path)) from None
-
-
-def _epoch(row: dict[str, str]) -> Epoch:
-    numbers = {key: float(value) if value else None for key, value in row.items() if key not in ("stage", "epoch")}
-    return Epoch(row["stage"], int(row["epoch"]), numbers)
-
-
 def _correct(path: Path | None) -> Correct:
     predictions = None if path is None else _predictions(path)
     return {} if predictions is None else predictions.correct()
 
 
 def _predictions(path: Path) -> Predictions | None:
-    """None where there are none; :class:`InputError` for a damaged file."""
+    """None if there are none; :class:`InputError` for a damaged file."""
     import numpy as np
 
     if not path.is_file():

@@ -1,10 +1,10 @@
-"""What went wrong or needs attention, each warning once with everything it is about."""
+"""The warnings of training, export and bench, each once with everything it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgekit.documents.report import WarningRecord
+from edgekit.documents.report_findings import WarningRecord
 from edgekit.render.exports import repair_text, training_text
 from edgekit.render.text import plural
 from edgekit.report.model.comparisons import Comparisons
@@ -31,7 +31,7 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
     for file in files:
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
-    for entry in without_benefit(comparisons.results):
+    for entry in without_benefit(comparisons.results, comparisons.controls):
         yield f"no measurable benefit: {no_benefit_text(entry)}", measured[entry.model].named
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edgekit.documents.report import ClaimPair, JudgedClaim
+from edgekit.documents.report_findings import ClaimPair, JudgedClaim
 from edgekit.render.markdown import table
 from edgekit.render.numbers import NONE, points, signed, significant
 from edgekit.render.text import plural

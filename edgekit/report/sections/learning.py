@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from edgekit.documents.report import LearningCurve
+from edgekit.documents.report_comparisons import LearningCurve
 from edgekit.render.markdown import table
 from edgekit.render.numbers import percent, percent_range, points
 from edgekit.report.figures.charts import seed_bands

@@ -1,4 +1,4 @@
-"""The commands and the recipe that make the folder again."""
+"""The commands and the recipe that reproduce the folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import yaml
 
+from edgekit.recipe.redaction import redact_path, redact_paths
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section
-from edgekit.support.path_redaction import place_name, without_places
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def _view(report: Report) -> ReproduceView:
     recipe = report.source.recipe
     text = None
     if recipe is not None:
-        values = without_places(recipe.document())
+        values = redact_paths(recipe).document()
         text = str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
     return ReproduceView(_commands(report), text, _places(report))
 
@@ -35,8 +35,8 @@ def _places(report: Report) -> list[str]:
     if recipe is None:
         return []
     data, weights = recipe.data.path, recipe.model.weights
-    found = [f"{place_name(data)} (--data)"] if data else []
-    return found + ([f"{place_name(weights)} (--set model.weights)"] if weights not in ("imagenet", "none") else [])
+    found = [f"{redact_path(data)} (--data)"] if data else []
+    return found + ([f"{redact_path(weights)} (--set model.weights)"] if weights not in ("imagenet", "none") else [])
 
 
 def _commands(report: Report) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from edgekit.documents.report import ReportedFigure
+from edgekit.documents.report_findings import ReportedFigure
 from edgekit.documents.run import SplitMetrics
 from edgekit.render.numbers import number, percent_range
 from edgekit.render.text import plural
@@ -68,7 +68,7 @@ class RunsView:
         return len(self.runs) > OPEN_RUNS
 
     def validation(self, row: ReportedFigure) -> str:
-        """What is known beside a published validation accuracy."""
+        """The remark on a published validation accuracy."""
         parts = [percent_range(row.val_ci95)] if row.val_ci95 else []
         return ", ".join([*parts, *([f"loss {number(row.val_loss, 3)}"] if row.val_loss is not None else [])])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekit.documents.report import Finding
+from edgekit.documents.report_findings import Finding
 from edgekit.render.markdown import bullets, escaped
 from edgekit.render.text import capitalized
 from edgekit.report.model.report import Report

@@ -135,7 +135,7 @@ def test_pictures_are_small_and_used(picture: Path) -> None:
     ],
 )
 def test_broken_tables_are_found(text: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(__import__("test_markdown"), "text_of", lambda _name: text)
+    monkeypatch.setattr(__import__("test_pages"), "text_of", lambda _name: text)
     with pytest.raises(AssertionError, match=problem):
         test_tables_have_a_header_and_the_same_number_of_cells_in_every_row("x.md")
 
