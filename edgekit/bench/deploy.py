@@ -23,6 +23,7 @@ from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
 from edgekit.targets.device_program import program
 from edgekit.targets.local import LOCAL
+from edgekit.targets.sendable import check_golden, check_model
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes, object_name
 
@@ -68,6 +69,8 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFac
         for name, content in _generated_files(model, machine.config.python).items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
+        check_golden(model.golden)
+        check_model(model.path)
         hashes = Hashes()
         objects = {name: object_name(str(path), hashes) for name, path in sources.items()}
         machine.send({objects[name]: str(path) for name, path in sources.items()})

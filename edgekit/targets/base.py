@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from edgekit.device.jobs import entry_key
+from edgekit.device.plain_text import visible
 from edgekit.device.protocol import model_key
 from edgekit.device.protocol.events import ErrorEvent
 from edgekit.device.protocol.jobs import AnyJob
@@ -45,7 +46,7 @@ class Target(Protocol):
 
 def failure(event: ErrorEvent, *, install: str) -> EdgekitError:
     """The error that an ``error`` event describes. ``install`` is the command that adds a runtime."""
-    kind, reason, where = event["kind"], event["reason"], event["where"]
+    kind, reason, where = event["kind"], visible(" ".join(event["reason"].split())), event["where"]
     if kind in {"model", "image"}:
         return InputError(reason, where=where)
     if kind == "runtime":
@@ -74,7 +75,7 @@ def crash(code: int, opening: str | None, stderr: str) -> EdgekitError:
             "the runtime crashed on this file: it is damaged, not a model, or not supported by this runtime",
             where=opening,
         )
-    last = f": {lines[-1]}" if lines else ""
+    last = f": {visible(lines[-1])}" if lines else ""
     return EdgekitError(f"the device program ended with exit code {code}{last}", where=opening)
 
 

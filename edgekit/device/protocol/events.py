@@ -167,10 +167,11 @@ class SustainedStartEvent(State):
 
 
 class WindowEvent(TypedDict):
-    """About one second of a sustained run, which began ``start_s`` after the run did."""
+    """About one second of a sustained run, which began ``start_s`` after the run did. ``number`` counts from 0."""
 
     event: Literal["window"]
     key: str
+    number: int
     start_s: float
     ns: list[int]
     frequency_khz: int | None
@@ -180,10 +181,11 @@ class WindowEvent(TypedDict):
 
 
 class SustainedEndEvent(State):
-    """The state after a sustained run."""
+    """The state after a sustained run, which had so many ``windows``."""
 
     event: Literal["sustained_end"]
     key: str
+    windows: int
 
 
 class _EnergyEvent(TypedDict):
