@@ -62,7 +62,7 @@ def train(
 
     DIR contains one folder of images per class, or train, val and test folders with class folders inside. Missing
     validation or test images are split off, stratified by class. Without a recipe, edgekit starts from ImageNet
-    weights, trains the head first and then the last 30 layers of the backbone. The result is a run folder with the
+    weights, trains the head first and then the last stage of the backbone. The result is a run folder with the
     model, its test accuracy and its figures.
 
     \b

@@ -26,6 +26,8 @@ from edgekit.train.augmentation_layers import TrainingModel, training_model
 from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, predict
 from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
+from edgekit.train.first_epoch import PhaseEnd
+from edgekit.train.frozen_layers import SplitNetwork, ViewStore
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.loop import PhaseJob, run_phase
 from edgekit.train.mix import Pairs, draw_pairs
@@ -46,6 +48,8 @@ class RunContext:
     backend: Backend
     checkpoints: Path
     on_history: Callable[[str, list[EpochResult]], None]
+    history: dict[str, list[EpochResult]] = field(default_factory=dict)
+    """The epochs of the phases so far."""
     predictions: dict[str, Values] = field(default_factory=dict)
     """``val``: the probabilities of the network with its best weights, if the last phase has just computed them."""
 
@@ -56,6 +60,11 @@ class RunContext:
     @property
     def val_rows(self) -> NDArray[np.int64]:
         return self.dataset.indices("val")
+
+    def keep_history(self, name: str, epochs: list[EpochResult]) -> None:
+        """Keep the epochs of a phase, and pass them on."""
+        self.history[name] = list(epochs)
+        self.on_history(name, epochs)
 
     def checkpoint(self, name: PhaseName) -> PhaseCheckpoint:
         return PhaseCheckpoint(self.checkpoints / f"{name}.npz")
@@ -109,18 +118,77 @@ def feature_extraction(context: RunContext, progress: Progress) -> PhaseRecord:
 
 
 def fine_tuning(context: RunContext, progress: Progress) -> PhaseRecord:
-    """Train the head and the last layers of the backbone."""
+    """Train the head and the last layers of the backbone.
+
+    The frozen layers are computed once for each view, if the recipe has ``views``, and on a CPU if images do not
+    change.
+    """
     phase = context.recipe.train.fine_tuning
     opened = net.open_last_layers(context.network, phase)
     groups = LayerGroups.of(opened, phase)
     context.set_dropout(phase)
-    offset = context.recipe.train.feature_extraction.epochs
-    record = _finished(context, "fine-tuning", phase, progress) or _run(
-        context, "fine-tuning", phase, context.predict_val, progress, first_epoch=offset, groups=groups
-    )
+    record = _finished(context, "fine-tuning", phase, progress)
+    if record is None:
+        store = view_store(context, opened, progress)
+        started = time.perf_counter()
+        stored, predict_val = None, context.predict_val
+        if store is not None:
+            trained, val = store.network.trained, store.validation(context.pixels, progress)
+            stored = StoredFeatures(trained, store.views(context.pixels, progress))
+            predict_val = partial(predict, trained, val, np.arange(len(val)))
+        seconds = time.perf_counter() - started
+        record = _run(
+            context,
+            "fine-tuning",
+            phase,
+            predict_val,
+            progress,
+            first_epoch=context.recipe.train.feature_extraction.epochs,
+            stored=stored,
+            groups=groups,
+            spent_seconds=seconds,
+        )
+        if store is not None:
+            found = {"feature_seconds": seconds, "stored_layer": store.network.last_frozen, "views": store.n_views}
+            record = record.model_copy(update=found)
     return record.model_copy(
         update={"opened_layers": tuple(opened), "layer_groups": None if groups is None else groups.of_layer}
     )
+
+
+def view_store(context: RunContext, opened: list[str], progress: Progress) -> ViewStore | None:
+    """Where fine-tuning keeps the outputs of the frozen layers; ``None`` if it computes every layer in each step.
+
+    Raises :class:`InputError` if the recipe has ``views`` and they do not fit on the disk.
+    """
+    train = context.recipe.train
+    asked = train.fine_tuning.views is not None
+    unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
+    if not asked and not (unchanged and context.backend.on_cpu):
+        return None
+    network = SplitNetwork.of(context.network, opened)
+    if network is None:
+        if asked:
+            progress.warn("train.fine_tuning.views has no effect: no layers stay frozen before the ones that train")
+        return None
+    rows = {"train": context.train_rows, "val": context.val_rows}
+    store = ViewStore(network, context.recipe, rows, context.checkpoints)
+    if asked:
+        store.check_space()
+    elif (why := store.shortage()) is not None:
+        progress.info(
+            f"fine-tuning computes the frozen layers in every step: storing their outputs would take "
+            f"{store.total_bytes / 1e9:.1f} GB, {why}"
+        )
+        return None
+    return store
+
+
+def check_views(context: RunContext, progress: Progress) -> None:
+    """Raise :class:`InputError` before training starts if fine-tuning could not store its views."""
+    train = context.recipe.train
+    if train.strategy == "fine-tuning" and train.fine_tuning.views is not None:
+        view_store(context, net.open_last_layers(context.network, train.fine_tuning), progress)
 
 
 def from_scratch(context: RunContext, progress: Progress) -> PhaseRecord:
@@ -145,7 +213,7 @@ def _finished(context: RunContext, name: PhaseName, phase: Phase, progress: Prog
     state = context.checkpoint(name).finish(context.network)
     if state is None:
         return None
-    context.on_history(name, state.history)
+    context.keep_history(name, state.history)
     progress.info(f"{name}: already finished, {state.epochs_run} epochs")
     return _record(context, name, phase, state)
 
@@ -155,7 +223,7 @@ def _from_other_run(context: RunContext, progress: Progress) -> PhaseRecord | No
     if context.recipe.train.start_from is None:
         return None
     start = load_start(context.recipe, context.dataset, context.network)
-    context.on_history("feature-extraction", start.history)
+    context.keep_history("feature-extraction", start.history)
     progress.info(f"feature-extraction: taken from {context.recipe.train.start_from}")
     return start.record
 
@@ -187,12 +255,20 @@ def _run(
         validate=lambda: (val_labels, predict_val()),
         checkpoint=context.checkpoint(name),
         predictions=context.predictions,
-        on_history=context.on_history,
+        on_history=context.keep_history,
         first_epoch=first_epoch,
         groups=groups,
+        before=_previous_end(context, name),
         spent_seconds=spent_seconds,
     )
     return _record(context, name, phase, run_phase(job, progress))
+
+
+def _previous_end(context: RunContext, name: PhaseName) -> PhaseEnd | None:
+    """How feature extraction ended, for the phase that follows it."""
+    if name != "fine-tuning":
+        return None
+    return PhaseEnd.of(context.history.get("feature-extraction", []), context.recipe.train.early_stopping.monitor)
 
 
 @dataclass(frozen=True)
@@ -260,7 +336,7 @@ class _Feed:
         if self.in_step is not None:
             self.in_step.begin_epoch(train.seed, epoch)
         return Batches(
-            inputs=self.inputs[epoch % len(self.inputs)],
+            inputs=self.inputs[(epoch - self.first_epoch) % len(self.inputs)],
             rows=self.rows,
             targets=self.targets,
             weights=self.weights,
@@ -298,6 +374,8 @@ def _record(context: RunContext, name: PhaseName, phase: Phase, state: PhaseStat
         images_per_second=state.images / state.seconds if state.seconds else None,
         trainable_parameters=sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
         trainable_layers=len(trainable),
+        learning_rate=state.learning_rate or phase.learning_rate,
+        warnings=tuple(state.warnings),
     )
 
 

@@ -28,7 +28,7 @@ def net():
 @pytest.fixture(scope="module")
 def names(net):
     """Names of the layers of every backbone."""
-    return {name: net.layer_names(Model(backbone=name, weights="none")) for name in BACKBONES}
+    return {name: net.outline(Model(backbone=name, weights="none")).names for name in BACKBONES}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_every_row_of_the_layer_list_opens_the_layers_it_shows(net, names, backb
 
 
 def test_names_do_not_depend_on_what_was_built_before(net, names):
-    assert net.layer_names(Model(backbone="resnet50v2", weights="none")) == names["resnet50v2"]
+    assert net.outline(Model(backbone="resnet50v2", weights="none")).names == names["resnet50v2"]
     assert "max_pooling2d" in names["resnet50v2"]
 
 
