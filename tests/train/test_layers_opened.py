@@ -11,7 +11,7 @@ from test_phases import make_job
 from train_helpers import edgekit_here
 
 from edgekit.errors import InputError
-from edgekit.recipe import FineTuning, Model, validate
+from edgekit.recipe import FineTuning, Model, load_recipe, validate
 from edgekit.registry import BACKBONES
 
 
@@ -63,6 +63,37 @@ def test_every_row_of_the_layer_list_opens_the_layers_it_shows(net, names, backb
         assert block == blocks.index(row["block"])
 
 
+@pytest.mark.parametrize(
+    ("backbone", "first", "parameters"),
+    [
+        ("vgg16", "block5_conv1", 7_079_424),
+        ("resnet50v2", "conv5_block1_preact_bn", 14_977_024),
+        ("resnet50", "conv5_block1_1_conv", 14_976_000),
+        ("mobilenetv2", "block_13_depthwise", 1_660_352),
+    ],
+)
+def test_last_stage_opens_the_same_depth_in_every_backbone(net, names, backbone, first, parameters, capsys):
+    """The layers that work at the last resolution before the pooling of the head, in every image size."""
+    assert edgekit_here("list", "backbones", "--layers", backbone, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["layers"]
+    expected = names[backbone][names[backbone].index(first) :]
+    assert [row["name"] for row in rows if row["last_stage"]] == expected
+
+    model = Model(backbone=backbone, weights="none", head={"units": 0, "batchnorm": False, "dropout": 0.0})
+    for size in (64, 224):
+        network = net.build_network(model, image_size=size, classes=2, seed=0)
+        net.freeze_backbone(network)
+        opened = net.open_last_layers(network, FineTuning(train_batchnorm=True))
+        assert set(net.stable_names(opened)) <= set(expected)
+        assert opened[0] == first
+        assert sum(network.get_layer(name).count_params() for name in opened) == parameters
+
+
+def test_the_study_of_three_backbones_opens_the_last_stage_of_each():
+    recipe = load_recipe("brain-tumor-mri")
+    assert (recipe.train.fine_tuning.last_stage, recipe.train.fine_tuning.last_layers) == (True, None)
+
+
 def test_names_do_not_depend_on_what_was_built_before(net, names):
     assert net.outline(Model(backbone="resnet50v2", weights="none")).names == names["resnet50v2"]
     assert "max_pooling2d" in names["resnet50v2"]
@@ -92,7 +123,7 @@ def test_training_only_layers_without_weights_is_an_error(net):
     [
         ({"last_layers": 3, "fraction": 0.1}, "not last_layers and fraction"),
         ({"from_block": "block5", "from_layer": "x"}, "not from_layer and from_block"),
-        ({"last_layers": None}, "say which layers to train"),
+        ({"last_stage": False}, "say which layers to train"),
         ({"fraction": 0.0}, "greater than 0"),
         ({"unfreeze_every": 1}, "at least 2 groups"),
         ({"epochs": 4, "groups": 3, "unfreeze_every": 2}, "would start to train after 4 epochs, but there are only 4"),
