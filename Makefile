@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # Tests that need neither TensorFlow nor a runtime.
-LIGHT_TESTS := $(wildcard tests/api/test_names.py tests/cli tests/data tests/docs tests/documents tests/recipe \
+LIGHT_TESTS := $(wildcard tests/api/test_[!e]*.py tests/cli tests/data tests/docs tests/documents tests/recipe \
 	tests/render tests/report tests/stats tests/study tests/test_*.py)
 
 .PHONY: help setup quickstart test test-all test-light check lint docs docs-reference format lock clean

@@ -55,14 +55,15 @@ def main() -> None:
 def seconds_of_file(run: RunFolder, model: str, name: str, severity: int) -> float:
     """One process of the device program, as `edgekit evaluate --corruptions` starts it."""
     from edgekit.bench.evaluation_images import image_sets
-    from edgekit.bench.models import ForeignOptions, collect
+    from edgekit.bench.measured_model import ThirdPartyOptions
+    from edgekit.bench.model_collection import collect_models
     from edgekit.support.progress import SILENT
     from edgekit.targets.lookup import get_target
 
-    candidates = [c for c in collect([run.path], ForeignOptions(), SILENT) if c.key == model]
-    images = image_sets(candidates, None, None, SILENT)[candidates[0].id]
+    (file,) = [m for m in collect_models([run.path], ThirdPartyOptions(), SILENT) if m.key == model]
+    images = image_sets([file], None, None, SILENT)[file.id]
     job = {
-        "models": [candidates[0].job()],
+        "models": [file.job()],
         "threads": 0,
         "root": str(images.root),
         "files": images.files,
@@ -94,11 +95,11 @@ def keras_of(run: RunFolder) -> tuple[Any, Any, Any]:
     from edgekit.data.loading import open_run_dataset
     from edgekit.train.evaluate import load_network
 
-    document = run.read_finished()
-    about, data = document["dataset"], document["recipe"]["data"]
+    document = run.read_finished_run()
+    about, data = document.dataset, document.recipe.data
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
-    dataset = open_run_dataset(rows, about["root"], about["classes"], about["name"])
-    dataset, pixels = decode_dataset(dataset, data["image_size"], data["resize"])
+    dataset = open_run_dataset(rows, about.root, about.classes, about.name)
+    dataset, pixels = decode_dataset(dataset, data.image_size, data.resize)
     return load_network(run), pixels, dataset.indices("test")
 
 

@@ -64,11 +64,11 @@ def runs_in(folder: Path) -> Iterator[RunFolder]:
 def rows_of(run: RunFolder, target: str) -> Iterator[dict[str, Any]]:
     """One row for every file of a run, in the order of the table of schemes."""
     document = run.read_finished_run()
-    results = {str(result.document["key"]): result for result in run_results(run, target)}
+    results = {result.bench.key: result for result in run_results(run, target)}
     exports = {export.key: export.read_export() for export in run.done_exports()}
     for key in (key for key in SCHEMES if key in exports):
         export, result = exports[key], results.get(key)
-        if result is not None and result.document["sha256"] != export.sha256:
+        if result is not None and result.bench.sha256 != export.sha256:
             result = None  # measured before it was exported again
         gate, trained, weights = export.gate, export.parity.trained, export.weights
         kept = {"verdict", "drop_points", "drop_ci95_points", "n_images"}
@@ -98,17 +98,17 @@ def measured(result: BenchResult | None, fp32: BenchResult | None) -> dict[str, 
     """What the bench found of a file; ``ratio`` to the fp32 file where both were measured in the same rounds."""
     if result is None or not result.ok:
         return dict.fromkeys(("accuracy", "accuracy_ci95", "agreement_with_keras", "latency_ms_p50", "ratio"))
-    accuracy = result.document["accuracy"] or {}
+    accuracy = result.bench.accuracy
     latency = result.latency[0] if result.latency else None
     ratio = None
     if latency is not None and fp32 is not None and fp32.ok and fp32 is not result and fp32.latency:
-        same = fp32.document["session_id"] == result.document["session_id"]
+        same = fp32.bench.session_id == result.bench.session_id
         if same and len(fp32.latency[0].rounds) == len(latency.rounds):
             ratio = compare_rounds(latency.rounds, fp32.latency[0].rounds).document()
     return {
-        "accuracy": accuracy.get("accuracy"),
+        "accuracy": None if accuracy is None else accuracy.accuracy,
         "accuracy_ci95": result.accuracy_ci95,
-        "agreement_with_keras": accuracy.get("agreement_with_keras"),
+        "agreement_with_keras": None if accuracy is None else accuracy.agreement_with_keras,
         "latency_ms_p50": None if latency is None else latency.percentile_ms(50),
         "ratio": ratio,
     }

@@ -58,7 +58,7 @@ _HOMES = {
     **dict.fromkeys(("Recipe", "load_recipe"), "edgekit.recipe"),
     "Progress": "edgekit.support.progress",
 }
-"""The module that defines each public name, as a string: this package depends on none of its modules."""
+"""The module that defines each public name. They are imported by string, so no import contract sees a circle here."""
 
 
 class _Package(ModuleType):

@@ -24,10 +24,10 @@ from edgekit.support.progress import SILENT, Progress
 if TYPE_CHECKING:
     from edgekit.bench.predict import Prediction
     from edgekit.documents.audit import AuditDocument
-    from edgekit.documents.base import JsonObject
     from edgekit.documents.bench import BenchResult
     from edgekit.documents.export import ExportDocument
     from edgekit.documents.folders import RunFolder
+    from edgekit.documents.report import ReportDocument
     from edgekit.documents.run import RunDocument
     from edgekit.documents.study import StudyDocument
     from edgekit.recipe import Recipe
@@ -74,7 +74,7 @@ def train(
         epochs: Epochs of every phase.
         batch_size: Images per step.
         seed: Seed of everything random.
-        settings: Any other recipe settings by dotted key, e.g. ``{"train.dropout": 0.3}``. They override the above.
+        settings: Any other recipe settings by dotted key, e.g. ``{"train.label_smoothing": 0.1}``. They win.
         run: Folder for the result. Default: a new one in ``runs/``.
         resume: Resume the interrupted run in ``run``.
 
@@ -105,7 +105,12 @@ def train(
         recipe = RunFolder(Path(run)).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
-    train_run(resolved, folder, resume=resume, progress=progress)
+    try:
+        train_run(resolved, folder, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        if folder.run_json.is_file():
+            progress.info(f"resume with: edgekit train --run {folder.path} --resume")
+        raise
     return folder.read_run()
 
 
@@ -208,9 +213,9 @@ def bench(
         InputError: A model or a setting does not fit; raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
-    from edgekit.bench.models import ForeignOptions
-    from edgekit.bench.multi_target import bench_several
-    from edgekit.bench.session import BenchOptions
+    from edgekit.bench.measured_model import ThirdPartyOptions
+    from edgekit.bench.multi_target import bench_targets
+    from edgekit.bench.settings import BenchOptions
     from edgekit.documents.run import RunDocument
 
     options = BenchOptions(
@@ -221,12 +226,12 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
-        foreign=ForeignOptions(_path(labels), scaling, resize, _path(out)),
+        third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models
-    paths = [_document_folder(one) for one in chosen]
+    paths = [folder_of(one) for one in chosen]
     names = [targets] if isinstance(targets, str) else list(targets)
-    results, errors = bench_several(paths, names, options, progress)
+    results, errors = bench_targets(paths, names, options, progress)
     return BenchOutcome(tuple(results), errors)
 
 
@@ -287,7 +292,7 @@ def report(
     *,
     claims: Recipe | AnyPath | None = None,
     progress: Progress = SILENT,
-) -> JsonObject:
+) -> ReportDocument:
     """Write the report of a run or a study.
 
     Args:
@@ -295,7 +300,7 @@ def report(
         claims: A recipe whose claims are judged instead of the recipe's own.
 
     Returns:
-        The ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
+        The document of ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
 
     Raises:
         InputError: The folder is neither a run nor a study, or its documents cannot be read.
@@ -304,7 +309,7 @@ def report(
     from edgekit.report.build import build_report
 
     judged = None if claims is None else resolve_recipe(claims)
-    return build_report(_document_folder(folder), claims=judged, progress=progress)
+    return build_report(folder_of(folder), claims=judged, progress=progress)
 
 
 def predict(
@@ -325,9 +330,7 @@ def predict(
         images: An image file, or several.
         target: Name of the target to run on.
         runtime: Runtime to use.
-        labels: For a third-party model: file with its class names, one per line.
-        scaling: For a third-party model: input scaling.
-        resize: For a third-party model: how images are resized.
+        labels, scaling, resize: For a third-party model, as in :func:`bench`.
 
     Returns:
         For each image, every class with its probability, the most probable first.
@@ -335,14 +338,14 @@ def predict(
     Raises:
         InputError: The model or an image cannot be read, or the scaling of a third-party model is not known.
     """
-    from edgekit.bench.models import ForeignOptions
+    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
 
     files = [images] if isinstance(images, str | Path) else images
     return classify(
         Path(model),
         [Path(image) for image in files],
-        foreign=ForeignOptions(_path(labels), scaling, resize),
+        third_party=ThirdPartyOptions(_path(labels), scaling, resize),
         runtime=runtime,
         target=target,
         progress=progress,
@@ -381,10 +384,10 @@ def load_study(folder: AnyPath) -> StudyDocument:
 def _run_folder(run: RunDocument | AnyPath) -> RunFolder:
     from edgekit.documents.folders import RunFolder
 
-    return RunFolder(_document_folder(run))
+    return RunFolder(folder_of(run))
 
 
-def _document_folder(value: RunDocument | StudyDocument | AnyPath) -> Path:
+def folder_of(value: RunDocument | StudyDocument | AnyPath) -> Path:
     """A path, or the folder that a document was read from."""
     if isinstance(value, str | Path):
         return Path(value).expanduser()

@@ -139,7 +139,7 @@ SCHEMES: dict[str, Scheme] = {
     for s in (
         Scheme("tflite", "fp32", ".tflite", False, "32-bit floats"),
         Scheme("tflite", "fp16", ".tflite", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, activations quantized at run time"),
+        Scheme("tflite", "dynamic", ".tflite", False, "8-bit weights, dynamic activation ranges"),
         Scheme("tflite", "int8", ".tflite", True, "8-bit weights (per channel) and activations"),
         Scheme("tflite", "int8-qat", ".tflite", True, "int8 after quantization-aware training", "qat"),
         Scheme("tflite", "fp32-pruned", ".tflite", False, "32-bit floats, pruned weights", "pruned"),
@@ -148,7 +148,7 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("tflite", "int8-clustered", ".tflite", True, "int8, clustered weights", "clustered"),
         Scheme("onnx", "fp32", ".onnx", False, "32-bit floats"),
         Scheme("onnx", "fp16", ".onnx", False, "16-bit float weights; CPUs compute in fp32"),
-        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, activations quantized at run time"),
+        Scheme("onnx", "dynamic", ".onnx", False, "8-bit weights, dynamic activation ranges"),
         Scheme(
             "onnx",
             "int8",

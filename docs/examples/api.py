@@ -33,7 +33,7 @@ for result in measured.results:
 
 # 4. Write the report, and classify an image with one of the files.
 report = edgekit.report(run)
-print("report:", report["report_html"])
+print("report:", report.report_html)
 
 image = next(Path(run.dataset.root).rglob("*.png"))
 (prediction,) = edgekit.predict("runs/digits/exports/tflite-int8/model.tflite", image)

@@ -1,4 +1,4 @@
-"""`edgekit deploy`: a folder on a device with which one exported file works there, without edgekit and this machine."""
+"""`edgekit deploy`: copy one exported file to a target, with all it needs to run there without edgekit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.bench.model_inspection import inspected, with_target_runtime
-from edgekit.bench.models import Candidate, ForeignOptions, collect
-from edgekit.bench.verify import Verification, verify_candidates
+from edgekit.bench.inspection import inspected, with_target_runtime
+from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.model_collection import collect_models
+from edgekit.bench.verify import verify_models
 from edgekit.device.protocol.requests import HostFacts, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE
 from edgekit.device.working_folder import PROGRAM
-from edgekit.documents.folders import ExportFolder
+from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
@@ -27,50 +28,44 @@ from edgekit.targets.upload import Hashes, object_name
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """Where it lies on the target, how it is used there, and that it gives the golden answers there."""
+class Deployment:
+    """The folder on the target, the command that classifies an image there, and the check of the golden outputs."""
 
     folder: str
     command: str
     file: str
-    verification: Verification
+    verification: VerificationRecord
 
 
 def deploy(
     run: Path, *, target: str, export: str | None = None, name: str | None = None, progress: Progress = SILENT
-) -> Deployed:
-    """Leave model, labels, golden answers, the device program and a README in ``deploy/NAME`` on ``target``.
+) -> Deployment:
+    """Copy model, labels, golden outputs, the device program and a README to ``deploy/NAME`` on ``target``.
 
-    ``export`` chooses among a run's files (``tflite-int8``). Raises :class:`InputError` for what is no single
-    exported file, :class:`TargetError` where the target lacks the packages.
+    ``export`` chooses among the exports of a run (``tflite-int8``). Raises :class:`InputError` where ``run`` does not
+    stand for a single exported file, and :class:`TargetError` where the target lacks packages.
     """
     if target == LOCAL:
-        raise InputError("deploy is for other machines; here, use the file itself", hint="edgekit predict MODEL IMAGE")
-    candidate = _chosen(collect([run], ForeignOptions(), progress), export, run)
-    folder = _plain(name or f"{candidate.folder.name}-{candidate.key}")
+        raise InputError(
+            "deploy copies to other machines; on this one, use the file directly", hint="edgekit predict MODEL IMAGE"
+        )
+    model = _chosen(collect_models([run], ThirdPartyOptions(), progress), export, run)
+    folder = _folder_name(name or f"{model.folder.name}-{model.key}")
     with closing(SshTarget(find_target(target), progress)) as machine:
-        (candidate,), _ = inspected(machine, with_target_runtime([candidate], machine.runtime), scored=False)
-        (verification,) = verify_candidates(machine, [candidate])
+        (model,), _ = inspected(machine, with_target_runtime([model], machine.runtime), scored=False)
+        (verification,) = verify_models(machine, [model])
         facts = machine.facts()
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
-        place = _place(machine, candidate, folder, facts)
-    command = shlex.join([machine.config.python, PROGRAM, "predict", candidate.path.name, "photo.jpg"])
-    return Deployed(place, command, candidate.path.name, verification)
+        place = _place(machine, model, folder, facts)
+    command = shlex.join([machine.config.python, PROGRAM, "predict", model.path.name, "photo.jpg"])
+    return Deployment(place, command, model.path.name, verification)
 
 
-def _place(machine: SshTarget, candidate: Candidate, folder: str, facts: HostFacts) -> str:
-    labels = candidate.labels or ()
-    model = candidate.path.name
-    python = machine.config.python
-    readme = (
-        f"{candidate.id}, SHA-256 {candidate.sha256}, put here by `edgekit deploy`.\n"
-        f"{python} {PROGRAM} predict {model} photo.jpg   (or: --camera; verify {model} golden.npz; --help)\n"
-    )
-    texts = {"labels.txt": "".join(f"{label}\n" for label in labels).encode(), "README.txt": readme.encode()}
+def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts) -> str:
     with tempfile.TemporaryDirectory() as scratch:
-        sources = {model: candidate.path, "golden.npz": ExportFolder(candidate.path.parent).golden}
-        for name, content in {PROGRAM: program(), **texts}.items():
+        sources = {model.path.name: model.path, "golden.npz": model.golden}
+        for name, content in _generated_files(model, machine.config.python).items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
         hashes = Hashes()
@@ -83,16 +78,28 @@ def _place(machine: SshTarget, candidate: Candidate, folder: str, facts: HostFac
         return machine.ask(PLACE, request)["folder"]
 
 
-def _chosen(candidates: Sequence[Candidate], export: str | None, run: Path) -> Candidate:
-    if export is not None:
-        candidates = [candidate for candidate in candidates if candidate.key == export]
-    if len(candidates) == 1 and candidates[0].run is not None:
-        return candidates[0]
-    keys = ", ".join(candidate.key for candidate in collect([run], ForeignOptions(), SILENT))
-    raise InputError(f"one exported file is deployed; here are: {keys}", where=str(run), hint="choose: --export NAME")
+def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
+    """The files that are not copied: the device program, the labels and a README."""
+    file = model.path.name
+    readme = (
+        f"{model.id}, SHA-256 {model.sha256}, copied here by `edgekit deploy`.\n"
+        f"{python} {PROGRAM} predict {file} photo.jpg   (or: --camera; verify {file} golden.npz; --help)\n"
+    )
+    labels = "".join(f"{label}\n" for label in model.labels or ())
+    return {PROGRAM: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}
 
 
-def _plain(name: str) -> str:
+def _chosen(models: Sequence[MeasuredModel], export: str | None, run: Path) -> MeasuredModel:
+    chosen = [model for model in models if export in (None, model.key)]
+    if len(chosen) == 1 and chosen[0].run is not None:
+        return chosen[0]
+    keys = ", ".join(model.key for model in models)
+    raise InputError(
+        f"deploy copies one exported file; found: {keys}", where=str(run), hint="choose one with --export NAME"
+    )
+
+
+def _folder_name(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._ -]{0,99}", name):
         return name
-    raise InputError(f"{name!r} cannot be a folder's name on the device", hint="give another: --name NAME")
+    raise InputError(f"{name!r} is not a valid folder name on the target", hint="use another one: --name NAME")

@@ -1,4 +1,4 @@
-"""Which images the files are scored on: the test split of their run, or a folder that is given."""
+"""Which images the models are scored on: the test split of their run, or a folder that the user names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.models import Candidate
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.loading import open_run_dataset
 from edgekit.data.splits import stratified_choice
@@ -22,6 +22,10 @@ SPLIT = "test"
 SEED = 0
 
 
+ImageSetKey = tuple[str, tuple[str, ...]]
+"""Root folder and files of an image set."""
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """N images with their class: ``files`` are POSIX paths below ``root``, ``labels`` int32 (N,) into ``classes``."""
@@ -32,8 +36,8 @@ class ImageSet:
     classes: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[str, tuple[str, ...]]:
-        """Candidates with the same key are scored on the same pixels, in one go."""
+    def key(self) -> ImageSetKey:
+        """Models with the same key are scored on the same pixels, in one job."""
         return str(self.root), self.files
 
     def first_paths(self, count: int) -> list[Path]:
@@ -41,70 +45,70 @@ class ImageSet:
 
 
 def image_sets(
-    candidates: Sequence[Candidate], data: Path | None, limit: int | None, progress: Progress
+    models: Sequence[MeasuredModel], data: Path | None, limit: int | None, progress: Progress
 ) -> dict[str, ImageSet]:
-    """The images of each candidate, by its id; a foreign file without ``data`` has none.
+    """The images of each model, by its id; a third-party model without ``data`` has none.
 
-    ``data`` overrides where a run looks for its images; for a foreign file it is a folder of classes, of which the
-    test split is taken where there is one. ``limit`` takes at most so many, stratified and seeded; 0: none at all.
+    ``data`` overrides the folder in which a run looks for its images. For a third-party model it is a folder with
+    one folder per class, of which the test split is used if there is one. ``limit`` is the largest number of images,
+    chosen stratified and seeded; 0: none at all.
     """
     if limit == 0:
         return {}
     sets: dict[str, ImageSet] = {}
     of_run: dict[Path, ImageSet] = {}
-    for candidate in candidates:
-        if candidate.run is not None:
-            if candidate.folder not in of_run:
-                of_run[candidate.folder] = _of_run(candidate, data, limit, progress)
-            sets[candidate.id] = of_run[candidate.folder]
+    for model in models:
+        if model.run is not None:
+            if model.folder not in of_run:
+                of_run[model.folder] = _of_run(model, data, limit, progress)
+            sets[model.id] = of_run[model.folder]
         elif data is not None:
-            sets[candidate.id] = _of_folder(candidate, data, limit)
+            sets[model.id] = _of_folder(model, data, limit)
     return sets
 
 
-def _of_run(candidate: Candidate, data: Path | None, limit: int | None, progress: Progress) -> ImageSet:
-    assert candidate.run is not None
-    run = RunFolder(candidate.folder)
-    dataset = candidate.run["dataset"]
+def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress: Progress) -> ImageSet:
+    assert model.run is not None
+    run = RunFolder(model.folder)
+    dataset = model.run.dataset
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == SPLIT]
     if not rows:
         raise InputError(
-            "this run has no test images", where=str(run.dataset), hint="bench without accuracy: --images 0"
+            "this run has no test images", where=str(run.dataset), hint="measure without accuracy: --images 0"
         )
-    classes = tuple(dataset["classes"])
-    if candidate.labels != classes:
+    if model.labels != dataset.classes:
         raise InputError(
             "the labels of the exported file are not the classes of its run",
-            where=str(candidate.path),
-            hint=f"export again: edgekit export {run.path}",
+            where=str(model.path),
+            hint=f"export it again: edgekit export {run.path}",
         )
-    opened = open_run_dataset(rows, data or dataset["root"], classes, dataset["name"], progress=progress)
+    opened = open_run_dataset(rows, data or dataset.root, dataset.classes, dataset.name, progress=progress)
     chosen = _chosen(opened.labels, limit)
-    return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], classes)
+    return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], dataset.classes)
 
 
-def _of_folder(candidate: Candidate, data: Path, limit: int | None) -> ImageSet:
-    if candidate.labels is None:
+def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
+    if model.labels is None:
         raise InputError(
-            "this file does not say what its outputs are called, so it cannot be scored",
-            where=str(candidate.path),
-            hint="give the class names, one a line: --labels FILE",
+            "this model cannot be scored: its metadata has no class names",
+            where=str(model.path),
+            hint="pass the class names, one per line: --labels FILE",
         )
     scan = scan_folder(data.expanduser().absolute())
     folders = scan.splits.get(SPLIT) or scan.splits.get(WHOLE)
     if folders is None:
-        raise InputError("this folder is split, but has no test images", where=str(data))
-    unknown = [name for name in folders if name not in candidate.labels]
+        raise InputError("this folder has splits, but no test images", where=str(data))
+    unknown = [name for name in folders if name not in model.labels]
     if unknown:
         raise InputError(
-            f"no output of {candidate.path.name} is called {', '.join(map(repr, unknown[:5]))}",
+            f"{model.path.name} has no class named {', '.join(map(repr, unknown[:5]))}",
             where=str(data),
-            hint=f"its outputs are: {', '.join(candidate.labels[:10])}",
+            hint=f"its classes are: {', '.join(model.labels[:10])}",
         )
-    pairs = sorted((file, candidate.labels.index(name)) for name, files in folders.items() for file in files)
+    pairs = sorted((file, model.labels.index(name)) for name, files in folders.items() for file in files)
     labels = np.array([label for _, label in pairs], np.int32)
     chosen = _chosen(labels, limit)
-    return ImageSet(scan.root, tuple(pairs[i][0] for i in chosen), labels[chosen], candidate.labels)
+    return ImageSet(scan.root, tuple(pairs[i][0] for i in chosen), labels[chosen], model.labels)
 
 
 def _chosen(labels: NDArray[np.int32], limit: int | None) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""One command, several targets: all at the same time, each with results of its own."""
+"""Several targets at once: each measures by itself, and each has its own results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.bench.agreement import HostAnswers
-from edgekit.bench.session import BenchOptions, bench, bench_on
+from edgekit.bench.agreement import HostPredictions
+from edgekit.bench.session import bench, bench_on
+from edgekit.bench.settings import BenchOptions
 from edgekit.documents.bench import BenchResult
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.progress import SILENT, Bar, Progress
@@ -19,7 +20,7 @@ from edgekit.targets.lookup import get_target
 
 
 class Prefixed(Progress):
-    """What one target of several has to say; bars of several at once would hide each other."""
+    """Progress of one of several targets: messages carry its name, and bars, which would overlap, become messages."""
 
     def __init__(self, inner: Progress, name: str) -> None:
         self._inner, self._name = inner, name
@@ -37,21 +38,21 @@ class Prefixed(Progress):
             yield bar
 
 
-def bench_several(
+def bench_targets(
     paths: Sequence[Path], names: Sequence[str], options: BenchOptions, progress: Progress = SILENT
 ) -> tuple[list[BenchResult], dict[str, EdgekitError]]:
-    """Measure on every target of ``names``; the results in their order, and why a target has none.
+    """Measure on every target in ``names``. Returns the results in that order, and the error of each target without.
 
-    One target: its error is raised. This machine's own measurement is never disturbed by the comparison with it,
-    which waits until it is over.
+    The error of a single target is raised. The predictions of this machine, to which other targets are compared, wait
+    until its own measurement is over, so that they do not disturb it.
     """
     names = list(dict.fromkeys(names))
     if len(names) == 1:
         return bench(paths, replace(options, target=names[0]), progress), {}
     targets = {name: get_target(name, Prefixed(progress, name)) for name in names}
-    host = HostAnswers()
+    host = HostPredictions()
     if LOCAL in targets:
-        host.quiet.clear()
+        host.idle.clear()
     with ThreadPoolExecutor(len(targets)) as pool:
         futures = {
             name: pool.submit(_measured, target, paths, options, Prefixed(progress, name), host)
@@ -63,14 +64,14 @@ def bench_several(
                 futures[LOCAL] = _here(targets[LOCAL], paths, options, Prefixed(progress, LOCAL), host)
             return _gathered(names, futures)
         except BaseException:
-            host.quiet.set()
+            host.idle.set()
             for target in targets.values():
                 target.abort()
             raise
 
 
 def _here(
-    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostAnswers
+    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostPredictions
 ) -> Future[list[BenchResult]]:
     future: Future[list[BenchResult]] = Future()
     try:
@@ -78,12 +79,12 @@ def _here(
     except EdgekitError as error:
         future.set_exception(error)
     finally:
-        host.quiet.set()
+        host.idle.set()
     return future
 
 
 def _measured(
-    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostAnswers
+    target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostPredictions
 ) -> list[BenchResult]:
     with closing(target):
         return bench_on(target, paths, options, progress, host)
@@ -97,7 +98,7 @@ def _gathered(
     for name in names:
         try:
             results += futures[name].result()
-        except EdgekitError as error:  # wrong use is wrong on every target: then no results are left
+        except EdgekitError as error:  # an input error occurs on every target, and leaves no results
             errors[name] = error
     if not results:
         raise next((error for error in errors.values() if isinstance(error, InputError)), next(iter(errors.values())))

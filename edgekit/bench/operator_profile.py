@@ -1,48 +1,50 @@
-"""`edgekit bench --profile`: how long each operator of a file takes, as its runtime measures it."""
+"""`edgekit bench --profile`: how long each operator of a model takes, as its runtime measures it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from edgekit.bench.models import Candidate
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
+from edgekit.device.protocol.jobs import ProfileJob
+from edgekit.device.protocol.verbs import PROFILE
+from edgekit.documents.profile import OperatorProfile
 from edgekit.errors import EdgekitError, TargetError
+from edgekit.render.text import plural
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
 RUNS = 30
-STORED = ("threads", "runtime", "version", "reason", "run_ns", "nodes")
 
 
 def measure_profile(
-    target: Target, candidates: Sequence[Candidate], protocol: BenchProtocol, threads: int, progress: Progress
-) -> dict[str, dict[str, Any]]:
-    """By candidate id: the ``profile`` of its result, of each file in a process of its own.
+    target: Target, models: Sequence[MeasuredModel], protocol: BenchProtocol, threads: int, progress: Progress
+) -> dict[str, OperatorProfile]:
+    """The profile of each model, by its id. Each model is profiled in a process of its own.
 
-    A profile that cannot be had is no failure of the file: ``reason`` says why, and there are no times. Profiling
-    slows a run down, so that its times stand apart from the measured latency.
+    A model that cannot be profiled has not failed: ``reason`` says why there are no times. Profiling slows a run
+    down, so its times are kept apart from the measured latency.
     """
-    runs = min(RUNS, protocol.repeats * protocol.rounds * protocol.block_runs)
-    found: dict[str, dict[str, Any]] = {}
-    with progress.bar(f"profile, {threads} thread{'s' * (threads > 1)}", len(candidates)) as bar:
-        for candidate in candidates:
-            found[candidate.id] = _profile(target, {"models": [candidate.job()], "threads": threads, "runs": runs})
+    runs = min(RUNS, protocol.total_runs)
+    found: dict[str, OperatorProfile] = {}
+    with progress.bar(f"profile, {plural(threads, 'thread')}", len(models)) as bar:
+        for model in models:
+            found[model.id] = _profile(target, model, threads, runs)
             bar.advance()
     return found
 
 
-def _profile(target: Target, job: dict[str, Any]) -> dict[str, Any]:
+def _profile(target: Target, model: MeasuredModel, threads: int, runs: int) -> OperatorProfile:
     try:
-        for event in target.run("profile", job):
+        for event in target.run(PROFILE, ProfileJob(models=[model.job()], threads=threads, runs=runs)):
             if event["event"] == "profile":
-                return {name: event[name] for name in STORED}
+                return OperatorProfile.model_validate({k: v for k, v in event.items() if k not in {"event", "key"}})
     except TargetError:
         raise
-    except EdgekitError as error:  # the profiler failed on a file that was measured all right
+    except EdgekitError as error:  # the profiler failed on a model that was measured without trouble
         return _without(error.problem)
-    return _without("the target gave none")
+    return _without("the target returned no profile")
 
 
-def _without(reason: str) -> dict[str, Any]:
-    return {**dict.fromkeys(STORED), "reason": reason, "run_ns": [], "nodes": []}
+def _without(reason: str) -> OperatorProfile:
+    return OperatorProfile(threads=None, runtime=None, version=None, reason=reason, run_ns=(), nodes=())

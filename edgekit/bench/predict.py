@@ -1,4 +1,4 @@
-"""`edgekit predict`: what an exported file says about some images, on this machine or a target."""
+"""`edgekit predict`: the classes of some images according to one model, on this machine or a target."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.bench.model_inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.models import ForeignOptions, collect
+from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.measured_model import ThirdPartyOptions
+from edgekit.bench.model_collection import collect_models
+from edgekit.device.protocol.jobs import PredictJob
+from edgekit.device.protocol.verbs import PREDICT
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
@@ -27,32 +30,32 @@ def predict(
     model: Path,
     images: Sequence[Path],
     *,
-    foreign: ForeignOptions | None = None,
+    third_party: ThirdPartyOptions | None = None,
     runtime: str | None = None,
     target: str = LOCAL,
     progress: Progress = SILENT,
 ) -> list[Prediction]:
-    """Classify ``images`` with one exported or foreign file; classes without a name are called by their number.
+    """Classify ``images`` with one exported file or third-party model. Classes without a name are numbered.
 
-    Raises :class:`InputError` for a file that is no model, an image that cannot be read, or a float input whose
-    scaling nobody knows.
+    Raises :class:`InputError` for a file that is not a model, an image that cannot be read, or a float input with
+    unknown scaling.
     """
     missing = [image for image in images if not image.is_file()]
     if missing:
-        raise InputError("there is no such image", where=", ".join(map(str, missing[:5])))
+        raise InputError("no such image file", where=", ".join(map(str, missing[:5])))
     if not model.is_file():
-        raise InputError("there is no such model file", where=str(model), hint="give a .tflite or .onnx file")
+        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
     paths = [image.expanduser().absolute() for image in images]
     found = []
     with contextlib.closing(get_target(target, progress)) as machine:
-        candidates = collect([model], foreign or ForeignOptions(), progress)
-        candidates = with_runtime(with_target_runtime(candidates, machine.runtime), runtime)
-        (candidate,), _ = inspected(machine, candidates, scored=True)
-        job = {"models": [candidate.job()], "threads": 0, "files": [str(path) for path in paths]}
+        models = collect_models([model], third_party or ThirdPartyOptions(), progress)
+        models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
+        (opened,), _ = inspected(machine, models, scored=True)
+        job = PredictJob(models=[opened.job()], threads=0, files=[str(path) for path in paths])
         with progress.bar("predict", len(paths)) as bar:
-            for event in machine.run("predict", job):
+            for event in machine.run(PREDICT, job):
                 if event["event"] == "prediction":
-                    found.append(_named(Path(event["file"]), event["probabilities"], candidate.labels))
+                    found.append(_named(Path(event["file"]), event["probabilities"], opened.labels))
                     bar.advance()
     return found
 

@@ -1,16 +1,19 @@
-"""`edgekit verify`: the exported files give on a target what they gave where they were made."""
+"""`edgekit verify`: whether exported files give the golden outputs on a target, too."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgekit.bench.model_inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.models import Candidate, ForeignOptions, collect
-from edgekit.documents.folders import ExportFolder
+from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.model_collection import collect_models
+from edgekit.device.protocol.events import UnverifiedEvent, VerifiedEvent
+from edgekit.device.protocol.jobs import VerifyJob
+from edgekit.device.protocol.verbs import VERIFY
+from edgekit.documents.bench import RuntimeRecord
+from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
@@ -18,70 +21,60 @@ from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
 MAX_DIFFERENCE = 0.1
-"""Of one score. Kernels of other runtimes round int8 otherwise (12/255 was seen); wrong ones are far off."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    """One file on one target. ``problem`` None: it holds."""
-
-    id: str
-    n_inputs: int
-    n_same: int
-    max_difference: float | None
-    runtime: dict[str, Any] | None
-    problem: str | None
-
-    def document(self) -> dict[str, Any]:
-        return {**self.__dict__, "ok": self.problem is None}
+"""Of one score. Kernels of other runtimes round int8 differently (12/255 was seen); wrong kernels are far off."""
 
 
 def verify(
     paths: Sequence[Path], *, target: str = LOCAL, runtime: str | None = None, progress: Progress = SILENT
-) -> list[Verification]:
-    """Every export of ``paths`` on ``target``, with the golden inputs and outputs that export left beside it.
+) -> list[VerificationRecord]:
+    """Check every export of ``paths`` on ``target`` against the golden outputs that `edgekit export` stored.
 
-    Raises :class:`InputError` for a file without them.
+    Raises :class:`InputError` for a file without golden outputs.
     """
     with contextlib.closing(get_target(target, progress)) as machine:
-        candidates = collect(paths, ForeignOptions(), progress)
-        for candidate in candidates:
-            if candidate.run is None or not _golden(candidate).is_file():
+        models = collect_models(paths, ThirdPartyOptions(), progress)
+        for model in models:
+            if model.run is None or not model.golden.is_file():
                 raise InputError(
-                    "there are no golden answers beside this file",
-                    where=str(candidate.path),
-                    hint="they are made by `edgekit export`",
+                    "this file has no golden outputs", where=str(model.path), hint="`edgekit export` creates them"
                 )
-        candidates = with_runtime(with_target_runtime(candidates, machine.runtime), runtime)
-        candidates, _ = inspected(machine, candidates, scored=False)
-        return verify_candidates(machine, candidates)
+        models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
+        models, _ = inspected(machine, models, scored=False)
+        return verify_models(machine, models)
 
 
-def verify_candidates(target: Target, candidates: Sequence[Candidate]) -> list[Verification]:
-    """The same for files that are known already."""
-    job = {
-        "models": [candidate.job() for candidate in candidates],
-        "golden": {candidate.id: str(_golden(candidate)) for candidate in candidates},
-        "threads": 1,
-    }
-    return [_judged(event) for event in target.run("verify", job) if event["event"] in ("verified", "failed")]
+def verify_models(target: Target, models: Sequence[MeasuredModel]) -> list[VerificationRecord]:
+    """Check models that are already collected and inspected."""
+    job = VerifyJob(
+        models=[model.job() for model in models],
+        golden={model.id: str(model.golden) for model in models},
+        threads=1,
+    )
+    found = []
+    for event in target.run(VERIFY, job):
+        if event["event"] == "verified" or event["event"] == "failed":
+            found.append(_judged(event))
+    return found
 
 
-def _golden(candidate: Candidate) -> Path:
-    return ExportFolder(candidate.path.parent).golden
-
-
-def _judged(event: dict[str, Any]) -> Verification:
+def _judged(event: VerifiedEvent | UnverifiedEvent) -> VerificationRecord:
+    runtime = RuntimeRecord.model_validate(event["runtime"])
     if event["event"] == "failed":
-        return Verification(event["key"], 0, 0, None, event["runtime"], event["reason"])
-    answers, expected = event["predicted"], event["expected"]
-    same = sum(answer == wanted for answer, wanted in zip(answers, expected))
-    worst = max(event["differences"])
-    # Two classes that were nearly level may change places; that is no fault of the file.
-    clear = sum(margin > MAX_DIFFERENCE for margin in event["margins"])
+        return VerificationRecord(id=event["key"], runtime=runtime, problem=event["reason"])
+    predicted, expected = event["predicted"], event["expected"]
+    largest = max(event["differences"])
+    # Two classes with nearly the same score may change places; that is not a fault of the file.
+    other_class = sum(margin > MAX_DIFFERENCE for margin in event["margins"])
     problem = None
-    if clear:
-        problem = f"{clear} of {len(answers)} golden answers are other classes"
-    elif worst > MAX_DIFFERENCE:
-        problem = f"scores differ by up to {worst:.2g}"
-    return Verification(event["key"], len(answers), same, worst, event["runtime"], problem)
+    if other_class:
+        problem = f"{other_class} of {len(predicted)} golden inputs get another class"
+    elif largest > MAX_DIFFERENCE:
+        problem = f"scores differ by up to {largest:.2g}"
+    return VerificationRecord(
+        id=event["key"],
+        n_inputs=len(predicted),
+        n_same=sum(a == b for a, b in zip(predicted, expected)),
+        max_difference=largest,
+        runtime=runtime,
+        problem=problem,
+    )

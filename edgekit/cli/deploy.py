@@ -1,8 +1,7 @@
-"""`edgekit deploy`: put one exported file on a device to stay."""
+"""`edgekit deploy`: copy one exported file to a target, for use without edgekit."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,42 +14,34 @@ from edgekit.errors import CheckFailed
 
 def deploy(
     run: Annotated[Path, typer.Argument(help="A run folder, or one exported file of a run.", metavar="RUN")],
-    target: Annotated[str, typer.Option("--target", help="Machine to put it on.", metavar="NAME")],
+    target: Annotated[str, typer.Option("--target", help="Target to copy to.", metavar="NAME")],
     export: Annotated[
         str | None,
-        typer.Option("--export", help="Which file of the run: tflite-int8.", metavar="NAME", show_default=False),
+        typer.Option("--export", help="Which file of the run, e.g. tflite-int8.", metavar="NAME", show_default=False),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Folder name there.", metavar="NAME", show_default="run and export"),
+        typer.Option("--name", help="Name of the folder on the target.", metavar="NAME", show_default="run and export"),
     ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Leave a folder on a device with model, labels, the device program and a README: it works there alone.
+    """Copy a model and a standalone runner to a target.
 
-    The golden answers are checked there. Exit code 3 where they do not hold.
+    The folder on the target holds the model, its labels, the program that runs it, and a README; it works without
+    edgekit. The golden outputs are checked there; the exit code is 3 if they differ.
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """
-    from edgekit.bench.deploy import deploy as put
-    from edgekit.documents.base import SCHEMA_VERSION
+    from edgekit.bench.deploy import deploy as copy
+    from edgekit.cli.render.predictions import deployment_text
+    from edgekit.documents.verification import DeploymentReport
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    done = put(run, target=target, export=export, name=name, progress=out)
+    done = copy(run, target=target, export=export, name=name, progress=out)
     check = done.verification
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "target": target,
-        "folder": done.folder,
-        "command": done.command,
-        "verification": check.document(),
-    }
-    out.result(
-        document,
-        f"{done.folder} on {target}: {check.n_same} of {check.n_inputs} golden answers agree there\n"
-        f"there: cd {shlex.quote(done.folder)} && {done.command}",
-    )
+    report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)
+    out.result(report.to_dict(), deployment_text(report))
     if check.problem is not None:
         out.warn(f"{check.id}: {check.problem}")
         return CheckFailed.exit_code

@@ -116,7 +116,7 @@ def _formats() -> Rows:
     entries: list[Entry] = [
         {"export": s.key, "calibrated": s.calibrated, "summary": s.summary} for s in SCHEMES.values()
     ]
-    return Rows(["export", "calibrated", "description"], entries)
+    return Rows(["export", "calib.", "description"], entries)
 
 
 def _runtimes() -> Rows:

@@ -1,9 +1,9 @@
-"""`edgekit predict`: top classes of images with an exported file."""
+"""`edgekit predict`: classify images with an exported model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,13 +16,17 @@ from edgekit.cli.options import (
     ScalingOption,
     TargetOption,
 )
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output
+
+if TYPE_CHECKING:
+    from edgekit.bench.predict import Prediction
+    from edgekit.documents.verification import ImagePrediction
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a foreign one).", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a third-party model).", metavar="MODEL")],
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
-    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 3,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of classes to show.", metavar="N")] = 3,
     target: TargetOption = "local",
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
@@ -31,34 +35,33 @@ def predict(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say what images show, with an exported file and the device's own decoder, on this machine or a target.
+    """Classify images with an exported model.
+
+    The images are decoded and classified by the same program that measures the model, on this machine or on a target.
 
     Example: edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
     """
-    from edgekit.bench.models import ForeignOptions
+    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
-    from edgekit.documents.base import SCHEMA_VERSION
+    from edgekit.cli.render.predictions import predictions_text
+    from edgekit.documents.verification import PredictionReport
 
     output = Output(json_mode=json_mode, quiet=quiet)
-    predictions = classify(
-        model, images, foreign=ForeignOptions(labels, scaling, resize), runtime=runtime, target=target, progress=output
+    third_party = ThirdPartyOptions(labels, scaling, resize)
+    found = classify(model, images, third_party=third_party, runtime=runtime, target=target, progress=output)
+    report = PredictionReport(
+        model=str(model), target=target, predictions=tuple(_top(prediction, top) for prediction in found)
     )
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "model": str(model),
-        "target": target,
-        "predictions": [
-            {
-                "image": str(prediction.image),
-                "label": prediction.classes[0][0],
-                "probability": prediction.classes[0][1],
-                "top": [{"label": label, "probability": value} for label, value in prediction.classes[:top]],
-            }
-            for prediction in predictions
-        ],
-    }
-    rows = [
-        [prediction.image.name, "  ".join(f"{label} {value:.1%}" for label, value in prediction.classes[:top])]
-        for prediction in predictions
-    ]
-    output.result(document, table(["image", "classes"], rows))
+    output.result(report.to_dict(), predictions_text(report))
+
+
+def _top(prediction: Prediction, most: int) -> ImagePrediction:
+    from edgekit.documents.verification import ClassProbability, ImagePrediction
+
+    classes = [ClassProbability(label=label, probability=value) for label, value in prediction.classes]
+    return ImagePrediction(
+        image=str(prediction.image),
+        label=classes[0].label,
+        probability=classes[0].probability,
+        top=tuple(classes[:most]),
+    )

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output
+from edgekit.cli.render.tables import WIDTH, fitted_table, wrapped
+from edgekit.render import numbers
+from edgekit.render.text import capitalized, clipped, plural
 
-WIDTH = 79
+if TYPE_CHECKING:
+    from edgekit.documents.report import ReportDocument
+    from edgekit.documents.report_findings import Finding, JudgedClaim
+    from edgekit.documents.report_rows import ExportedFileRecord, SeedGroup
+
 LEFT = ("backbone", "strategy", "file", "95%", "mark")
 """Columns of words."""
+
+UNKNOWN = "-"
+"""In place of a number; tables in a terminal are plain ASCII."""
 
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of a run or of a study.", metavar="RUN_OR_STUDY", show_default=False)
+        Path, typer.Argument(help="Run folder or study folder.", metavar="RUN_OR_STUDY", show_default=False)
     ],
     claims: Annotated[
         str | None,
         typer.Option(
-            "--claims", help="Judge the claims of this recipe instead of its own.", metavar="RECIPE", show_default=False
+            "--claims",
+            help="Judge the claims of this recipe instead of those of the run or study.",
+            metavar="RECIPE",
+            show_default=False,
         ),
     ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare every candidate of a run or a study: report.html and report.json.
+    """Write report.html and report.json for a run or a study.
 
-    Says which file is most accurate, fastest and smallest, which are on the Pareto front of accuracy and latency,
-    and what the numbers do not prove. The page is one file that opens without a network. What is not there yet
-    (no exports, no bench) is left out and named. Beside it: report.md, candidates.csv, and a card for every file.
+    The report names the most accurate, the fastest and the smallest exported file and those on the Pareto front of
+    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. What is
+    missing (exports, bench results) is left out and named. report.md, candidates.csv and a model card for every
+    exported file are written beside it.
 
     Example: edgekit report runs/digits-mobilenetv2
     """
@@ -50,109 +64,99 @@ def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
     out.result(document, _text(document))
 
 
-def _text(document: dict[str, Any]) -> str:
-    parts = [_table(document)] if document["candidates"] else []
-    parts.append("\n".join(_wrapped(finding["question"], _answer(finding)) for finding in document["verdict"]))
-    if document["claims"]:
-        parts.append("\n".join(_wrapped(claim["verdict"], _claim(claim)) for claim in document["claims"]))
-    if document["warnings"]:
-        parts.append(f"{len(document['warnings'])} warning(s), in the report")
-    return "\n\n".join([*parts, f"report: {document['report_html']}"])
+def _text(document: ReportDocument) -> str:
+    parts = [_table(document)] if document.candidates else []
+    parts.append("\n".join(wrapped(f"{finding.question}: {_answer(finding)}") for finding in document.verdict))
+    if document.claims:
+        parts.append("\n".join(wrapped(f"{claim.verdict}: {_claim(claim)}") for claim in document.claims))
+    if document.warnings:
+        parts.append(f"{plural(len(document.warnings), 'warning')} (see the report)")
+    return "\n\n".join([*parts, f"report: {document.report_html}"])
 
 
-def _table(document: dict[str, Any]) -> str:
-    """One line per candidate, or per kind of file over its seeds; latency with the fewest threads."""
-    candidates, groups = document["candidates"], document["groups"]
-    threads = min((entry["threads"] for c in candidates for entry in c["latency"]), default=1)
-    short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
-    rows = [
-        [
-            str(c["number"]),
-            _clipped(c["backbone"], 12),
-            _clipped(c["arm"], 10) if c["arm"] else short.get(c["strategy"], _clipped(c["strategy"], 10)),
-            str(len(c["seeds"]) if groups else c["seed"]),
-            f"{c['format']}-{c['scheme']}",
-            _percent(c["accuracy_mean"] if groups else c["accuracy"]),
-            _interval(c["accuracy_ci95"]),
-            _milliseconds(c["latency_ms_p50"].get(str(threads)) if groups else _p50(c, threads)),
-            "-" if c["size_bytes"] is None else f"{c['size_bytes'] / 1e6:.2f}",
-            _marks(c),
-        ]
-        for c in groups or candidates
-    ]
+def _table(document: ReportDocument) -> str:
+    """One line per exported file, or per kind of file over its seeds; latency with the fewest threads."""
+    threads = min((entry.threads for file in document.candidates for entry in file.latency), default=1)
+    if document.groups:
+        rows = [_group_cells(group, threads) for group in document.groups]
+    else:
+        rows = [_file_cells(file, threads) for file in document.candidates]
     headers = ["#", "backbone", "strategy", "s", "file", "acc %", "95%", f"ms({threads})", "MB", "mark"]
-    about = f"95%: interval of the accuracy; ms({threads}): p50 with {threads} thread{'s' * (threads != 1)}; s: " + (
-        "seeds, over which accuracies are means and times medians" if groups else "seed"
-    )
+    seeds = "number of seeds; accuracies are means over them, latencies medians" if document.groups else "seed"
+    about = f"95%: interval of the accuracy; ms({threads}): p50 with {plural(threads, 'thread')}; s: {seeds}"
     marks = "* on the Pareto front  f failed  u unstable  e emulated  o float operators"
-    return "\n".join([_fitted(headers, rows), textwrap.fill(about, WIDTH), marks])
+    return "\n".join([_fitted(headers, rows), wrapped(about), marks])
+
+
+def _file_cells(file: ExportedFileRecord, threads: int) -> list[str]:
+    p50 = next((entry.latency_ms_p50 for entry in file.latency if entry.threads == threads), None)
+    return [
+        *_names(file, str(file.seed)),
+        *_figures(file.accuracy, file.accuracy_ci95, p50, file.size_bytes),
+        _marks(file),
+    ]
+
+
+def _group_cells(group: SeedGroup, threads: int) -> list[str]:
+    p50 = group.latency_ms_p50.get(str(threads))
+    return [
+        *_names(group, str(len(group.seeds))),
+        *_figures(group.accuracy_mean, group.accuracy_ci95, p50, group.size_bytes),
+        _marks(group),
+    ]
+
+
+def _names(row: ExportedFileRecord | SeedGroup, seed: str) -> list[str]:
+    short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
+    strategy = row.arm or short.get(row.strategy, row.strategy)
+    return [str(row.number), clipped(row.backbone, 12), clipped(strategy, 10), seed, f"{row.format}-{row.scheme}"]
+
+
+def _figures(
+    accuracy: float | None, interval: Sequence[float] | None, p50: float | None, size_bytes: int | None
+) -> list[str]:
+    bounds = UNKNOWN if interval is None else f"{100 * interval[0]:.0f}-{100 * interval[1]:.0f}"
+    known = (numbers.percent(accuracy), bounds, numbers.milliseconds(p50), numbers.megabytes(size_bytes))
+    return [UNKNOWN if cell == numbers.NONE else cell for cell in known]
 
 
 def _fitted(headers: list[str], rows: list[list[str]]) -> str:
-    """The table in WIDTH columns: a strategy that all have is left out, then the names of files lose their ends."""
+    """The table in 80 columns: a strategy that all rows share is left out, then the names of files are clipped."""
     columns = {name: [row[position] for row in rows] for position, name in enumerate(headers)}
-
-    def excess() -> int:
-        return sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items()) - 2 - WIDTH
-
-    if excess() > 0 and len(set(columns["strategy"])) == 1:
+    width = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items()) - 2
+    if width > WIDTH and len(set(columns["strategy"])) == 1:
         del columns["strategy"]
-    if (more := excess()) > 0:
-        longest = max(map(len, columns["file"]))
-        columns["file"] = [_clipped(name, longest - more) for name in columns["file"]]
-    right = [position for position, name in enumerate(columns) if name not in LEFT]
-    return table(list(columns), list(map(list, zip(*columns.values()))), right=right)
+    names = list(columns)
+    right = [position for position, name in enumerate(names) if name not in LEFT]
+    return fitted_table(names, list(map(list, zip(*columns.values()))), right=right, names=names.index("file"))
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return "-" if bounds is None else f"{100 * bounds[0]:.0f}-{100 * bounds[1]:.0f}"
-
-
-def _p50(candidate: dict[str, Any], threads: int) -> float | None:
-    return next((e["latency_ms_p50"] for e in candidate["latency"] if e["threads"] == threads), None)
-
-
-def _milliseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
-
-
-def _marks(candidate: dict[str, Any]) -> str:
+def _marks(row: ExportedFileRecord | SeedGroup) -> str:
     letters = {"failed": "f", "unstable": "u", "emulated": "e", "float operators": "o"}
-    return "*" * bool(candidate["on_pareto_front"]) + "".join(letters[mark] for mark in candidate["marks"])
+    return "*" * row.on_pareto_front + "".join(letters[mark] for mark in row.marks)
 
 
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}."
+def _answer(finding: Finding) -> str:
+    """The winners by name; by number alone where each has a figure (the front), which is in the table above."""
+    if any(winner.figure for winner in finding.winners):
+        return ", ".join(f"#{winner.number}" for winner in finding.winners)
+    names = [f"#{winner.number} " * bool(winner.number) + winner.title for winner in finding.winners]
+    return ". ".join(capitalized(part) for part in ("; ".join(names), finding.figure, finding.remark) if part)
 
 
-def _answer(finding: dict[str, Any]) -> str:
-    """A list with figures of its own (the front) stands in the table above: its numbers are enough."""
-    if any(winner["figure"] for winner in finding["winners"]):
-        return ", ".join(f"#{winner['number']}" for winner in finding["winners"])
-    names = [f"#{winner['number']} " * bool(winner["number"]) + winner["title"] for winner in finding["winners"]]
-    parts = ("; ".join(names), finding["figure"], finding["remark"])
-    return ". ".join(part[0].upper() + part[1:] for part in parts if part)
+def _claim(claim: JudgedClaim) -> str:
+    """The claim, and what was measured if it is about one pair; several pairs are in the report."""
+    if len(claim.pairs) != 1:
+        about = f"{len(claim.pairs)} comparisons, see the report" if claim.pairs else claim.reason
+        return f"{claim.text} ({about})"
+    (pair,) = claim.pairs
+    unit = " times" if claim.unit == "ratio" else f" {claim.unit}"
+    interval = "no interval" if pair.effect_ci95 is None else "95%: {:.3g} to {:.3g}".format(*pair.effect_ci95)
+    interval = "exact" if pair.basis == "counted" else interval
+    more = pair.more_would_decide
+    would = "" if more is None else f"; about {more.n:,} more {_unit(more.unit, more.n)} would decide"
+    return f"{claim.text} ({pair.effect:.3g}{unit}, {interval}{would})"
 
 
-def _claim(claim: dict[str, Any]) -> str:
-    """The claim, and where it is about one pair what was measured; several pairs stand in the report."""
-    if len(claim["pairs"]) != 1:
-        told = f"{len(claim['pairs'])} comparisons, in the report" if claim["pairs"] else claim["reason"]
-        return f"{claim['text']} ({told})"
-    (pair,) = claim["pairs"]
-    unit = " times" if claim["unit"] == "ratio" else f" {claim['unit']}"
-    interval = "no interval" if pair["effect_ci95"] is None else "95%: {:.3g} to {:.3g}".format(*pair["effect_ci95"])
-    interval = "exact" if pair["basis"] == "counted" else interval
-    more = pair["more_would_decide"]
-    would = f"; about {more['n']:,} more {more['unit'][: -1 if more['n'] == 1 else None]} would decide" if more else ""
-    return f"{claim['text']} ({pair['effect']:.3g}{unit}, {interval}{would})"
-
-
-def _wrapped(label: str, text: str) -> str:
-    return textwrap.fill(
-        f"{label}: {text}", width=WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
+def _unit(plural_unit: str, n: int) -> str:
+    return plural_unit.removesuffix("s") if n == 1 else plural_unit

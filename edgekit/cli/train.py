@@ -15,7 +15,6 @@ from edgekit.registry import BACKBONES, STRATEGIES
 if TYPE_CHECKING:
     from edgekit.documents.folders import RunFolder
     from edgekit.documents.run import RunDocument
-    from edgekit.recipe import Recipe
 
 
 def train(
@@ -71,25 +70,30 @@ def train(
       edgekit train brain-tumor-mri --data mri --run runs/mri
       edgekit train --run runs/mri --resume
     """
-    from edgekit.recipe import load_recipe
-    from edgekit.train.training import default_run_folder
-    from edgekit.train.training import train as train_run
+    from edgekit.api import folder_of
+    from edgekit.api import train as train_run
+    from edgekit.documents.folders import RunFolder
+    from edgekit.recipe import parse_setting
 
+    if resume and run is None:
+        raise InputError("--resume needs --run", hint="edgekit train --run DIR --resume")
     out = Output(json_mode=json_mode, quiet=quiet)
-    changes = _settings(data, backbone, strategy, weights, image_size, epochs, batch_size, seed, settings or [])
-    if resume:
-        resolved, folder = _interrupted_run(recipe, run, changes)
-    else:
-        from edgekit.documents.folders import RunFolder
-
-        resolved = load_recipe(recipe, changes)
-        folder = RunFolder(run) if run is not None else default_run_folder(resolved, Path("runs"))
-    try:
-        document = train_run(resolved, folder, resume=resume, progress=out)
-    except KeyboardInterrupt:
-        if folder.run_json.is_file():
-            out.info(f"resume with: edgekit train --run {folder.path} --resume")
-        raise
+    document = train_run(
+        recipe,
+        data=data,
+        backbone=backbone,
+        strategy=strategy,
+        weights=weights,
+        image_size=image_size,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        settings=dict(parse_setting(text) for text in settings or []),
+        run=run,
+        resume=resume,
+        progress=out,
+    )
+    folder = RunFolder(folder_of(document))
     out.result({**document.to_dict(), "run_dir": str(folder.path), "exports": []}, summary(document, folder))
 
 
@@ -113,48 +117,3 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             f"next           edgekit export {folder.path}",
         ]
     )
-
-
-def _interrupted_run(recipe: str | None, run: Path | None, changes: dict[str, object]) -> tuple[Recipe, RunFolder]:
-    """The recipe and the folder of the run that ``--resume`` continues."""
-    from edgekit.documents.folders import RunFolder
-    from edgekit.recipe import load_recipe
-
-    if run is None:
-        raise InputError("--resume needs --run", hint="edgekit train --run DIR --resume")
-    folder = RunFolder(run)
-    started = folder.read_run().recipe
-    return load_recipe(recipe, changes) if recipe or changes else started, folder
-
-
-def _settings(
-    data: Path | None,
-    backbone: str | None,
-    strategy: str | None,
-    weights: str | None,
-    image_size: int | None,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int | None,
-    settings: list[str],
-) -> dict[str, object]:
-    """Command-line options as recipe settings; ``--set`` takes precedence."""
-    from edgekit.recipe import parse_setting
-
-    changes: dict[str, object] = {}
-    if data is not None:
-        changes |= {"data.path": str(data), "data.name": None}
-    options: dict[str, object] = {
-        "model.backbone": backbone,
-        "model.weights": weights,
-        "train.strategy": strategy,
-        "data.image_size": image_size,
-        "train.batch_size": batch_size,
-        "train.seed": seed,
-    }
-    changes |= {key: value for key, value in options.items() if value is not None}
-    if weights == "none" and strategy is None:
-        changes["train.strategy"] = "from-scratch"
-    if epochs is not None:
-        changes |= {f"train.{phase}.epochs": epochs for phase in ("feature_extraction", "fine_tuning", "from_scratch")}
-    return changes | dict(parse_setting(text) for text in settings)

@@ -1,4 +1,4 @@
-"""`edgekit verify`: golden answers on a target."""
+"""`edgekit verify`: the golden outputs of exported files on a target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption, RuntimeOption, TargetOption
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output
 from edgekit.errors import CheckFailed
 
 
@@ -19,28 +19,22 @@ def verify(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Check that exported files answer on a target as they did where they were made (golden.npz). Exit code 3 if not.
+    """Check that exported files give the expected outputs on a target.
+
+    `edgekit export` stores golden inputs and outputs with each file. The exit code is 3 if a file gives other outputs.
 
     Example: edgekit verify runs/mobilenetv2 --target pi4
     """
     from edgekit.bench.verify import verify as check
-    from edgekit.documents.base import SCHEMA_VERSION
+    from edgekit.cli.render.predictions import verification_text
+    from edgekit.documents.verification import VerificationReport
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    found = check(paths, target=target, runtime=runtime, progress=out)
-    rows = [
-        [
-            "yes" if v.problem is None else "NO",
-            v.id,
-            f"{v.n_same}/{v.n_inputs}",
-            "-" if v.max_difference is None else f"{v.max_difference:.2g}",
-            "" if v.runtime is None else f"{v.runtime['name']} {v.runtime['version']}",
-        ]
-        for v in found
-    ]
-    document = {"schema_version": SCHEMA_VERSION, "target": target, "results": [v.document() for v in found]}
-    out.result(document, table(["holds", "file", "same", "max diff", "runtime"], rows, right=(2, 3)))
-    for v in found:
-        if v.problem is not None:
-            out.warn(f"{v.id}: {v.problem}")
-    return 0 if all(v.problem is None for v in found) else CheckFailed.exit_code
+    report = VerificationReport(
+        target=target, results=tuple(check(paths, target=target, runtime=runtime, progress=out))
+    )
+    out.result(report.to_dict(), verification_text(report))
+    for one in report.results:
+        if one.problem is not None:
+            out.warn(f"{one.id}: {one.problem}")
+    return 0 if all(one.ok for one in report.results) else CheckFailed.exit_code

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgekit.device.images import IMAGE_SUFFIXES
 from edgekit.errors import InputError
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 
 SPLIT_NAMES = {
     "train": "train",
@@ -121,11 +121,11 @@ def _classes(scan: FolderScan, folder: Path) -> dict[str, list[str]]:
         _refuse_splits_inside(path)
     for suffix in sorted(_UNREAD_IMAGES & set(ignored)):
         scan.notes.append(
-            f"ignoring {count(ignored[suffix], f'{suffix} file')} in {folder}; convert to JPEG or PNG to use them"
+            f"ignoring {plural(ignored[suffix], f'{suffix} file')} in {folder}; convert to JPEG or PNG to use them"
         )
     loose = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files(folder))
     if loose and classes:
-        scan.notes.append(f"ignoring {count(loose, 'image')} directly in {folder}, outside of class folders")
+        scan.notes.append(f"ignoring {plural(loose, 'image')} directly in {folder}, outside of class folders")
     return classes
 
 
@@ -143,10 +143,10 @@ def _note_other_folders(scan: FolderScan, others: list[Path]) -> None:
     for folder in others:
         images = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files_below(folder, set()))
         if images and folder.name.casefold() in SPLIT_NAMES:
-            scan.notes.append(f"ignoring {count(images, 'image')} in {folder}, outside of class folders")
+            scan.notes.append(f"ignoring {plural(images, 'image')} in {folder}, outside of class folders")
         elif images:
             scan.notes.append(
-                f"ignoring {count(images, 'image')} in {folder}, which is not a split folder like the others"
+                f"ignoring {plural(images, 'image')} in {folder}, which is not a split folder like the others"
             )
 
 

@@ -19,7 +19,7 @@ from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -98,12 +98,12 @@ def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: st
         return dataset
     if on_corrupt == "stop":
         raise InputError(
-            f"{len(corrupt)} of {count(len(dataset), 'image')} cannot be decoded:\n{listing(corrupt)}",
+            f"{len(corrupt)} of {plural(len(dataset), 'image')} cannot be decoded:\n{listing(corrupt)}",
             where=str(dataset.root),
             hint="repair or remove them, or leave them out with --set data.on_corrupt=skip",
         )
     progress.warn(
-        f"leaving out {len(corrupt)} of {count(len(dataset), 'image')} that cannot be decoded:\n{listing(corrupt)}"
+        f"leaving out {len(corrupt)} of {plural(len(dataset), 'image')} that cannot be decoded:\n{listing(corrupt)}"
     )
     kept = dataset.take(np.array([i for i, file in enumerate(dataset.files) if file not in corrupt], dtype=np.int64))
     lost = sorted(set(zip(dataset.splits, dataset.labels)) - set(zip(kept.splits, kept.labels)))

@@ -16,7 +16,7 @@ from edgekit.data.loading import listing, open_dataset
 from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 from edgekit.support.files import write_text
 from edgekit.support.progress import SILENT, Progress
 
@@ -54,7 +54,7 @@ def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progr
     suggested = validate(document, str(recipe), lines)
     write_text(recipe, text)
     if facts.unreadable:
-        progress.warn(f"{count(len(facts.unreadable), 'image')} cannot be read:\n{listing(facts.unreadable)}")
+        progress.warn(f"{plural(len(facts.unreadable), 'image')} cannot be read:\n{listing(facts.unreadable)}")
     return _document(facts, suggested, recipe)
 
 

@@ -42,7 +42,6 @@ REQUEST_VERBS = {
     "place": "deployment.place",
     "start": "job_runner.start",
     "follow": "job_runner.follow",
-    "stop": "job_runner.stop",
     "release": "job_runner.release",
     "purge": "purging.purge",
 }

@@ -19,7 +19,7 @@ from .calls import Call
 from .failures import BusyError
 from .object_store import plain_name
 from .protocol import Emit
-from .protocol.requests import FollowEvent, FollowRequest, JobLine, JobRequest, NoRequest, ReleasedEvent, StartRequest
+from .protocol.requests import FollowEvent, FollowRequest, JobLine, NoRequest, ReleasedEvent, StartRequest
 from .session import Owner, hold, is_held, locked
 from .working_folder import JOBS, OWNER
 
@@ -54,12 +54,6 @@ def follow(call: Call[FollowRequest], emit: Emit[FollowEvent]) -> None:
     _follow(plain_name(call.request["id"]), call.request["skip_lines"], emit)
 
 
-def stop(call: Call[JobRequest], emit: Emit[ReleasedEvent]) -> None:
-    """The verb: end a job if it still runs."""
-    end_job(job_folder(plain_name(call.request["id"])))
-    emit({"event": "stopped"})
-
-
 def release(call: Call[NoRequest], emit: Emit[ReleasedEvent]) -> None:
     """The verb: the session is over, others may measure."""
     with locked() as owner:
@@ -73,7 +67,7 @@ def release(call: Call[NoRequest], emit: Emit[ReleasedEvent]) -> None:
 def _follow(name: str, skip: int, emit: Emit[FollowEvent]) -> None:
     folder = job_folder(name)
     if not (folder / "lines.jsonl").is_file():
-        emit({"event": "lost", "missing": True})
+        emit({"event": "lost"})
         return
     for line in _lines(folder, skip):
         event = _parsed(line)
@@ -81,7 +75,7 @@ def _follow(name: str, skip: int, emit: Emit[FollowEvent]) -> None:
         if event["event"] == "exit":
             emit({"event": "stderr", "text": _tail(folder / "stderr.txt")})
             return
-    emit({"event": "lost", "missing": False})
+    emit({"event": "lost"})
 
 
 def _lines(folder: Path, skip: int) -> Iterator[bytes]:

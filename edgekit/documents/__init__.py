@@ -6,13 +6,13 @@ imported on first use, because models need pydantic, and ``edgekit --help`` does
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgekit.documents.catalog import DOCUMENTS as DOCUMENTS
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "DOCUMENTS":
         from edgekit.documents.catalog import DOCUMENTS
 

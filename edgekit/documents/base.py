@@ -111,24 +111,12 @@ def read_json(path: Path) -> JsonObject:
         raise InputError(f"this file is not readable JSON ({error})", where=str(path)) from None
     if not isinstance(value, dict) or not isinstance(value.get("schema_version"), int):
         raise InputError("this file was not written by edgekit (it has no schema_version)", where=str(path))
-    if value["schema_version"] > SCHEMA_VERSION:
-        raise InputError(
-            f"this was written by a newer edgekit (schema {value['schema_version']}, "
-            f"this edgekit reads up to {SCHEMA_VERSION})",
-            where=str(path),
-            hint="upgrade edgekit: pip install --upgrade edgekit",
-        )
     return value
 
 
-SCHEMA_VERSION = 1
-"""Transitional: version of documents that are not typed yet."""
-
-
 def write_json(path: Path, document: JsonObject) -> None:
-    """Transitional: write a document that is not typed yet."""
-    document = {"schema_version": SCHEMA_VERSION, **document}
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    """Write a JSON object that is not a document of a stage, such as the result of a benchmark."""
+    write_text(path, json.dumps({"schema_version": 1, **document}, indent=1, allow_nan=False) + "\n")
 
 
 def _first_problems(error: ValidationError, most: int = 3) -> str:

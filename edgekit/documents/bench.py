@@ -6,19 +6,18 @@ Raw samples are stored; statistics are computed when they are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
-from edgekit.documents.base import Document, Part, read_json
+from pydantic import field_validator
+
+from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.profile import OperatorProfile
-from edgekit.errors import InputError
 from edgekit.stats.intervals import wilson_interval
 from edgekit.stats.latency import percentile
-
-PERCENTILES = (50, 90, 95, 99)
 
 
 class RuntimeRecord(Part):
@@ -163,23 +162,6 @@ class EnergyRecord(Part):
         )
 
 
-class Throttling(Part):
-    """Flags of a Raspberry Pi's firmware."""
-
-    raw: str
-    now: tuple[str, ...]
-    since_boot: tuple[str, ...]
-
-
-class MachineState(Part):
-    """What may change during a sustained run."""
-
-    frequency_khz: int | None
-    temperature_c: float | None
-    throttled: Throttling | None
-    governor: str | None
-
-
 class SustainedWindow(Part):
     """About one second of a sustained run."""
 
@@ -245,41 +227,6 @@ class ControlRecord(Part):
     rounds_b: tuple[tuple[int, ...], ...]
 
 
-class MachineEnvironment(Part):
-    """The target and its state. What cannot be read is None; what does not change stands before the run only."""
-
-    others_cores: float | None = None
-    """Cores that other programs used."""
-    cpu: str | None = None
-    board: str | None = None
-    cores: int | None = None
-    usable_cores: int | None = None
-    architecture: str | None = None
-    userland_bits: int | None = None
-    memory_total_bytes: int | None = None
-    os: str | None = None
-    kernel: str | None = None
-    emulated: str | None = None
-    """Why this looks like an emulator; None on real hardware."""
-    python: str | None = None
-    versions: dict[str, str] = {}
-    time_unix_s: float | None = None
-    governor: str | None = None
-    frequency_khz: int | None = None
-    frequency_max_khz: int | None = None
-    temperature_c: float | None = None
-    throttled: Throttling | None = None
-    load_average: tuple[float, ...] | None = None
-    memory_available_bytes: int | None = None
-
-
-class EnvironmentRecord(Part):
-    """The target before and after the session."""
-
-    before: MachineEnvironment
-    after: MachineEnvironment
-
-
 class FileOperators(Part):
     """Operators of the file by kind, and those of them that compute with floats."""
 
@@ -323,6 +270,12 @@ class BenchDocument(Document):
     environment: EnvironmentRecord
     warnings: tuple[str, ...] = ()
 
+    @field_validator("scheme", mode="before")
+    @classmethod
+    def _third_party(cls, value: object) -> object:
+        """Third-party models had the scheme ``foreign`` in documents of version 0.1."""
+        return "third-party" if value == "foreign" else value
+
     @property
     def ok(self) -> bool:
         """Whether the file ran and gave finite outputs."""
@@ -351,104 +304,42 @@ def _slice(windows: tuple[SustainedWindow, ...]) -> SustainedSlice:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """One file on one target. ``document`` is the whole of what was stored."""
+    """The result of one model on one target, with the place it is stored at."""
 
     path: Path
-    document: dict[str, Any]
-    """Transitional: the same as :attr:`bench`, untyped."""
-    latency: tuple[Latency, ...]
+    bench: BenchDocument
 
     @classmethod
     def read(cls, path: Path) -> BenchResult:
         """Read a bench document; :class:`InputError` where it is none or was written by a newer edgekit."""
-        document = read_json(path)
-        try:
-            latency = tuple(Latency.model_validate(entry) for entry in document["latency"])
-            document["id"], document["session_id"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"this is not a bench result ({error})", where=str(path)) from None
-        return cls(path, document, latency)
-
-    @cached_property
-    def bench(self) -> BenchDocument:
-        """The document, typed."""
-        return BenchDocument.parse(self.document, str(self.path))
+        return cls(path, BenchDocument.read(path))
 
     @property
     def id(self) -> str:
-        """Names the file in its session: run and export, or the file."""
-        return str(self.document["id"])
+        """Names the model in its session: run and export, or the file."""
+        return self.bench.id
 
     @property
     def ok(self) -> bool:
-        return bool(self.document["status"] == "ok")
+        return self.bench.ok
+
+    @property
+    def latency(self) -> tuple[Latency, ...]:
+        return self.bench.latency
 
     @property
     def accuracy_ci95(self) -> tuple[float, float] | None:
         """Wilson's interval of the accuracy; None where it was not measured."""
-        from edgekit.stats.intervals import wilson_interval
-
-        accuracy = self.document["accuracy"]
-        return None if accuracy is None else wilson_interval(accuracy["n_correct"], accuracy["n_samples"])
+        return self.bench.accuracy_ci95
 
     def predictions_path(self) -> Path | None:
         """The .npz with ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,); None where not scored."""
-        accuracy = self.document["accuracy"]
-        return None if accuracy is None else self.path.parent / str(accuracy["predictions"])
+        accuracy = self.bench.accuracy
+        return None if accuracy is None else self.path.parent / accuracy.predictions
 
     def with_threads(self, threads: int) -> Latency | None:
-        return next((latency for latency in self.latency if latency.threads == threads), None)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat row per thread setting; one row without latency for a file that failed."""
-        if not self.latency:
-            return [{**self._common(), **_latency_columns(None)}]
-        return [{**self._common(), **_latency_columns(latency)} for latency in self.latency]
-
-    def _common(self) -> dict[str, Any]:
-        document = self.document
-        accuracy, memory, runtime = document["accuracy"] or {}, document["memory"] or {}, document["runtime"] or {}
-        energy = document.get("energy") or {}
-        interval = self.accuracy_ci95
-        copied = ("run_id", "backbone", "strategy", "seed", "format", "scheme", "model", "size_bytes", "gzip_bytes")
-        return {
-            **{name: document[name] for name in copied},
-            "sha256": document["sha256"],
-            "id": self.id,
-            "status": document["status"],
-            "problems": document["problems"],
-            "accuracy": accuracy.get("accuracy"),
-            "n_samples": accuracy.get("n_samples"),
-            "accuracy_ci95": None if interval is None else list(interval),
-            "agreement_with_keras": accuracy.get("agreement_with_keras"),
-            "agreement_with_host": accuracy.get("agreement_with_host"),
-            "baseline_rss_bytes": memory.get("baseline_rss_bytes"),
-            "peak_rss_bytes": memory.get("peak_rss_bytes"),
-            "model_rss_bytes": memory.get("model_rss_bytes"),
-            "energy_source": energy.get("source"),
-            "joules_per_inference": energy["joules"] / energy["runs"] if energy.get("source") else None,
-            "target": document["target"],
-            "emulated": document["emulated"],
-            "runtime": runtime.get("name"),
-            "runtime_version": runtime.get("version"),
-            "delegate": runtime.get("delegate"),
-            "protocol": document["protocol"]["name"],
-            "session_id": document["session_id"],
-            "result": str(self.path),
-        }
-
-
-def _latency_columns(latency: Latency | None) -> dict[str, Any]:
-    percentiles = {f"latency_ms_p{p}": latency.percentile_ms(p) if latency else None for p in PERCENTILES}
-    return {
-        "threads": latency.threads if latency else None,
-        "threads_effective": latency.threads_effective if latency else None,
-        "load_ns": latency.load_ns if latency else None,
-        "first_ns": latency.first_ns if latency else None,
-        "latency_ns": latency.samples_ns if latency else [],
-        **percentiles,
-        "unstable": list(latency.unstable) if latency else [],
-    }
+        """The measurement with this many threads."""
+        return self.bench.with_threads(threads)
 
 
 def run_results(run: RunFolder, target: str | None = None) -> list[BenchResult]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from edgekit.documents.audit import AuditDocument
 from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
-from edgekit.documents.corruptions import CorruptionRecord
+from edgekit.documents.bench_summary import BenchSummary
+from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
+from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
+from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
 
 DOCUMENTS: dict[str, type[Document]] = {
     "run": RunDocument,
@@ -17,9 +20,15 @@ DOCUMENTS: dict[str, type[Document]] = {
     "export": ExportDocument,
     "calibration": CalibrationDocument,
     "bench": BenchDocument,
+    "bench-summary": BenchSummary,
     "corruptions": CorruptionRecord,
+    "robustness": RobustnessSummary,
     "study": StudyDocument,
+    "report": ReportDocument,
     "audit": AuditDocument,
+    "verification": VerificationReport,
+    "deployment": DeploymentReport,
+    "predictions": PredictionReport,
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,
     "download": DownloadDocument,

@@ -1,4 +1,4 @@
-"""What corrupted images do to a model: answers stored per image, figures computed when they are read.
+"""Predictions for corrupted images, stored per image, and the figures that follow from them.
 
 ``corruptions/<target>/<model>/`` in a run folder holds ``about.json`` and one ``<corruption>.npz`` each (``clean``
 too): ``severities`` (S,), ``labels`` (N,), ``files`` (N,), ``probabilities`` float32 (S, N, classes). The model is
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgekit.device.corruptions import CORRUPTIONS, GROUPS, SEVERITIES, SUITE
-from edgekit.documents.base import Document, read_json, write_json
+from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.stats.claims import Verdict
 from edgekit.support.files import atomic_path
 
 CLEAN = "clean"
@@ -37,9 +38,63 @@ class CorruptionRecord(Document):
     decoder: str | None = None
 
 
+class CorruptedAccuracy(Part):
+    """Accuracy under one corruption at one severity; severity 0 is clean."""
+
+    severity: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    """Wilson's interval."""
+    ece: float
+
+
+class ModelUnderCorruption(Part):
+    """One model on clean and on corrupted images."""
+
+    target: str
+    model: str
+    """``keras`` or the name of an export."""
+    n_samples: int
+    seed: int
+    clean: CorruptedAccuracy
+    corruptions: dict[str, tuple[CorruptedAccuracy, ...]]
+    mean_corruption_error: float | None
+    """The error averaged over severities, then over corruptions."""
+    relative_corruption_error: float | None
+    """The same less the clean error."""
+    mean_ece: float | None
+
+
+class PairUnderCorruption(Part):
+    """An exported file against its fp32 counterpart under corruption, paired by image; losses of accuracy, 0 to 1."""
+
+    model: str
+    reference: str
+    target: str
+    n_samples: int
+    conditions: int
+    clean_loss: float
+    corrupted_loss: float
+    extra_loss: float
+    """How much more accuracy the file loses under corruption than on clean images."""
+    extra_loss_ci95: tuple[float, float]
+    margin: float
+    """An extra loss of at most this much counts as equally robust."""
+    verdict: Verdict
+    by_corruption: dict[str, float]
+
+
+class RobustnessSummary(Document):
+    """What `edgekit evaluate --corruptions --json` prints: everything that is stored in a run."""
+
+    run_dir: str
+    models: tuple[ModelUnderCorruption, ...]
+    paired: tuple[PairUnderCorruption, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: corruptions in their order, severities, the seed of what is random, at most ``images``."""
+    """What to evaluate: corruptions in order, severities, the seed of random corruptions, at most ``images`` images."""
 
     names: tuple[str, ...]
     severities: tuple[int, ...] = SEVERITIES
@@ -53,7 +108,7 @@ def parse_plan(names: str, severities: str, seed: int, images: int | None) -> Pl
     for name in (part.strip() for part in names.split(",")):
         if name not in GROUPS and name not in CORRUPTIONS:
             raise InputError(
-                f"no corruption is called {name!r}",
+                f"unknown corruption {name!r}",
                 hint=f"choose among {', '.join(CORRUPTIONS)}; or groups: {', '.join(GROUPS)}",
             )
         chosen += GROUPS.get(name, (name,))
@@ -70,19 +125,23 @@ def parse_plan(names: str, severities: str, seed: int, images: int | None) -> Pl
 
 @dataclass(frozen=True)
 class Shift:
-    """Answers under one corruption: ``probabilities`` (S, N, classes), one layer for each of ``severities``."""
+    """Predictions under one corruption: ``probabilities`` (S, N, classes), one layer for each of ``severities``."""
 
     severities: tuple[int, ...]
     probabilities: NDArray[np.float32]
 
+    def at(self, severity: int) -> NDArray[np.float32]:
+        """``probabilities`` (N, classes) at one severity."""
+        return np.asarray(self.probabilities[self.severities.index(severity)])
+
 
 @dataclass(frozen=True)
-class Answers:
-    """All stored answers of one model. ``labels`` (N,), ``files`` (N,); ``shifts`` has ``clean`` among its names."""
+class CorruptedPredictions:
+    """All stored predictions of one model. ``labels`` (N,), ``files`` (N,); ``shifts`` includes ``clean``."""
 
     target: str
     key: str
-    about: dict[str, Any]
+    about: CorruptionRecord
     labels: NDArray[np.int32]
     files: tuple[str, ...]
     shifts: dict[str, Shift]
@@ -92,10 +151,8 @@ class Answers:
         return [name for name in CORRUPTIONS if name in self.shifts]
 
     def correct(self, name: str, severity: int) -> NDArray[np.bool_]:
-        """(N,): which images are classified rightly."""
-        shift = self.shifts[name]
-        answers = shift.probabilities[shift.severities.index(severity)]
-        return np.asarray(answers.argmax(axis=1) == self.labels)
+        """(N,): which images are classified correctly."""
+        return np.asarray(self.shifts[name].at(severity).argmax(axis=1) == self.labels)
 
     def conditions(self) -> list[tuple[str, int]]:
         """Every stored corruption and severity, without ``clean``."""
@@ -103,25 +160,33 @@ class Answers:
 
 
 class Store:
-    """The folder of one model's answers; what another model, seed or suite left there is measured anew."""
+    """The folder of one model's predictions. Predictions of another model, seed or suite there are replaced."""
 
     def __init__(self, run: RunFolder, target: str, key: str) -> None:
         self.folder = run.corruptions / target / key
         self._about_file = self.folder / "about.json"
 
-    def open(self, about: dict[str, Any]) -> None:
-        """Begin, or go on where ``about`` (model, seed, images, decoder) is what is stored."""
-        about = {"suite": SUITE, **about}
+    def open(
+        self, *, model_sha256: str, seed: int, n_samples: int, dataset_sha256: str, decoder: str | None = None
+    ) -> None:
+        """Start, or continue if what is stored belongs to the same model, seed, images and decoder."""
+        about = CorruptionRecord(
+            suite=SUITE,
+            model_sha256=model_sha256,
+            seed=seed,
+            n_samples=n_samples,
+            dataset_sha256=dataset_sha256,
+            decoder=decoder,
+        )
         if self._about_file.is_file():
-            stored = read_json(self._about_file)
-            if all(stored.get(name) == value for name, value in about.items()):
+            if CorruptionRecord.read(self._about_file) == about:
                 return
             for name in (CLEAN, *CORRUPTIONS):
                 (self.folder / f"{name}.npz").unlink(missing_ok=True)
-        write_json(self._about_file, about)
+        about.write(self._about_file)
 
     def missing(self, plan: Plan) -> list[str]:
-        """``clean`` and the corruptions of the plan that are not stored in all its severities."""
+        """``clean`` and the corruptions of the plan that are not stored at all its severities."""
         return [name for name in (CLEAN, *plan.names) if not self._holds(name, plan)]
 
     def _holds(self, name: str, plan: Plan) -> bool:
@@ -132,8 +197,14 @@ class Store:
             return set(severities_of(name, plan)) <= set(stored["severities"].tolist())
 
     def write(
-        self, name: str, severities: Sequence[int], labels: NDArray[Any], files: Iterable[str], probabilities: Any
+        self,
+        name: str,
+        severities: Sequence[int],
+        labels: NDArray[np.integer[Any]],
+        files: Iterable[str],
+        probabilities: ArrayLike,
     ) -> None:
+        """Store ``probabilities`` (S, N, classes) under the corruption ``name``."""
         with atomic_path(self.folder / f"{name}.npz") as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
                 stream,
@@ -149,18 +220,20 @@ def severities_of(name: str, plan: Plan) -> tuple[int, ...]:
     return (0,) if name == CLEAN else plan.severities
 
 
-def read_answers(run: RunFolder) -> list[Answers]:
-    """Every model of the run with stored answers, the Keras model first; :class:`InputError` for damaged files."""
+def read_corrupted(run: RunFolder) -> list[CorruptedPredictions]:
+    """The stored predictions of every model of the run, the Keras model first.
+
+    Raises :class:`InputError` for damaged files.
+    """
     found = []
     for about_file in sorted(run.corruptions.glob("*/*/about.json")):
-        folder = about_file.parent
-        answers = _read(folder, read_json(about_file))
-        if answers is not None:
-            found.append(answers)
-    return sorted(found, key=lambda answers: answers.key != KERAS)
+        predictions = _read(about_file.parent, CorruptionRecord.read(about_file))
+        if predictions is not None:
+            found.append(predictions)
+    return sorted(found, key=lambda predictions: predictions.key != KERAS)
 
 
-def _read(folder: Path, about: dict[str, Any]) -> Answers | None:
+def _read(folder: Path, about: CorruptionRecord) -> CorruptedPredictions | None:
     shifts, labels, files = {}, np.empty(0, np.int32), ()
     for file in sorted(folder.glob("*.npz")):
         try:
@@ -168,7 +241,9 @@ def _read(folder: Path, about: dict[str, Any]) -> Answers | None:
                 shifts[file.stem] = Shift(tuple(stored["severities"].tolist()), stored["probabilities"])
                 labels, files = stored["labels"], tuple(stored["files"].tolist())
         except (KeyError, ValueError, OSError) as error:
-            raise InputError(f"these answers cannot be read: {error}", where=str(file), hint="remove it") from None
+            raise InputError(
+                f"these predictions cannot be read: {error}", where=str(file), hint="remove the file"
+            ) from None
     if CLEAN not in shifts:
         return None  # interrupted before the first corruption
-    return Answers(folder.parent.name, folder.name, about, labels, files, shifts)
+    return CorruptedPredictions(folder.parent.name, folder.name, about, labels, files, shifts)

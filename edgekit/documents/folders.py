@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgekit.documents.base import read_json
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
@@ -46,7 +44,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What ``--resume`` needs; removed when training is done."""
+        """What ``--resume`` needs; removed when training has finished."""
         return self.path / "checkpoint"
 
     @property
@@ -78,45 +76,35 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report"
 
-    def read(self) -> dict[str, Any]:
-        """``run.json`` of a finished or unfinished run."""
+    def read_run(self) -> RunDocument:
+        """``run.json`` of a finished or unfinished run; raises :class:`InputError` if this is not a run folder."""
         if not self.path.is_dir():
             raise InputError("this run folder does not exist", where=str(self.path))
         if not self.run_json.is_file():
             raise InputError(
                 "this is not a run folder: it has no run.json",
                 where=str(self.path),
-                hint="give a folder that `edgekit train` made",
+                hint="pass a folder that `edgekit train` wrote",
             )
-        return read_json(self.run_json)
-
-    def read_finished(self) -> dict[str, Any]:
-        """``run.json`` of a run whose training is done; :class:`InputError` otherwise."""
-        document = self.read()
-        if document.get("status") != "done":
-            raise InputError(
-                "training of this run is not finished",
-                where=str(self.path),
-                hint=f"edgekit train --run {self.path} --resume",
-            )
-        return document
-
-    def read_run(self) -> RunDocument:
-        """``run.json`` of a finished or unfinished run, typed."""
-        self.read()
         return RunDocument.read(self.run_json)
 
     def read_finished_run(self) -> RunDocument:
-        """``run.json`` of a run whose training is done; :class:`InputError` otherwise."""
-        self.read_finished()
-        return RunDocument.read(self.run_json)
+        """``run.json`` of a run whose training has finished; raises :class:`InputError` otherwise."""
+        document = self.read_run()
+        if not document.done:
+            raise InputError(
+                "training of this run has not finished",
+                where=str(self.path),
+                hint=f"resume it: edgekit train --run {self.path} --resume",
+            )
+        return document
 
     def read_labels(self) -> list[str]:
         """Class names in the order of the model's outputs."""
         return self.labels.read_text(encoding="utf-8").splitlines()
 
     def done_exports(self) -> list[ExportFolder]:
-        """The exports that were written to the end, in the order of their names."""
+        """The complete exports, in the order of their names."""
         if not self.exports.is_dir():
             return []
         return [ExportFolder(p.parent) for p in sorted(self.exports.glob("*/export.json"))]
@@ -124,7 +112,7 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class ExportFolder:
-    """One exported file with its check."""
+    """The folder of one exported file and its checks."""
 
     path: Path
 
@@ -138,7 +126,7 @@ class ExportFolder:
 
     @property
     def golden(self) -> Path:
-        """``inputs`` uint8 (N, H, W, 3), ``outputs`` float32 (N, classes) of the exported file itself."""
+        """``inputs`` uint8 (N, H, W, 3) and ``outputs`` float32 (N, classes) of the exported file."""
         return self.path / "golden.npz"
 
     @property
@@ -151,14 +139,10 @@ class ExportFolder:
         """The calibration report of an int8 file."""
         return self.path / "calibration.json"
 
-    def read(self) -> dict[str, Any]:
-        """Transitional: see :meth:`read_export`."""
-        return read_json(self.export_json)
-
     def read_export(self) -> ExportDocument:
         """``export.json``."""
         return ExportDocument.read(self.export_json)
 
     def model(self) -> Path:
         """The exported file, named in ``export.json``."""
-        return self.path / str(self.read()["file"])
+        return self.path / self.read_export().file

@@ -1,11 +1,9 @@
-"""The profile of a bench result: which operators take the time of a run, and which run beside the delegate."""
+"""The profile of a bench result: which operators take the time of a run, and which run outside the delegate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from edgekit.documents.base import Part
 
@@ -45,9 +43,6 @@ class Profile:
         if not any(row.where == DELEGATE for row in self.operators):
             return []
         return [row for row in self.operators if row.where != DELEGATE]
-
-    def document(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class OperatorNode(Part):
@@ -93,8 +88,3 @@ class OperatorProfile(Part):
             median(map(sum, zip(*(node.ns for node in self.nodes)))) / 1e6 if self.nodes else 0.0,
             sorted(rows, key=lambda row: -row.ms),
         )
-
-
-def read_profile(stored: Mapping[str, Any] | None) -> Profile | None:
-    """Transitional: :meth:`OperatorProfile.by_operator` of an untyped record; None where there is none."""
-    return None if stored is None else OperatorProfile.model_validate(dict(stored)).by_operator()

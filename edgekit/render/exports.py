@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekit.documents.export import CalibrationRecord, ExportDocument, RepairRecord
 from edgekit.recipe import Clustering
 from edgekit.registry import COMPRESSIONS
-from edgekit.render.numbers import count
+from edgekit.render.text import plural
 
 
 def calibration_text(calibration: CalibrationRecord) -> str:
@@ -40,14 +40,14 @@ def training_text(export: ExportDocument) -> str:
     training, weights = export.training, export.weights
     if training is None or weights is None:
         return ""
-    text = f"{COMPRESSIONS[training.kind]}: {count(training.steps, 'step')} in {training.seconds:.0f} s"
+    text = f"{COMPRESSIONS[training.kind]}: {plural(training.steps, 'step')} in {training.seconds:.0f} s"
     if training.kind == "pruned":
         text += f"; {weights.n_zero / weights.n_weights:.1%} of the {weights.n_weights:,} weights in the file are 0"
     if isinstance(training.settings, Clustering):
         clusters = training.settings.clusters
         clustered = sum(kernel.n_distinct <= clusters for kernel in weights.kernels)
         text += (
-            f"; {clustered} of {count(len(weights.kernels), 'kernel')} in the file have at most {clusters} distinct "
+            f"; {clustered} of {plural(len(weights.kernels), 'kernel')} in the file have at most {clusters} distinct "
             "values per channel"
         )
     trained, n_images = export.parity.trained, export.parity.n_images

@@ -1,4 +1,4 @@
-"""How numbers are written: fixed decimals within a column, a dash for what is not known."""
+"""Numbers as text, for the terminal, Markdown and HTML. Columns have fixed decimals; a dash is an unknown value."""
 
 from __future__ import annotations
 
@@ -30,9 +30,16 @@ def signed(value: float, digits: int) -> str:
     return f"{'+' if value > 0 else '−'}{text}"
 
 
-def megabytes(size_bytes: float | None, digits: int = 2) -> str:
-    """Millions of bytes."""
-    return NONE if size_bytes is None else f"{size_bytes / 1e6:,.{digits}f}"
+def megabytes(size_bytes: float | None, digits: int | None = None) -> str:
+    """Millions of bytes, with two decimals (three below 100 kB) unless a column asks for ``digits``."""
+    if size_bytes is None:
+        return NONE
+    return number(size_bytes / 1e6, (3 if size_bytes < 100_000 else 2) if digits is None else digits)
+
+
+def milliseconds(value_ms: float | None) -> str:
+    """Three significant digits: ``0.123``, ``4.56``, ``78.9``, ``1,234``."""
+    return NONE if value_ms is None else significant(value_ms)
 
 
 def number(value: float | None, digits: int) -> str:
@@ -54,13 +61,6 @@ def significant(value: float) -> str:
     return f"{value:,.{digits_for([value])}f}"
 
 
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """``1 file``, ``3 files``."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
-def listing(items: Sequence[str], most: int = 3) -> str:
-    """``a, b and c``; what goes beyond ``most`` is counted."""
-    if len(items) > most:
-        return f"{', '.join(items[: most - 1])} and {len(items) - most + 1} more"
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+def ratio(value: float, low: float, high: float) -> str:
+    """``1.24 times (95% interval 1.21 to 1.27)``."""
+    return f"{value:.2f} times (95% interval {low:.2f} to {high:.2f})"

@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from edgekit import __version__
-from edgekit.documents.base import write_json
-from edgekit.report.model.claim_verdicts import recipe_of
-from edgekit.report.model.content import compose
-from edgekit.report.model.reading import Source, read_source
-from edgekit.report.render.html import render
-from edgekit.report.render.markdown import candidates_csv, model_cards, report_markdown
+from edgekit.documents.report import ReportDocument
+from edgekit.recipe import Recipe
+from edgekit.report.model.document import report_document
+from edgekit.report.model.report import compose
+from edgekit.report.model.source import read_source
+from edgekit.report.render.cards import model_cards
+from edgekit.report.render.csv_table import exported_files_csv
+from edgekit.report.render.html import page
+from edgekit.report.render.markdown import report_markdown
 from edgekit.support.files import write_text
 from edgekit.support.progress import SILENT, Progress
 
-if TYPE_CHECKING:
-    from edgekit.recipe import Recipe
 
+def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress = SILENT) -> ReportDocument:
+    """Write the report on the run or study in ``path`` into ``path / "report"``.
 
-def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress = SILENT) -> dict[str, Any]:
-    """Write ``report/report.html`` and ``report/report.json`` below ``path`` and return the latter's document.
+    It consists of ``report.html``, ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported
+    file in ``cards/``. All are composed before any is written. What is not there yet (exports, bench results) is named
+    in the report and told to ``progress``.
 
-    ``claims`` is a recipe whose claims are judged, and whose reported figures are shown, instead of those that the run
-    or study was started with. ``report_html`` and ``report_json`` in the document are the paths of both; all others in
-    it are below ``path``, so that the document says nothing of this machine's folders. Beside them lie ``report.md``,
-    ``candidates.csv`` and a card for every exported file in ``cards/``. All are made before any is written. What is not
-    there yet (no exports, no bench) is said in the report. Raises :class:`InputError` where ``path`` is neither a run
-    nor a study, or holds documents that cannot be read.
+    ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
+    with. Returns the document of ``report.json`` with the paths of the page and of the stored document; all other paths
+    in it are below ``path``, so that the stored document does not name folders of this machine. Raises
+    :class:`InputError` where ``path`` is neither a run nor a study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
     source = read_source(path)
     if claims is not None:
-        source = _with_claims(source, claims)
+        source = source.with_claims(claims)
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__)
-    page = render(report)
-    html, json = path / "report" / "report.html", path / "report" / "report.json"
-    document = report.document()
-    markdown, table, cards = report_markdown(report), candidates_csv(document), model_cards(report)
-    write_text(html, page)
-    write_json(json, document)
-    write_text(path / "report" / "report.md", markdown)
-    write_text(path / "report" / "candidates.csv", table)
-    for name, card in cards.items():
-        write_text(path / "report" / "cards" / name, card)
-    for text, command in report.missing:
-        progress.info(f"{text} To do: {command}" if command else text)
-    return {**document, "report_html": str(html), "report_json": str(json)}
-
-
-def _with_claims(source: Source, claims: Recipe) -> Source:
-    """The same folder, as if it had been started with the claims and reported figures of another recipe."""
-    asked = {key: value for key, value in claims.document().items() if key in ("claims", "reported")}
-    if source.study is not None:
-        return replace(source, study={**source.study, "recipe": {**recipe_of(source), **asked}})
-    runs = [
-        replace(run, document={**run.document, "recipe": {**run.document.get("recipe", {}), **asked}})
-        for run in source.runs
-    ]
-    return replace(source, runs=runs)
+    document = report_document(report)
+    folder = path / "report"
+    texts = {
+        "report.html": page(report),
+        "report.json": document.to_json(),
+        "report.md": report_markdown(report),
+        "candidates.csv": exported_files_csv(document),
+        **{f"cards/{name}": card for name, card in model_cards(report).items()},
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    for entry in report.missing:
+        progress.info(f"{entry.text} Run: {entry.command}" if entry.command else entry.text)
+    paths = {"report_html": str(folder / "report.html"), "report_json": str(folder / "report.json")}
+    return document.model_copy(update=paths)

@@ -5,37 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
 
-SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
+Verdict = Literal["supported", "refuted", "undecided"]
+
+SUPPORTED: Final = "supported"
+REFUTED: Final = "refuted"
+UNDECIDED: Final = "undecided"
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where an effect has to lie for the claim to hold: strictly between ``low`` and ``high``."""
+    """Where an effect has to lie for the claim to hold: between ``low`` and ``high``.
+
+    The ends belong to a ``closed`` region: equality counts as "not above" and "not below".
+    """
 
     low: float
     high: float
+    closed: bool
 
     @classmethod
     def of(cls, relation: str, margin: float) -> Region:
         """``margin`` on a scale where 0 is no effect: a difference, or the logarithm of a ratio."""
         return {
-            "above": cls(margin, math.inf),
-            "below": cls(-math.inf, -margin),
-            "not-below": cls(-margin, math.inf),
-            "not-above": cls(-math.inf, margin),
-            "within": cls(-margin, margin),
+            "above": cls(margin, math.inf, closed=False),
+            "below": cls(-math.inf, -margin, closed=False),
+            "not-below": cls(-margin, math.inf, closed=True),
+            "not-above": cls(-math.inf, margin, closed=True),
+            "within": cls(-margin, margin, closed=True),
         }[relation]
 
-    def verdict(self, low: float, high: float) -> str:
+    def verdict(self, low: float, high: float) -> Verdict:
         """Supported where the whole interval lies inside, refuted where all of it lies outside."""
-        if self.low < low and high < self.high:
-            return SUPPORTED
-        if high <= self.low or low >= self.high:
-            return REFUTED
-        return UNDECIDED
+        if self.closed:
+            inside = self.low <= low and high <= self.high
+            outside = high < self.low or low > self.high
+        else:
+            inside = self.low < low and high < self.high
+            outside = high <= self.low or low >= self.high
+        return SUPPORTED if inside else REFUTED if outside else UNDECIDED
 
     def gap(self, estimate: float) -> float:
         """How far the estimate is from the nearest end: what half the interval must stay below to decide."""
@@ -65,14 +76,14 @@ class Evidence:
     remark: str = ""
 
 
-def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[str]:
+def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[Verdict]:
     """The verdict on each pair of a claim that holds only if it holds for every pair.
 
     Support needs no correction for the number of pairs, because all have to be supported (intersection-union test);
     one refuted pair refutes the claim, so a pair is refuted only at Bonferroni's confidence 1 - alpha / pairs.
     """
     strict = 1 - (1 - confidence) / max(1, len(evidence))
-    verdicts = []
+    verdicts: list[Verdict] = []
     for one in evidence:
         if one.interval is None:
             verdicts.append(UNDECIDED)
@@ -85,7 +96,7 @@ def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95
     return verdicts
 
 
-def overall(verdicts: Sequence[str]) -> str:
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
     """Refuted where one pair is, supported where all are."""
     if REFUTED in verdicts:
         return REFUTED

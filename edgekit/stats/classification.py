@@ -1,29 +1,54 @@
-"""What a classifier's probabilities are worth: accuracy, F1, calibration, confusion."""
+"""Classification metrics of one split: accuracy, F1, log loss, calibration error, confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgekit.stats.intervals import wilson_interval
 
 ECE_BINS = 15
 """Equal-width confidence bins of the expected calibration error, as in Guo et al. 2017."""
 
 
+class ClassFigures(TypedDict):
+    """Precision, recall and F1 of one class; ``support`` is its number of images."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class SplitFigures(TypedDict):
+    """All metrics of one split. ``confusion`` has the true class in rows and the predicted class in columns."""
+
+    accuracy: float
+    n_samples: int
+    accuracy_ci95: list[float]
+    """Wilson's interval."""
+    macro_f1: float
+    macro_precision: float
+    macro_recall: float
+    log_loss: float
+    ece: float
+    per_class: list[ClassFigures]
+    confusion: list[list[int]]
+
+
 def classification_metrics(
     labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]], class_names: Sequence[str]
-) -> dict[str, Any]:
-    """All figures of one split, JSON-ready.
+) -> SplitFigures:
+    """All metrics of one split, JSON-ready.
 
-    ``labels`` (N,) are class indices, ``probabilities`` (N, classes) rows that sum to 1. ``confusion`` has the true
-    class in rows and the predicted one in columns. ``accuracy_ci95`` is Wilson's interval. Raises
-    :class:`ValueError` for NaN: a network that gives NaN has no accuracy.
+    ``labels`` (N,) are class indices; the rows of ``probabilities`` (N, classes) sum to 1. Raises :class:`ValueError`
+    for NaN or infinity: such a network has no accuracy.
     """
     from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
-
-    from edgekit.stats.intervals import wilson_interval
 
     if not np.isfinite(probabilities).all():
         raise ValueError("the network gives NaN or infinite probabilities")
@@ -61,8 +86,8 @@ def classification_metrics(
 def cross_entropy(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(N,): the loss of each image in nats; their mean is ``log_loss`` of :func:`classification_metrics`.
 
-    Rows of ``probabilities`` (N, classes) are brought to the sum 1, and a probability of 0 to the smallest step of a
-    float64 near 1, as scikit-learn does it.
+    Rows of ``probabilities`` (N, classes) are scaled to the sum 1, and a probability of 0 is raised to the smallest
+    step of a float64 near 1, as in scikit-learn.
     """
     normalised = probabilities.astype(np.float64)
     normalised /= normalised.sum(axis=1, keepdims=True)

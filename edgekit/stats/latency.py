@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
 PERCENTILE_MIN_RUNS: dict[int, int] = {50: 11, 90: 64, 95: 130, 99: 662}
-"""How many runs carry a percentile at 99% confidence."""
+"""How many runs a percentile needs at 99% confidence."""
 
-NO_DIFFERENCE = "no difference measured"
+Verdict = Literal["slower", "faster", "no difference measured"]
+
+NO_DIFFERENCE: Final = "no difference measured"
 
 
 def percentile(samples: Sequence[int] | Sequence[float], p: int) -> float | None:
-    """The ``p``-th percentile (50, 90, 95 or 99), or None where there are too few samples to carry it."""
+    """The ``p``-th percentile (50, 90, 95 or 99), or None where there are too few samples to support it."""
     if len(samples) < PERCENTILE_MIN_RUNS[p]:
         return None
     return float(np.percentile(np.asarray(samples, np.float64), p))
@@ -22,7 +25,7 @@ def percentile(samples: Sequence[int] | Sequence[float], p: int) -> float | None
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times the time of ``b`` one run of ``a`` takes: median over rounds with a 95% interval."""
+    """How many times as long one run of ``a`` takes as one of ``b``: median over rounds, with a 95% interval."""
 
     median: float
     low: float
@@ -68,12 +71,12 @@ def compare_rounds(
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """How far apart one model and itself were measured: ratios within [low, high] say nothing."""
+    """How much two measurements of the same model differ: a ratio within [low, high] means no difference."""
 
     low: float
     high: float
 
-    def verdict(self, ratio: Ratio) -> str:
+    def verdict(self, ratio: Ratio) -> Verdict:
         """``slower``, ``faster`` or :data:`NO_DIFFERENCE` for ``a`` against ``b``.
 
         The whole interval of the ratio has to lie outside the floor.
@@ -86,6 +89,6 @@ class NoiseFloor:
 
 
 def noise_floor(control: Ratio) -> NoiseFloor:
-    """The floor of an A/A control: the further end of its interval, to both sides (which of the two is A is chance)."""
+    """The floor of an A/A control: the further end of its interval, on both sides, as either copy could be A."""
     factor = max(control.high, 1 / control.low, 1.0)
     return NoiseFloor(1 / factor, factor)

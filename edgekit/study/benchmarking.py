@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from edgekit.device.protocol.jobs import ProbeJob
+from edgekit.device.protocol.verbs import PROBE
 from edgekit.documents.bench import BenchDocument
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.study.cells import Cell
@@ -26,7 +28,7 @@ def warn_of_unreachable(study: Study, targets: Sequence[str], progress: Progress
             continue
         with contextlib.closing(get_target(name)) as target:
             try:
-                for _ in target.run("probe", {}):
+                for _ in target.run(PROBE, ProbeJob()):
                     pass
             except EdgekitError as error:
                 progress.warn(

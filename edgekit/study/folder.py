@@ -14,9 +14,9 @@ from threading import Lock
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.study import STUDY_FILE, CellStatus, StudyDocument, read_study
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, other_work, validate
+from edgekit.recipe import Recipe, other_work
+from edgekit.recipe.redaction import redact_paths
 from edgekit.study.cells import Cell, plan_cells
-from edgekit.support.path_redaction import without_places
 
 
 @contextmanager
@@ -122,7 +122,7 @@ class Study:
         return StudyDocument(
             name=self.recipe.name,
             created=self._created,
-            recipe=validate(without_places(self.recipe.document()), str(self.file)),
+            recipe=redact_paths(self.recipe),
             cells=tuple(cell.record() for cell in self.cells),
         )
 
@@ -150,4 +150,4 @@ def _check_is_extension(before: Recipe, now: Recipe, path: Path) -> None:
 
 def _changes(before: Recipe, now: Recipe) -> list[str]:
     """Settings that differ and change what is trained or measured; where the files are does not matter."""
-    return other_work(without_places(before.document()), without_places(now.document()))
+    return other_work(redact_paths(before).document(), redact_paths(now).document())

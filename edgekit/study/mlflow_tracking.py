@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgekit.documents.bench import run_results
 from edgekit.documents.folders import RunFolder
@@ -17,6 +17,9 @@ from edgekit.documents.run import RunDocument
 from edgekit.documents.study import read_study
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 _BATCH = 100
 """MLflow accepts at most this many parameters at a time (and ten times as many metrics)."""
@@ -46,7 +49,7 @@ def check_mlflow(uri: str) -> None:
     _client(uri)
 
 
-def _client(uri: str) -> Any:
+def _client(uri: str) -> MlflowClient:
     try:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError:
@@ -64,12 +67,12 @@ def _refused(error: Exception, uri: str, hint: str) -> EdgekitError:
     return EdgekitError(f"MLflow did not accept the study: {type(error).__name__}: {said}", where=uri, hint=hint)
 
 
-def _experiment(client: Any, name: str) -> str:
+def _experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     return str(client.create_experiment(name) if found is None else found.experiment_id)
 
 
-def _log_run(client: Any, experiment: str, run: RunFolder, key: str) -> None:
+def _log_run(client: MlflowClient, experiment: str, run: RunFolder, key: str) -> None:
     from mlflow.entities import Metric, Param
 
     document = run.read_run()

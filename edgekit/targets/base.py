@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any, Protocol, overload
+from typing import Protocol
 
 from edgekit.device.jobs import entry_key
 from edgekit.device.protocol import model_key
@@ -12,8 +12,6 @@ from edgekit.device.protocol.events import ErrorEvent
 from edgekit.device.protocol.jobs import AnyJob
 from edgekit.device.protocol.verbs import Answer, Given, Verb
 from edgekit.errors import EdgekitError, InputError, TargetError
-
-Event = dict[str, Any]
 
 
 class Target(Protocol):
@@ -30,13 +28,7 @@ class Target(Protocol):
     def runtime(self) -> str | None:
         """The runtime to use, unless the user gives another."""
 
-    @overload
-    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]: ...
-
-    @overload
-    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]: ...
-
-    def run(self, verb: str, job: Any) -> Iterator[Any]:
+    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]:
         """Run ``verb`` with ``job`` in a new process and yield its events as they arrive.
 
         The process ends with the iterator. ``opening``, ``done`` and ``error`` events are handled here. Raises

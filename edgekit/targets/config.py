@@ -7,7 +7,6 @@ import re
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
@@ -142,7 +141,7 @@ def read_targets(path: Path) -> list[TargetConfig]:
     return [_target(name, table, path) for name, table in document.items()]
 
 
-def _target(name: str, table: Any, path: Path) -> TargetConfig:
+def _target(name: str, table: object, path: Path) -> TargetConfig:
     where = f"{path}, [{name}]"
     if not isinstance(table, dict) or "host" not in table:
         raise InputError("a target is a table that has at least a host", where=where)

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, cast
 
 from edgekit.device.protocol.events import DoneEvent, ErrorEvent, JobEvent
 from edgekit.device.protocol.jobs import AnyJob
 from edgekit.device.protocol.verbs import Answer, Given, Verb
-from edgekit.targets.base import Event, crash, failure, model_path
+from edgekit.targets.base import crash, failure, model_path
 
 LOCAL = "local"
 
@@ -34,13 +34,7 @@ class LocalTarget:
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
 
-    @overload
-    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]: ...
-
-    @overload
-    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]: ...
-
-    def run(self, verb: str, job: Any) -> Iterator[Any]:
+    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]:
         """See :class:`edgekit.targets.base.Target`. Paths in the job are absolute."""
         with tempfile.TemporaryFile() as stderr:
             command = [sys.executable, "-m", "edgekit.device", verb]
@@ -48,7 +42,7 @@ class LocalTarget:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=PACKAGE_ROOT
             )
             try:
-                yield from _events(process, job, stderr)
+                yield from cast("Iterator[Answer]", _events(process, cast("AnyJob", job), stderr))
             finally:
                 _stop(process)
 

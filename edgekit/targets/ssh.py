@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from typing import cast
 
 from edgekit.device.protocol.events import JobEvent
 from edgekit.device.protocol.jobs import AnyJob
@@ -13,7 +13,6 @@ from edgekit.device.protocol.verbs import FACTS, PURGE, RELEASE, Answer, Given, 
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.background_job import BackgroundJob
-from edgekit.targets.base import Event
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.device_client import DeviceClient
 from edgekit.targets.object_sender import ObjectSender
@@ -50,15 +49,9 @@ class SshTarget:
     def runtime(self) -> str | None:
         return self.config.runtime
 
-    @overload
-    def run(self, verb: str, job: dict[str, Any]) -> Iterator[Event]: ...
-
-    @overload
-    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]: ...
-
-    def run(self, verb: str, job: Any) -> Iterator[Any]:
+    def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]:
         """See :class:`edgekit.targets.base.Target`. A broken connection is restored, a lost job resumed."""
-        return self._run(verb, job)
+        return cast("Iterator[Answer]", self._run(verb, cast("AnyJob", job)))
 
     def _run(self, verb: str, job: AnyJob) -> Iterator[JobEvent]:
         upload = prepare_upload(job, self._hashes)

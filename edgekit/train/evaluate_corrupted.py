@@ -59,13 +59,11 @@ def evaluate_keras(
     chosen = stratified_choice(dataset.labels, len(dataset) if plan.images is None else plan.images, seed)
     store = Store(run, "local", KERAS)
     store.open(
-        {
-            "model_sha256": sha256_file(run.model),
-            "seed": plan.seed,
-            "decoder": DECODER,
-            "n_samples": len(chosen),
-            "dataset_sha256": sha256_file(run.dataset),
-        }
+        model_sha256=sha256_file(run.model),
+        seed=plan.seed,
+        decoder=DECODER,
+        n_samples=len(chosen),
+        dataset_sha256=sha256_file(run.dataset),
     )
     missing = store.missing(plan)
     if not missing:

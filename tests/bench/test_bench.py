@@ -1,4 +1,4 @@
-"""The bench on real runtimes: a run folder and foreign files, from the command line to the documents."""
+"""The bench on real runtimes: a run folder and third-party models, from the command line to the documents."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from modelfiles import LABELS, colour_pixels
 from PIL import Image
 from runfolders import make_run
 
-from edgekit.bench.models import ForeignOptions
+from edgekit.bench.measured_model import ThirdPartyOptions
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
-from edgekit.bench.session import BenchOptions, bench
+from edgekit.bench.session import bench
+from edgekit.bench.settings import BenchOptions
 from edgekit.cli.app import main
-from edgekit.cli.bench import describe
-from edgekit.documents.base import write_json
+from edgekit.cli.render.bench_tables import bench_text
 from edgekit.documents.bench import BenchResult, run_results
+from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError, TargetError
-from edgekit.report.model.sessions import bench_document, comparisons
+from edgekit.report.model.sessions import bench_summary, comparisons
 from edgekit.support.files import gzip_size
 
-TINY = BenchProtocol("tiny", 2, 4, 4, 100_000, 10, 1_000_000)
+SHIPPED = dict(PROTOCOLS)
+TINY = BenchProtocol("quick", 2, 4, 4, 100_000, 10, 1_000_000)
 ROW_KEYS = {
     "run_id", "backbone", "strategy", "seed", "accuracy", "n_samples", "accuracy_ci95", "format", "scheme",
     "size_bytes", "gzip_bytes", "sha256", "latency_ns", "latency_ms_p50", "latency_ms_p90", "latency_ms_p95",
@@ -36,7 +38,7 @@ ROW_KEYS = {
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(PROTOCOLS, "tiny", TINY)
+    monkeypatch.setitem(PROTOCOLS, "quick", TINY)
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_a_run_is_measured(run, capsys):
     assert command("bench", run.path, "--threads", "1,2", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["schema_version"] == 1
+    assert BenchSummary.parse(document, "--json").to_dict() == document
     assert [(row["format"], row["scheme"], row["threads"]) for row in document["results"]] == [
         ("onnx", "fp32", 1), ("onnx", "fp32", 2), ("tflite", "int8", 1), ("tflite", "int8", 2),
     ]  # fmt: skip
@@ -67,7 +70,7 @@ def test_a_run_is_measured(run, capsys):
         assert len(row["latency_ns"]) >= 32
         assert row["latency_ms_p50"] == pytest.approx(np.median(row["latency_ns"]) / 1e6)
         assert row["peak_rss_bytes"] == row["baseline_rss_bytes"] + row["model_rss_bytes"]
-        assert row["protocol"] == "tiny"
+        assert row["protocol"] == "quick"
     assert set(document["noise_floor"]) == {"1", "2"}
     assert len(document["comparisons"]) == 2
 
@@ -75,22 +78,22 @@ def test_a_run_is_measured(run, capsys):
 def test_what_is_stored(run):
     results = bench([run.path], BenchOptions())
     again = run_results(run, "local")
-    assert [result.document for result in again] == [result.document for result in results]
+    assert again == results
     stored = BenchResult.read(run.bench_json("local", "tflite-int8"))
-    document = stored.document
-    assert document["size_bytes"] == run.export("tflite-int8").model().stat().st_size
-    assert document["protocol"] == TINY.document()
-    assert document["runtime"]["name"] == "litert"
-    assert document["runtime"]["delegate"] == "XNNPACK"
-    assert document["emulated"] is False
-    latency = document["latency"][0]
-    assert [len(block) >= 4 for block in latency["rounds"]] == [True] * 8, "two repeats of four rounds"
-    assert len(latency["later_starts"]) == 1
-    assert len(latency["preprocess_ns"]) == 2 * 15
-    control = document["control"][0]
-    assert len(control["rounds_a"]) == len(control["rounds_b"]) == 8
-    assert document["environment"]["before"]["cores"] >= 1
-    assert "load_average" in document["environment"]["after"]
+    document = stored.bench
+    assert document.size_bytes == run.export("tflite-int8").model().stat().st_size
+    assert document.protocol == TINY.record()
+    assert document.runtime.name == "litert"
+    assert document.runtime.delegate == "XNNPACK"
+    assert document.emulated is False
+    latency = document.latency[0]
+    assert [len(block) >= 4 for block in latency.rounds] == [True] * 8, "two repeats of four rounds"
+    assert len(latency.later_starts) == 1
+    assert len(latency.preprocess_ns) == 2 * 15
+    control = document.control[0]
+    assert len(control.rounds_a) == len(control.rounds_b) == 8
+    assert document.environment.before.cores >= 1
+    assert document.environment.after.load_average is not None
     with np.load(stored.predictions_path()) as predictions:
         assert predictions["probabilities"].shape == (15, 3)
         assert predictions["files"][0] == "blue/1.png"
@@ -99,10 +102,10 @@ def test_what_is_stored(run):
 
 
 def test_the_tables_fit_80_columns(run, onnx_models, tmp_path):
-    foreign = tmp_path / "somebody-elses-rather-long-file-name-v2.onnx"
-    shutil.copy(onnx_models / "uint8.onnx", foreign)
-    results = bench([run.path, foreign], BenchOptions(threads=(1, 2)))
-    text = describe(results, bench_document(results))
+    third_party = tmp_path / "somebody-elses-rather-long-file-name-v2.onnx"
+    shutil.copy(onnx_models / "uint8.onnx", third_party)
+    results = bench([run.path, third_party], BenchOptions(threads=(1, 2)))
+    text = bench_text(results, bench_summary(results))
     table_lines = [line for line in text.splitlines() if not line.lstrip().startswith(("results:", "/"))]
     assert max(len(line) for line in table_lines) <= 80
     assert "mobilenetv2 tflite-int8" in text
@@ -110,21 +113,20 @@ def test_the_tables_fit_80_columns(run, onnx_models, tmp_path):
     assert "A/A control" in text
 
 
-def test_foreign_files(tmp_path, onnx_models, tflite_models, colours, capsys):
+def test_third_party_models(tmp_path, onnx_models, tflite_models, colours, capsys):
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(LABELS) + "\n")
     paths = [tflite_models / "float.tflite", tflite_models / "int8.tflite"]
     options = ["--labels", labels, "--scaling", "symmetric", "--data", colours, "--out", tmp_path / "out"]
-    code = command("bench", *paths, *options, "--protocol", "tiny", "--threads", 1, "--json")
+    code = command("bench", *paths, *options, "--protocol", "quick", "--threads", 1, "--json")
     rows = json.loads(capsys.readouterr().out)["results"]
     assert code == 0
     assert [(row["accuracy"], row["n_samples"], row["run_id"], row["scheme"]) for row in rows] == [
-        (1.0, 18, None, "foreign"), (1.0, 18, None, "foreign"),
+        (1.0, 18, None, "third-party"), (1.0, 18, None, "third-party"),
     ]  # fmt: skip
     assert (tmp_path / "out/bench/local/float-tflite.json").is_file()
-    assert (
-        command("bench", onnx_models / "labelled.onnx", "--data", colours, "--out", tmp_path, "--protocol", "tiny") == 0
-    )
+    options = ["--data", colours, "--out", tmp_path, "--protocol", "quick"]
+    assert command("bench", onnx_models / "labelled.onnx", *options) == 0
     assert "100.0%" in capsys.readouterr().out
 
 
@@ -132,12 +134,12 @@ def test_all_cores_are_measured_once(run):
     cores = len(os.sched_getaffinity(0))
     [result] = bench([run.export("onnx-fp32").model()], BenchOptions(threads=(0, cores), images=0))
     assert [latency.threads for latency in result.latency] == [cores]
-    assert result.document["accuracy"] is None
+    assert result.bench.accuracy is None
 
 
 def test_a_file_of_a_run_belongs_to_it(run):
     [result] = bench([run.export("onnx-fp32").model()], BenchOptions())
-    assert result.document["run_id"] == "mobilenetv2-s0"
+    assert result.bench.run_id == "mobilenetv2-s0"
     assert result.path == run.bench_json("local", "onnx-fp32")
 
 
@@ -147,11 +149,11 @@ def test_two_runs_are_one_session(run, tmp_path, tflite_models, colours):
     assert [result.id for result in results] == [
         "mobilenetv2-s0/onnx-fp32", "mobilenetv2-s0/tflite-int8", "vgg16-s0/tflite-fp32",
     ]  # fmt: skip
-    assert len({result.document["session_id"] for result in results}) == 1
-    assert {result.document["accuracy"]["n_samples"] for result in results} == {6}
+    assert len({result.bench.session_id for result in results}) == 1
+    assert {result.bench.accuracy.n_samples for result in results} == {6}
     found = comparisons(results)
     assert len(found) == 2
-    assert len({comparison["against"] for comparison in found}) == 1
+    assert len({comparison.against for comparison in found}) == 1
 
 
 def test_nan_is_reported_not_replaced(tmp_path, onnx_models, colours, capsys):
@@ -161,8 +163,8 @@ def test_nan_is_reported_not_replaced(tmp_path, onnx_models, colours, capsys):
     assert command("bench", run.path) == 1
     assert "not finite" in capsys.readouterr().err
     failed, good = run_results(run)[1], run_results(run)[0]
-    assert (failed.ok, failed.latency, failed.document["accuracy"]) == (False, (), None)
-    assert "nan" in failed.document["problems"][0]
+    assert (failed.ok, failed.latency, failed.bench.accuracy) == (False, (), None)
+    assert "nan" in failed.bench.problems[0]
     assert good.ok
 
 
@@ -188,30 +190,31 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     shutil.copy(onnx_models / "nchw.onnx", model)
     refused("no such file", [tmp_path / "absent"])
     refused("not a run folder", [tmp_path])
-    refused("no protocol", [run.path], protocol="fast")
+    refused("unknown protocol", [run.path], protocol="fast")
     refused("threads", [run.path], threads=(-1,))
-    refused("no runtime is called", [run.path], runtime="openvino")
-    refused("there is none", [model], runtime="litert", data=colours)
-    refused("--labels FILE", [model], data=colours, foreign=ForeignOptions(scaling="unit"))
+    refused("unknown runtime", [run.path], runtime="openvino")
+    refused("none of these files", [model], runtime="litert", data=colours)
+    refused("--labels FILE", [model], data=colours, third_party=ThirdPartyOptions(scaling="unit"))
     labels = tmp_path / "labels.txt"
     labels.write_text("blue\ngreen\nred\n")
-    refused("--scaling", [model], data=colours, foreign=ForeignOptions(labels=labels))
-    refused("is not a scaling", [model], foreign=ForeignOptions(scaling="symmetrical"))
-    refused("way to resize", [model], foreign=ForeignOptions(resize="squash"))
-    refused("did not make", [run.path], foreign=ForeignOptions(scaling="unit"))
+    refused("--scaling", [model], data=colours, third_party=ThirdPartyOptions(labels=labels))
+    refused("unknown scaling", [model], third_party=ThirdPartyOptions(scaling="symmetrical"))
+    refused("unknown resize method", [model], third_party=ThirdPartyOptions(resize="squash"))
+    refused("for third-party models", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
     labels.write_text("blue\ngreen\n")
-    refused("2 labels do not fit 3 outputs", [model], foreign=ForeignOptions(labels=labels, scaling="unit"))
+    refused("2 labels do not fit 3 outputs", [model], third_party=ThirdPartyOptions(labels=labels, scaling="unit"))
     labels.write_text("blue\ngreen\nyellow\n")
-    refused("'red'", [model], data=colours, foreign=ForeignOptions(labels=labels, scaling="unit"))
+    refused("'red'", [model], data=colours, third_party=ThirdPartyOptions(labels=labels, scaling="unit"))
     with pytest.raises(TargetError, match="known targets: local"):
         bench([run.path], BenchOptions(target="pi4"))
 
 
 def test_a_run_that_does_not_fit_its_files_is_refused(run, tmp_path, colours):
     refused("--data", [run.path], data=tmp_path / "moved")
-    write_json(run.run_json, {**run.read(), "status": "running"})
+    done = run.read_run()
+    done.model_copy(update={"status": "running"}).write(run.run_json)
     refused("not finished", [run.path])
-    write_json(run.run_json, {**run.read(), "status": "done"})
+    done.write(run.run_json)
     with run.export("onnx-fp32").model().open("ab") as stream:
         stream.write(b"x")
     refused("SHA-256", [run.path])
@@ -224,9 +227,17 @@ def test_a_document_of_a_newer_edgekit_is_refused(tmp_path):
     path.write_text('{"schema_version": 99}')
     with pytest.raises(InputError, match="newer"):
         BenchResult.read(path)
-    write_json(path, {"latency": []})
-    with pytest.raises(InputError, match="not a bench result"):
+    path.write_text('{"schema_version": 1, "latency": []}')
+    with pytest.raises(InputError, match="damaged: status: field required"):
         BenchResult.read(path)
+
+
+def test_an_older_result_of_a_third_party_model_opens(tmp_path, onnx_models):
+    options = BenchOptions(protocol="check", threads=(1,), third_party=ThirdPartyOptions(out=tmp_path))
+    [result] = bench([onnx_models / "uint8.onnx"], options)
+    stored = json.loads(result.path.read_text())
+    result.path.write_text(json.dumps({**stored, "scheme": "foreign"}))
+    assert BenchResult.read(result.path) == result
 
 
 def test_gzip_size_is_that_of_gzip(tmp_path):
@@ -240,17 +251,13 @@ def test_gzip_size_is_that_of_gzip(tmp_path):
 
 
 def test_protocols_are_those_of_the_documentation():
-    def totals(protocol: BenchProtocol) -> tuple[int, float]:
-        blocks = protocol.repeats * protocol.rounds
-        return blocks * protocol.block_runs, blocks * protocol.block_ns / 1e9
-
     for name, runs, seconds, repeats in (("quick", 64, 2, 1), ("standard", 256, 10, 5), ("full", 1024, 60, 5)):
-        assert totals(PROTOCOLS[name])[0] >= runs
-        assert totals(PROTOCOLS[name])[1] >= seconds
-        assert PROTOCOLS[name].repeats >= repeats
-        assert PROTOCOLS[name].warmup_runs >= 10
-    assert PROTOCOLS["full"].cooldown_ns > 0
-    assert replace(TINY, name="x").document()["name"] == "x"
+        assert SHIPPED[name].total_runs >= runs
+        assert SHIPPED[name].total_ns >= 1e9 * seconds
+        assert SHIPPED[name].repeats >= repeats
+        assert SHIPPED[name].warmup_runs >= 10
+    assert SHIPPED["full"].cooldown_ns > 0
+    assert replace(TINY, name="x").record().name == "x"
 
 
 def test_predict(run, tmp_path, capsys):
@@ -270,7 +277,7 @@ def test_predict(run, tmp_path, capsys):
     assert command("predict", model, tmp_path / "absent.png") == 2
 
 
-def test_predict_with_a_foreign_file(tmp_path, onnx_models, capsys):
+def test_predict_with_a_third_party_model(tmp_path, onnx_models, capsys):
     picture = tmp_path / "photo.png"
     Image.fromarray(colour_pixels("red")).save(picture)
     assert command("predict", onnx_models / "nchw.onnx", picture) == 2

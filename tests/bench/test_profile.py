@@ -9,13 +9,14 @@ import pytest
 from runfolders import make_run
 
 from edgekit.bench.protocols import PROTOCOLS
-from edgekit.bench.session import BenchOptions, bench
-from edgekit.cli.bench import describe
+from edgekit.bench.session import bench
+from edgekit.bench.settings import BenchOptions
+from edgekit.cli.render.bench_tables import bench_text
 from edgekit.device import litert_library
 from edgekit.device.litert_library import NotOfferedError, library_path
-from edgekit.documents.profile import read_profile
+from edgekit.documents.profile import OperatorNode, OperatorProfile
 from edgekit.report.build import build_report
-from edgekit.report.model.sessions import bench_document
+from edgekit.report.model.sessions import bench_summary
 
 
 @pytest.fixture(scope="module")
@@ -26,31 +27,31 @@ def results(tmp_path_factory, onnx_models, tflite_models, colours):
 
 
 def test_onnx_runtime_tells_every_node(results):
-    stored = results[0].document["profile"]
-    assert stored["reason"] is None
-    assert len(stored["run_ns"]) == PROTOCOLS["check"].rounds
-    operators = [node["operator"] for node in stored["nodes"]]
+    stored = results[0].bench.profile
+    assert stored.reason is None
+    assert len(stored.run_ns) == PROTOCOLS["check"].rounds
+    operators = [node.operator for node in stored.nodes]
     # Versions of ONNX Runtime differ in what they fuse between the first and the last.
     assert {"Cast", "ReduceMean", "Softmax"} <= set(operators)
     assert any("MatMul" in operator for operator in operators)
-    assert all(len(node["ns"]) == len(stored["run_ns"]) for node in stored["nodes"])
-    for position, whole in enumerate(stored["run_ns"]):
-        assert 0 < sum(node["ns"][position] for node in stored["nodes"]) <= whole
+    assert all(len(node.ns) == len(stored.run_ns) for node in stored.nodes)
+    for position, whole in enumerate(stored.run_ns):
+        assert 0 < sum(node.ns[position] for node in stored.nodes) <= whole
 
 
 def test_litert_tells_what_xnnpack_ran_and_what_it_left(results):
-    stored = results[1].document["profile"]
-    if stored["reason"] is not None and not stored["version"].startswith(litert_library.TESTED):
-        pytest.skip(stored["reason"])
-    assert stored["reason"] is None
-    profile = read_profile(stored)
+    stored = results[1].bench.profile
+    if stored.reason is not None and not stored.version.startswith(litert_library.TESTED):
+        pytest.skip(stored.reason)
+    assert stored.reason is None
+    profile = stored.by_operator()
     assert {row.where for row in profile.operators} <= {"XNNPACK", "LiteRT"}
     assert "SOFTMAX" in {row.operator.upper().split()[0] for row in profile.operators}
-    assert sum(row.calls for row in profile.operators) == len(stored["nodes"])
+    assert sum(row.calls for row in profile.operators) == len(stored.nodes)
 
 
 def test_the_tables_fit_80_columns(results):
-    text = describe(results, bench_document(results))
+    text = bench_text(results, bench_summary(results))
     assert text.count("profile of ") == 2
     assert max(map(len, text.splitlines())) <= 80
 
@@ -65,15 +66,19 @@ def test_the_page_and_its_document_show_it(results):
     assert [c["profile"]["runs"] for c in document["candidates"]] == [3, 3]
 
 
-def test_kinds_of_operators_are_added_up_run_by_run():
-    def node(operator: str, where: str, *times: int) -> dict:
-        return {"name": "", "operator": operator, "where": where, "ns": list(times)}
+def test_operators_of_a_kind_are_added_up_run_by_run():
+    def node(operator: str, where: str, *times: int) -> OperatorNode:
+        return OperatorNode(name="", operator=operator, where=where, ns=times)
 
-    nodes = [node("Conv", "XNNPACK", 1_000_000, 3_000_000, 2_000_000), node("Conv", "XNNPACK", 1_000_000, 0, 9_000_000)]
-    nodes += [node("SOFTMAX", "LiteRT", 1_000_000, 1_000_000, 1_000_000)]
-    stored = {"reason": None, "runtime": "litert", "version": "2", "threads": 1, "nodes": nodes,
-              "run_ns": [5_000_000, 6_000_000, 13_000_000]}  # fmt: skip
-    profile = read_profile(stored)
+    nodes = (
+        node("Conv", "XNNPACK", 1_000_000, 3_000_000, 2_000_000),
+        node("Conv", "XNNPACK", 1_000_000, 0, 9_000_000),
+        node("SOFTMAX", "LiteRT", 1_000_000, 1_000_000, 1_000_000),
+    )
+    run_ns = (5_000_000, 6_000_000, 13_000_000)
+    profile = OperatorProfile(
+        reason=None, runtime="litert", version="2", threads=1, nodes=nodes, run_ns=run_ns
+    ).by_operator()
     assert [(row.operator, row.calls, row.ms, row.share) for row in profile.operators] == [
         ("Conv", 2, 3.0, 0.75),
         ("SOFTMAX", 1, 1.0, 0.25),
@@ -82,10 +87,9 @@ def test_kinds_of_operators_are_added_up_run_by_run():
     assert [row.operator for row in profile.beside_delegate] == ["SOFTMAX"]
 
 
-def test_where_none_is_offered_the_reason_is_said_and_no_figure():
-    assert read_profile(None) is None
-    profile = read_profile({"reason": "not here", "run_ns": [], "nodes": [], "runtime": "tflite-runtime",
-                            "version": "2.14.0", "threads": 1})  # fmt: skip
+def test_without_a_profile_there_is_a_reason_and_no_figure():
+    stored = OperatorProfile(reason="not here", runtime="tflite-runtime", version="2", threads=1, run_ns=(), nodes=())
+    profile = stored.by_operator()
     assert (profile.reason, profile.operators) == ("not here", [])
 
 

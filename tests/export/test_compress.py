@@ -199,10 +199,14 @@ def check_documents(run: RunFolder, documents: dict[str, ExportDocument]) -> Non
         assert (document.status, document.problems) == ("ok", ())
         assert document.training.carried_over.max_abs_difference < 1e-4
         assert document.training.history[-1].loss < 1.0
-        assert document.parity.trained.agreement >= 0.98
+        trained, scheme = document.parity.trained, SCHEMES[key]
+        if scheme.precision == "fp32":
+            assert trained.max_abs_difference <= 1e-3
+        # Post-training int8 may turn one of the 21 images about which this tiny network is undecided.
+        assert trained.n_disagree <= (0 if scheme.precision == "fp32" or scheme.compression == "qat" else 1)
         assert document.parity.accuracy >= 0.9
         assert "the file and the network trained for it agree on" in training_text(document)
-        if SCHEMES[key].precision == "int8":
+        if scheme.precision == "int8":
             assert document.integer_only, document.float_operators
             assert document.input.dtype == document.output.dtype == "uint8"
 

@@ -14,7 +14,7 @@ from export_runs import change_run
 from edgekit.cli.app import main
 from edgekit.device.corruptions import corrupt
 from edgekit.device.images import load_image
-from edgekit.documents.corruptions import read_answers
+from edgekit.documents.corruptions import read_corrupted
 from edgekit.export.pipeline import export_run
 
 
@@ -35,7 +35,7 @@ def test_keras_and_files_answer_for_the_same_corrupted_pixels(run, capsys):
     assert all(set(entry["corruptions"]) == {"gaussian-noise", "haze"} for entry in document["models"])
     assert document["paired"][0]["reference"] == "onnx-fp32"
 
-    by_model = {answers.key: answers for answers in read_answers(run)}
+    by_model = {answers.key: answers for answers in read_corrupted(run)}
     network = keras.models.load_model(run.model, compile=False)
     images = [load_image(run.path / "images" / file, 32) for file in by_model["keras"].files]
     for name, severity in (("clean", 0), ("gaussian-noise", 5), ("haze", 1)):

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import csv
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import document_factory as make
 import numpy as np
+from document_factory import CLASSES, COMPRESSED, CREATED, FILES, recipe_of
 from PIL import Image
 
-from edgekit.documents.base import write_json
+from edgekit.documents.audit import (
+    AuditPicture,
+    LeakedImage,
+)
+from edgekit.documents.bench import AccuracyRecord, BenchDocument
+from edgekit.documents.export import (
+    ExportDocument,
+)
 from edgekit.documents.folders import RunFolder
-from edgekit.recipe import validate
+from edgekit.documents.machine import EnvironmentRecord
+from edgekit.documents.run import (
+    RunDocument,
+    SplitMetrics,
+    TimingRecord,
+)
+from edgekit.documents.study import CellRecord, CellStatus, StudyDocument
+from edgekit.recipe import Recipe
 from edgekit.stats.classification import classification_metrics
-
-CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
-RUNTIME = {
-    "tflite": {"name": "litert", "version": "2.3.0", "delegate": "XNNPACK"},
-    "onnx": {"name": "onnxruntime", "version": "1.31.1", "delegate": "CPUExecutionProvider"},
-}
-FILES = {
-    # size in bytes, latency in ms with one thread, extra errors in 100 images
-    "tflite-fp32": (10_200_000, 7.8, 0.0),
-    "tflite-int8": (3_100_000, 4.5, 0.8),
-    "onnx-fp32": (10_250_000, 8.9, 0.0),
-    "onnx-int8": (3_000_000, 5.6, 1.2),
-}
-FURTHER = {
-    "tflite-fp32-clustered": (10_200_000, 7.8, 1.0),
-    "tflite-int8-clustered": (3_100_000, 4.5, 1.6),
-    "tflite-int8-pruned": (3_100_000, 4.5, 1.4),
-}
-"""Of networks that were trained on."""
 
 
 def write_run(
@@ -48,69 +45,75 @@ def write_run(
     files: tuple[str, ...] = ("tflite-fp32", "tflite-int8"),
     finished: bool = True,
     reported: tuple[dict[str, Any], ...] = (),
+    claims: tuple[dict[str, Any], ...] = (),
+    arm: str | None = None,
+    train_seconds: float | None = None,
 ) -> RunFolder:
     """A trained run with exports, not measured yet. ``scale`` multiplies sizes."""
     run = RunFolder(folder)
     random = np.random.default_rng([seed, len(backbone), len(strategy)])
-    stages = ["feature-extraction", "fine-tuning"] if strategy == "fine-tuning" else [strategy]
-    document: dict[str, Any] = {
-        "status": "running",
-        "run_id": folder.name,
-        "created": "2026-11-21T10:00:00+00:00",
-        "edgekit_version": "0.1.0",
-        "recipe": _recipe(backbone, strategy, seed, reported),
-        "backbone": backbone,
-        "alpha": 1.0,
-        "strategy": strategy,
-        "seed": seed,
-        "weights": {"source": "none", "path": None, "sha256": None},
-        "dataset": {
-            "name": "brain-tumor-mri",
-            "root": "/data/brain-tumor-mri",
-            "fingerprint": hashlib.sha256(b"images").hexdigest(),
-            "classes": list(classes),
-            "layout": "train and test folders; validation taken from train",
-            "n_files": 7019,
-            "counts": {
-                split: {name: n // len(classes) for name in classes}
-                for split, n in (("train", 4566), ("val", 1142), ("test", n_test))
-            },
-        },
-        "model": {"parameters": 2_591_300, "layers": 160, "input_shape": [224, 224, 3]},
-        "environment": {
-            "python": "3.11.2",
-            "platform": "Linux-6.1-x86_64",
-            "cpu": "Example CPU 9000 @ 2.10GHz",
-            "cores": 4,
-            "backend": "tensorflow",
-            "gpu": None,
-            "versions": {"keras": "3.15.1", "tensorflow-cpu": "2.21.0"},
-        },
-        "warnings": [],
-    }
-    _write_history(run, stages, accuracy, random)
+    phases = ["feature-extraction", "fine-tuning"] if strategy == "fine-tuning" else [strategy]
+    recipe = recipe_of(
+        arm=arm,
+        data={"path": "/data/brain-tumor-mri"},
+        model={"backbone": backbone, "weights": "none"},
+        train={"strategy": strategy, "seed": seed},
+        reported=list(reported),
+        claims=list(claims),
+    )
+    document = make.unfinished_run(folder.name, recipe, classes, n_test)
+    _write_history(run, phases, accuracy, random)
     if finished:
-        labels = np.sort(random.integers(0, len(classes), n_test))
-        probabilities = answers(labels, len(classes), accuracy, random)
-        names = np.array([f"Testing/{classes[label]}/{i:05}.jpg" for i, label in enumerate(labels)])
-        np.savez_compressed(run.predictions, labels=labels, probabilities=probabilities, files=names)
-        metrics = classification_metrics(labels, probabilities, classes)
-        document |= {
-            "status": "done",
-            "stages": [_stage(name) for name in stages],
-            "timing": {"data_seconds": 4.0, "train_seconds": 86.0 * len(stages), "total_seconds": 120.0},
-            "metrics": {"val": metrics, "test": metrics},
-            **{key: metrics[key] for key in ("accuracy", "n_samples", "accuracy_ci95")},
-        }
-        document["model"]["keras_size_bytes"] = int(10_900_000 * scale)
+        metrics = _write_predictions(run, classes, accuracy, n_test, random)
+        seconds = 86.0 * len(phases) if train_seconds is None else train_seconds
+        document = document.model_copy(
+            update={
+                "status": "done",
+                "model": document.model.model_copy(update={"keras_size_bytes": int(10_900_000 * scale)}),
+                "stages": tuple(make.phase(name) for name in phases),
+                "timing": TimingRecord(data_seconds=4.0, train_seconds=seconds, total_seconds=seconds + 30),
+                "metrics": {"val": metrics, "test": metrics},
+                "accuracy": metrics.accuracy,
+                "n_samples": metrics.n_samples,
+                "accuracy_ci95": metrics.accuracy_ci95,
+            }
+        )
         for key in files:
-            _write_export(run, document, key, scale)
-    write_json(run.run_json, document)
+            make.export(document, key, scale).write(run.export(key).export_json)
+    document.write(run.run_json)
     return run
 
 
-def answers(labels: np.ndarray, n_classes: int, accuracy: float, random: np.random.Generator) -> np.ndarray:
-    """Probabilities (N, n_classes) whose top class is right in exactly ``accuracy`` of the images (rounded)."""
+def change_run(run: RunFolder, **values: Any) -> RunDocument:
+    """Replace values of ``run.json``."""
+    document = run.read_run().model_copy(update=values)
+    document.write(run.run_json)
+    return document
+
+
+def change_export(run: RunFolder, key: str, **values: Any) -> ExportDocument:
+    """Replace values of an ``export.json``."""
+    document = run.export(key).read_export().model_copy(update=values)
+    document.write(run.export(key).export_json)
+    return document
+
+
+def change_bench(path: Path, **values: Any) -> BenchDocument:
+    """Replace values of a bench result."""
+    document = BenchDocument.read(path).model_copy(update=values)
+    document.write(path)
+    return document
+
+
+def change_study(folder: Path, **values: Any) -> StudyDocument:
+    """Replace values of ``study.json``."""
+    document = StudyDocument.read(folder / "study.json").model_copy(update=values)
+    document.write(folder / "study.json")
+    return document
+
+
+def predictions(labels: np.ndarray, n_classes: int, accuracy: float, random: np.random.Generator) -> np.ndarray:
+    """Probabilities (N, n_classes) whose top class is correct in exactly ``accuracy`` of the images (rounded)."""
     n = len(labels)
     guesses = labels.copy()
     wrong = random.choice(n, n - round(accuracy * n), replace=False)
@@ -136,109 +139,74 @@ def write_bench(
     warnings: tuple[str, ...] = (),
 ) -> Path:
     """Measure an export of ``run``, so to speak; ``factor`` multiplies the latency."""
-    document, export = run.read(), run.export(key).read()
+    document, export = run.read_run(), run.export(key).read_export()
     random = np.random.default_rng(list(f"{run.path.name}{key}{target}".encode()))
-    _, milliseconds, errors = (FILES | FURTHER)[key]
+    _, milliseconds, errors = (FILES | COMPRESSED)[key]
     path = run.bench_json(target, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    accuracy = None
-    if problem is None:
-        accuracy = _scored(run, document, path, key, errors, random)
-    write_json(
-        path,
-        {
-            "status": "ok" if problem is None else "failed",
-            "problems": [] if problem is None else [problem],
-            **{name: document[name] for name in ("run_id", "backbone", "alpha", "strategy", "seed")},
-            "format": export["format"],
-            "scheme": export["scheme"],
-            "key": key,
-            "id": f"{document['run_id']}/{key}",
-            "model": str(run.export(key).path / export["file"]),
-            **{name: export[name] for name in ("size_bytes", "gzip_bytes", "sha256")},
-            "target": target,
-            "emulated": emulated,
-            "session_id": session,
-            "created": "2026-11-21T11:00:00+00:00",
-            "runtime": RUNTIME[export["format"]],
-            "protocol": {"name": "quick", "repeats": 1, "rounds": rounds, "block_runs": block, "block_ns": 125_000_000},
-            "latency": [] if problem else [
-                {
-                    "threads": threads,
-                    "threads_effective": 0.98 * threads,
-                    "load_ns": 9_000_000,
-                    "first_ns": int(2e6 * milliseconds),
-                    "warmup_ns": [int(1.1e6 * milliseconds)] * 10,
-                    "rounds": _blocks(milliseconds * factor / threads**0.8, rounds, block, noise, random),
-                    "preprocess_ns": [2_100_000] * 16,
-                    "postprocess_ns": [21_000] * 16,
-                    "unstable": list(unstable),
-                }
-                for threads in (1, 4)
-            ],
-            "memory": None if problem else {
-                "threads": 1,
-                "baseline_rss_bytes": 48_000_000,
-                "peak_rss_bytes": 48_000_000 + 2 * export["size_bytes"],
-                "model_rss_bytes": 2 * export["size_bytes"],
-                "peak_was_reset": True,
-            },
-            "accuracy": accuracy,
-            "control": [
-                {
-                    "model": f"{document['run_id']}/{key}",
-                    "threads": threads,
-                    "rounds_a": _blocks(4.5, 16, block, 0.01, np.random.default_rng(1)),
-                    "rounds_b": _blocks(4.5, 16, block, 0.01, np.random.default_rng(2)),
-                }
-                for threads in (1, 4)
-            ],
-            "environment": {"before": machine(), "after": {**machine(), "frequency_khz": 2_050_000}},
-            "warnings": list(warnings),
-        },
-    )  # fmt: skip
+    ok = problem is None
+    accuracy = _scored(run, path, key, errors, random) if ok else None
+    latency = [
+        make.latency(threads, milliseconds, factor, (rounds, block, noise), unstable, random) for threads in (1, 4)
+    ]
+    BenchDocument(
+        status="ok" if ok else "failed",
+        problems=() if problem is None else (problem,),
+        run_id=document.run_id,
+        backbone=document.backbone,
+        alpha=document.alpha,
+        strategy=document.strategy,
+        seed=document.seed,
+        format=export.format,
+        scheme=export.scheme,
+        key=key,
+        id=f"{document.run_id}/{key}",
+        model=str(run.export(key).path / export.file),
+        size_bytes=export.size_bytes,
+        gzip_bytes=export.gzip_bytes,
+        sha256=export.sha256,
+        target=target,
+        emulated=emulated,
+        session_id=session,
+        created="2026-11-21T11:00:00+00:00",
+        runtime=make.RUNTIME[export.format],
+        protocol=make.protocol(rounds, block),
+        latency=tuple(latency) if ok else (),
+        memory=make.memory(export.size_bytes) if ok else None,
+        accuracy=accuracy,
+        control=tuple(make.control(f"{document.run_id}/{key}", threads, block) for threads in (1, 4)),
+        environment=EnvironmentRecord(
+            before=make.machine(), after=make.machine().model_copy(update={"frequency_khz": 2_050_000})
+        ),
+        warnings=warnings,
+    ).write(path)
     return path
 
 
-def machine() -> dict[str, Any]:
-    """A target's machine and state."""
-    return {
-        "cpu": "Example CPU 9000 @ 2.10GHz",
-        "board": None,
-        "cores": 4,
-        "usable_cores": 4,
-        "architecture": "x86_64",
-        "os": "Debian GNU/Linux 12 (bookworm)",
-        "kernel": "6.1.0",
-        "python": "3.11.2",
-        "emulated": None,
-        "memory_total_bytes": 8_000_000_000,
-        "versions": {"numpy": "2.3.0", "litert": "2.3.0", "onnxruntime": "1.31.1"},
-        "governor": "performance",
-        "frequency_khz": 2_100_000,
-        "temperature_c": None,
-        "load_average": [0.2, 0.3, 0.4],
-        "others_cores": 0.05,
-    }
-
-
-def write_study(folder: Path, cells: list[tuple[RunFolder, str]], recipe: dict[str, Any] | None = None) -> Path:
+def write_study(folder: Path, cells: Sequence[tuple[RunFolder, CellStatus]], recipe: Recipe | None = None) -> Path:
     """``study.json`` over runs that lie in ``folder/runs``."""
-    rows = []
-    for run, status in cells:
-        document = run.read() if run.run_json.is_file() else {}
-        rows.append(
-            {
-                "run": run.path.relative_to(folder).as_posix(),
-                **{name: document.get(name) for name in ("backbone", "strategy", "seed")},
-                "status": status,
-            }
-        )
-    write_json(folder / "study.json", {"name": folder.name, "recipe": recipe or {"name": "brain"}, "cells": rows})
+    StudyDocument(
+        name=folder.name,
+        created=CREATED,
+        recipe=recipe or recipe_of(),
+        cells=tuple(_cell(folder, run, status) for run, status in cells),
+    ).write(folder / "study.json")
     return folder
 
 
-def two_run_study(folder: Path) -> Path:
+def _cell(folder: Path, run: RunFolder, status: CellStatus) -> CellRecord:
+    document = run.read_run()
+    return CellRecord(
+        run=run.path.relative_to(folder).as_posix(),
+        backbone=document.backbone,
+        strategy=document.strategy,
+        seed=document.seed,
+        arm=document.recipe.arm,
+        status=status,
+    )
+
+
+def two_run_study(folder: Path, recipe: Recipe | None = None) -> Path:
     """MobileNetV2 and ResNet50V2, two exports each, everything measured in one session."""
     light = write_run(folder / "runs" / "brain-mobilenetv2-s0", accuracy=0.93)
     heavy = write_run(
@@ -251,7 +219,7 @@ def two_run_study(folder: Path) -> Path:
     for key in ("tflite-fp32", "tflite-int8"):
         write_bench(light, key)
         write_bench(heavy, key, factor={"tflite-fp32": 10.5, "tflite-int8": 3.0}[key])
-    return write_study(folder, [(light, "done"), (heavy, "done")])
+    return write_study(folder, [(light, "exported"), (heavy, "exported")], recipe)
 
 
 CLAIM = {
@@ -266,161 +234,85 @@ CLAIM = {
 def study_of_seeds(folder: Path, seeds: int = 3, failing: tuple[int, ...] = ()) -> Path:
     """MobileNetV2 and ResNet50V2 with ``seeds`` seeds each, seed by seed; one claim about them.
 
-    MobileNetV2's int8 files of the seeds ``failing`` failed their check and were not measured.
+    MobileNetV2's int8 files of the seeds ``failing`` failed a check and were not measured.
     """
-    cells = []
+    cells: list[tuple[RunFolder, CellStatus]] = []
     for seed in range(seeds):
         for backbone, accuracy in (("mobilenetv2", 0.84), ("resnet50v2", 0.94)):
             name = f"brain-{backbone}-s{seed}"
             run = write_run(folder / "runs" / name, backbone=backbone, seed=seed, accuracy=accuracy + seed / 100)
             for key in ("tflite-fp32", "tflite-int8"):
                 if backbone == "mobilenetv2" and key == "tflite-int8" and seed in failing:
-                    export = run.export(key).read()
-                    write_json(run.export(key).export_json, {**export, "status": "failed", "problems": ["it is worse"]})
+                    change_export(run, key, status="failed", problems=("it is worse",))
                 else:
                     write_bench(run, key, session="one")
             cells.append((run, "exported"))
-    claim = validate({"claims": [CLAIM]}, "test").model_dump()["claims"]
     give_the_same_images(folder)
-    return write_study(folder, cells, {"name": "brain", "claims": claim})
+    return write_study(folder, cells, recipe_of(claims=[CLAIM]))
 
 
-def leaky_study(folder: Path) -> Path:
+def leaky_study(folder: Path, recipe: Recipe | None = None) -> Path:
     """The study of two runs with an audit: the first 40 test images of a run leaked, half of them exactly."""
-    study = two_run_study(folder)
+    study = two_run_study(folder, recipe)
     files = np.load(study / "runs" / "brain-mobilenetv2-s0" / "predictions.npz")["files"].tolist()
-    leaks = [
-        {"a": f"Training/{i}.jpg", "b": file, "distance": 0 if i < 20 else 4, "exact": i < 20, "same_class": True}
+    leaks = tuple(
+        LeakedImage(a=f"Training/{i}.jpg", b=file, distance=0 if i < 20 else 4, exact=i < 20, same_class=True)
         for i, file in enumerate(files[:40])
-    ]
+    )
     (study / "audit").mkdir()
     pictures = []
-    for number, path in enumerate((leaks[0]["a"], leaks[0]["b"])):
+    for number, path in enumerate((leaks[0].a, leaks[0].b)):
         Image.new("RGB", (112, 112), (200, 30 * number, 0)).save(study / "audit" / f"{number}.jpg")
-        pictures.append({"path": path, "file": f"audit/{number}.jpg"})
-    counts = {"within": {"train": 3, "test": 1}, "across": [{"a": "train", "b": "test", "n_files": 20, "pairs": []}]}
-    write_json(
-        study / "audit.json",
-        {
-            "splits": {"train": 4566, "test": 400},
-            "leaked_test_images": leaks,
-            "exact_duplicates": counts,
-            "near_duplicates": {**counts, "max_distance": 26, "hash_bits": 256},
-            "label_conflicts": [],
-            "shortcuts": [{"property": "mode", "accuracy": 0.48, "largest_class": 0.28, "n_images": 400, "values": {}}],
-            "pictures": pictures,
-        },
-    )
+        pictures.append(AuditPicture(path=path, file=f"audit/{number}.jpg"))
+    make.audit(leaks, tuple(pictures)).write(study / "audit.json")
     return study
 
 
-def _recipe(backbone: str, strategy: str, seed: int, reported: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    return validate(
-        {
-            "name": "brain",
-            "data": {"path": "/data/brain-tumor-mri"},
-            "model": {"backbone": backbone, "weights": "none"},
-            "train": {"strategy": strategy, "seed": seed},
-            "reported": list(reported),
-        },
-        "test",
-    ).document()
+def _write_predictions(
+    run: RunFolder, classes: tuple[str, ...], accuracy: float, n_test: int, random: np.random.Generator
+) -> SplitMetrics:
+    labels = np.sort(random.integers(0, len(classes), n_test))
+    probabilities = predictions(labels, len(classes), accuracy, random)
+    names = np.array([f"Testing/{classes[label]}/{i:05}.jpg" for i, label in enumerate(labels)])
+    np.savez_compressed(run.predictions, labels=labels, probabilities=probabilities, files=names)
+    return SplitMetrics.model_validate(classification_metrics(labels, probabilities, classes))
 
 
-def _stage(name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "epochs": 10,
-        "epochs_run": 10,
-        "best_epoch": 9,
-        "stopped_early": False,
-        "seconds": 86.0,
-        "images_per_second": 530.0,
-        "trainable_parameters": 330_000,
-        "trainable_layers": 3,
-    }
-
-
-def _write_history(run: RunFolder, stages: list[str], accuracy: float, random: np.random.Generator) -> None:
+def _write_history(run: RunFolder, phases: list[str], accuracy: float, random: np.random.Generator) -> None:
     numbers = ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"]
     run.path.mkdir(parents=True, exist_ok=True)
     with run.history.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["stage", "epoch", *numbers])
-        for number, stage in enumerate(stages):
+        for number, phase in enumerate(phases):
             for epoch in range(10):
                 reached = accuracy - 0.35 * np.exp(-(number * 10 + epoch) / 3) + random.normal(0, 0.006)
                 losses = (1.6 * (1 - reached), 1.9 * (1 - reached))
                 row = [losses[0], min(1.0, reached + 0.02), losses[1], reached, 3e-4, 8.6, 530.0]
-                writer.writerow([stage, epoch + 1, *(f"{value:.6f}" for value in row)])
+                writer.writerow([phase, epoch + 1, *(f"{value:.6f}" for value in row)])
 
 
-def _write_export(run: RunFolder, document: dict[str, Any], key: str, scale: float) -> None:
-    size = int((FILES | FURTHER)[key][0] * scale)
-    file_format, scheme = key.split("-", 1)
-    integer = scheme.startswith("int8")
-    write_json(
-        run.export(key).export_json,
-        {
-            **{name: document[name] for name in ("run_id", "backbone", "alpha", "strategy", "seed")},
-            "format": file_format,
-            "scheme": scheme,
-            "file": f"model.{file_format}",
-            "size_bytes": size,
-            "gzip_bytes": int(size * (0.78 if integer else 0.92)),
-            "sha256": hashlib.sha256(f"{run.path.name}{key}".encode()).hexdigest(),
-            "labels": document["dataset"]["classes"],
-            "resize": "stretch",
-            "converter": {"name": "tensorflow", "version": "2.21.0"},
-            "operators": {"CONV_2D": 36, "DEPTHWISE_CONV_2D": 17, "ADD": 10},
-            "integer_only": integer,
-            "float_operators": {},
-            "calibration": {"images": 200, "seed": 0, "split": "train"} if integer else None,
-            "parity": {
-                "split": "val",
-                "n_images": 100,
-                "agreement": 0.98 if integer else 1.0,
-                "n_disagree": 2 if integer else 0,
-                "max_abs_difference": 0.13 if integer else 3.1e-6,
-                "mean_abs_difference": 0.01 if integer else 2.0e-7,
-                "keras_accuracy": 0.94,
-                "accuracy": 0.93,
-            },
-            "status": "ok",
-            "problems": [],
-            "created": "2026-11-21T10:30:00+00:00",
-        },
-    )
-
-
-def _scored(
-    run: RunFolder, document: dict[str, Any], path: Path, key: str, errors: float, random: np.random.Generator
-) -> dict[str, Any]:
-    """The Keras model's answers with ``errors`` percent of the images turned wrong."""
+def _scored(run: RunFolder, path: Path, key: str, errors: float, random: np.random.Generator) -> AccuracyRecord:
+    """The Keras model's predictions with ``errors`` percent of the images turned wrong."""
     with np.load(run.predictions) as stored:
         labels, probabilities, files = stored["labels"], stored["probabilities"].copy(), stored["files"]
-    right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
-    turned = random.choice(right, round(errors * len(labels) / 100), replace=False)
+    correct = np.flatnonzero(probabilities.argmax(axis=1) == labels)
+    turned = random.choice(correct, round(errors * len(labels) / 100), replace=False)
     before = probabilities.argmax(axis=1)
     probabilities[turned] = np.roll(probabilities[turned], 1, axis=1)
     name = f"{key}-predictions.npz"
     np.savez_compressed(path.parent / name, labels=labels, probabilities=probabilities, files=files)
     guesses = probabilities.argmax(axis=1)
-    return {
-        "accuracy": float((guesses == labels).mean()),
-        "n_samples": len(labels),
-        "n_correct": int((guesses == labels).sum()),
-        "split": "test",
-        "decoder": "Pillow 11.3",
-        "activation": "none",
-        "agreement_with_keras": float((guesses == before).mean()),
-        "predictions": name,
-    }
-
-
-def _blocks(milliseconds: float, rounds: int, block: int, noise: float, random: np.random.Generator) -> list[list[int]]:
-    samples = milliseconds * 1e6 * random.lognormal(0, noise, (rounds, block))
-    return [[int(value) for value in row] for row in samples]
+    return AccuracyRecord(
+        accuracy=float((guesses == labels).mean()),
+        n_samples=len(labels),
+        n_correct=int((guesses == labels).sum()),
+        split="test",
+        decoder="Pillow 11.3",
+        activation="none",
+        agreement_with_keras=float((guesses == before).mean()),
+        predictions=name,
+    )
 
 
 def give_the_same_images(folder: Path) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from report_factory import write_bench, write_run, write_study
+from document_factory import recipe_of
+from report_factory import change_run, write_bench, write_run, write_study
 
-from edgekit.documents.base import write_json
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
+from edgekit.documents.run import TimingRecord
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
 from edgekit.report.build import build_report
-from edgekit.report.model.content import compose
-from edgekit.report.model.reading import read_source
+from edgekit.report.model.report import compose
+from edgekit.report.model.source import read_source
 from edgekit.stats.claims import Evidence, Region, judge, overall
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
 
 REPORTED = [
     {"backbone": "mobilenetv2", "strategy": "fine-tuning", "accuracy": 0.9069, "n_samples": 1311, "source": "them"},
@@ -33,7 +34,7 @@ def claim(metric: str, relation: str, margin: float | None = None, **sides: dict
     return {"text": metric, "metric": metric, "left": left, "relation": relation, "right": right, "margin": margin}
 
 
-def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, list[float]]) -> list[dict[str, Any]]:
+def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, list[float]]) -> list[JudgedClaim]:
     """The judged claims of a study of fine-tuned models with one run for each accuracy."""
     cells = []
     for backbone, values in accuracies.items():
@@ -50,10 +51,8 @@ def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, l
             for key in ("tflite-fp32", "tflite-int8"):
                 write_bench(run, key, factor=1.0 if backbone == "mobilenetv2" else 6.0)
             cells.append((run, "exported"))
-    recipe = validate({"name": "s", "claims": claims, "reported": REPORTED}, "test").document()
-    write_study(folder, cells, recipe)
-    report = compose(read_source(folder), "2026-11-22", "0.1.0").document()
-    return json.loads(json.dumps(report))["claims"]
+    write_study(folder, cells, recipe_of(claims=claims, reported=REPORTED))
+    return compose(read_source(folder), "2026-11-22", "0.1.0").claims
 
 
 def same_images(run: RunFolder) -> None:
@@ -70,22 +69,23 @@ def test_one_seed_is_judged_on_paired_images(tmp_path: Path) -> None:
         [claim("accuracy", "below"), claim("accuracy", "not-below", 2), claim("accuracy", "above")],
         {"mobilenetv2": [0.86], "resnet50v2": [0.93]},
     )
-    assert [clear["verdict"], close["verdict"], wrong["verdict"]] == ["supported", "refuted", "refuted"]
-    (pair,) = clear["pairs"]
-    assert pair["effect"] == pytest.approx(-7)
-    assert pair["effect_ci95"][0] < -7 < pair["effect_ci95"][1] < 0
-    assert pair["basis"] == "1 seed, 400 images"
-    assert "McNemar" in pair["remark"]
-    assert pair["reported_effect"] == pytest.approx(100 * (0.9069 - 0.9108), abs=0.05)
-    assert pair["reported_effect_ci95"][0] < 0 < pair["reported_effect_ci95"][1]
+    assert [clear.verdict, close.verdict, wrong.verdict] == ["supported", "refuted", "refuted"]
+    (pair,) = clear.pairs
+    assert pair.effect == pytest.approx(-7)
+    assert pair.effect_ci95[0] < -7 < pair.effect_ci95[1] < 0
+    assert pair.basis == "1 seed, 400 images"
+    assert "McNemar" in pair.remark
+    assert pair.reported_effect == pytest.approx(100 * (0.9069 - 0.9108), abs=0.05)
+    assert pair.reported_effect_ci95[0] < 0 < pair.reported_effect_ci95[1]
 
 
 def test_an_undecided_claim_says_what_would_decide(tmp_path: Path) -> None:
     (judged,) = study_of(tmp_path, [claim("accuracy", "below")], {"mobilenetv2": [0.92], "resnet50v2": [0.93]})
-    assert judged["verdict"] == "undecided"
-    more = judged["pairs"][0]["more_would_decide"]
-    assert more["unit"] == "images"
-    assert 1000 < more["n"] < 100_000
+    assert judged.verdict == "undecided"
+    more = judged.pairs[0].more_would_decide
+    assert more is not None
+    assert more.unit == "images"
+    assert 1000 < more.n < 100_000
 
 
 def test_several_seeds_are_taken_together(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_several_seeds_are_taken_together(tmp_path: Path) -> None:
         [claim("accuracy", "below"), claim("accuracy", "below", 9)],
         {"mobilenetv2": [0.84, 0.85, 0.86], "resnet50v2": [0.94, 0.93, 0.95]},
     )
-    assert (sure["verdict"], unsure["verdict"]) == ("supported", "undecided")
-    assert sure["pairs"][0]["basis"] == "3 seeds, 400 images"
-    assert sure["pairs"][0]["effect"] == pytest.approx(-9)
+    assert (sure.verdict, unsure.verdict) == ("supported", "undecided")
+    assert sure.pairs[0].basis == "3 seeds, 400 images"
+    assert sure.pairs[0].effect == pytest.approx(-9)
     # The estimate lies on the border: no number of seeds or images decides.
-    assert unsure["pairs"][0]["more_would_decide"] is None
+    assert unsure.pairs[0].more_would_decide is None
 
 
 def test_latency_sizes_and_times(tmp_path: Path) -> None:
@@ -112,12 +112,15 @@ def test_latency_sizes_and_times(tmp_path: Path) -> None:
         ],
         {"mobilenetv2": [0.9], "resnet50v2": [0.9]},
     )
-    assert fast["verdict"] == "supported"
-    assert len(fast["pairs"]) == 2  # every file that both have
-    assert fast["pairs"][0]["effect"] == pytest.approx(1 / 6, rel=0.05)
-    assert (small["verdict"], other_way["verdict"]) == ("supported", "refuted")
-    assert small["pairs"][0]["effect"] == pytest.approx(1 / 9.4, rel=1e-3)
-    assert (once["verdict"], once["pairs"][0]["more_would_decide"]) == ("undecided", {"unit": "seeds", "n": 1})
+    assert fast.verdict == "supported"
+    assert len(fast.pairs) == 2  # every file that both have
+    assert fast.pairs[0].effect == pytest.approx(1 / 6, rel=0.05)
+    assert (small.verdict, other_way.verdict) == ("supported", "refuted")
+    assert small.pairs[0].effect == pytest.approx(1 / 9.4, rel=1e-3)
+    assert (once.verdict, once.pairs[0].more_would_decide) == (
+        "undecided",
+        MoreNeeded(unit="seeds", n=1),
+    )
 
 
 def test_times_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
@@ -131,12 +134,12 @@ def test_times_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
     for backbone, seconds in (("mobilenetv2", [98, 100, 102]), ("resnet50v2", [294, 300, 306])):
         for seed, value in enumerate(seconds):
             run = RunFolder(tmp_path / "runs" / f"{backbone}-{seed}")
-            write_json(run.run_json, {**run.read(), "timing": {"train_seconds": value}})
+            change_run(run, timing=TimingRecord(train_seconds=float(value)))
     judged = compose(read_source(tmp_path), "2026-11-22", "0.1.0").claims
     assert [one.verdict for one in judged] == ["supported", "refuted", "undecided"]
     (pair,) = judged[0].pairs
     assert pair.effect == pytest.approx(1 / 3)
-    assert pair.ci95 == pytest.approx((0.3186, 0.3487), abs=2e-3)
+    assert pair.effect_ci95 == pytest.approx((0.3186, 0.3487), abs=2e-3)
     assert pair.basis == "3 seeds"
 
 
@@ -152,17 +155,14 @@ def test_the_page_shows_claims_with_reported_figures_beside(tmp_path: Path) -> N
     assert "about 1 more seed would decide" in page
 
 
-def test_what_the_study_has_not_got_is_said(tmp_path: Path) -> None:
+def test_a_claim_about_models_that_the_study_lacks_says_so(tmp_path: Path) -> None:
     (judged,) = study_of(tmp_path, [claim("accuracy", "above", left={"backbone": "vgg16"})], {"mobilenetv2": [0.9]})
-    assert (judged["verdict"], judged["pairs"]) == ("undecided", [])
-    assert judged["reason"] == "this study has no such models"
+    assert (judged.verdict, judged.pairs) == ("undecided", ())
+    assert judged.reason == "this study has no such models"
 
 
-def test_a_single_run_is_not_blamed_for_what_it_does_not_compare(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run")
-    document = run.read()
-    document["recipe"]["claims"] = validate({"claims": [claim("accuracy", "above")]}, "test").document()["claims"]
-    write_json(run.run_json, document)
+def test_a_single_run_skips_claims_that_it_has_only_one_side_of(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", claims=(claim("accuracy", "above"),))
     assert compose(read_source(run.path), "2026-11-22", "0.1.0").claims == []
 
 
@@ -171,9 +171,9 @@ def test_a_single_run_is_not_blamed_for_what_it_does_not_compare(tmp_path: Path)
     [
         ("above", (0.11, 0.2), (-0.2, 0.1)),
         ("below", (-0.2, -0.11), (-0.1, 0.2)),
-        ("not-below", (-0.09, 0.5), (-0.5, -0.1)),
-        ("not-above", (-0.5, 0.09), (0.1, 0.5)),
-        ("within", (-0.09, 0.09), (0.1, 0.2)),
+        ("not-below", (-0.1, 0.5), (-0.5, -0.11)),
+        ("not-above", (-0.5, 0.1), (0.11, 0.5)),
+        ("within", (-0.1, 0.1), (0.11, 0.2)),
     ],
 )
 def test_regions(relation: str, supported: tuple[float, float], refuted: tuple[float, float]) -> None:
@@ -181,6 +181,14 @@ def test_regions(relation: str, supported: tuple[float, float], refuted: tuple[f
     assert region.verdict(*supported) == "supported"
     assert region.verdict(*refuted) == "refuted"
     assert region.verdict(-0.3, 0.3) == "undecided"
+
+
+def test_equality_counts_as_not_above_and_not_below() -> None:
+    """An interval that only touches the margin lies outside "above" and inside "not above"."""
+    assert Region.of("above", 0.1).verdict(0.1, 0.1) == "refuted"
+    assert Region.of("not-above", 0.1).verdict(0.1, 0.1) == "supported"
+    assert Region.of("not-above", 0.1).verdict(0.1, 0.2) == "undecided"
+    assert Region.of("not-below", 0.1).verdict(-0.2, -0.1) == "undecided"
 
 
 def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:
@@ -210,7 +218,7 @@ def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:
         ({"relation": "better"}, "above"),
         ({"margin": -1}, "0 to 100 points"),
         ({"metric": "latency", "margin": 0.5}, "factor of at least 1"),
-        ({"left": {"backbone": "others"}}, "right of a claim only"),
+        ({"left": {"backbone": "others"}}, "only on the right of a claim"),
         ({"left": {"backbone": "vgg61"}}, "did you mean 'vgg16'"),
         ({"left": {"file": "tflite-int9"}}, "tflite-int8"),
     ],

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from report_factory import answers, write_run, write_study
+from document_factory import recipe_of
+from report_factory import predictions, write_run, write_study
 from test_claims import same_images
 
-from edgekit.documents.base import read_json, write_json
 from edgekit.documents.corruptions import CLEAN, Store
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.report_findings import JudgedClaim
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
 from edgekit.report.build import build_report
-from edgekit.report.model.content import compose
-from edgekit.report.model.reading import read_source
+from edgekit.report.model.report import compose
+from edgekit.report.model.source import read_source
 from edgekit.stats.classification import classification_metrics, cross_entropy
 
 N = 400
@@ -42,32 +42,29 @@ def claim(metric: str, relation: str, **more: Any) -> dict[str, Any]:
 
 
 def show(run: RunFolder, key: str, clean: float, corrupted: dict[str, float], seed: int) -> None:
-    """Answers with that share of right ones, the same at two severities."""
+    """Predictions with that share of correct ones, the same at two severities."""
     store = Store(run, "local", key)
-    store.open({"model_sha256": key, "seed": 0})
-    store.write(CLEAN, [0], LABELS, FILES, [answers(LABELS, 4, clean, np.random.default_rng(seed))])
+    store.open(model_sha256=key, seed=0, n_samples=1, dataset_sha256="0")
+    store.write(CLEAN, [0], LABELS, FILES, [predictions(LABELS, 4, clean, np.random.default_rng(seed))])
     for name, accuracy in corrupted.items():
-        layer = answers(LABELS, 4, accuracy, np.random.default_rng([seed, len(name)]))
+        layer = predictions(LABELS, 4, accuracy, np.random.default_rng([seed, len(name)]))
         store.write(name, [1, 3], LABELS, FILES, np.stack([layer] * 2))
 
 
-def study_of_arms(folder: Path, claims: list[dict[str, Any]], seeds: int = 3) -> list[dict[str, Any]]:
+def study_of_arms(folder: Path, claims: list[dict[str, Any]], seeds: int = 3) -> list[JudgedClaim]:
     """Mixed: 5 points better on clean images, 20 under haze, none under noise; int8 loses 20 points under haze."""
     cells = []
     for arm, clean, haze in (("basic", 0.85, 0.6), ("mixed", 0.9, 0.8)):
         for seed in range(seeds):
-            run = write_run(
-                folder / "runs" / f"{arm}-{seed}", strategy="fine-tuning", seed=seed, accuracy=clean, n_test=N
-            )
+            place = folder / "runs" / f"{arm}-{seed}"
+            run = write_run(place, strategy="fine-tuning", seed=seed, accuracy=clean, n_test=N, arm=arm)
             same_images(run)
-            write_json(run.run_json, {**read_json(run.run_json), "recipe": {**run.read()["recipe"], "arm": arm}})
             show(run, "keras", clean, {"haze": haze, "gaussian-noise": 0.7}, seed)
             show(run, "tflite-fp32", clean, {"haze": haze, "gaussian-noise": 0.7}, seed)
             show(run, "tflite-int8", clean, {"haze": haze - 0.2, "gaussian-noise": 0.7}, seed)
             cells.append((run, "exported"))
-    write_study(folder, cells, validate({"name": "s", "claims": claims, "reported": REPORTED}, "test").document())
-    report = compose(read_source(folder), "2026-11-22", "0.1.0").document()
-    return list(json.loads(json.dumps(report))["claims"])
+    write_study(folder, cells, recipe_of(claims=claims, reported=REPORTED))
+    return compose(read_source(folder), "2026-11-22", "0.1.0").claims
 
 
 def test_an_arm_is_judged_on_clean_and_on_corrupted_images(tmp_path: Path) -> None:
@@ -83,28 +80,28 @@ def test_an_arm_is_judged_on_clean_and_on_corrupted_images(tmp_path: Path) -> No
             claim("accuracy_lost", "below"),
         ],
     )
-    assert [accuracy["verdict"], far["verdict"], loss["verdict"]] == ["supported", "refuted", "supported"]
-    assert accuracy["pairs"][0]["effect"] == pytest.approx(5)
-    assert [haze["verdict"], noise["verdict"], both["verdict"]] == ["supported", "undecided", "supported"]
-    assert haze["pairs"][0]["effect"] == pytest.approx(20)
-    assert haze["pairs"][0]["basis"] == "3 seeds, 400 images, 2 conditions"
-    assert both["pairs"][0]["effect"] == pytest.approx(10)
+    assert [accuracy.verdict, far.verdict, loss.verdict] == ["supported", "refuted", "supported"]
+    assert accuracy.pairs[0].effect == pytest.approx(5)
+    assert [haze.verdict, noise.verdict, both.verdict] == ["supported", "undecided", "supported"]
+    assert haze.pairs[0].effect == pytest.approx(20)
+    assert haze.pairs[0].basis == "3 seeds, 400 images, 2 conditions"
+    assert both.pairs[0].effect == pytest.approx(10)
     # 5 points more on clean images and 10 on corrupted ones: 5 less are lost.
-    assert lost["pairs"][0]["effect"] == pytest.approx(-5)
-    low, high = lost["pairs"][0]["effect_ci95"]
+    assert lost.pairs[0].effect == pytest.approx(-5)
+    low, high = lost.pairs[0].effect_ci95
     assert low < -5 < high
 
 
 def test_the_reported_effect_stands_beside_and_is_said_to_be_of_validation(tmp_path: Path) -> None:
     accuracy, loss = study_of_arms(tmp_path, [claim("accuracy", "above"), claim("loss", "below")], seeds=1)
-    (pair,) = accuracy["pairs"]
-    assert pair["reported_effect"] == pytest.approx(6.11, abs=0.01)
-    assert pair["reported_effect_ci95"] == pytest.approx([-4.1, 16.1], abs=0.3)
-    assert pair["reported_source"] == "jellyfish study, validation"
-    (pair,) = loss["pairs"]
-    assert (loss["unit"], loss["relation"]) == ("nats", "difference below 0 nats")
-    assert pair["reported_effect"] == pytest.approx(1.3127 - 1.4373)
-    assert pair["reported_effect_ci95"] is None
+    (pair,) = accuracy.pairs
+    assert pair.reported_effect == pytest.approx(6.11, abs=0.01)
+    assert pair.reported_effect_ci95 == pytest.approx([-4.1, 16.1], abs=0.3)
+    assert pair.reported_source == "jellyfish study, validation"
+    (pair,) = loss.pairs
+    assert (loss.unit, loss.relation) == ("nats", "difference below 0 nats")
+    assert pair.reported_effect == pytest.approx(1.3127 - 1.4373)
+    assert pair.reported_effect_ci95 is None
     page = page_text(tmp_path)
     assert "jellyfish study, validation" in page
     assert "41.1" in page
@@ -127,22 +124,22 @@ def test_int8_is_judged_against_fp32_in_every_arm(tmp_path: Path) -> None:
             claim("accuracy_lost", "not-above", margin=1, corruptions=["gaussian-noise"], **files),
         ],
     )
-    assert [pair["left"] for pair in loose["pairs"]] == [
+    assert [pair.left for pair in loose.pairs] == [
         f"MobileNetV2, fine-tuning, {arm}, tflite-int8" for arm in ("basic", "mixed")
     ]
-    assert loose["verdict"] == "supported"
-    assert strict["verdict"] == "refuted"
-    assert strict["pairs"][0]["effect"] == pytest.approx(10)  # 20 points under one of two corruptions
+    assert loose.verdict == "supported"
+    assert strict.verdict == "refuted"
+    assert strict.pairs[0].effect == pytest.approx(10)  # 20 points under one of two corruptions
     # Not one image differs; 400 images show that to about half a point.
-    assert under_noise["verdict"] == "supported"
-    low, high = under_noise["pairs"][0]["effect_ci95"]
+    assert under_noise.verdict == "supported"
+    low, high = under_noise.pairs[0].effect_ci95
     assert low < 0 < high < 1
 
 
 def test_a_corruption_that_was_not_shown_is_not_judged(tmp_path: Path) -> None:
     (judged,) = study_of_arms(tmp_path, [claim("corrupted_accuracy", "above", corruptions=["haze", "fog"])], seeds=1)
-    assert judged["verdict"] == "undecided"
-    assert judged["reason"].startswith("not measured: MobileNetV2, fine-tuning, mixed, Keras")
+    assert judged.verdict == "undecided"
+    assert judged.reason.startswith("not measured: MobileNetV2, fine-tuning, mixed, Keras")
 
 
 def test_the_loss_of_images_averages_to_the_log_loss() -> None:
@@ -155,10 +152,10 @@ def test_the_loss_of_images_averages_to_the_log_loss() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave file out"),
-        ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions belong to"),
+        ({"claims": [claim("loss", "below", left={"file": "tflite-int8"})]}, "leave out file"),
+        ({"claims": [claim("accuracy", "above", corruptions=["haze"])]}, "corruptions require the metric"),
         ({"claims": [claim("accuracy_lost", "above", corruptions=["hase"])]}, "did you mean 'haze'"),
-        ({"claims": [claim("loss", "below", margin=-0.1)]}, "0 or more nats"),
+        ({"claims": [claim("loss", "below", margin=-0.1)]}, "must be 0 nats or more"),
         ({"claims": [claim("accuracy_lost", "below", margin=101)]}, "0 to 100 points"),
         (
             {"reported": [{"backbone": "vgg16", "strategy": "fine-tuning", "n_samples": 9, "source": "x"}]},
@@ -186,6 +183,6 @@ def test_a_finished_study_can_be_judged_by_the_claims_of_another_recipe(tmp_path
     stored = (tmp_path / "study" / "study.json").read_bytes()
     newer = validate({"claims": [claim("accuracy", "above")], "reported": REPORTED}, "test")
     document = build_report(tmp_path / "study", claims=newer)
-    assert [one["verdict"] for one in document["claims"]] == ["supported"]
-    assert document["claims"][0]["pairs"][0]["reported_effect"] == pytest.approx(6.11, abs=0.01)
+    assert [one.verdict for one in document.claims] == ["supported"]
+    assert document.claims[0].pairs[0].reported_effect == pytest.approx(6.11, abs=0.01)
     assert (tmp_path / "study" / "study.json").read_bytes() == stored

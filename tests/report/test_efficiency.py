@@ -5,25 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
+from document_factory import recipe_of
+from report_factory import (
+    change_bench,
+    give_the_same_images,
+    leaky_study,
+    two_run_study,
+    write_bench,
+    write_run,
+    write_study,
+)
 
-from edgekit.documents.base import read_json, write_json
+from edgekit.documents.bench import EnergyRecord
+from edgekit.documents.report_comparisons import CostRecord
 from edgekit.errors import InputError
-from edgekit.recipe import validate
+from edgekit.recipe import Constraint, validate
 from edgekit.report.build import build_report
-from edgekit.report.model.content import compose
-from edgekit.report.model.efficiency import choose, efficiency, equal_terms, front_probabilities
+from edgekit.report.model.constraints import choose
+from edgekit.report.model.document import report_document
+from edgekit.report.model.efficiency import efficiency, equal_terms, front_probabilities
+from edgekit.report.model.exported_files import exported_files
 from edgekit.report.model.groups import Group, grouped
-from edgekit.report.model.reading import read_source
-from edgekit.report.model.rows import candidates
+from edgekit.report.model.limits import NOT_AUDITED
+from edgekit.report.model.report import compose
+from edgekit.report.model.source import read_source
+
+ENERGY = EnergyRecord(source="RAPL", joules=12.0, runs=300, wall_s=5.0, idle_joules=4.0, idle_s=2.0)
 
 
 @pytest.fixture
 def groups(study: Path) -> list[Group]:
-    return grouped(candidates(read_source(study).runs))
+    return grouped(exported_files(read_source(study).runs))
 
 
-def test_every_cost_is_told_beside_the_most_accurate(groups: list[Group]) -> None:
+def test_every_cost_is_relative_to_the_most_accurate(groups: list[Group]) -> None:
     rows = efficiency(groups, 1)
     (reference,) = [row for row in rows if row.reference]
     assert reference.group.accuracy == max(group.accuracy or 0 for group in groups)
@@ -37,16 +52,16 @@ def test_every_cost_is_told_beside_the_most_accurate(groups: list[Group]) -> Non
 def same_images(folder: Path) -> list[Group]:
     """The groups of a study whose test images have the same names; the factory draws others for every run."""
     give_the_same_images(folder)
-    return grouped(candidates(read_source(folder).runs))
+    return grouped(exported_files(read_source(folder).runs))
 
 
 def test_the_chance_of_being_on_the_front(study: Path, groups: list[Group]) -> None:
-    assert set(front_probabilities(groups, 1)) == {1, 2}  # answers on other images do not pair
+    assert set(front_probabilities(groups, 1)) == {1, 2}  # predictions for other images do not pair
     chances = front_probabilities(same_images(study), 1)
     assert set(chances) == {1, 2, 3, 4}
-    # No. 2 is the fastest by far: nothing else is as fast.
+    # #2 is the fastest by far: nothing else is as fast.
     assert chances[2] == 1.0
-    # No. 3 is the slowest and 0.75 points more accurate than No. 4, on 400 images: mostly on the front.
+    # #3 is the slowest and 0.75 points more accurate than #4, on 400 images: mostly on the front.
     assert 0.5 < chances[3] < 1
     assert front_probabilities(same_images(study), 1) == chances  # the same every time
     assert front_probabilities(groups[:1], 1) == {}
@@ -80,22 +95,22 @@ def test_equal_terms(groups: list[Group]) -> None:
 
 
 def test_a_constraint_gives_the_most_accurate_within_it(groups: list[Group]) -> None:
-    choice = choose({"max_latency_ms": 20, "max_size_mb": 5}, groups, 1)
+    choice = choose(Constraint(max_latency_ms=20, max_size_mb=5), groups)
     assert choice.winner is not None
     assert choice.winner.title == "MobileNetV2, feature-extraction, tflite-int8"
     assert choice.question == "at most 20 ms, at most 5 MB"
-    best = choose({"max_points_lost": 0}, groups, 1)
+    best = choose(Constraint(max_points_lost=0), groups)
     assert best.winner is not None
     assert best.winner.accuracy == max(group.accuracy or 0 for group in groups)
 
 
 def test_none_and_the_nearest(groups: list[Group]) -> None:
-    choice = choose({"max_latency_ms": 4, "max_size_mb": 5}, groups, 1)
+    choice = choose(Constraint(max_latency_ms=4, max_size_mb=5), groups)
     assert choice.winner is None
     assert choice.nearest is not None
     assert choice.nearest.title == "MobileNetV2, feature-extraction, tflite-int8"
     assert choice.remark.startswith("at most 4 ms: has 4.")
-    nobody = choose({"max_latency_ms": 4}, groups, 64)
+    nobody = choose(Constraint(max_latency_ms=4, threads=64), groups)
     assert (nobody.winner, nobody.nearest) == (None, None)
 
 
@@ -104,31 +119,32 @@ def test_a_constraint_that_limits_nothing_is_refused() -> None:
         validate({"constraints": [{"threads": 4}]}, "test")
 
 
-def test_constraints_stand_in_the_verdict(tmp_path: Path) -> None:
-    study = two_run_study(tmp_path / "study")
-    recipe = validate({"constraints": [{"max_latency_ms": 20}, {"max_latency_ms": 0.1}]}, "test").document()
-    document = {**read_source(study).study, "recipe": recipe}  # type: ignore[dict-item]
-    write_json(study / "study.json", document)
-    verdict = compose(read_source(study), "2026-11-22", "0.1.0").document()["verdict"]
-    good, none = (line for line in verdict if line["question"].startswith("At most"))
-    assert good["winners"][0]["title"].startswith("ResNet50V2")
-    assert none["winners"] == []
-    assert none["remark"].startswith("nearest is MobileNetV2, feature-extraction, tflite-int8")
+def test_constraints_are_part_of_the_verdict(tmp_path: Path) -> None:
+    recipe = recipe_of(constraints=[{"max_latency_ms": 20}, {"max_latency_ms": 0.1}])
+    study = two_run_study(tmp_path / "study", recipe)
+    verdict = compose(read_source(study), "2026-11-22", "0.1.0").findings
+    good, none = (line for line in verdict if line.question.startswith("At most"))
+    assert good.winners[0].title.startswith("ResNet50V2")
+    assert none.winners == ()
+    assert none.remark.startswith("the nearest is MobileNetV2, feature-extraction, tflite-int8 (#2)")
 
 
 def test_accuracy_with_and_without_leaked_images(tmp_path: Path) -> None:
     study = leaky_study(tmp_path / "study")
     report = compose(read_source(study), "2026-11-22", "0.1.0")
-    audit = report.document()["audit"]
-    assert (audit["leaked_exact"], audit["leaked_near"], audit["n_test"]) == (20, 20, 400)
-    first = audit["accuracies"][0]
-    assert [first[name]["n_samples"] for name in ("all", "without_exact", "without_exact_and_near", "leaked")] == [
-        400, 380, 360, 40,
-    ]  # fmt: skip
-    whole = first["all"]["accuracy"] * 400
-    assert first["without_exact_and_near"]["accuracy"] * 360 + first["leaked"]["accuracy"] * 40 == pytest.approx(whole)
-    assert any("20 also stand in the training" in limit for limit in report.limits)
-    assert not any("is not checked here" in limit for limit in report.limits)
+    audit = report_document(report).audit
+    assert audit is not None
+    assert (audit.leaked_exact, audit.leaked_near, audit.n_test) == (20, 20, 400)
+    first = audit.accuracies[0]
+    scores = (first.all, first.without_exact, first.without_exact_and_near, first.leaked)
+    assert [score.n_samples for score in scores if score is not None] == [400, 380, 360, 40]
+    everything, _, without, leaked = (score.accuracy for score in scores if score is not None)
+    assert without * 360 + leaked * 40 == pytest.approx(everything * 400)
+    assert any(
+        "40 of the 400 test images repeat a training or validation image (20 exactly, 20 nearly)" in limit
+        for limit in report.limits
+    )
+    assert NOT_AUDITED not in report.limits
 
 
 def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:
@@ -137,32 +153,28 @@ def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:
     page = (study / "report" / "report.html").read_text()
     assert page.count('<img src="data:image/jpeg;base64,') == 2
     assert "same pixels" in page
-    assert "Without the same and near" in page
-    assert "tells the class of 48.0% of the images" in page
+    assert "Without exact and near duplicates" in page
+    assert "predicts the class of 48.0% of the images" in page
 
 
-def test_energy_is_told_where_it_was_measured_and_else_said_to_be_missing(study: Path) -> None:
+def test_energy_is_shown_if_it_was_measured_and_otherwise_named_as_missing(study: Path) -> None:
     build_report(study)
     page = (study / "report" / "report.html").read_text()
     assert "Energy: not measured" in page
     assert "| energy, local | not measured |" in next((study / "report" / "cards").iterdir()).read_text()
     for file in study.glob("runs/*/bench/local/tflite-*.json"):
-        document = read_json(file)
-        energy = {"source": "RAPL", "joules": 12.0, "runs": 300, "wall_s": 5.0, "idle_joules": 4.0, "idle_s": 2.0}
-        write_json(file, {**document, "energy": energy})
+        change_bench(file, energy=ENERGY)
     document = build_report(study)
-    assert {c["joules_per_inference"] for c in document["candidates"]} == {0.04}
-    assert {c["energy"]["source"] for c in document["candidates"]} == {"RAPL"}
-    row = document["efficiency"]["local"][0]["joules_per_inference"]
-    assert row == {"value": 0.04, "times_reference": 1.0}
+    assert {file.joules_per_inference for file in document.candidates} == {0.04}
+    assert {file.energy and file.energy.source for file in document.candidates} == {"RAPL"}
+    assert document.efficiency["local"][0].joules_per_inference == CostRecord(value=0.04, times_reference=1.0)
     page = (study / "report" / "report.html").read_text()
     assert "Energy, mJ" in page
     assert "Energy: not measured" not in page
     assert "40.0 mJ a run (RAPL)" in next((study / "report" / "cards").iterdir()).read_text()
 
 
-def test_an_emulators_energy_is_nobodys(study: Path) -> None:
+def test_the_energy_of_an_emulator_is_left_out(study: Path) -> None:
     for file in study.glob("runs/*/bench/local/tflite-*.json"):
-        energy = {"source": "RAPL", "joules": 12.0, "runs": 300, "wall_s": 5.0, "idle_joules": 4.0, "idle_s": 2.0}
-        write_json(file, {**read_json(file), "emulated": "qemu", "energy": energy})
-    assert {c["joules_per_inference"] for c in build_report(study)["candidates"]} == {None}
+        change_bench(file, emulated=True, energy=ENERGY)
+    assert {file.joules_per_inference for file in build_report(study).candidates} == {None}

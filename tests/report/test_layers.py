@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from report_factory import two_run_study
+from report_factory import change_export, two_run_study
 
+from edgekit.documents.export import (
+    CalibrationRecord,
+    ClippedTensor,
+    LatencyRatio,
+    LayerSensitivity,
+    RangesSummary,
+    RepairRecord,
+)
+from edgekit.documents.folders import RunFolder
 from edgekit.render.exports import calibration_text, repair_text
 from edgekit.report.build import build_report
 
-REPAIR = {
-    "held": True,
-    "kept_in_float": ["Conv_1", "block_16_project"],
-    "n_layers": 66,
-    "size_bytes_before": 2_900_000,
-    "size_bytes": 4_100_000,
-    "latency_ratio": {"median": 1.25, "ci95": [1.21, 1.3], "threads": 1},
-    "trials": [],
-}
-RANKED = [
-    {"layer": "Conv_1", "divergence_nats": 0.8, "agreement": 0.5},
-    {"layer": "block_16_project", "divergence_nats": 0.4, "agreement": 0.75},
-    {"layer": "Conv1", "divergence_nats": 0.001, "agreement": 1.0},
-]
+REPAIR = RepairRecord(
+    held=True,
+    kept_in_float=("Conv_1", "block_16_project"),
+    n_layers=66,
+    size_bytes_before=2_900_000,
+    size_bytes=4_100_000,
+    latency_ratio=LatencyRatio(median=1.25, ci95=(1.21, 1.3), threads=1),
+    trials=(),
+)
+RANKED = (
+    LayerSensitivity(layer="Conv_1", divergence_nats=0.8, agreement=0.5),
+    LayerSensitivity(layer="block_16_project", divergence_nats=0.4, agreement=0.75),
+    LayerSensitivity(layer="Conv1", divergence_nats=0.001, agreement=1.0),
+)
+
+
+def first_run(study: Path) -> RunFolder:
+    return RunFolder(next((study / "runs").iterdir()))
 
 
 def test_sentence() -> None:
     assert repair_text(REPAIR) == (
         "2 of 66 layers compute in float (Conv_1, block_16_project): +1.20 MB, "
-        "1.25 times as long a run (95% interval 1.21 to 1.30)"
+        "1.25 times the latency (95% interval 1.21 to 1.30)"
     )
-    assert repair_text({**REPAIR, "held": False}).endswith("; the accuracy gate still does not hold")
+    assert repair_text(REPAIR.model_copy(update={"held": False})).endswith("; the accuracy gate still does not hold")
 
 
 def test_the_page_shows_ranking_and_repair(tmp_path: Path) -> None:
     study = two_run_study(tmp_path / "brain")
-    file = next(study.glob("runs/*/exports/tflite-int8/export.json"))
-    file.write_text(json.dumps({**json.loads(file.read_text()), "sensitivity": RANKED, "repair": REPAIR}))
+    change_export(first_run(study), "tflite-int8", sensitivity=RANKED, repair=REPAIR)
     build_report(study)
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
     assert page.count("Layers of") == 1
@@ -48,27 +59,28 @@ def test_the_page_shows_ranking_and_repair(tmp_path: Path) -> None:
     assert ranking.count(">in float<") == 2
 
 
-CALIBRATION = {
-    "images": 200,
-    "method": "minmax",
-    "warnings": [],
-    "ranges": {
-        "file": "calibration.json",
-        "tensors": 68,
-        "outside": 0.00012,
-        "outside_calibration": 0.0,
-        "worst": [{"layer": "Conv_1", "low": 0.0, "high": 6.0, "outside": 0.004}],
-    },
-}
+CALIBRATION = CalibrationRecord(
+    images=200,
+    seed=0,
+    split="train",
+    per_class=(50, 50, 50, 50),
+    method="minmax",
+    ranges=RangesSummary(
+        file="calibration.json",
+        tensors=68,
+        outside=0.00012,
+        outside_calibration=0.0,
+        worst=(ClippedTensor(layer="Conv_1", low=0.0, high=6.0, outside=0.004, outside_calibration=0.0),),
+    ),
+)
 
 
 def test_the_page_says_what_lies_outside_the_ranges(tmp_path: Path) -> None:
     study = two_run_study(tmp_path / "brain")
-    file = next(study.glob("runs/*/exports/tflite-int8/export.json"))
-    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": CALIBRATION}))
+    change_export(first_run(study), "tflite-int8", calibration=CALIBRATION)
     build_report(study)
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
     text = calibration_text(CALIBRATION)
-    assert text.startswith("68 ranges by minmax over 200 images; outside them lie 0.012% of the values of validation")
-    assert page.count("<h3>Calibration</h3>") == 1
+    assert text.startswith("68 quantization ranges (minmax, 200 images) clip 0.012% of the values of validation images")
+    assert page.count("<h3>Quantization ranges</h3>") == 1
     assert text in page

@@ -10,7 +10,7 @@ from report_factory import write_bench, write_run, write_study
 
 from edgekit.report.build import build_report
 from edgekit.report.model.learning import learning
-from edgekit.report.model.reading import read_source
+from edgekit.report.model.source import read_source
 
 
 def study_of(folder: Path, seeds: int = 3, strategies: tuple[str, ...] = ("feature-extraction",)) -> Path:
@@ -38,7 +38,7 @@ def test_the_mean_and_the_range_of_every_epoch(tmp_path: Path) -> None:
     for spread, values in zip(kind.curves["val_accuracy"], zip(*curves)):
         assert spread.mean == pytest.approx(sum(values) / 3)
         assert (spread.lowest, spread.highest) == (min(values), max(values))
-    assert kind.seeds == [0, 1, 2]
+    assert kind.seeds == (0, 1, 2)
     assert kind.epochs == (10, 10)
     assert kind.test == pytest.approx(0.92)
     # Student's t with 2 degrees of freedom is 4.3027; three values 0.02 apart deviate by 0.02.
@@ -66,7 +66,7 @@ def test_a_stage_begins_at_one_place_for_all(tmp_path: Path) -> None:
     file.write_text("".join([lines[0], *(line for line in lines if line.startswith("fine-tuning"))]))
     found = learning(read_source(study).runs)
     assert found is not None
-    assert found.stages == [("feature-extraction", 0), ("fine-tuning", 10)]
+    assert found.phases == [("feature-extraction", 0), ("fine-tuning", 10)]
     assert [kind.curves["loss"][0].epoch for kind in found.kinds] == [11, 1]
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_finished_is_not_averaged(tmp_path: Path) -> None:
     write_run(study / "runs" / "feature-extraction-s2", seed=2, finished=False)
     found = learning(read_source(study).runs)
     assert found is not None
-    assert found.kinds[0].seeds == [0, 1]
+    assert found.kinds[0].seeds == (0, 1)
 
 
 def test_the_most_accurate_of_networks_is_a_mean_over_seeds(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_the_most_accurate_of_networks_is_a_mean_over_seeds(tmp_path: Path) -> N
         for seed, accuracy in enumerate(accuracies):
             run = write_run(tmp_path / "runs" / f"{backbone}-{seed}", backbone=backbone, seed=seed, accuracy=accuracy)
             cells.append((run, "exported"))
-    finding = build_report(write_study(tmp_path, cells))["verdict"][0]
-    assert [winner["title"] for winner in finding["winners"]] == ["ResNet50V2, feature-extraction"]
-    assert finding["figure"] == "93.0% on average over 2 seeds"
+    finding = build_report(write_study(tmp_path, cells)).verdict[0]
+    assert [winner.title for winner in finding.winners] == ["ResNet50V2, feature-extraction"]
+    assert finding.figure == "mean accuracy 93.0% over 2 seeds"
 
 
 def test_one_run_shows_its_own_curves_only(tmp_path: Path) -> None:
@@ -97,10 +97,12 @@ def test_one_run_shows_its_own_curves_only(tmp_path: Path) -> None:
 def test_they_stand_in_every_form_of_the_report(tmp_path: Path) -> None:
     study = study_of(tmp_path)
     document = build_report(study)
-    (kind,) = document["learning_curves"]["kinds"]
-    assert len(kind["curves"]["val_accuracy"]) == 10
+    assert document.learning_curves is not None
+    (kind,) = document.learning_curves.kinds
+    assert len(kind.curves["val_accuracy"]) == 10
     page = (study / "report" / "report.html").read_text()
-    assert "Learning curves over seeds" in page
+    assert "<h2>Learning curves</h2>" in page
+    assert "Lines: mean over seeds." in page
     assert "Validation loss over the epochs, mean and range over seeds" in page
     assert "Confusion matrices over all seeds" in page
     assert "| MobileNetV2, feature-extraction | 3 | 92.0 | 92.0 (87.0 to 97.0) |" in (

@@ -1,4 +1,4 @@
-"""The ranking: letters of who is not told apart, over one seed and over several."""
+"""The ranking: letters of exported files that are not separated, over one seed and over several."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from report_factory import give_the_same_images, write_bench, write_run, write_study
 
-from edgekit.report.model.groups import Group, grouped, not_worse, p_value
+from edgekit.report.model.comparisons import Comparisons
+from edgekit.report.model.exported_files import exported_files
+from edgekit.report.model.groups import Group, grouped
 from edgekit.report.model.ranking import _letters, accuracy_ranking
-from edgekit.report.model.reading import read_source
-from edgekit.report.model.rows import candidates
+from edgekit.report.model.source import read_source
 from edgekit.stats.significance import mcnemar_exact
 
 
@@ -24,14 +25,24 @@ def study_of(folder: Path, accuracies: dict[str, list[float]]) -> list[Group]:
             cells.append((run, "exported"))
     write_study(folder, cells)
     give_the_same_images(folder)
-    return grouped(candidates(read_source(folder).runs))
+    return grouped(exported_files(read_source(folder).runs))
+
+
+def comparisons_of(groups: list[Group]) -> Comparisons:
+    return Comparisons([member for group in groups for member in group.members])
 
 
 def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
     groups = study_of(tmp_path, {"mobilenetv2": [0.80], "resnet50v2": [0.95], "vgg16": [0.94], "resnet50": [0.60]})
-    ranking = accuracy_ranking(groups)
+    comparisons = comparisons_of(groups)
+    ranking = accuracy_ranking(groups, comparisons)
     assert ranking is not None
-    assert [row.group.first.backbone for row in ranking.rows] == ["resnet50v2", "vgg16", "mobilenetv2", "resnet50"]
+    assert [row.group.first.run.document.backbone for row in ranking.rows] == [
+        "resnet50v2",
+        "vgg16",
+        "mobilenetv2",
+        "resnet50",
+    ]
     assert [row.letters for row in ranking.rows] == ["a", "a", "b", "c"]
     assert (ranking.n_pairs, ranking.critical_difference) == (6, None)
     assert ranking.rows[0].behind is None
@@ -40,16 +51,17 @@ def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
     assert last.estimate == pytest.approx(0.35)
     assert 0.29 < last.low < 0.33
     assert 0.37 < last.high < 0.41
-    a, b = (next(g for g in groups if g.first.backbone == name) for name in ("resnet50v2", "vgg16"))
-    right_a, right_b = a.first.answers, b.first.answers
+    a, b = (next(g for g in groups if g.first.run.document.backbone == name) for name in ("resnet50v2", "vgg16"))
+    right_a, right_b = a.first.correct, b.first.correct
     only = [sum(x[f] and not y[f] for f in x) for x, y in ((right_a, right_b), (right_b, right_a))]
-    assert p_value(a, b) == mcnemar_exact(*only)
-    assert not_worse(a, [group for group in groups if group is not a]) == [b]
+    assert comparisons.p_value(a, b) == mcnemar_exact(*only)
+    assert comparisons.not_separated(a, [group for group in groups if group is not a]) == [b]
 
 
 def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:
     accuracies = {"mobilenetv2": [0.80, 0.81, 0.79], "resnet50v2": [0.95, 0.94, 0.96], "vgg16": [0.70, 0.72, 0.71]}
-    ranking = accuracy_ranking(study_of(tmp_path, accuracies))
+    groups = study_of(tmp_path, accuracies)
+    ranking = accuracy_ranking(groups, comparisons_of(groups))
     assert ranking is not None
     assert [row.rank for row in ranking.rows] == [1.0, 2.0, 3.0]
     assert [row.letters for row in ranking.rows] == ["a", "b", "c"]
@@ -63,7 +75,8 @@ def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:
 
 
 def test_two_are_no_ranking(tmp_path: Path) -> None:
-    assert accuracy_ranking(study_of(tmp_path, {"mobilenetv2": [0.8], "resnet50v2": [0.95]})) is None
+    groups = study_of(tmp_path, {"mobilenetv2": [0.8], "resnet50v2": [0.95]})
+    assert accuracy_ranking(groups, comparisons_of(groups)) is None
 
 
 def test_letters() -> None:

@@ -10,9 +10,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from document_factory import recipe_of
 from report_factory import give_the_same_images, leaky_study, two_run_study, write_bench, write_run, write_study
 
-from edgekit.recipe import validate
 from edgekit.report.build import build_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -173,16 +173,13 @@ def test_names_from_data_run_nothing_and_break_no_layout(tmp_path):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_claims_audit_and_efficiency_in_the_browser(tmp_path, width):
     """Everything a study may have on one page, with names from data that are markup."""
-    study = leaky_study(tmp_path / "study")
     sides = {"left": {"backbone": "mobilenetv2"}, "right": {"backbone": "resnet50v2", "strategy": "fine-tuning"}}
     claims = [
         {"text": "<img src=x onerror=console.error(1)>", "metric": "size_bytes", "relation": "below", **sides},
         {"text": "faster", "metric": "latency", "relation": "below", "margin": 2, **sides},
     ]
-    recipe = {"claims": claims, "constraints": [{"max_latency_ms": 20, "max_size_mb": 5}]}
-    document = json.loads((study / "study.json").read_text())
-    document["recipe"] = validate(recipe, "test").document()
-    (study / "study.json").write_text(json.dumps(document))
+    recipe = recipe_of(claims=claims, constraints=[{"max_latency_ms": 20, "max_size_mb": 5}])
+    study = leaky_study(tmp_path / "study", recipe)
     build_report(study)
     page = study / "report" / "report.html"
     seen, console = look(page, tmp_path, width, "Verdict")  # sorts the table of claims

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from report_factory import FILES, study_of_seeds, write_bench, write_run, write_study
+from document_factory import FILES
+from report_factory import study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.cli.app import main
 
@@ -60,7 +61,7 @@ def test_long_names_of_files_fit_too(tmp_path, capsys, strategies):
     assert any("tflite-int8-clustered" in line for line in table) == shared
 
 
-def test_over_seeds_a_line_is_a_kind_of_file(tmp_path, capsys):
+def test_over_seeds_a_line_is_a_kind_of_exported_file(tmp_path, capsys):
     """So that the numbers of the table are those of the verdict."""
     assert run_cli(str(study_of_seeds(tmp_path / "study"))) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from report_factory import CLASSES, answers, write_run, write_study
+from report_factory import predictions, write_run, write_study
 from test_report_page import page_of
 
-from edgekit.documents.base import read_json, write_json
 from edgekit.documents.corruptions import CLEAN, Store
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.run import GradCamDocument, GradCamPicture
 from edgekit.report.model.corruption_rows import ArmDifference
 from edgekit.report.model.paired import _of_seeds
 
@@ -21,34 +21,38 @@ LABELS = np.arange(N, dtype=np.int32) % 4
 
 
 def show_corrupted(run: RunFolder, key: str, clean: float, corrupted: float) -> None:
-    """Answers with that share of right ones; each severity costs another 5 points."""
+    """Predictions with that share of correct ones; each severity costs another 5 points."""
     random = np.random.default_rng(0)
     store = Store(run, "local", key)
-    store.open({"model_sha256": key, "seed": 0})
+    store.open(model_sha256=key, seed=0, n_samples=1, dataset_sha256="0")
     files = [f"Testing/{i}.jpg" for i in range(N)]
-    store.write(CLEAN, [0], LABELS, files, [answers(LABELS, 4, clean, random)])
+    store.write(CLEAN, [0], LABELS, files, [predictions(LABELS, 4, clean, random)])
     for name in ("haze", "jpeg"):
-        layers = [answers(LABELS, 4, corrupted - 0.05 * step, random) for step in range(3)]
+        layers = [predictions(LABELS, 4, corrupted - 0.05 * step, random) for step in range(3)]
         store.write(name, [1, 3, 5], LABELS, files, np.stack(layers))
 
 
-def look(run: RunFolder) -> None:
+def write_gradcam(run: RunFolder) -> None:
     run.gradcam.mkdir(parents=True)
     Image.new("RGB", (320, 160), (90, 60, 30)).save(run.gradcam / "000.jpg")
-    entry = {"picture": "000.jpg", "file": "Testing/<b>glioma</b>/7.jpg", "label": "glioma", "predicted": "notumor"}
-    write_json(run.gradcam / "gradcam.json", {"images": [{**entry, "probability": 0.91, "right": False}]})
+    picture = GradCamPicture(
+        picture="000.jpg",
+        file="Testing/<b>glioma</b>/7.jpg",
+        label="glioma",
+        predicted="notumor",
+        probability=0.91,
+        right=False,
+    )
+    GradCamDocument(images=(picture,)).write(run.gradcam / "gradcam.json")
 
 
 @pytest.fixture
 def arms(tmp_path):
-    """A study of two arms and two seeds, all shown corrupted images."""
+    """A study of two arms and two seeds, all evaluated on corrupted images."""
     runs = []
     for arm, gain in (("basic", 0.0), ("mixed", 0.1)):
         for seed in (0, 1):
-            run = write_run(tmp_path / "study" / "runs" / f"{arm}-s{seed}", seed=seed)
-            document = read_json(run.run_json)
-            document["recipe"]["arm"] = arm
-            write_json(run.run_json, document)
+            run = write_run(tmp_path / "study" / "runs" / f"{arm}-s{seed}", seed=seed, arm=arm)
             show_corrupted(run, "keras", 0.9, 0.7 + gain)
             show_corrupted(run, "tflite-int8", 0.9, 0.65 + gain)
             runs.append((run, "exported"))
@@ -79,7 +83,7 @@ def test_each_arm_has_its_mean_over_seeds_and_its_table(arms):
 
 def test_arms_are_compared_seed_by_seed(arms):
     text, _ = page_of(arms)
-    assert "Ways of training" in text
+    assert "Training variants (arms)" in text
     document = json.loads((arms / "report" / "report.json").read_text())
     keras, int8 = document["robustness_of_arms"]
     assert (keras["arm"], keras["reference"]) == (int8["arm"], int8["reference"]) == ("mixed", "basic")
@@ -90,11 +94,11 @@ def test_arms_are_compared_seed_by_seed(arms):
     assert keras["verdict"] == int8["verdict"] == "supported"
 
 
-def test_files_are_judged_against_their_twins_over_all_seeds(arms):
+def test_files_are_judged_against_their_fp32_counterparts_over_all_seeds(arms):
     page_of(arms)
     document = json.loads((arms / "report" / "report.json").read_text())
     text = (arms / "report" / "report.md").read_text()
-    assert "tflite-int8 loses more under corruption than keras, points: +5.0" in text
+    assert "additional loss of tflite-int8 under corruption compared with keras: +5.0 points" in text
     basic, mixed = document["robustness_of_files"]
     assert (basic["title"], mixed["title"]) == tuple(
         f"MobileNetV2, feature-extraction, {arm}" for arm in ("basic", "mixed")
@@ -123,10 +127,10 @@ def test_without_corrupted_images_there_is_no_such_section(tmp_path):
 
 
 def test_where_the_network_looks_is_shown_and_names_are_escaped(tmp_path):
-    run = write_run(tmp_path / "run", classes=CLASSES)
-    look(run)
+    run = write_run(tmp_path / "run")
+    write_gradcam(run)
     text, page = page_of(run.path)
     (picture,) = (image for image in page.all("img") if image["src"].startswith("data:image/jpeg;base64,"))
     assert "notumor" in picture["alt"]
     assert "<b>glioma</b>/7.jpg" not in text
-    assert "taken for notumor" in page.text
+    assert "predicted notumor" in page.text

@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_factory import CLASSES, two_run_study, write_bench, write_run, write_study
+from document_factory import CLASSES, recipe_of
+from report_factory import change_run, two_run_study, write_bench, write_run, write_study
 
+from edgekit.documents.report_findings import MissingRecord
 from edgekit.errors import InputError
-from edgekit.recipe import validate
 from edgekit.report.build import build_report
 from edgekit.support.progress import Progress
 
@@ -60,13 +61,15 @@ def test_the_files_are_written_and_nothing_else(study):
         "report.json",
         "report.md",
     ]
-    assert document.pop("report_html") == str(study / "report" / "report.html")
-    assert document.pop("report_json") == str(study / "report" / "report.json")
-    assert json.loads((study / "report" / "report.json").read_text()) == {"schema_version": 1, **document}
+    assert document.report_html == str(study / "report" / "report.html")
+    assert document.report_json == str(study / "report" / "report.json")
+    printed = document.to_dict()
+    stored = json.loads((study / "report" / "report.json").read_text())
+    assert printed == {**stored, "report_html": document.report_html, "report_json": document.report_json}
 
 
 def test_stable_keys(study):
-    document = build_report(study)
+    document = build_report(study).to_dict()
     assert document["kind"] == "study"
     keys = {"run_id", "backbone", "strategy", "seed", "accuracy", "n_samples", "accuracy_ci95", "format", "scheme"}
     keys |= {"size_bytes", "gzip_bytes", "sha256", "peak_rss_bytes", "target", "runtime", "protocol"}
@@ -92,11 +95,13 @@ def test_nothing_comes_from_outside(built):
 
 def test_what_came_from_data_is_escaped(tmp_path):
     run = write_run(tmp_path / "run", classes=EVIL)
-    document = json.loads(run.run_json.read_text())
-    document["warnings"] = ["<script>alert(3)</script>"]
-    document["dataset"]["name"] = "<b>images</b>"
-    document["recipe"]["description"] = "</pre><script>alert(4)</script>"
-    run.run_json.write_text(json.dumps(document))
+    document = run.read_run()
+    change_run(
+        run,
+        warnings=("<script>alert(3)</script>",),
+        dataset=document.dataset.model_copy(update={"name": "<b>images</b>"}),
+        recipe=document.recipe.model_copy(update={"description": "</pre><script>alert(4)</script>"}),
+    )
     write_bench(run, "tflite-fp32", unstable=("<script>alert(5)</script>",))
     text, page = page_of(run.path)
     assert len(page.all("script")) == 1
@@ -146,7 +151,7 @@ def test_figures_hold_text_and_the_pages_colours(built):
     assert "<title>2: MobileNetV2, feature-extraction, tflite-int8" in text
 
 
-def test_page_tells_the_whole_story(built):
+def test_the_page_shows_every_part(built):
     _, page = built
     for part in (
         "What these numbers do not prove",
@@ -162,10 +167,10 @@ def test_page_tells_the_whole_story(built):
         assert part in page.text
     table = page.text[page.text.index("Drop, points") : page.text.index("Click a heading")]
     assert "p90 8.01" in table
-    assert "p99" not in table  # 64 runs do not carry it
+    assert "p99" not in table  # too few: 64 runs
 
 
-def test_a_run_tells_the_commands_that_made_it(tmp_path):
+def test_the_page_of_a_run_lists_the_commands_that_made_it(tmp_path):
     run = write_run(tmp_path / "my run")
     for key in ("tflite-fp32", "tflite-int8"):
         write_bench(run, key)
@@ -175,16 +180,13 @@ def test_a_run_tells_the_commands_that_made_it(tmp_path):
     assert "backbone: mobilenetv2" in page.text
 
 
-def test_nothing_that_is_shared_tells_where_it_lay(tmp_path):
+def test_nothing_in_the_report_names_local_folders(tmp_path):
     """Paths in report.json are below the study, and the page names folders of images and weights by their last part."""
-    study = two_run_study(tmp_path / "brain")
-    document = json.loads((study / "study.json").read_text())
-    path = {"name": "brain", "data": {"path": "/home/ann/scans"}, "model": {"weights": "/home/ann/mobile.weights.h5"}}
-    document["recipe"] = validate(path, "test").document()
-    (study / "study.json").write_text(json.dumps(document))
+    recipe = recipe_of(data={"path": "/home/ann/scans"}, model={"weights": "/home/ann/mobile.weights.h5"})
+    study = two_run_study(tmp_path / "brain", recipe)
     built = build_report(study)
-    assert built["runs"][0]["run_dir"] == "runs/brain-mobilenetv2-s0"
-    assert built["candidates"][0]["result"] == "runs/brain-mobilenetv2-s0/bench/local/tflite-fp32.json"
+    assert built.runs[0].run_dir == "runs/brain-mobilenetv2-s0"
+    assert built.candidates[0].result == "runs/brain-mobilenetv2-s0/bench/local/tflite-fp32.json"
     for file in (study / "report").rglob("*.*"):
         text = file.read_text()
         assert str(tmp_path) not in text, file
@@ -195,7 +197,7 @@ def test_nothing_that_is_shared_tells_where_it_lay(tmp_path):
     assert "path: scans" in page
 
 
-def test_no_bench_yet_is_said(tmp_path):
+def test_a_run_that_is_not_measured_says_so(tmp_path):
     run = write_run(tmp_path / "run")
     heard: list[str] = []
 
@@ -204,24 +206,24 @@ def test_no_bench_yet_is_said(tmp_path):
             heard.append(text)
 
     document = build_report(run.path, progress=Listener())
-    assert [entry["command"] for entry in document["missing"]] == [f"edgekit bench {run.path}"]
+    assert [entry.command for entry in document.missing] == [f"edgekit bench {run.path}"]
     assert f"edgekit bench {run.path}" in heard[0]
     text = (run.path / "report" / "report.html").read_text()
     assert "No latency has been measured yet." in text
-    assert "Of the Keras models; no exported file has been scored on the test split yet." in text
+    assert "This compares the Keras models, because no exported file has been scored on the test split yet." in text
 
 
-def test_no_exports_yet_is_said(tmp_path):
+def test_a_run_without_exports_says_so(tmp_path):
     run = write_run(tmp_path / "run", files=())
     document = build_report(run.path)
-    assert [entry["command"] for entry in document["missing"]] == [f"edgekit export {run.path}"]
-    assert document["candidates"] == []
+    assert [entry.command for entry in document.missing] == [f"edgekit export {run.path}"]
+    assert document.candidates == ()
 
 
 def test_an_unfinished_run_shows_its_curves(tmp_path):
     run = write_run(tmp_path / "run", finished=False)
     document = build_report(run.path)
-    assert document["missing"][0]["command"] == f"edgekit train --run {run.path} --resume"
+    assert document.missing[0].command == f"edgekit train --run {run.path} --resume"
     assert "Loss per epoch" in (run.path / "report" / "report.html").read_text()
 
 
@@ -230,18 +232,18 @@ def test_an_empty_study(tmp_path):
     folder.mkdir()
     write_study(folder, [])
     command = f"edgekit compare RECIPE --out {folder}"
-    (found,) = build_report(folder)["missing"]
-    assert found == {"text": "No run of this study has been trained yet.", "command": command}
+    (found,) = build_report(folder).missing
+    assert found == MissingRecord(text="No run of this study has been trained yet.", command=command)
 
 
-def test_an_unfinished_study_goes_on_by_its_own_command(tmp_path):
+def test_an_unfinished_study_is_resumed_by_its_own_command(tmp_path):
     """Not each run by ``train --resume``, which would leave the study's cells behind."""
     folder = tmp_path / "study"
     runs = [write_run(folder / "runs" / "a"), write_run(folder / "runs" / "b", finished=False)]
-    write_study(folder, [(runs[0], "done"), (runs[1], "running")])
+    write_study(folder, [(runs[0], "exported"), (runs[1], "waiting")])
     command = f"edgekit compare RECIPE --out {folder}"
-    texts = {entry["text"]: entry["command"] for entry in build_report(folder)["missing"]}
-    assert texts["1 of 2 cells not trained yet; what is done is kept."] == command
+    texts = {entry.text: entry.command for entry in build_report(folder).missing}
+    assert texts["1 of 2 cells not trained yet; finished cells are kept."] == command
     assert not [text for text in texts if "Training of" in text]
 
 
@@ -249,8 +251,8 @@ def test_without_curves_and_with_many_classes(tmp_path):
     run = write_run(tmp_path / "run", classes=tuple(f"class {i:02}" for i in range(20)), n_test=600)
     run.history.unlink()
     text, page = page_of(run.path)
-    assert "No training curves are stored." in text
-    assert "Largest confusions" in text
+    assert "This run has no training curves." in text
+    assert "Most frequent confusions" in text
     assert any(
         (image.get("href") or image.get("xlink:href") or "").startswith("data:image/png") for image in page.all("image")
     )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
-from report_factory import study_of_seeds, write_bench, write_run, write_study
+from document_factory import recipe_of
+from report_factory import change_export, change_study, study_of_seeds, write_bench, write_run, write_study
 
-from edgekit.render.numbers import digits_for, listing, points
-from edgekit.report.model.content import Report, compose
-from edgekit.report.model.groups import front, indistinguishable
+from edgekit.documents.report_findings import WarningRecord
+from edgekit.documents.study import CellRecord, StudyDocument
+from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
+from edgekit.render.text import clipped, listing, plural
+from edgekit.report.figures.charts import log_ticks
+from edgekit.report.model.comparisons import Comparisons
+from edgekit.report.model.groups import Group, front
 from edgekit.report.model.pareto import pareto_front
-from edgekit.report.model.reading import read_source
-from edgekit.report.render.figures import log_ticks
+from edgekit.report.model.report import Report, compose
+from edgekit.report.model.source import read_source
 
 
 def composed(folder: Path) -> Report:
@@ -64,18 +68,31 @@ def test_ticks_are_round_and_inside():
     assert len(log_ticks(7.0, 7.3)) == 3
 
 
-def test_words():
+def test_values_as_text():
     assert points(0.0004) == "0.0"
     assert points(0.012) == "+1.2"
     assert points(-0.012) == "−1.2"
     assert digits_for([4.5, 294.0, None]) == 2
     assert listing(["a", "b", "c", "d"]) == "a, b and 2 more"
     assert listing(["a", "b", "c"]) == "a, b and c"
+    assert [plural(n, "image") for n in (0, 1, 2, 1204)] == ["0 images", "1 image", "2 images", "1,204 images"]
+    assert plural(2, "class", "classes") == "2 classes"
+    assert [milliseconds(value) for value in (None, 0.1234, 4.561, 78.94, 1234.5)] == [
+        "–",
+        "0.123",
+        "4.56",
+        "78.9",
+        "1,234",
+    ]
+    assert [megabytes(size) for size in (54_321, 3_100_000)] == ["0.054", "3.10"]
+    assert clipped("tflite-int8-clustered", 12) == "tflite-int.."
+    assert clipped("tflite-int8-clustered", 12, middle=True) == "tflit..tered"
+    assert clipped("short", 12) == "short"
 
 
 def test_a_study_of_two_runs(study):
     report = composed(study)
-    assert [c.number for c in report.candidates] == [1, 2, 3, 4]
+    assert [c.number for c in report.files] == [1, 2, 3, 4]
     assert titles(report, "Most accurate") == ["ResNet50V2, fine-tuning, tflite-fp32"]
     assert titles(report, "Fastest, 1 thread") == ["MobileNetV2, feature-extraction, tflite-int8"]
     assert titles(report, "Smallest") == ["MobileNetV2, feature-extraction, tflite-int8"]
@@ -86,7 +103,7 @@ def test_a_study_of_two_runs(study):
 
 
 def test_accuracy_is_that_of_the_file_and_drop_is_paired(study):
-    fp32, int8, *_ = composed(study).candidates
+    fp32, int8, *_ = composed(study).files
     assert fp32.score is not None
     assert int8.score is not None
     assert (fp32.score.accuracy, fp32.drop) == (0.93, 0.0)
@@ -101,7 +118,7 @@ def test_percentiles_need_their_runs(tmp_path):
     run = write_run(tmp_path / "run")
     write_bench(run, "tflite-fp32", rounds=10, block=1)
     write_bench(run, "tflite-int8", rounds=40, block=18)
-    few, many = (c.timing(1) for c in composed(run.path).candidates)
+    few, many = (c.timing(1) for c in composed(run.path).files)
     assert (few.p50, few.p90, few.p99) == (None, None, None)
     assert many.p50 < many.p90 < many.p95 < many.p99
 
@@ -115,8 +132,8 @@ def test_mcnemar_tells_runs_apart_only_with_enough_images(tmp_path):
             write_bench(run, "tflite-fp32")
         groups = composed(write_study(folder, [(good, "exported"), (bad, "exported")])).groups
         # Runs of one kind and seed stand together as seeds do; what is asked here is the pair.
-        a, b = (type(groups[0])(i, "", (member,)) for i, member in enumerate(groups[0].members))
-        assert indistinguishable(a, b) is alike
+        a, b = (Group(i, "", (member,)) for i, member in enumerate(groups[0].members))
+        assert Comparisons(groups[0].members).separated(a, b) is not alike
 
 
 def test_what_is_unstable_or_emulated_wins_nothing(tmp_path):
@@ -127,12 +144,12 @@ def test_what_is_unstable_or_emulated_wins_nothing(tmp_path):
     report = composed(run.path)
     assert titles(report, "Fastest, 1 thread") == ["MobileNetV2, feature-extraction, tflite-fp32"]
     assert [g.first.key for g in front(report.groups, 1)] == ["tflite-fp32"]
-    assert {c.key: c.marks() for c in report.candidates} == {
+    assert {c.key: c.marks() for c in report.files} == {
         "tflite-fp32": [],
         "tflite-int8": ["unstable"],
         "onnx-int8": ["emulated"],
     }
-    assert [text for text, _ in report.warnings if "1.2 of 4 cores" in text]
+    assert [warning for warning in report.warnings if "1.2 of 4 cores" in warning.text]
     assert any("emulat" in text for text in report.limits)
 
 
@@ -142,7 +159,7 @@ def test_nothing_wins_where_nothing_is_stable(tmp_path):
         write_bench(run, key, unstable=("the clock fell from 2.10 to 1.50 GHz",))
     report = composed(run.path)
     assert finding(report, "Fastest, 1 thread").winners == ()
-    assert "no stable measurement; the lowest unstable p50 was 4.5" in finding(report, "Fastest, 1 thread").remark
+    assert "no measurement was stable; the lowest unstable p50 is 4.5" in finding(report, "Fastest, 1 thread").remark
     assert finding(report, "Pareto front").winners == ()
 
 
@@ -151,7 +168,7 @@ def test_equal_latencies_are_no_difference(tmp_path):
     write_bench(run, "tflite-fp32", factor=1 / 7.8)
     write_bench(run, "onnx-fp32", factor=1 / 8.9)
     remark = finding(composed(run.path), "Fastest, 1 thread").remark
-    assert "no difference measured to" in remark
+    assert "latency does not separate it from" in remark
 
 
 def test_failed_files_are_named_and_not_compared(tmp_path):
@@ -159,47 +176,40 @@ def test_failed_files_are_named_and_not_compared(tmp_path):
     write_bench(run, "tflite-fp32")
     write_bench(run, "tflite-int8", problem="the output is not finite: [nan]")
     report = composed(run.path)
-    failed = report.candidates[1]
+    failed = report.files[1]
     assert failed.failed
     assert failed.score is None
     assert titles(report, "Smallest") == ["MobileNetV2, feature-extraction, tflite-fp32"]
-    assert any("not finite" in text for text, _ in report.warnings)
+    assert any("not finite" in warning.text for warning in report.warnings)
 
 
 def test_a_failed_export_is_a_row_with_its_reason(tmp_path):
     run = write_run(tmp_path / "run")
-    path = run.export("tflite-int8").export_json
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"status": "failed", "problems": ["agreement 0.41 is below 0.90"]}))
+    change_export(run, "tflite-int8", status="failed", problems=("agreement 0.41 is below 0.90",))
     report = composed(run.path)
-    assert report.candidates[1].marks() == ["failed"]
-    assert ("failed: agreement 0.41 is below 0.90", ["MobileNetV2, feature-extraction, tflite-int8 (No. 2)"]) in (
-        report.warnings
-    )
+    assert report.files[1].marks() == ["failed"]
+    about = ("MobileNetV2, feature-extraction, tflite-int8 (#2)",)
+    assert WarningRecord(text="failed: agreement 0.41 is below 0.90", about=about) in report.warnings
 
 
 def test_a_measurement_of_an_older_file_is_left_out(tmp_path):
     run = write_run(tmp_path / "run")
     write_bench(run, "tflite-fp32")
-    path = run.export("tflite-fp32").export_json
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"sha256": "0" * 64}))
+    change_export(run, "tflite-fp32", sha256="0" * 64)
     report = composed(run.path)
-    assert report.candidates[0].result is None
-    assert any("exported again" in text for text, _ in report.warnings)
+    assert report.files[0].result is None
+    assert any("exported again" in warning.text for warning in report.warnings)
 
 
 def test_int8_with_float_operators_is_marked(tmp_path):
     run = write_run(tmp_path / "run")
-    path = run.export("tflite-int8").export_json
-    document = json.loads(path.read_text())
-    floats = {"integer_only": False, "float_operators": {"SOFTMAX": 1}, "warnings": ["a scale is very small"]}
-    path.write_text(json.dumps(document | floats))
+    floats = {"integer_only": False, "float_operators": {"SOFTMAX": 1}, "warnings": ("a scale is very small",)}
+    change_export(run, "tflite-int8", **floats)
     report = composed(run.path)
-    fp32, int8 = report.candidates
+    fp32, int8 = report.files
     assert (fp32.marks(), fp32.float_operators) == ([], None)
     assert (int8.marks(), int8.float_operators) == (["float operators"], "SOFTMAX 1")
-    assert ("a scale is very small", [f"{int8.title} (No. 2)"]) in report.warnings
+    assert WarningRecord(text="a scale is very small", about=(f"{int8.title} (#2)",)) in report.warnings
 
 
 def test_over_seeds_the_mean_counts_not_the_best(tmp_path):
@@ -247,14 +257,10 @@ def test_limits_name_seed_images_and_noise(study):
 
 
 def test_settings_of_one_backbone_are_named(study):
-    path = study / "study.json"
-    document = json.loads(path.read_text())
-    document["recipe"] = {
-        "compare": {"overrides": {"resnet50v2": {"train.from_scratch.learning_rate": 0.0001}, "vgg16": {}}}
-    }
-    path.write_text(json.dumps(document))
+    overrides = {"resnet50v2": {"train.from_scratch.learning_rate": 0.0001}, "vgg16": {}}
+    change_study(study, recipe=recipe_of(compare={"overrides": overrides}))
     assert any(
-        "ResNet50V2 was trained with settings of its own: train.from_scratch.learning_rate 0.0001" in text
+        "ResNet50V2 was trained with its own settings: train.from_scratch.learning_rate 0.0001" in text
         for text in composed(study).limits
     )
     assert not any("VGG16" in text for text in composed(study).limits), "which this study left out"
@@ -276,14 +282,13 @@ def test_reported_figures_stand_beside_with_an_interval(tmp_path):
 
 
 def test_cells_without_a_run_and_failed_cells_are_named(study):
-    path = study / "study.json"
-    document = json.loads(path.read_text())
-    document["cells"][0] |= {"status": "failed", "error": "the disk is full"}
-    document["cells"].append({"run": "runs/vgg16-s0", "status": "waiting"})
-    path.write_text(json.dumps(document))
-    warnings = composed(study).warnings
-    assert ("this cell of the study failed: the disk is full", ["runs/brain-mobilenetv2-s0"]) in warnings
-    assert ("this cell of the study has no run yet", ["runs/vgg16-s0"]) in warnings
+    first, second = StudyDocument.read(study / "study.json").cells
+    failed = first.model_copy(update={"status": "failed", "error": "the disk is full"})
+    waiting = CellRecord(run="runs/vgg16-s0", backbone="vgg16", strategy="fine-tuning", seed=0)
+    change_study(study, cells=(failed, second, waiting))
+    told = {warning.text: warning.about for warning in composed(study).warnings}
+    assert told["this cell of the study failed: the disk is full"] == ("runs/brain-mobilenetv2-s0",)
+    assert told["this cell of the study has no run yet"] == ("runs/vgg16-s0",)
 
 
 def test_the_range_over_rounds_holds_the_median_also_where_rounds_are_short(tmp_path):
@@ -299,7 +304,7 @@ def test_the_range_over_rounds_holds_the_median_also_where_rounds_are_short(tmp_
     assert group.p50(1) is not None
 
 
-def test_files_of_some_seeds_that_failed_are_left_out_of_the_mean_and_that_is_said(tmp_path):
+def test_files_of_seeds_that_failed_are_left_out_of_the_mean_and_named(tmp_path):
     report = composed(study_of_seeds(tmp_path / "study", failing=(1,)))
     assert [(g.number, len(g.members), len(g.left_out)) for g in report.groups] == [
         (1, 3, 0), (2, 2, 1), (3, 3, 0), (4, 3, 0)
@@ -308,13 +313,13 @@ def test_files_of_some_seeds_that_failed_are_left_out_of_the_mean_and_that_is_sa
     assert [member.seed for member in int8.members] == [0, 2]
     assert int8.accuracy is not None
     assert "failed" in int8.marks
-    told = [text for text in report.limits if "failed its check" in text]
+    told = [text for text in report.limits if "failed a check" in text]
     assert len(told) == 1
-    assert told[0].startswith("MobileNetV2, feature-extraction, tflite-int8 (No. 2): the file of seed 1 failed")
+    assert told[0].startswith("MobileNetV2, feature-extraction, tflite-int8 (#2): the file of seed 1 failed")
     for won in report.findings:
-        warned = "of No. 2 the files of 1 of 3 seeds failed their check" in won.remark
+        warned = "the figures of #2 leave out 1 of 3 seeds whose files failed a check" in won.remark
         assert warned == (2 in [winner.number for winner in won.winners]), won
-    assert any("of No. 2" in won.remark for won in report.findings)
+    assert any("the figures of #2" in won.remark for won in report.findings)
 
 
 def test_a_kind_of_file_that_always_failed_is_a_group_without_numbers(tmp_path):

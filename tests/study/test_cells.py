@@ -329,3 +329,10 @@ def test_the_audit_comes_first_and_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert document["fingerprint"] == open_dataset(Data(name="digits")).fingerprint
     monkeypatch.setattr("edgekit.study.leak_audit.audit", lambda *_, **__: pytest.fail("audited twice"))
     audit_study(study, tmp_path, SILENT)
+
+
+def test_settings_of_a_job_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    (cell,) = plan_cells(recipe(overrides={"mobilenetv2": {"train.label_smoothing": 0.1}}), tmp_path)
+    settings = JobSettings(job=TrainJob(recipe=cell.recipe, run=tmp_path / "run", resume=True), quiet=True)
+    settings.write(tmp_path / "settings.json")
+    assert JobSettings.read(tmp_path / "settings.json") == settings

@@ -10,10 +10,10 @@ from PIL import Image
 
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, differences, validate
+from edgekit.recipe.redaction import redact_path
 from edgekit.study.cells import plan_cells
 from edgekit.study.folder import Study
 from edgekit.study.leak_audit import audit_study
-from edgekit.support.path_redaction import place_name
 from edgekit.support.progress import SILENT
 
 
@@ -169,7 +169,7 @@ def test_it_does_not_tell_where_images_and_weights_lie(tmp_path: Path) -> None:
     + [(same, same) for same in ("photos", "../data/photos", "imagenet", "none")],
 )
 def test_a_place_by_its_name(path: str, name: str) -> None:
-    assert place_name(path) == name
+    assert redact_path(path) == name
 
 
 def test_other_images_are_not_mixed_into_a_study(tmp_path: Path) -> None:

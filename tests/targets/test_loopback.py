@@ -11,11 +11,11 @@ import pytest
 from loopback import Server
 from modelfiles import colour_pixels
 from PIL import Image
-from runfolders import golden_answers, make_run
+from runfolders import golden_outputs, make_run
 
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.cli.app import main
-from edgekit.documents.corruptions import read_answers
+from edgekit.documents.corruptions import read_corrupted
 from edgekit.documents.folders import RunFolder
 from edgekit.targets.config import add_target
 from edgekit.targets.device_program import program, program_name
@@ -23,13 +23,13 @@ from edgekit.targets.device_program import program, program_name
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(PROTOCOLS, "tiny", BenchProtocol("tiny", 2, 4, 4, 100_000, 2, 1_000_000))
+    monkeypatch.setitem(PROTOCOLS, "quick", BenchProtocol("quick", 2, 4, 4, 100_000, 2, 1_000_000))
 
 
 @pytest.fixture
 def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
     files = {"onnx-fp32": onnx_models / "uint8.onnx", "tflite-int8": tflite_models / "quantized.tflite"}
-    return golden_answers(make_run(tmp_path / "run", files, colours))
+    return golden_outputs(make_run(tmp_path / "run", files, colours))
 
 
 @pytest.fixture
@@ -106,14 +106,14 @@ def test_predictions_for_corrupted_images_agree_with_local_ones(run, there, caps
     found = document(capsys, "evaluate", run.path, *shown, "--target", "loop")
     assert {model["target"] for model in found["models"]} == {"loop"}
     document(capsys, "evaluate", run.path, *shown)
-    by_place = {(answers.target, answers.key): answers for answers in read_answers(run)}
+    by_place = {(answers.target, answers.key): answers for answers in read_corrupted(run)}
     for export in run.done_exports():
         far, near = by_place["loop", export.key], by_place["local", export.key]
         assert far.files == near.files
         assert far.conditions() == [("haze", 2), ("haze", 5), ("gaussian-noise", 2), ("gaussian-noise", 5)]
         for name, shift in far.shifts.items():
             assert np.allclose(shift.probabilities, near.shifts[name].probabilities, atol=1e-6)
-        assert far.about["model_sha256"] == near.about["model_sha256"]
+        assert far.about.model_sha256 == near.about.model_sha256
 
 
 def test_failed_verification_exits_with_3(run, there, capsys):
@@ -121,7 +121,7 @@ def test_failed_verification_exits_with_3(run, there, capsys):
     with np.load(export.golden) as stored:
         np.savez(export.golden, inputs=stored["inputs"], outputs=np.roll(stored["outputs"], 1, axis=1))
     found = document(capsys, "verify", export.model(), "--target", "loop", expect=3)
-    assert "9 of 9 golden answers" in found["results"][0]["problem"]
+    assert "9 of 9 golden inputs" in found["results"][0]["problem"]
 
 
 def test_a_deployment_works_alone(run, there, server, capsys, tmp_path):
@@ -170,8 +170,8 @@ def test_sustained_run_is_shown_over_time(run, there, capsys):
     model = run.export("onnx-fp32").model()
     assert edgekit("bench", model, "--target", "loop", "--threads", "1", "--images", "0", "--sustained", "2s") == 0
     text = capsys.readouterr().out
-    assert "2 s without a pause" in text
-    assert "times the latency of the beginning" in text
+    assert "sustained run of mobilenetv2 onnx-fp32, 1 thread, 2 s" in text
+    assert "latency at the end: " in text
     stored = json.loads(run.bench_json("loop", "onnx-fp32").read_text())["sustained"]
     assert 2 <= len(stored["windows"]) <= 3
     assert all(len(window["ns"]) > 0 for window in stored["windows"])

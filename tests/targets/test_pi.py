@@ -12,7 +12,7 @@ import pytest
 from emulated_pi import BOARDS, EmulatedPi, missing
 from modelfiles import colour_pixels
 from PIL import Image
-from runfolders import golden_answers, make_run
+from runfolders import golden_outputs, make_run
 
 from edgekit.cli.app import main
 from edgekit.documents.folders import RunFolder
@@ -54,7 +54,7 @@ def run(tmp_path, onnx_models, tflite_models, colours) -> RunFolder:
         "tflite-fp32": tflite_models / "uint8.tflite",
         "tflite-int8": tflite_models / "quantized.tflite",
     }
-    return golden_answers(make_run(tmp_path / "run", files, colours))
+    return golden_outputs(make_run(tmp_path / "run", files, colours))
 
 
 def edgekit(capsys, *arguments: object, expect: int = 0) -> dict:

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from train_helpers import TrainedRun, changed, edgekit_here
 
-from edgekit.cli.train import _settings, summary
-from edgekit.documents.base import SCHEMA_VERSION
+from edgekit.cli.train import summary
 from edgekit.documents.folders import RunFolder
-from edgekit.recipe import load_recipe
+from edgekit.documents.run import RunDocument
+from edgekit.recipe.resolve import resolve_recipe, training_settings
 from edgekit.support.files import sha256_file
 
 
@@ -93,7 +93,7 @@ def test_resume_needs_a_run(edgekit, tmp_path):
 
 @pytest.mark.parametrize("verb", [("train", "--resume", "--run"), ("evaluate",)])
 def test_a_run_of_a_newer_edgekit_is_an_error(edgekit, copied, verb):
-    spoil(copied, schema_version=SCHEMA_VERSION + 1)
+    spoil(copied, schema_version=RunDocument.VERSION + 1)
     code, out, err = edgekit(*verb, copied.path, "--json")
     assert code == 2
     assert "newer edgekit" in err
@@ -135,7 +135,12 @@ def test_an_unknown_option_is_also_reported_as_json(edgekit):
 
 def test_evaluating_again_gives_the_same_result_wherever_the_images_are(edgekit, trained, copied, images, tmp_path):
     elsewhere = shutil.copytree(images, tmp_path / "elsewhere")
-    spoil(copied, dataset={**copied.read()["dataset"], "root": str(tmp_path / "gone")}, metrics={}, accuracy=0.0)
+    spoil(
+        copied,
+        dataset={**trained.document.to_dict()["dataset"], "root": str(tmp_path / "gone")},
+        metrics={},
+        accuracy=0.0,
+    )
     (copied.figures / "confusion.png").unlink()
     code, _, err = edgekit("evaluate", copied.path)
     assert code == 2
@@ -149,7 +154,7 @@ def test_evaluating_again_gives_the_same_result_wherever_the_images_are(edgekit,
     assert document["metrics"] == trained.document.to_dict()["metrics"]
     assert document["accuracy"] == trained.document.accuracy
     assert document["files"]["predictions.npz"] == sha256_file(copied.predictions)
-    assert copied.read() == document
+    assert copied.read_run().to_dict() == document
     assert (copied.figures / "confusion.png").is_file()
 
 
@@ -191,8 +196,10 @@ def test_command_line_options_override_the_recipe(extracted, trained):
 
 
 def test_options_alone_make_a_recipe(images):
-    options = _settings(images, "vgg16", None, "none", 64, 7, 8, 3, ["train.seed=4", "train.augment.flip=both"])
-    recipe = load_recipe(None, options)
+    options = training_settings(
+        data=images, backbone="vgg16", weights="none", image_size=64, epochs=7, batch_size=8, seed=3
+    )
+    recipe = resolve_recipe(None, options | {"train.seed": 4, "train.augment.flip": "both"})
     assert recipe.data.path == str(images)
     assert (recipe.model.backbone, recipe.model.weights, recipe.data.image_size) == ("vgg16", "none", 64)
     assert recipe.train.strategy == "from-scratch"  # there are no weights to build on

@@ -45,7 +45,7 @@ class Unfinished:
             self.recipe = changed(self.recipe, "data", on_corrupt="skip")
         with pytest.raises(KeyboardInterrupt):
             self.train(resume=False, progress=Stop())
-        assert self.run.read()["status"] == "running"
+        assert self.run.read_run().status == "running"
         shutil.copytree(self.run.path, folder / "as it was")
 
     def train(self, *, resume: bool = True, progress: Progress | None = None) -> RunDocument:
@@ -169,7 +169,7 @@ def test_a_run_stopped_before_the_list_was_written_needs_the_same_images(unfinis
 
 def test_a_skipped_image_may_stay_or_be_removed(broken):
     assert all("broken" not in row.path for row in read_dataset_csv(broken.run.dataset))
-    assert [image["path"] for image in broken.run.read()["dataset"]["corrupt"]] == ["train/blue/broken.png"]
+    assert [image.path for image in broken.run.read_run().dataset.corrupt] == ["train/blue/broken.png"]
     assert broken.train().done
     broken.restored()
     (broken.images / "train" / "blue" / "broken.png").unlink()

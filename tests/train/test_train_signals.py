@@ -42,7 +42,7 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_an_uninterrupted_one(tr
     assert f"resume with: edgekit train --run {run.path} --resume" in stderr.replace("\n", " ")
     assert stderr.rstrip().endswith("interrupted")
     assert "Traceback" not in stderr
-    assert run.read()["status"] == "running"
+    assert run.read_run().status == "running"
     assert not run.model.exists()
 
     process = edgekit_process("train", "--run", str(run.path), "--resume")
@@ -51,7 +51,7 @@ def test_a_run_that_was_interrupted_and_killed_ends_like_an_uninterrupted_one(tr
     second = history(run)
     assert 4 <= len(second) < 6
     assert second[: len(first)] == first  # not trained again: even the times are the same
-    assert run.read()["status"] == "running"
+    assert run.read_run().status == "running"
 
     process = edgekit_process("train", "--run", str(run.path), "--resume", "--json")
     stdout, stderr = process.communicate(timeout=240)

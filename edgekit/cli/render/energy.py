@@ -1,84 +1,58 @@
-"""What bench says besides latency: agreement with this machine, energy, sustained load."""
+"""Energy and sustained runs, as bench prints them."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgekit.cli.output import table
-from edgekit.documents.bench import BenchResult
-from edgekit.stats.energy import energy_of_a_run, sustained_load
+from edgekit.documents.bench import BenchResult, SustainedSlice
+from edgekit.render.numbers import milliseconds, number, significant
+from edgekit.render.text import plural
 
-SHOWN = 5
 SLICES = 8
 
 
-def agreement_text(results: Sequence[BenchResult], names: dict[str, str]) -> str:
-    """How many images have the same top class as on this machine, and the first of those that have not."""
-    lines = []
-    for result in results:
-        found = (result.document["accuracy"] or {}).get("agreement_with_host")
-        if found is None:
-            continue
-        lines.append(
-            f"  {names[result.id]}: {found['n_same']} of {found['n_images']} images, "
-            + (f"scores within {found['max_difference']:.2g}" if found["max_difference"] else "equal scores")
-        )
-        lines += [f"    {d['file']}: {d['here']} here, {d['there']} there" for d in found["differing"][:SHOWN]]
-        if len(found["differing"]) > SHOWN:
-            lines.append(f"    and {len(found['differing']) - SHOWN} more (in the result file)")
-    return "\n".join(["same answer as on this machine, for the same file", *lines]) if lines else ""
-
-
-def energy_text(results: Sequence[BenchResult], names: dict[str, str]) -> str:
+def energy_text(results: Sequence[BenchResult], names: Mapping[str, str]) -> str:
     """Energy of one inference, or that it was not measured."""
-    stored = {result.id: result.document.get("energy") for result in results}
-    measured = {key: energy for key, one in stored.items() if (energy := energy_of_a_run(one)) is not None}
+    asked = [(result.id, result.bench.energy) for result in results if result.bench.energy is not None]
+    measured = [(key, energy) for key, record in asked if (energy := record.per_run()) is not None]
     if not measured:
-        return "energy: not measured (this machine does not tell its power)" if any(stored.values()) else ""
+        return "energy: not measured (the target does not report its power)" if asked else ""
     rows = [
         [
             names[key],
-            f"{1000 * energy.joules:.3g}",
-            f"{1000 * energy.joules_above_idle:.3g}",
-            f"{energy.idle_watts:.3g}",
+            significant(1000 * energy.joules),
+            significant(1000 * energy.joules_above_idle),
+            significant(energy.idle_watts),
         ]
-        for key, energy in measured.items()
+        for key, energy in measured
     ]
-    source = next(iter(measured.values())).source
-    text = table(["energy", "mJ a run", "above idle", "idle W"], rows, right=(1, 2, 3))
-    return f"{text}\nas {source} tells: what it covers is not the whole board"
+    text = table(["energy", "mJ per run", "above idle", "idle W"], rows, right=(1, 2, 3))
+    return f"{text}\nas reported by {measured[0][1].source}, which does not cover the whole board"
 
 
-def sustained_text(results: Sequence[BenchResult], names: dict[str, str]) -> str:
-    """Latency over the time of a sustained run, with clock and temperature."""
+def sustained_text(results: Sequence[BenchResult], names: Mapping[str, str]) -> str:
+    """Latency over time in each sustained run, with clock and temperature."""
     parts = []
     for result in results:
-        load = sustained_load(result.document.get("sustained"), SLICES)
-        if load is None:
+        sustained = result.bench.sustained
+        summary = None if sustained is None else sustained.summary(SLICES)
+        if summary is None:
             continue
-        rows = [
-            [
-                f"{part.start_s:.0f}",
-                f"{part.latency_ms_p50:.3g}",
-                "-" if part.frequency_mhz is None else f"{part.frequency_mhz:.0f}",
-                "-" if part.temperature_c is None else f"{part.temperature_c:.0f}",
-            ]
-            for part in load.slices
-        ]
-        said = f"; the firmware reported: {', '.join(load.firmware)}" if load.firmware else ""
-        threads = f"{load.threads} thread{'s' * (load.threads > 1)}"
+        firmware = f"; the firmware reported: {', '.join(summary.firmware)}" if summary.firmware else ""
+        setting = f"{plural(summary.threads, 'thread')}, {number(summary.seconds, 0)} s"
         parts.append(
-            f"{names[result.id]}, {threads}, {load.seconds:.0f} s without a pause\n"
-            + table(["from s", "p50 ms", "MHz", "deg C"], rows, right=(0, 1, 2, 3))
-            + f"\nat the end {load.ratio:.2f} times the latency of the beginning{said}"
+            f"sustained run of {names[result.id]}, {setting}\n"
+            + table(["from s", "p50 ms", "MHz", "deg C"], [_row(part) for part in summary.slices], right=(0, 1, 2, 3))
+            + f"\nlatency at the end: {number(summary.ratio, 2)} times that at the start{firmware}"
         )
     return "\n\n".join(parts)
 
 
-def conditions_text(results: Sequence[BenchResult]) -> str:
-    """Said once where it matters: an emulator's times are nobody's."""
-    if not any(result.document["emulated"] for result in results):
-        return ""
-    text = "emulated: the times above are the emulator's and say nothing about the device; the answers are real"
-    return textwrap.fill(text, 80, subsequent_indent="  ")
+def _row(part: SustainedSlice) -> list[str]:
+    return [
+        number(part.start_s, 0),
+        milliseconds(part.latency_ms_p50),
+        number(part.frequency_mhz, 0),
+        number(part.temperature_c, 0),
+    ]

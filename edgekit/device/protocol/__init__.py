@@ -2,7 +2,8 @@
 
 The host starts the device program with a verb and sends one JSON object, a *job* (it runs models) or a *request* (it
 looks after files and running jobs). The program answers with one JSON object per line, the *events*. Both sides import
-these types, and each :class:`Verb` ties a job to its events, so that a wrong key is a type error on either side.
+these types: ``jobs`` and ``requests`` hold what is sent, ``events`` and ``requests`` what comes back, and each verb in
+``verbs`` ties the two together, so that a wrong key is a type error on either side.
 
 Host and device always run the same version: the host sends the program before it uses it. Keys may therefore change
 without a migration. Units are part of the key (``_ns``, ``_bytes``, ``_c``). Standard library only, Python 3.9.

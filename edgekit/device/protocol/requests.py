@@ -36,12 +36,6 @@ class FollowRequest(TypedDict):
     skip_lines: int
 
 
-class JobRequest(TypedDict):
-    """About the job ``id``."""
-
-    id: str
-
-
 class HaveRequest(TypedDict):
     """Which of these ``objects`` (names in the store) are there?"""
 
@@ -149,7 +143,7 @@ class PlacedEvent(TypedDict):
 
 
 class ReleasedEvent(TypedDict):
-    event: Literal["released", "stopped"]
+    event: Literal["released"]
 
 
 class PurgedEvent(TypedDict):
@@ -190,10 +184,9 @@ class StderrEvent(TypedDict):
 
 
 class LostEvent(TypedDict):
-    """A background job ended without an exit line: the device restarted. ``missing``: nothing is left of the job."""
+    """A background job ended without an exit line, because the device restarted or something killed the job."""
 
     event: Literal["lost"]
-    missing: bool
 
 
 FollowEvent = Union[LineEvent, StderrEvent, LostEvent]

@@ -26,7 +26,6 @@ from .requests import (
     HaveRequest,
     InstalledEvent,
     InstallRequest,
-    JobRequest,
     NoRequest,
     PlacedEvent,
     PlaceRequest,
@@ -67,6 +66,5 @@ FETCH: Verb[FetchRequest, InstalledEvent] = Verb("fetch")
 PLACE: Verb[PlaceRequest, PlacedEvent] = Verb("place")
 START: Verb[StartRequest, FollowEvent] = Verb("start")
 FOLLOW: Verb[FollowRequest, FollowEvent] = Verb("follow")
-STOP: Verb[JobRequest, ReleasedEvent] = Verb("stop")
 RELEASE: Verb[NoRequest, ReleasedEvent] = Verb("release")
 PURGE: Verb[NoRequest, PurgedEvent] = Verb("purge")

@@ -1,28 +1,24 @@
-"""Where two candidates differ: the share of each class that both found, on the same images."""
+"""Where two exported files differ: the recall of each class, on the same images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.render.numbers import listing, points
-from edgekit.report.model.groups import ALPHA, Group, paired_differences
-from edgekit.stats.intervals import paired_difference_interval
-from edgekit.stats.significance import (
-    Interval,
-    holm,
-    mcnemar_exact,
-    over_seeds_and_images,
-    p_over_seeds_and_images,
-)
+from edgekit.documents.report_comparisons import ClassDifferences, ClassRecord
+from edgekit.render.numbers import points
+from edgekit.render.text import listing
+from edgekit.report.model.comparisons import ALPHA, Comparisons
+from edgekit.report.model.groups import Group
+from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_mean_interval
+from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
 
 MOST_PAIRS = 30
 MOST_CLASSES = 12
-"""Shown on the page, those that differ most; ``report.json`` has all."""
+"""Classes on the page, those that differ most; ``report.json`` has all of them."""
 
 
 @dataclass(frozen=True)
@@ -59,39 +55,41 @@ class ClassComparison:
 
     @property
     def sentence(self) -> str:
-        """What of it a person should know."""
+        """The result in one sentence."""
         found = [row for row in self.rows if row.differs]
         if found:
             named = [f"{row.label} ({points(row.difference.estimate)} points)" for row in found]
-            return f"measurably different: {listing(named, 6)}"
+            return f"significant differences: {listing(named, 6)}"
         widest = max(self.rows, key=lambda row: abs(row.difference.estimate))
         if widest.difference.estimate == 0:
             return "no class differs"
-        return f"no class differs measurably; the largest: {widest.label}, {points(widest.difference.estimate)} points"
+        largest = f"class {widest.label} ({points(widest.difference.estimate)} points)"
+        return f"no class differs significantly; the largest difference is in {largest}"
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "left": self.left.title,
-            "right": self.right.title,
-            "n_seeds": self.n_seeds,
-            "n_tests": self.n_tests,
-            "classes": [
-                {
-                    "label": row.label,
-                    "n_images": row.n_images,
-                    "recall_left": row.left,
-                    "recall_right": row.right,
-                    "difference": row.difference.estimate,
-                    "difference_ci95": [row.difference.low, row.difference.high],
-                    "p_holm": row.p,
-                }
-                for row in self.rows
-            ],
-        }
+    def document(self) -> ClassDifferences:
+        return ClassDifferences(
+            left=self.left.title,
+            right=self.right.title,
+            n_seeds=self.n_seeds,
+            n_tests=self.n_tests,
+            classes=tuple(_record(row) for row in self.rows),
+        )
 
 
-def class_comparisons(groups: Sequence[Group]) -> list[ClassComparison]:
-    """The best of the first kind of model against the best of each other, and int8 files against their fp32 twins.
+def _record(row: ClassDifference) -> ClassRecord:
+    return ClassRecord(
+        label=row.label,
+        n_images=row.n_images,
+        recall_left=row.left,
+        recall_right=row.right,
+        difference=row.difference.estimate,
+        difference_ci95=(row.difference.low, row.difference.high),
+        p_holm=row.p,
+    )
+
+
+def class_comparisons(groups: Sequence[Group], comparisons: Comparisons) -> list[ClassComparison]:
+    """The best model against the best of each other kind, and each int8 file against its fp32 counterpart.
 
     One seed: exact McNemar tests, and intervals by Bonett and Price; several seeds: the t test and interval over seeds
     and images. The p-values of all classes of all pairs are corrected together (Holm). Pairs that were not scored on
@@ -99,7 +97,7 @@ def class_comparisons(groups: Sequence[Group]) -> list[ClassComparison]:
     """
     found = []
     for left, right in list(_pairs(groups))[:MOST_PAIRS]:
-        rows = _rows(left, right)
+        rows = _rows(left, right, comparisons)
         if rows is not None:
             found.append((left, right, *rows))
     adjusted = iter(holm([p for *_, rows in found for _, p in rows]))
@@ -120,37 +118,36 @@ def _pairs(groups: Sequence[Group]) -> Iterator[tuple[Group, Group]]:
     scored = [group for group in groups if group.accuracy is not None]
     if not scored:
         return
-    target = max(scored, key=lambda group: group.accuracy or 0.0).first.target
-    scored = sorted((g for g in scored if g.first.target == target), key=lambda g: -(g.accuracy or 0.0))
+    target = max(scored, key=lambda group: group.accuracy or 0.0).target
+    scored = sorted((g for g in scored if g.target == target), key=lambda g: -(g.accuracy or 0.0))
     best: dict[tuple[str, str], Group] = {}
     for group in scored:
-        best.setdefault((group.first.model, group.first.strategy_title), group)
+        best.setdefault((group.first.model, group.first.strategy), group)
     first, *others = best.values()
     yield from ((first, other) for other in others)
-    int8 = [group for group in scored if group.first.export.get("scheme") == "int8"]
-    for group in int8:
-        twin = next((other for other in scored if _fp32_twin(group, other)), None)
-        if twin is not None:
-            yield group, twin
+    for group in scored:
+        counterpart = next((other for other in scored if _is_fp32_counterpart(other, group)), None)
+        if group.first.export.scheme == "int8" and counterpart is not None:
+            yield group, counterpart
 
 
-def _fp32_twin(group: Group, other: Group) -> bool:
+def _is_fp32_counterpart(other: Group, group: Group) -> bool:
     a, b = group.first, other.first
-    same = (a.model, a.strategy_title, a.export.get("format")) == (b.model, b.strategy_title, b.export.get("format"))
-    return same and b.export.get("scheme") == "fp32"
+    return b.export.scheme == "fp32" and (a.run.title, a.export.format) == (b.run.title, b.export.format)
 
 
-def _rows(left: Group, right: Group) -> tuple[int, list[tuple[ClassDifference, float]]] | None:
+def _rows(
+    left: Group, right: Group, comparisons: Comparisons
+) -> tuple[int, list[tuple[ClassDifference, float]]] | None:
     """The seeds that both have, and of every class the difference with its p, not corrected yet."""
-    differences, truth = paired_differences(left, right), left.first.run.truth
-    files = list(left.first.answers)
+    differences, truth = comparisons.differences(left, right), left.first.run.truth
+    files = list(left.first.correct)
     if differences is None or any(file not in truth for file in files):
         return None
     seeds = [m.seed for m in left.members if m.seed in {other.seed for other in right.members}]
     labels = np.array([truth[file] for file in files])
-    names = [str(name) for name in left.first.run.document["dataset"]["classes"]]
     rows = []
-    for number, name in enumerate(names):
+    for number, name in enumerate(left.first.run.document.dataset.classes):
         mine = labels == number
         if mine.any():
             interval, p = _difference(differences[:, mine])
@@ -164,13 +161,10 @@ def _difference(differences: NDArray[np.float64]) -> tuple[Interval, float]:
     seeds, images = differences.shape
     if seeds > 1 and images > 1:
         return over_seeds_and_images(differences), p_over_seeds_and_images(differences)
-    first = differences[0]
-    won, lost = int((first > 0).sum()), int((first < 0).sum())
-    low, high = paired_difference_interval(won, lost, images)
-    return Interval(float(first.mean()), low, high, float(first.std()), images), mcnemar_exact(won, lost)
+    return paired_mean_interval(differences[0]), mcnemar_of_differences(differences[0])
 
 
 def _recall(group: Group, seeds: Sequence[int], files: Sequence[str], mine: NDArray[np.bool_]) -> float:
-    of = {member.seed: member.answers for member in group.members}
+    of = {member.seed: member.correct for member in group.members}
     right = np.array([[of[seed][file] for file in files] for seed in seeds], dtype=np.float64)
     return float(right[:, mine].mean())

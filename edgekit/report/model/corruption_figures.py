@@ -1,72 +1,56 @@
-"""Accuracy and calibration under image corruption, and int8 against fp32 paired image by image."""
+"""Accuracy and calibration under image corruption, and each compressed file against its fp32 counterpart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.documents.corruptions import CLEAN, KERAS, Answers, read_answers
+from edgekit.documents.corruptions import (
+    CLEAN,
+    KERAS,
+    CorruptedAccuracy,
+    CorruptedPredictions,
+    ModelUnderCorruption,
+    PairUnderCorruption,
+    RobustnessSummary,
+    read_corrupted,
+)
 from edgekit.documents.folders import RunFolder
-
-MARGIN = 0.01
-"""A file that loses at most this much more accuracy than its fp32 twin under corruption is as robust."""
+from edgekit.stats.robustness import MARGIN, condition_score, mean_over_corruptions, paired_loss
 
 
-def figures(answers: Answers) -> dict[str, Any]:
-    """Accuracy and calibration of one model, clean and under each corruption and severity, JSON-ready.
-
-    ``mean_corruption_error`` is the error averaged over severities, then over corruptions (Hendrycks and Dietterich
-    2019, without the division by another network's); ``relative_corruption_error`` the same less the clean error.
-    """
-    from edgekit.stats.classification import expected_calibration_error
-    from edgekit.stats.intervals import wilson_interval
-
-    n_images = len(answers.labels)
-
-    def entry(name: str, severity: int) -> dict[str, Any]:
-        right = int(answers.correct(name, severity).sum())
-        shift = answers.shifts[name]
-        probabilities = shift.probabilities[shift.severities.index(severity)]
-        return {
-            "severity": severity,
-            "accuracy": right / n_images,
-            "accuracy_ci95": list(wilson_interval(right, n_images)),
-            "ece": expected_calibration_error(answers.labels, probabilities),
-        }
-
+def figures(predictions: CorruptedPredictions) -> ModelUnderCorruption:
+    """Accuracy and calibration of one model, clean and under each corruption and severity."""
     under = {
-        name: [entry(name, severity) for severity in answers.shifts[name].severities] for name in answers.corruptions
+        name: tuple(_accuracy(predictions, name, severity) for severity in predictions.shifts[name].severities)
+        for name in predictions.corruptions
     }
-    clean = entry(CLEAN, 0)
-    means = [np.mean([1 - one["accuracy"] for one in entries]) for entries in under.values()]
-    calibration = [np.mean([one["ece"] for one in entries]) for entries in under.values()]
-    error = float(np.mean(means)) if means else None
-    return {
-        "target": answers.target,
-        "model": answers.key,
-        "n_samples": n_images,
-        "seed": answers.about["seed"],
-        "clean": clean,
-        "corruptions": under,
-        "mean_corruption_error": error,
-        "relative_corruption_error": None if error is None else error - (1 - clean["accuracy"]),
-        "mean_ece": float(np.mean(calibration)) if calibration else None,
-    }
+    clean = _accuracy(predictions, CLEAN, 0)
+    error = mean_over_corruptions([[1 - one.accuracy for one in entries] for entries in under.values()])
+    return ModelUnderCorruption(
+        target=predictions.target,
+        model=predictions.key,
+        n_samples=len(predictions.labels),
+        seed=predictions.about.seed,
+        clean=clean,
+        corruptions=under,
+        mean_corruption_error=error,
+        relative_corruption_error=None if error is None else error - (1 - clean.accuracy),
+        mean_ece=mean_over_corruptions([[one.ece for one in entries] for entries in under.values()]),
+    )
 
 
-def paired(reference: Answers, other: Answers) -> dict[str, Any] | None:
-    """``other`` against ``reference`` on the same images under the same corruptions; None where they share none.
+def _accuracy(predictions: CorruptedPredictions, name: str, severity: int) -> CorruptedAccuracy:
+    score = condition_score(predictions.labels, predictions.shifts[name].at(severity))
+    return CorruptedAccuracy(
+        severity=severity, accuracy=score.accuracy, accuracy_ci95=score.accuracy_ci95, ece=score.ece
+    )
 
-    ``extra_loss`` is how much more accuracy ``other`` loses under corruption than on clean images, per image and then
-    over images (an image counts once, however often it is shown). Its 95% interval is the adjusted one of Bonett and
-    Price 2012, as for two proportions: one image is added that loses everything and one that wins everything, so that
-    a few images without a difference prove nothing. ``verdict`` judges "as robust as": *supported* where the interval
-    stays below :data:`MARGIN`, *refuted* where it lies above it.
-    """
+
+def paired(reference: CorruptedPredictions, other: CorruptedPredictions) -> PairUnderCorruption | None:
+    """``other`` against ``reference`` on the same images under the same corruptions; None where they share none."""
     conditions = [c for c in reference.conditions() if c in other.conditions()]
     place = {file: i for i, file in enumerate(other.files)}
     mine = np.array([i for i, file in enumerate(reference.files) if file in place], np.int64)
@@ -78,51 +62,49 @@ def paired(reference: Answers, other: Answers) -> dict[str, Any] | None:
         before = reference.correct(name, severity)[mine].astype(np.float64)
         return np.asarray(before - other.correct(name, severity)[theirs])
 
-    clean = lost(CLEAN, 0)
-    each = {condition: lost(*condition) for condition in conditions}
-    extra = np.mean(list(each.values()), axis=0) - clean
-    adjusted = np.append(extra, [1.0, -1.0])
-    half = NormalDist().inv_cdf(0.975) * adjusted.std() / np.sqrt(len(adjusted))
-    low, high = float(adjusted.mean() - half), float(adjusted.mean() + half)
-    return {
-        "model": other.key,
-        "reference": reference.key,
-        "target": other.target,
-        "n_samples": len(mine),
-        "conditions": len(conditions),
-        "clean_loss": float(clean.mean()),
-        "corrupted_loss": float(np.mean([one.mean() for one in each.values()])),
-        "extra_loss": float(extra.mean()),
-        "extra_loss_ci95": [low, high],
-        "margin": MARGIN,
-        "verdict": "supported" if high <= MARGIN else "refuted" if low > MARGIN else "undecided",
-        "by_corruption": {
-            name: float(np.mean([each[c].mean() for c in conditions if c[0] == name]))
-            for name in dict.fromkeys(c[0] for c in conditions)
-        },
-    }
+    each = np.stack([lost(*condition) for condition in conditions])
+    loss = paired_loss(lost(CLEAN, 0), each)
+    names = np.array([name for name, _ in conditions])
+    return PairUnderCorruption(
+        model=other.key,
+        reference=reference.key,
+        target=other.target,
+        n_samples=loss.n_images,
+        conditions=len(conditions),
+        clean_loss=loss.clean,
+        corrupted_loss=loss.corrupted,
+        extra_loss=loss.extra.estimate,
+        extra_loss_ci95=(loss.extra.low, loss.extra.high),
+        margin=MARGIN,
+        verdict=loss.verdict,
+        by_corruption={name: float(each[names == name].mean()) for name in dict.fromkeys(names.tolist())},
+    )
 
 
-def twins(models: Sequence[Answers]) -> list[tuple[Answers, Answers]]:
-    """Every file with smaller numbers, behind the fp32 file of its format, or the Keras model where there is none."""
-    by_key = {(answers.target, answers.key): answers for answers in models}
-    keras = next((answers for answers in models if answers.key == KERAS), None)
+def fp32_counterparts(
+    models: Sequence[CorruptedPredictions],
+) -> list[tuple[CorruptedPredictions, CorruptedPredictions]]:
+    """Every compressed file behind the fp32 file of its format, or the Keras model where there is no such file."""
+    by_key = {(model.target, model.key): model for model in models}
+    keras = next((model for model in models if model.key == KERAS), None)
     found = []
-    for answers in models:
-        file_format, _, scheme = answers.key.partition("-")
-        reference = by_key.get((answers.target, f"{file_format}-fp32"), keras)
+    for model in models:
+        file_format, _, scheme = model.key.partition("-")
+        reference = by_key.get((model.target, f"{file_format}-fp32"), keras)
         if scheme not in ("", "fp32") and reference is not None:
-            found.append((reference, answers))
+            found.append((reference, model))
     return found
 
 
-def pairs(models: Sequence[Answers]) -> list[dict[str, Any]]:
-    """What :func:`paired` says of all :func:`twins`."""
-    found = [paired(reference, other) for reference, other in twins(models)]
+def pairs(models: Sequence[CorruptedPredictions]) -> list[PairUnderCorruption]:
+    """What :func:`paired` finds for all :func:`fp32_counterparts`."""
+    found = [paired(reference, other) for reference, other in fp32_counterparts(models)]
     return [pair for pair in found if pair is not None]
 
 
-def robustness_document(run: RunFolder) -> dict[str, Any]:
-    """Everything that is stored in a run, as ``edgekit evaluate --corruptions --json`` and the report give it."""
-    models = read_answers(run)
-    return {"models": [figures(answers) for answers in models], "paired": pairs(models)}
+def robustness_summary(run: RunFolder) -> RobustnessSummary:
+    """Everything that is stored in a run, as ``edgekit evaluate --corruptions --json`` prints it."""
+    models = read_corrupted(run)
+    return RobustnessSummary(
+        run_dir=str(run.path), models=tuple(figures(model) for model in models), paired=tuple(pairs(models))
+    )

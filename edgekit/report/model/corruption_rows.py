@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
-from markupsafe import Markup
-
-from edgekit.documents.corruptions import CLEAN, KERAS, Answers
-from edgekit.report.model.corruption_figures import MARGIN, figures, twins
-from edgekit.report.model.paired import shifted_evidence
-from edgekit.report.model.reading import RunData
-from edgekit.report.model.rows import model_title, strategy_title
-from edgekit.report.render.figures import severity_curves
+from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedPredictions, ModelUnderCorruption
+from edgekit.documents.report_comparisons import RobustnessOfArm, RobustnessOfFile
+from edgekit.report.model.corruption_figures import figures, fp32_counterparts
+from edgekit.report.model.paired import corrupted_evidence
+from edgekit.report.model.source import RunData
 from edgekit.stats.claims import UNDECIDED, Evidence, Region, judge
-from edgekit.stats.significance import Interval
+from edgekit.stats.intervals import Interval
+from edgekit.stats.robustness import AS_ROBUST, MARGIN
 
 
 @dataclass(frozen=True)
-class ShiftedModel:
+class CorruptedModel:
     """A Keras model or kind of file on clean and on corrupted images; means over ``seeds``, fractions 0 to 1."""
 
     title: str
@@ -41,7 +38,7 @@ class ShiftedModel:
     """Expected calibration error by corruption, mean over severities."""
 
     def mean_of(self, name: str) -> float | None:
-        """Accuracy under a corruption, mean over severities; None where one is lacking."""
+        """Accuracy under a corruption, mean over severities; None where one is missing."""
         values = self.table.get(name, [None])
         return None if None in values else mean(value for value in values if value is not None)
 
@@ -55,7 +52,7 @@ class ShiftedModel:
 
 @dataclass(frozen=True)
 class ArmDifference:
-    """What one way of training brings against another; differences of accuracy, 0.01 is one point."""
+    """One arm (training variant) against another; differences of accuracy, 0.01 is one point."""
 
     title: str
     target: str
@@ -71,19 +68,19 @@ class ArmDifference:
         """Whether the arm is more accurate on corrupted images; one seed decides nothing."""
         return UNDECIDED if self.seeds < 2 else judge([self.corrupted], Region.of("above", 0.0))[0]
 
-    def document(self) -> dict[str, Any]:
-        names = ("title", "target", "arm", "reference", "seeds", "verdict")
-        return {
-            **{name: getattr(self, name) for name in names},
+    def document(self) -> RobustnessOfArm:
+        values = {
+            **{name: getattr(self, name) for name in ("title", "target", "arm", "reference", "seeds", "verdict")},
             **_documented("clean", self.clean),
             **_documented("corrupted", self.corrupted),
             "by_corruption": {name: _documented("corrupted", e) for name, e in self.by_corruption.items()},
         }
+        return RobustnessOfArm.model_validate(values)
 
 
 @dataclass(frozen=True)
 class FileDifference:
-    """What a file with smaller numbers loses against its fp32 twin, on clean images and more under corruption."""
+    """What an exported file loses against its fp32 counterpart: on clean images, and in addition under corruption."""
 
     title: str
     target: str
@@ -98,44 +95,37 @@ class FileDifference:
     @property
     def verdict(self) -> str:
         """Whether it is as robust: at most ``MARGIN`` more accuracy is lost under corruption."""
-        return judge([self.more], Region.of("not-above", MARGIN))[0]
+        return judge([self.more], AS_ROBUST)[0]
 
-    def document(self) -> dict[str, Any]:
-        return {
+    def document(self) -> RobustnessOfFile:
+        values = {
             **{name: getattr(self, name) for name in ("title", "target", "model", "reference", "seeds", "verdict")},
             **_documented("clean_loss", self.clean),
             **_documented("corrupted_loss", self.corrupted),
             **_documented("extra_loss", self.more),
             "margin": MARGIN,
         }
+        return RobustnessOfFile.model_validate(values)
 
 
 def interval_of(evidence: Evidence) -> Interval:
-    """The 95% interval; evidence from answers always has one."""
+    """The 95% interval; evidence from predictions always has one."""
     assert evidence.interval is not None
     return evidence.interval(0.95)
 
 
-def _documented(name: str, evidence: Evidence) -> dict[str, Any]:
+def _documented(name: str, evidence: Evidence) -> dict[str, float | tuple[float, float]]:
     found = interval_of(evidence)
-    return {name: evidence.estimate, f"{name}_ci95": [found.low, found.high]}
+    return {name: evidence.estimate, f"{name}_ci95": (found.low, found.high)}
 
 
 @dataclass(frozen=True)
 class Robustness:
     """Everything the report says about corrupted images."""
 
-    models: list[ShiftedModel]
+    models: list[CorruptedModel]
     files: list[FileDifference]
     arms: list[ArmDifference]
-
-    def plots(self) -> tuple[Markup, Markup]:
-        """Accuracy against severity, wide and narrow."""
-        lines = [(self.short(model.title), model.curve) for model in self.models]
-        return (
-            severity_curves(lines, name="shift-wide", width=760, height=360),
-            severity_curves(lines, name="shift-narrow", width=350, height=360),
-        )
 
     @property
     def common(self) -> str:
@@ -147,7 +137,7 @@ class Robustness:
         return ", ".join(parts[0][:same])
 
     def short(self, title: str) -> str:
-        """A title without what all have in common, nor the target where all were shown the images on one."""
+        """A title without what all titles have in common."""
         return title.removeprefix(f"{self.common}, ") if self.common else title
 
     @property
@@ -156,44 +146,40 @@ class Robustness:
 
     @property
     def corruptions(self) -> list[str]:
-        """All that any model was shown."""
+        """Every corruption that any model was evaluated on."""
         return list(dict.fromkeys(name for model in self.models for name in model.table))
 
 
-Kinds = dict[tuple[str, str], dict[int, Answers]]
-"""By title and target of a kind of model, then by seed: its answers to corrupted images."""
-
-
 def robustness(runs: Sequence[RunData]) -> Robustness | None:
-    """The section of the report; None where no run was shown corrupted images."""
-    kinds: Kinds = {}
+    """The section of the report; None where no run was evaluated on corrupted images."""
+    kinds: dict[tuple[str, str], dict[int, CorruptedPredictions]] = {}
     for run in runs:
-        for answers in run.corrupted:
-            if answers.corruptions:
-                title = f"{_kind(run)}, {_what(answers.key)}"
-                kinds.setdefault((title, answers.target), {}).setdefault(int(run.document["seed"]), answers)
+        for model in run.corrupted:
+            if model.corruptions:
+                title = f"{run.title}, {_what(model.key)}"
+                kinds.setdefault((title, model.target), {}).setdefault(run.seed, model)
     if not kinds:
         return None
     models = [
-        _model(title, target, [figures(answers) for answers in by_seed.values()])
+        _model(title, target, [figures(model) for model in by_seed.values()])
         for (title, target), by_seed in kinds.items()
     ]
     return Robustness(models, file_differences(runs), arm_differences(runs))
 
 
 def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
-    """Every kind of file with smaller numbers against its fp32 twin, over all seeds."""
-    found: dict[tuple[str, str, str, str], tuple[dict[int, Answers], dict[int, Answers]]] = {}
+    """Every kind of quantized or compressed file against its fp32 counterpart, over all seeds."""
+    found: dict[tuple[str, str, str, str], tuple[dict[int, CorruptedPredictions], dict[int, CorruptedPredictions]]] = {}
     for run in runs:
-        for reference, other in twins([answers for answers in run.corrupted if answers.corruptions]):
-            sides = found.setdefault((_kind(run), other.target, other.key, reference.key), ({}, {}))
-            for side, answers in zip(sides, (reference, other)):
-                side.setdefault(int(run.document["seed"]), answers)
+        for reference, other in fp32_counterparts([model for model in run.corrupted if model.corruptions]):
+            sides = found.setdefault((run.title, other.target, other.key, reference.key), ({}, {}))
+            for side, predictions in zip(sides, (reference, other)):
+                side.setdefault(run.seed, predictions)
     differences = []
     for (title, target, model, reference_key), (fp32, small) in found.items():
-        # Lost: the twin's accuracy less the file's.
-        clean, corrupted = shifted_evidence(fp32, small, (CLEAN,)), shifted_evidence(fp32, small)
-        more = shifted_evidence(small, fp32, less_clean=True)
+        # Lost: the accuracy of the counterpart less that of the file.
+        clean, corrupted = corrupted_evidence(fp32, small, (CLEAN,)), corrupted_evidence(fp32, small)
+        more = corrupted_evidence(small, fp32, less_clean=True)
         if clean is not None and corrupted is not None and more is not None:
             kind = (title, target, model, reference_key, len(small))
             differences.append(FileDifference(*kind, clean, corrupted, more))
@@ -202,14 +188,15 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
 
 def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
     """Every arm against the first one of the study, for the seeds that both have."""
-    found: dict[tuple[str, str], dict[str, dict[int, Answers]]] = {}
+    found: dict[tuple[str, str], dict[str, dict[int, CorruptedPredictions]]] = {}
     for run in runs:
-        arm = (run.document.get("recipe") or {}).get("arm")
-        for answers in run.corrupted if arm is not None else ():
-            if answers.corruptions:
-                title = f"{model_title(run.document)}, {run.document['strategy']}, {_what(answers.key)}"
-                by_arm = found.setdefault((title, answers.target), {})
-                by_arm.setdefault(str(arm), {}).setdefault(int(run.document["seed"]), answers)
+        if run.arm is None:
+            continue
+        for model in run.corrupted:
+            if model.corruptions:
+                title = f"{run.model}, {run.document.strategy}, {_what(model.key)}"
+                by_arm = found.setdefault((title, model.target), {})
+                by_arm.setdefault(run.arm, {}).setdefault(run.seed, model)
     differences = []
     for (title, target), by_arm in found.items():
         reference, *others = by_arm
@@ -222,46 +209,49 @@ def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
 
 
 def _arm_difference(
-    kind: tuple[str, str, str, str, int], left: dict[int, Answers], right: dict[int, Answers]
+    kind: tuple[str, str, str, str, int], left: dict[int, CorruptedPredictions], right: dict[int, CorruptedPredictions]
 ) -> ArmDifference | None:
-    clean, corrupted = shifted_evidence(left, right, (CLEAN,)), shifted_evidence(left, right)
+    clean, corrupted = corrupted_evidence(left, right, (CLEAN,)), corrupted_evidence(left, right)
     if clean is None or corrupted is None:
         return None
-    each = {name: shifted_evidence(left, right, (name,)) for name in next(iter(left.values())).corruptions}
+    each = {name: corrupted_evidence(left, right, (name,)) for name in next(iter(left.values())).corruptions}
     known = {name: evidence for name, evidence in each.items() if evidence is not None}
     return ArmDifference(*kind, clean, corrupted, known)
-
-
-def _kind(run: RunData) -> str:
-    return f"{model_title(run.document)}, {strategy_title(run.document)}"
 
 
 def _what(key: str) -> str:
     return "Keras" if key == KERAS else key
 
 
-def _model(title: str, target: str, found: list[dict[str, Any]]) -> ShiftedModel:
-    # Only what every seed was shown is averaged: a mean over other corruptions would be another figure.
-    shared = [name for name in found[0]["corruptions"] if all(name in one["corruptions"] for one in found)]
-    severities = sorted({row["severity"] for one in found for name in shared for row in one["corruptions"][name]})
-    errors = [one["mean_corruption_error"] for one in found]
+def _model(title: str, target: str, found: list[ModelUnderCorruption]) -> CorruptedModel:
+    """The mean over seeds of one kind of model."""
+    # Only corruptions that every seed was evaluated on are averaged: others would give a mean of something else.
+    shared = [name for name in found[0].corruptions if all(name in one.corruptions for one in found)]
+    severities = sorted({row.severity for one in found for name in shared for row in one.corruptions[name]})
+    errors = [_known(one.mean_corruption_error) for one in found]
 
     def cell(name: str, severity: int) -> float | None:
-        values = [row["accuracy"] for one in found for row in one["corruptions"][name] if row["severity"] == severity]
+        values = [row.accuracy for one in found for row in one.corruptions[name] if row.severity == severity]
         return mean(values) if len(values) == len(found) else None
 
-    return ShiftedModel(
+    return CorruptedModel(
         title=title,
         target=target,
         seeds=len(found),
-        n_samples=min(one["n_samples"] for one in found),
-        clean=mean(one["clean"]["accuracy"] for one in found),
+        n_samples=min(one.n_samples for one in found),
+        clean=mean(one.clean.accuracy for one in found),
         corrupted=1 - mean(errors),
         deviation=stdev(errors) if len(errors) > 1 else None,
-        relative_error=mean(one["relative_corruption_error"] for one in found),
-        clean_ece=mean(one["clean"]["ece"] for one in found),
-        ece=mean(one["mean_ece"] for one in found),
+        relative_error=mean(_known(one.relative_corruption_error) for one in found),
+        clean_ece=mean(one.clean.ece for one in found),
+        ece=mean(_known(one.mean_ece) for one in found),
         severities=severities,
         table={name: [cell(name, severity) for severity in severities] for name in shared},
-        calibration={name: mean(row["ece"] for one in found for row in one["corruptions"][name]) for name in shared},
+        calibration={name: mean(row.ece for one in found for row in one.corruptions[name]) for name in shared},
     )
+
+
+def _known(value: float | None) -> float:
+    """A figure that is only unknown without corruptions, and such models are left out."""
+    assert value is not None
+    return value

@@ -1,21 +1,20 @@
-"""What accuracy costs: every figure relative to a reference, at equal accuracy and equal latency, and constraints."""
+"""What accuracy costs: each cost relative to a reference, backbones on equal terms, and the recipe's constraints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.render.numbers import listing, percent, significant
+from edgekit.documents.report_comparisons import CostRecord, EfficiencyRecord, EqualBackbone, EqualTermsRecord
+from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
-from edgekit.report.model.rows import Candidate
 
 DRAWS = 1000
-"""Bootstrap draws for the chance of being on the front: it is then known to about 0.03."""
+"""Bootstrap draws for the probability of being on the front, which determine it to about 0.03."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +27,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class EfficiencyRow:
-    """The costs of one group. ``front_probability``: how often it is on the Pareto front when chance is drawn again."""
+    """The costs of one group; ``front_probability`` is the share of bootstrap draws in which it is on the front."""
 
     group: Group
     reference: bool
     costs: dict[str, Cost]
     front_probability: float | None
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "number": self.group.number,
-            "title": self.group.title,
-            "reference": self.reference,
-            "front_probability": self.front_probability,
-            **{name: {"value": c.value, "times_reference": c.relative} for name, c in self.costs.items()},
-        }
+    def document(self) -> EfficiencyRecord:
+        costs = {name: CostRecord(value=c.value, times_reference=c.relative) for name, c in self.costs.items()}
+        return EfficiencyRecord(
+            number=self.group.number,
+            title=self.group.title,
+            reference=self.reference,
+            front_probability=self.front_probability,
+            **costs,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,23 @@ class EqualTerms:
     threads: int
     rows: list[Equal]
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "accuracy": self.accuracy,
-            "latency_ms": self.latency_ms,
-            "threads": self.threads,
-            "backbones": [
-                {
-                    "backbone": row.backbone,
-                    "latency_ms_at_equal_accuracy": row.at_accuracy and row.at_accuracy.p50(self.threads),
-                    "file_at_equal_accuracy": row.at_accuracy and row.at_accuracy.title,
-                    "accuracy_at_equal_latency": row.at_latency and row.at_latency.accuracy,
-                    "file_at_equal_latency": row.at_latency and row.at_latency.title,
-                }
-                for row in self.rows
-            ],
-        }
+    def document(self) -> EqualTermsRecord:
+        return EqualTermsRecord(
+            accuracy=self.accuracy,
+            latency_ms=self.latency_ms,
+            threads=self.threads,
+            backbones=tuple(self._record(row) for row in self.rows),
+        )
+
+    def _record(self, row: Equal) -> EqualBackbone:
+        accurate, fast = row.at_accuracy, row.at_latency
+        return EqualBackbone(
+            backbone=row.backbone,
+            latency_ms_at_equal_accuracy=None if accurate is None else accurate.p50(self.threads),
+            file_at_equal_accuracy=None if accurate is None else accurate.title,
+            accuracy_at_equal_latency=None if fast is None else fast.accuracy,
+            file_at_equal_latency=None if fast is None else fast.title,
+        )
 
 
 def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
@@ -99,41 +100,22 @@ def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
     return rows
 
 
-def _run_mean(group: Group, *keys: str) -> float | None:
-    values = [_dig(member.run.document, keys) for member in group.members]
-    known = [value for value in values if value]
-    return mean(known) if known else None
-
-
-def _dig(document: dict[str, Any], keys: Sequence[str]) -> float | None:
-    value: Any = document
-    for key in keys:
-        value = (value or {}).get(key)
-    return None if value is None else float(value)
-
-
-def _memory(group: Group) -> float | None:
-    values = [member.memory.get("model_rss_bytes") for member in group.members]
-    known = [value for value in values if value]
-    return mean(known) if known else None
-
-
-def _energy(group: Group) -> float | None:
-    values = [member.joules for member in group.members]
-    known = [value for value in values if value]
+def _mean_of(group: Group, value: Callable[[ExportedFile], float | None]) -> float | None:
+    """Mean over the members that have a value; None where none has."""
+    known = [found for member in group.members if (found := value(member))]
     return mean(known) if known else None
 
 
 COSTS: dict[str, Callable[[Group, int], float | None]] = {
-    "parameters": lambda group, _: _run_mean(group, "model", "parameters"),
-    "macs": lambda group, _: _run_mean(group, "model", "macs"),
-    "size_bytes": lambda group, _: group.first.size_bytes,
-    "model_rss_bytes": lambda group, _: _memory(group),
-    "joules_per_inference": lambda group, _: _energy(group),
+    "parameters": lambda group, _: _mean_of(group, lambda file: file.run.size.parameters),
+    "macs": lambda group, _: _mean_of(group, lambda file: file.run.size.macs),
+    "size_bytes": lambda group, _: group.first.export.size_bytes,
+    "model_rss_bytes": lambda group, _: _mean_of(group, lambda file: file.model_rss_bytes),
+    "joules_per_inference": lambda group, _: _mean_of(group, lambda file: file.joules),
     "latency_ms_p50": lambda group, threads: group.real_p50(threads),
-    "train_seconds": lambda group, _: _run_mean(group, "timing", "train_seconds"),
+    "train_seconds": lambda group, _: _mean_of(group, lambda file: file.run.train_seconds),
 }
-"""What a model costs; each is better when it is less."""
+"""What a model costs; less is better."""
 
 
 def front_probabilities(
@@ -149,7 +131,7 @@ def front_probabilities(
     if len(placed) < 2:
         return {}
     random = np.random.default_rng(seed)
-    files = sorted(placed[0].first.answers)
+    files = sorted(placed[0].first.correct)
     weights = random.multinomial(len(files), np.full(len(files), 1 / len(files)), size=draws) / len(files)
     accuracy = np.stack([_drawn_accuracy(group, files, weights, random) for group in placed], axis=1)
     rounds = [_round_medians(group.first, threads) for group in placed]
@@ -165,33 +147,33 @@ def _comparable(groups: Sequence[Group], threads: int) -> list[Group]:
         for group in groups
         if group.comparable_p50(threads) is not None
         and group.accuracy is not None
-        and all(member.answers.keys() == group.first.answers.keys() for member in group.members)
+        and all(member.correct.keys() == group.first.correct.keys() for member in group.members)
     ]
     if not found:
         return []
     first = found[0].first
-    assert first.result is not None
-    session, n = first.result.document["session_id"], len(_round_medians(first, threads))
+    assert first.bench is not None
+    session, n = first.bench.session_id, len(_round_medians(first, threads))
     return [
         group
         for group in found
-        if group.first.result is not None
-        and group.first.result.document["session_id"] == session
+        if group.first.bench is not None
+        and group.first.bench.session_id == session
         and len(_round_medians(group.first, threads)) == n
-        and group.first.answers.keys() == first.answers.keys()
+        and group.first.correct.keys() == first.correct.keys()
     ]
 
 
 def _drawn_accuracy(
     group: Group, files: Sequence[str], weights: NDArray[np.float64], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    right = np.array([[member.answers[file] for file in files] for member in group.members], dtype=np.float64)
+    right = np.array([[member.correct[file] for file in files] for member in group.members], dtype=np.float64)
     drawn = weights @ right.T  # (draws, seeds)
     return np.asarray(drawn[np.arange(len(weights)), random.integers(0, len(right), len(weights))])
 
 
-def _round_medians(candidate: Candidate, threads: int) -> NDArray[np.float64]:
-    latency = None if candidate.result is None else candidate.result.with_threads(threads)
+def _round_medians(file: ExportedFile, threads: int) -> NDArray[np.float64]:
+    latency = None if file.bench is None else file.bench.with_threads(threads)
     return np.array([] if latency is None else [np.median(block) for block in latency.rounds], dtype=np.float64)
 
 
@@ -226,60 +208,3 @@ def equal_terms(groups: Sequence[Group], threads: int) -> EqualTerms | None:
             )
         )
     return EqualTerms(accuracy, latency, threads, rows)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The answer to one constraint: the most accurate group that holds it, or the nearest with what it lacks."""
-
-    question: str
-    winner: Group | None
-    nearest: Group | None
-    remark: str
-
-
-def choose(constraint: dict[str, Any], groups: Sequence[Group], threads: int) -> Choice:
-    """The most accurate group within every limit of ``constraint`` (``recipe.constraints``).
-
-    Without one, the nearest is the group whose worst limit is exceeded by the smallest factor.
-    """
-    limits = _limits(constraint, groups, threads)
-    question = ", ".join(text for text, _, _ in limits)
-    placed = [g for g in groups if g.accuracy is not None and all(of(g) is not None for _, of, _ in limits)]
-    good = [g for g in placed if all((of(g) or 0.0) <= limit for _, of, limit in limits)]
-    if good:
-        winner = max(good, key=lambda g: (g.accuracy or 0.0, -(g.p50(threads) or 0.0)))
-        return Choice(question, winner, None, f"{len(good)} of {len(placed)} measured candidates are within the limits")
-    if not placed:
-        return Choice(question, None, None, "nothing was measured that could be")
-
-    def excess(group: Group) -> float:
-        return max(((of(group) or 0.0) + 1e-9) / (limit + 1e-9) for _, of, limit in limits)
-
-    nearest = min(placed, key=excess)
-    lacking = [
-        f"{text}: has {significant(of(nearest) or 0.0)}" for text, of, limit in limits if (of(nearest) or 0) > limit
-    ]
-    return Choice(question, None, nearest, listing(lacking, 6))
-
-
-def _limits(
-    constraint: dict[str, Any], groups: Sequence[Group], threads: int
-) -> list[tuple[str, Callable[[Group], float | None], float]]:
-    """Each limit in words, what it limits, and the limit."""
-    best = max((g.accuracy for g in groups if g.accuracy is not None), default=0.0)
-    found: list[tuple[str, Callable[[Group], float | None], float]] = []
-    if constraint.get("max_latency_ms") is not None:
-        limit = float(constraint["max_latency_ms"])
-        found.append((f"at most {limit:g} ms", lambda g: g.comparable_p50(threads), limit))
-    if constraint.get("max_size_mb") is not None:
-        limit = float(constraint["max_size_mb"])
-        found.append((f"at most {limit:g} MB", lambda g: g.first.size_bytes and g.first.size_bytes / 1e6, limit))
-    if constraint.get("max_memory_mb") is not None:
-        limit = float(constraint["max_memory_mb"])
-        found.append((f"at most {limit:g} MB of memory", lambda g: (_memory(g) or 0.0) / 1e6 or None, limit))
-    if constraint.get("max_points_lost") is not None:
-        limit = float(constraint["max_points_lost"])
-        text = f"at most {limit:g} point{'s' * (limit != 1)} below the best ({percent(best)}%)"
-        found.append((text, lambda g: None if g.accuracy is None else 100 * (best - g.accuracy), limit))
-    return found

@@ -1,66 +1,64 @@
-"""What was measured of two kinds of model: paired answers, interleaved rounds, times, sizes."""
+"""What was measured of two kinds of model: paired predictions, interleaved rounds, times, sizes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from edgekit.recipe import DIFFERENCES
+from edgekit.recipe import DIFFERENCES, Claim
+from edgekit.report.model.comparisons import Comparisons
+from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.paired import paired_evidence
-from edgekit.report.model.reading import RunData
-from edgekit.report.model.rows import Candidate
-from edgekit.report.model.sessions import noise_floors
+from edgekit.report.model.source import RunData
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
+from edgekit.stats.intervals import Interval, log_ratio
 from edgekit.stats.latency import compare_rounds
-from edgekit.stats.significance import Interval, images_needed, log_ratio
+from edgekit.stats.sample_size import images_needed
 
 
-def evidence_of(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evidence | None:
+def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Comparisons) -> Evidence | None:
     """The evidence on the claim's metric; None where one side was not measured."""
-    metric = claim["metric"]
+    metric = claim.metric
     if metric in DIFFERENCES:
         return paired_evidence(claim, left, right)
     if metric == "latency":
-        return _latency(left, right, claim["threads"])
+        return _latency(left, right, claim.threads, comparisons)
     if metric == "train_seconds":
-        return _times(*([_train_seconds(run) for run in side.runs] for side in (left, right)), unit="seeds")
+        return _times(*([run.train_seconds for run in side.runs] for side in (left, right)), unit="seeds")
     if metric == "epoch_seconds":
-        return _times(*([s for run in side.runs for s in _epochs(run)] for side in (left, right)), unit="epochs")
+        return _times(*([s for run in side.runs for s in _epoch_seconds(run)] for side in (left, right)), unit="epochs")
     return _exact(_count(metric, left), _count(metric, right))
 
 
-def _latency(left: Subject, right: Subject, threads: int) -> Evidence | None:
+def _latency(left: Subject, right: Subject, threads: int, comparisons: Comparisons) -> Evidence | None:
     """The ratio per round of the first pair of files that one quiet session measured interleaved.
 
-    Networks of different seeds differ in their numbers only, not in what is computed: one pair says it all.
+    Networks of different seeds differ in their weights only, not in what is computed: one pair is enough.
     """
-    floors = noise_floors([c.result for c in (*left.files, *right.files) if c.result is not None])
     for a in left.files:
         for b in right.files:
             mine, its = _rounds(a, threads), _rounds(b, threads)
-            if a.result is None or b.result is None or not mine or len(mine) != len(its):
+            control = comparisons.control_of(a, threads)
+            if not mine or len(mine) != len(its) or control is None:
                 continue
-            session = a.result.document["session_id"]
-            floor = floors.get((session, threads))
-            if session == b.result.document["session_id"] and floor is not None:
-                return _of_rounds(mine, its, floor[2].high)
+            if comparisons.control_of(b, threads) is control:
+                return _of_rounds(mine, its, control.floor.high)
     return None
 
 
-def _rounds(candidate: Candidate, threads: int) -> Sequence[Sequence[int]]:
+def _rounds(file: ExportedFile, threads: int) -> Sequence[Sequence[int]]:
     """The rounds of a file that may be compared; empty where it was not measured, or the machine was not quiet."""
-    if candidate.result is None or candidate.emulated or candidate.failed:
+    if file.bench is None or file.emulated or file.failed:
         return ()
-    latency = candidate.result.with_threads(threads)
+    latency = file.bench.with_threads(threads)
     return () if latency is None or latency.unstable else latency.rounds
 
 
 def _of_rounds(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], floor: float) -> Evidence:
-    """``floor``: a ratio up to so much says nothing (A/A control); the interval is wider by it on both sides."""
+    """``floor``: ratios up to this are noise (A/A control); the interval is widened by it on both sides."""
     noise = math.log(floor)
 
     def interval(confidence: float) -> Interval:
@@ -72,7 +70,7 @@ def _of_rounds(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], floor: fl
         needed = images_needed(gap - noise, interval(0.95).deviation, len(a))
         return None if needed is None or needed <= len(a) else More("rounds", needed - len(a))
 
-    remark = f"interval widened by the A/A noise, {100 * (floor - 1):.1f}%"
+    remark = f"interval widened by the A/A noise floor, {100 * (floor - 1):.1f}%"
     return Evidence(interval(0.95).estimate, interval, f"{len(a)} rounds, interleaved", more, remark)
 
 
@@ -98,21 +96,20 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
     return Evidence(estimate, interval, f"{fewest} {unit}", more)
 
 
-def _train_seconds(run: RunData) -> float | None:
-    return (run.document.get("timing") or {}).get("train_seconds")
-
-
-def _epochs(run: RunData) -> list[float]:
-    """Seconds of the epochs of the last stage, without the first, in which everything is compiled."""
-    stage = run.history[-1]["stage"] if run.history else None
-    return [float(row["seconds"]) for row in run.history if row["stage"] == stage and row.get("seconds")][1:]
+def _epoch_seconds(run: RunData) -> list[float]:
+    """Seconds of the epochs of the last phase, without the first, in which everything is compiled."""
+    phase = run.history[-1].stage if run.history else None
+    return [row.seconds for row in run.history if row.stage == phase][1:]
 
 
 def _count(metric: str, side: Subject) -> float | None:
     """A number that is known exactly and does not depend on the seed."""
-    if metric in ("parameters", "macs"):
-        return (side.runs[0].document.get("model") or {}).get(metric)
-    return side.files[0].export.get(metric)
+    if metric == "parameters":
+        return side.runs[0].size.parameters
+    if metric == "macs":
+        return side.runs[0].size.macs
+    assert metric == "size_bytes"
+    return side.files[0].export.size_bytes
 
 
 def _exact(left: float | None, right: float | None) -> Evidence | None:

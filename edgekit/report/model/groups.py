@@ -1,35 +1,38 @@
-"""What is compared: a kind of file, over all seeds it was trained with. With one seed it is one file."""
+"""What is compared: a kind of exported file, over all seeds it was trained with. With one seed it is one file."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.pareto import pareto_front
-from edgekit.report.model.rows import Candidate
-from edgekit.stats.significance import holm, mcnemar_exact, p_over_seeds_and_images
-
-ALPHA = 0.05
+from edgekit.stats.intervals import mean_interval
 
 
 @dataclass(frozen=True)
 class Group:
-    """Files of the same model, strategy, format, scheme and target that differ in their seed only."""
+    """Exported files of the same model, strategy, format, scheme and target that differ in their seed only."""
 
     number: int
     title: str
-    members: tuple[Candidate, ...]
-    left_out: tuple[Candidate, ...] = ()
-    """Files of other seeds that failed their check, so that nothing of them was measured."""
+    members: tuple[ExportedFile, ...]
+    left_out: tuple[ExportedFile, ...] = ()
+    """Files of other seeds that failed a check, so that they were not measured."""
 
     @property
-    def first(self) -> Candidate:
+    def first(self) -> ExportedFile:
         return self.members[0]
+
+    @property
+    def target(self) -> str | None:
+        return self.first.target
+
+    @property
+    def named(self) -> str:
+        """Title and number, as sentences name it."""
+        return f"{self.title} (#{self.number})"
 
     @property
     def failed(self) -> bool:
@@ -53,20 +56,17 @@ class Group:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95% interval: Wilson's over the test images for one seed, Student's t over seeds for several.
+        """95% interval: Wilson's over the test images for one seed, Student's t over several seeds.
 
-        Seeds that chance to be equally accurate say nothing about seeds: they have Wilson's too.
+        Seeds that happen to have the same accuracy tell nothing about other seeds: they get Wilson's interval too.
         """
         if self.accuracy is None:
             return None
         if not self.deviation:
             assert self.first.score is not None
             return self.first.score.ci95
-        from scipy.stats import t
-
-        n = len(self.accuracies)
-        half = float(t.ppf(0.975, n - 1)) * self.deviation / math.sqrt(n)
-        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+        over_seeds = mean_interval(self.accuracies)
+        return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
 
     @property
     def marks(self) -> list[str]:
@@ -86,11 +86,11 @@ class Group:
         return (min(medians), max(medians)) if medians else None
 
     def real_p50(self, threads: int) -> float | None:
-        """The p50 if it was measured on the real machine and nothing failed; it may be unstable."""
+        """The p50 if it was measured on real hardware and nothing failed; it may be unstable."""
         return None if self.failed or self.first.emulated else self.p50(threads)
 
     def stable(self, threads: int) -> bool:
-        """Whether the machine was quiet in every measurement with so many threads."""
+        """Whether the machine was quiet in every measurement with this many threads."""
         return not any((timing := member.timing(threads)) is not None and timing.unstable for member in self.members)
 
     def comparable_p50(self, threads: int) -> float | None:
@@ -98,16 +98,16 @@ class Group:
         return self.real_p50(threads) if self.stable(threads) else None
 
 
-def grouped(candidates: Sequence[Candidate]) -> list[Group]:
-    """Candidates that differ in their seed only, together; numbered as the candidates where there is one seed."""
-    measured = {candidate.title for candidate in candidates if candidate.target is not None}
-    left_out: dict[str, list[Candidate]] = {}
-    found: dict[tuple[str, str | None], list[Candidate]] = {}
-    for candidate in candidates:
-        if candidate.failed and candidate.target is None and candidate.title in measured:
-            left_out.setdefault(candidate.title, []).append(candidate)
+def grouped(files: Sequence[ExportedFile]) -> list[Group]:
+    """Files that differ in their seed only, together; numbered as the files where there is one seed."""
+    measured = {file.title for file in files if file.target is not None}
+    left_out: dict[str, list[ExportedFile]] = {}
+    found: dict[tuple[str, str | None], list[ExportedFile]] = {}
+    for file in files:
+        if file.failed and file.target is None and file.title in measured:
+            left_out.setdefault(file.title, []).append(file)
         else:
-            found.setdefault((candidate.title, candidate.target), []).append(candidate)
+            found.setdefault((file.title, file.target), []).append(file)
     several_targets = len({target for _, target in found if target is not None}) > 1
     return [
         Group(
@@ -120,6 +120,11 @@ def grouped(candidates: Sequence[Candidate]) -> list[Group]:
     ]
 
 
+def thread_counts(groups: Sequence[Group]) -> list[int]:
+    """Every number of threads that something was measured with, ascending."""
+    return sorted({timing.threads for group in groups for member in group.members for timing in member.timings})
+
+
 def front(groups: Sequence[Group], threads: int) -> list[Group]:
     """The groups on the Pareto front of accuracy and p50, fastest first. All must be of one target."""
     placed = [
@@ -129,43 +134,3 @@ def front(groups: Sequence[Group], threads: int) -> list[Group]:
     ]
     chosen = pareto_front([(p50, accuracy) for p50, accuracy, _ in placed])
     return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]
-
-
-def paired_differences(a: Group, b: Group) -> NDArray[np.float64] | None:
-    """By seed and test image (seeds, images): 1 where only ``a`` was right, -1 where only ``b`` was, else 0.
-
-    None where they were not scored on the same images, or have no seed in common.
-    """
-    if a.accuracy is None or b.accuracy is None:
-        return None
-    of_a, of_b = ({member.seed: member.answers for member in group.members} for group in (a, b))
-    seeds = [seed for seed in of_a if seed in of_b]
-    files = a.first.answers.keys()
-    if not seeds or any(answers.keys() != files for of in (of_a, of_b) for answers in of.values()):
-        return None
-    return np.array([[float(of_a[seed][file]) - float(of_b[seed][file]) for file in files] for seed in seeds])
-
-
-def p_value(a: Group, b: Group) -> float | None:
-    """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
-
-    One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
-    """
-    differences = paired_differences(a, b)
-    if differences is None:
-        return None
-    if len(differences) == 1:
-        return mcnemar_exact(int((differences > 0).sum()), int((differences < 0).sum()))
-    return p_over_seeds_and_images(differences)
-
-
-def indistinguishable(a: Group, b: Group) -> bool | None:
-    """Whether the test images do not tell the accuracy of two groups apart at 5%; None where that cannot be said."""
-    p = p_value(a, b)
-    return None if p is None else p >= ALPHA
-
-
-def not_worse(best: Group, others: Sequence[Group]) -> list[Group]:
-    """Those of ``others`` that are not measurably worse than ``best``, corrected for their number (Holm)."""
-    known = [(p, group) for group in others if (p := p_value(best, group)) is not None]
-    return [group for adjusted, (_, group) in zip(holm([p for p, _ in known]), known) if adjusted >= ALPHA]

@@ -1,73 +1,60 @@
-"""Calibrated ranges, which layers lose accuracy to int8, and which a repair keeps in float: from ``export.json``."""
+"""Quantization ranges, layers that lose accuracy in int8, and layers that a repair keeps in float."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from edgekit.documents.export import CalibrationRecord
+from edgekit.documents.export import LayerSensitivity
 from edgekit.render.exports import calibration_text, repair_text
-from edgekit.report.model.rows import Candidate
+from edgekit.report.model.exported_files import ExportedFile
 
 SHOWN = 12
-"""Layers in the report; ``export.json`` has all."""
+"""Layers in the report; ``export.json`` has all of them."""
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer: what quantizing it alone does. ``share`` is its divergence as a part of the largest."""
+    """One layer and what quantizing it alone costs; ``share`` is its divergence as a part of the largest."""
 
-    layer: str
-    divergence: float
-    agreement: float
+    sensitivity: LayerSensitivity
     share: float
     kept: bool
+    """Whether a repair keeps it in float."""
 
 
 @dataclass(frozen=True)
-class LayerView:
-    """The ranking of one file; ``repaired`` in a sentence."""
+class SensitiveLayers:
+    """The ranking of the layers of one file; ``repaired`` in a sentence."""
 
-    candidate: Candidate
+    file: ExportedFile
     rows: list[LayerRow]
     total: int
     repaired: str | None
 
 
-def layer_views(candidates: Sequence[Candidate]) -> list[LayerView]:
+def sensitive_layers(files: Sequence[ExportedFile]) -> list[SensitiveLayers]:
     """One for every exported file whose layers were ranked, each file once."""
-    views: dict[tuple[str, str], LayerView] = {}
-    for candidate in candidates:
-        ranked = candidate.export.get("sensitivity")
+    found: dict[tuple[str, str], SensitiveLayers] = {}
+    for file in files:
+        ranked, repair = file.export.sensitivity, file.export.repair
         if ranked:
-            repair = candidate.export.get("repair")
-            rows = _rows(ranked, set(repair["kept_in_float"]) if repair else set())
-            text = repair_text(repair) if repair else None
-            views.setdefault((candidate.run.place, candidate.key), LayerView(candidate, rows, len(ranked), text))
-    return list(views.values())
+            rows = _rows(ranked, set(repair.kept_in_float) if repair else set())
+            text = None if repair is None else repair_text(repair)
+            found.setdefault((file.run.place, file.key), SensitiveLayers(file, rows, len(ranked), text))
+    return list(found.values())
 
 
-def _rows(ranked: Sequence[dict[str, Any]], kept: set[str]) -> list[LayerRow]:
-    largest = max(float(entry["divergence_nats"]) for entry in ranked) or 1.0
-    return [
-        LayerRow(
-            str(entry["layer"]),
-            float(entry["divergence_nats"]),
-            float(entry["agreement"]),
-            max(0.0, float(entry["divergence_nats"]) / largest),
-            entry["layer"] in kept,
-        )
-        for entry in ranked[:SHOWN]
-    ]
+def _rows(ranked: Sequence[LayerSensitivity], kept: set[str]) -> list[LayerRow]:
+    largest = max(entry.divergence_nats for entry in ranked) or 1.0
+    return [LayerRow(entry, max(0.0, entry.divergence_nats / largest), entry.layer in kept) for entry in ranked[:SHOWN]]
 
 
-def calibrations(candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
-    """Title and sentence of every calibrated file, each file once."""
+def quantization_ranges(files: Sequence[ExportedFile]) -> list[tuple[str, str]]:
+    """Title and sentence of every file with quantization ranges, each file once."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
-    for candidate in candidates:
-        calibration = candidate.export.get("calibration") or {}
-        if calibration.get("ranges"):
-            place = (candidate.run.place, candidate.key)
-            found.setdefault(place, (candidate.title, calibration_text(CalibrationRecord.model_validate(calibration))))
+    for file in files:
+        calibration = file.export.calibration
+        if calibration is not None and calibration.ranges is not None:
+            found.setdefault((file.run.place, file.key), (file.title, calibration_text(calibration)))
     return list(found.values())

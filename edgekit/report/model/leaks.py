@@ -1,22 +1,21 @@
-"""What the audit of a study's images says, and what is left of every accuracy without the leaked test images."""
+"""What the audit of a study's images found, and the accuracy without the leaked test images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgekit.documents.base import read_json
-from edgekit.report.model.reading import Answers, RunData
-from edgekit.report.model.rows import Score, model_title, strategy_title
+from edgekit.documents.audit import AuditDocument
+from edgekit.documents.report_findings import LeakEffect, LeakSummary, ScoreRecord
+from edgekit.report.model.source import RunData, Score
 
 AUDIT_FILE = "audit.json"
 
 
 @dataclass(frozen=True)
 class LeakedPair:
-    """A test image and the training image that it repeats; ``pictures`` are the bytes of their JPEGs, or empty."""
+    """A test image and the training image that it repeats, with the bytes of their thumbnails (JPEG)."""
 
     train: str
     test: str
@@ -38,84 +37,91 @@ class WithAndWithout:
     without_any: Score | None
     leaked: Score | None
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "title": self.title,
-            **{
-                name: score and {"accuracy": score.accuracy, "n_samples": score.n_samples, "ci95": list(score.ci95)}
-                for name, score in (
-                    ("all", self.everything),
-                    ("without_exact", self.without_exact),
-                    ("without_exact_and_near", self.without_any),
-                    ("leaked", self.leaked),
-                )
-            },
-        }
+    def document(self) -> LeakEffect:
+        return LeakEffect(
+            title=self.title,
+            all=_record(self.everything),
+            without_exact=_record(self.without_exact),
+            without_exact_and_near=_record(self.without_any),
+            leaked=_record(self.leaked),
+        )
+
+
+def _record(score: Score | None) -> ScoreRecord | None:
+    return None if score is None else ScoreRecord(accuracy=score.accuracy, n_samples=score.n_samples, ci95=score.ci95)
 
 
 @dataclass(frozen=True)
-class AuditView:
+class Leaks:
     """The audit beside the runs of the study."""
 
-    document: dict[str, Any]
+    audit: AuditDocument
     pairs: list[LeakedPair]
     accuracies: list[WithAndWithout]
 
     @property
     def n_exact(self) -> int:
-        return sum(leak["exact"] for leak in self.document["leaked_test_images"])
+        return sum(leak.exact for leak in self.audit.leaked_test_images)
 
     @property
     def n_near(self) -> int:
-        return len(self.document["leaked_test_images"]) - self.n_exact
+        return len(self.audit.leaked_test_images) - self.n_exact
 
     @property
     def n_test(self) -> int:
-        return int(self.document["splits"].get("test", 0))
+        return self.audit.splits.get("test", 0)
 
     @property
     def sentence(self) -> str:
         """What a reader of the accuracies must know."""
-        if not self.document["leaked_test_images"]:
-            return "No test image was found in the training or validation images, neither the same nor nearly."
+        if not self.audit.leaked_test_images:
+            return "The audit found no test image that repeats a training or validation image, exactly or nearly."
+        n = len(self.audit.leaked_test_images)
         return (
-            f"Of the {self.n_test:,} test images {self.n_exact:,} also stand in the training or validation images "
-            f"pixel for pixel and {self.n_near:,} nearly so: every accuracy on them is too high. Without them: see "
-            "Audit of the images."
+            f"{n:,} of the {self.n_test:,} test images {'repeats' if n == 1 else 'repeat'} a training or validation "
+            f"image ({self.n_exact:,} exactly, {self.n_near:,} nearly). Accuracy on this test set may be optimistic."
+        )
+
+    @property
+    def limit(self) -> str:
+        """The same as one of the limits of the report."""
+        more = ' The section "Image audit" shows it without these images.' if self.audit.leaked_test_images else ""
+        return self.sentence + more
+
+    def document(self) -> LeakSummary:
+        return LeakSummary(
+            leaked_exact=self.n_exact,
+            leaked_near=self.n_near,
+            n_test=self.n_test,
+            accuracies=tuple(row.document() for row in self.accuracies),
+            shortcuts=self.audit.shortcuts,
         )
 
 
-def audit_view(folder: Path, runs: Sequence[RunData]) -> AuditView | None:
+def leaks(folder: Path, runs: Sequence[RunData]) -> Leaks | None:
     """The audit that a study left in its folder; None where there is none."""
     file = folder / AUDIT_FILE
     if not file.is_file():
         return None
-    document = read_json(file)
-    leaks = document["leaked_test_images"]
-    pictures = {entry["path"]: folder / entry["file"] for entry in document.get("pictures", [])}
+    audit = AuditDocument.read(file)
+    leaked = audit.leaked_test_images
+    pictures = {entry.path: folder / entry.file for entry in audit.pictures or ()}
     pairs = [
-        LeakedPair(leak["a"], leak["b"], leak["exact"], leak["distance"], (a.read_bytes(), b.read_bytes()))
-        for leak in leaks
-        if (a := pictures.get(leak["a"])) and (b := pictures.get(leak["b"])) and a.is_file() and b.is_file()
+        LeakedPair(leak.a, leak.b, leak.exact, leak.distance, (a.read_bytes(), b.read_bytes()))
+        for leak in leaked
+        if (a := pictures.get(leak.a)) and (b := pictures.get(leak.b)) and a.is_file() and b.is_file()
     ]
-    exact = {leak["b"] for leak in leaks if leak["exact"]}
-    both = {leak["b"] for leak in leaks}
-    accuracies = [_with_and_without(run, exact, both) for run in runs if run.answers]
-    return AuditView(document, pairs, accuracies)
+    exact = {leak.b for leak in leaked if leak.exact}
+    both = {leak.b for leak in leaked}
+    accuracies = [_with_and_without(run, run.correct, exact, both) for run in runs if run.correct]
+    return Leaks(audit, pairs, accuracies)
 
 
-def _with_and_without(run: RunData, exact: set[str], both: set[str]) -> WithAndWithout:
-    document = run.document
-    everything = _score(run.answers)
-    assert everything is not None
+def _with_and_without(run: RunData, correct: dict[str, bool], exact: set[str], both: set[str]) -> WithAndWithout:
     return WithAndWithout(
-        title=f"{model_title(document)}, {strategy_title(document)}, seed {document['seed']}",
-        everything=everything,
-        without_exact=_score({file: right for file, right in run.answers.items() if file not in exact}),
-        without_any=_score({file: right for file, right in run.answers.items() if file not in both}),
-        leaked=_score({file: right for file, right in run.answers.items() if file in both}),
+        title=f"{run.title}, seed {run.seed}",
+        everything=Score.count(sum(correct.values()), len(correct)),
+        without_exact=Score.of({file: right for file, right in correct.items() if file not in exact}),
+        without_any=Score.of({file: right for file, right in correct.items() if file not in both}),
+        leaked=Score.of({file: right for file, right in correct.items() if file in both}),
     )
-
-
-def _score(answers: Answers) -> Score | None:
-    return Score.count(sum(answers.values()), len(answers)) if answers else None

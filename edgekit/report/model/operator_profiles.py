@@ -1,22 +1,22 @@
-"""Where the time of a run goes: the profiles that bench took, for the report."""
+"""Where the time of an inference goes: the operator profiles that bench took."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgekit.documents.profile import OperatorTime, Profile, read_profile
-from edgekit.report.model.rows import Candidate
+from edgekit.documents.profile import OperatorTime, Profile
+from edgekit.report.model.exported_files import ExportedFile
 
 SHOWN = 8
 """Kinds of operators in the report; the result file has every operator."""
 
 
 @dataclass(frozen=True)
-class ProfileView:
+class ProfiledFile:
     """The profile of one measured file."""
 
-    candidate: Candidate
+    file: ExportedFile
     profile: Profile
 
     @property
@@ -24,7 +24,11 @@ class ProfileView:
         return self.profile.operators[:SHOWN]
 
 
-def profile_views(candidates: Sequence[Candidate]) -> list[ProfileView]:
-    """One for every candidate that was measured with ``--profile``."""
-    found = [(c, read_profile(c.result.document.get("profile"))) for c in candidates if c.result is not None]
-    return [ProfileView(candidate, profile) for candidate, profile in found if profile is not None]
+def profile_of(file: ExportedFile) -> Profile | None:
+    """The profile by kind of operator; None where none was asked for."""
+    return None if file.bench is None or file.bench.profile is None else file.bench.profile.by_operator()
+
+
+def profiled_files(files: Sequence[ExportedFile]) -> list[ProfiledFile]:
+    """Every file that was measured with ``--profile``."""
+    return [ProfiledFile(file, profile) for file in files if (profile := profile_of(file)) is not None]

@@ -1,52 +1,45 @@
-"""Two kinds of model on the same test images: the difference of each image, seed by seed, and what it is worth."""
+"""Two kinds of model on the same test images: the difference of each image, seed by seed, and its interval."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from statistics import NormalDist
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.device.corruptions import GROUPS
-from edgekit.documents.corruptions import CLEAN
-from edgekit.documents.corruptions import Answers as ShiftedAnswers
+from edgekit.documents.corruptions import CLEAN, CorruptedPredictions
+from edgekit.recipe import Claim
+from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
-from edgekit.stats.intervals import paired_difference_interval
-from edgekit.stats.significance import (
-    Interval,
-    images_needed,
-    mcnemar_exact,
-    mean_interval,
-    over_seeds_and_images,
-    seeds_needed,
-)
+from edgekit.stats.intervals import Interval, mean_interval, over_seeds_and_images, paired_mean_interval
+from edgekit.stats.sample_size import images_needed, seeds_needed
+from edgekit.stats.significance import mcnemar_of_differences
 
 Differences = NDArray[np.float64]
 """(seeds, images): the figure of the left model less that of the right one, of each test image."""
 
 ByImage = Mapping[str, float]
 
-ShiftedBySeed = Mapping[int, ShiftedAnswers]
-"""Answers of one kind of model to corrupted images."""
+CorruptedBySeed = Mapping[int, CorruptedPredictions]
+"""Predictions of one kind of model for corrupted images, by seed."""
 
-ONE_SEED = "of these two networks, another seed may give another difference"
+ONE_SEED = "holds for these two networks; another seed may give another difference"
 
 
-def paired_evidence(claim: Mapping[str, Any], left: Subject, right: Subject) -> Evidence | None:
+def paired_evidence(claim: Claim, left: Subject, right: Subject) -> Evidence | None:
     """The evidence on accuracy, loss or what corruption does to accuracy; None where one side was not measured."""
-    metric = claim["metric"]
+    metric = claim.metric
     if metric == "accuracy":
-        differences = _differences(left.answers(), right.answers())
-        return None if differences is None else _of_answers(differences)
+        differences = _differences(left.correct(), right.correct())
+        return None if differences is None else _of_predictions(differences)
     if metric == "loss":
         differences = _differences(left.losses(), right.losses())
         return None if differences is None else _of_losses(differences)
     less_clean = metric == "accuracy_lost"
-    return shifted_evidence(left.shifted, right.shifted, claim["corruptions"], less_clean=less_clean)
+    return corrupted_evidence(left.corrupted, right.corrupted, claim.corruptions, less_clean=less_clean)
 
 
 def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> Differences | None:
@@ -58,18 +51,12 @@ def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> D
     return np.array([[left[seed][f] - right[seed][f] for f in files] for seed in seeds], dtype=np.float64)
 
 
-def _of_answers(differences: Differences) -> Evidence:
-    """Right or wrong: an image differs by -1, 0 or 1."""
+def _of_predictions(differences: Differences) -> Evidence:
+    """Correct or wrong: an image differs by -1, 0 or 1."""
     if len(differences) > 1:
         return _of_seeds(differences)
-    n, won, lost = differences.shape[1], int((differences > 0).sum()), int((differences < 0).sum())
-
-    def interval(confidence: float) -> Interval:
-        low, high = paired_difference_interval(won, lost, n, confidence)
-        return Interval((won - lost) / n, low, high, float(differences.std()) / math.sqrt(n), n)
-
-    p = mcnemar_exact(won, lost)
-    return _of_images(interval, n, f"exact McNemar p = {p:.2g}; {ONE_SEED}")
+    p = mcnemar_of_differences(differences[0])
+    return _of_pairs(differences[0], f"exact McNemar p = {p:.2g}; {ONE_SEED}")
 
 
 def _of_losses(differences: Differences) -> Evidence:
@@ -79,15 +66,15 @@ def _of_losses(differences: Differences) -> Evidence:
     return _of_images(lambda confidence: mean_interval(of_images, confidence=confidence), len(of_images), ONE_SEED)
 
 
-def shifted_evidence(
-    left: ShiftedBySeed, right: ShiftedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
+def corrupted_evidence(
+    left: CorruptedBySeed, right: CorruptedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
 ) -> Evidence | None:
-    """Accuracy under the corruptions ``names`` (or groups; none: all that every model was shown); None: not measured.
+    """Accuracy under the corruptions (or groups) ``names``; None where it was not measured.
 
-    An image counts once: its mean over corruptions and severities. ``less_clean``: how much is lost against its clean
-    picture. ``("clean",)``: the clean pictures.
+    Without names: all corruptions that every model was evaluated on; ``("clean",)``: the clean images. An image counts
+    once, with its mean over corruptions and severities. ``less_clean`` compares the accuracy lost against clean images.
     """
-    models = [answers for side in (left, right) for answers in side.values()]
+    models = [model for side in (left, right) for model in side.values()]
     conditions = _shared(names, models)
     if not conditions:
         return None
@@ -95,15 +82,15 @@ def shifted_evidence(
     differences = _differences(*sides)
     if differences is None:
         return None
-    shown = f", {len(conditions)} condition{'s' * (len(conditions) > 1)}"
+    shown = f", {plural(len(conditions), 'condition')}"
     if len(differences) > 1:
         return _of_seeds(differences, shown)
-    found = _of_images(lambda confidence: _adjusted(differences[0], confidence), differences.shape[1], ONE_SEED)
+    found = _of_pairs(differences[0], ONE_SEED)
     return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
 
 
-def _shared(names: Sequence[str], models: list[ShiftedAnswers]) -> list[tuple[str, int]]:
-    """Corruptions and severities that all ``models`` were shown; none where one of ``names`` is lacking."""
+def _shared(names: Sequence[str], models: list[CorruptedPredictions]) -> list[tuple[str, int]]:
+    """Corruptions and severities that all ``models`` share; none where one of ``names`` is missing."""
     if not models:
         return []
     if tuple(names) == (CLEAN,):
@@ -116,29 +103,24 @@ def _shared(names: Sequence[str], models: list[ShiftedAnswers]) -> list[tuple[st
     return [c for c in shared if c[0] in wanted] if there >= set(wanted) else []
 
 
-def _by_image(answers: ShiftedAnswers, conditions: list[tuple[str, int]], less_clean: bool) -> dict[str, float]:
-    """The share of ``conditions`` under which each image is classified rightly; or clean less that."""
-    right = np.mean([answers.correct(*condition) for condition in conditions], axis=0)
-    values = answers.correct(CLEAN, 0) - right if less_clean else right
-    return dict(zip(answers.files, values.tolist()))
+def _by_image(model: CorruptedPredictions, conditions: list[tuple[str, int]], less_clean: bool) -> dict[str, float]:
+    """The share of ``conditions`` under which each image is classified correctly; or clean less that."""
+    right = np.mean([model.correct(*condition) for condition in conditions], axis=0)
+    values = model.correct(CLEAN, 0) - right if less_clean else right
+    return dict(zip(model.files, values.tolist()))
 
 
-def _adjusted(differences: Differences, confidence: float) -> Interval:
-    """Interval of the mean of differences between -1 and 1, one per image.
+def _of_pairs(differences: Differences, remark: str) -> Evidence:
+    """One seed, one difference for each image."""
 
-    That of Bonett and Price 2012 for two paired proportions: one image is added that loses everything and one that
-    wins everything, so that a few images without a difference prove nothing.
-    """
-    n = len(differences)
-    adjusted = np.append(differences, [1.0, -1.0])
-    deviation = float(adjusted.std()) / math.sqrt(n + 2)
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
-    middle = float(adjusted.mean())
-    return Interval(float(differences.mean()), middle - half, middle + half, deviation, n)
+    def interval(confidence: float) -> Interval:
+        return paired_mean_interval(differences, confidence=confidence)
+
+    return _of_images(interval, len(differences), remark)
 
 
-def _of_images(interval: Any, n: int, remark: str) -> Evidence:
-    """One seed: chance lies in the images alone."""
+def _of_images(interval: Callable[[float], Interval], n: int, remark: str) -> Evidence:
+    """One seed: the images are the only source of chance."""
 
     def more(gap: float) -> More | None:
         needed = images_needed(gap, interval(0.95).deviation, n)
@@ -153,12 +135,10 @@ def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
     of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
 
     def interval(confidence: float) -> Interval:
-        if not differences.any():  # not one image differs, which is no proof that none would
-            return _adjusted(differences[0], confidence)
         return over_seeds_and_images(differences, confidence=confidence)
 
     def more(gap: float) -> More | None:
-        # What seeds cannot bring down is the chance of the images.
+        # More seeds do not reduce the chance of the images.
         left_over = gap**2 - (1.96 * of_images) ** 2
         if left_over > 0:
             needed = seeds_needed(math.sqrt(left_over), spread, seeds)

@@ -1,4 +1,4 @@
-"""Which candidates nobody beats in both cost and value."""
+"""The Pareto front: what nothing else beats in both cost and value."""
 
 from __future__ import annotations
 

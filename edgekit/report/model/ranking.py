@@ -1,28 +1,25 @@
-"""All candidates in the order of their accuracy, and which of them the test does not tell apart."""
+"""Exported files in the order of their accuracy, and which of them the test images do not separate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgekit.report.model.groups import ALPHA, Group, p_value, paired_differences
-from edgekit.stats.significance import (
-    Interval,
-    cliques,
-    holm,
-    over_seeds_and_images,
-    paired_bootstrap,
-    rank_models,
-)
+from edgekit.documents.report_comparisons import RankedRecord, RankingRecord
+from edgekit.report.model.comparisons import ALPHA, Comparisons
+from edgekit.report.model.groups import Group
+from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_bootstrap
+from edgekit.stats.ranking import cliques, rank_models
+from edgekit.stats.significance import holm
 
 
 @dataclass(frozen=True)
 class RankedRow:
-    """One group: candidates that share a letter are not told apart. ``rank`` is its mean over seeds.
+    """One group: groups that share a letter are not separated. ``rank`` is its mean over seeds.
 
     ``behind`` is how far below the first it is (0 to 1), paired by image: by the bootstrap over images for one seed,
     by seeds and images for several; None for the first itself.
@@ -44,27 +41,29 @@ class AccuracyRanking:
     friedman_p: float | None
     n_seeds: int
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "rows": [
-                {
-                    "number": row.group.number,
-                    "title": row.group.title,
-                    "letters": row.letters,
-                    "mean_rank": row.rank,
-                    "points_behind": row.behind and 100 * row.behind.estimate,
-                    "points_behind_ci95": row.behind and [100 * row.behind.low, 100 * row.behind.high],
-                }
-                for row in self.rows
-            ],
-            "pairs_tested": self.n_pairs,
-            "critical_difference": self.critical_difference,
-            "friedman_p": self.friedman_p,
-            "seeds": self.n_seeds,
-        }
+    def document(self) -> RankingRecord:
+        return RankingRecord(
+            rows=tuple(_record(row) for row in self.rows),
+            pairs_tested=self.n_pairs,
+            critical_difference=self.critical_difference,
+            friedman_p=self.friedman_p,
+            seeds=self.n_seeds,
+        )
 
 
-def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
+def _record(row: RankedRow) -> RankedRecord:
+    behind = row.behind
+    return RankedRecord(
+        number=row.group.number,
+        title=row.group.title,
+        letters=row.letters,
+        mean_rank=row.rank,
+        points_behind=None if behind is None else 100 * behind.estimate,
+        points_behind_ci95=None if behind is None else (100 * behind.low, 100 * behind.high),
+    )
+
+
+def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> AccuracyRanking | None:
     """The groups of one target that were scored on the same images; None for fewer than three.
 
     Every pair is tested (exact McNemar, or t over seeds and images), corrected for the number of pairs (Holm). With
@@ -74,7 +73,7 @@ def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
     if len(scored) < 3:
         return None
     pairs = list(combinations(range(len(scored)), 2))
-    tested = [p_value(scored[a], scored[b]) for a, b in pairs]
+    tested = [comparisons.p_value(scored[a], scored[b]) for a, b in pairs]
     if any(p is None for p in tested):
         return None
     apart = [[False] * len(scored) for _ in scored]
@@ -83,9 +82,9 @@ def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
     letters = _letters(len(scored), cliques(range(len(scored)), apart))
     blocks = _by_seed(scored)
     ranking = rank_models(blocks) if blocks.shape[1] > 1 else None
+    ranks = [None] * len(scored) if ranking is None else ranking.ranks
     rows = [
-        RankedRow(group, letters[i], None if ranking is None else ranking.ranks[i], _behind(scored[0], group))
-        for i, group in enumerate(scored)
+        RankedRow(group, letters[i], ranks[i], _behind(scored[0], group, comparisons)) for i, group in enumerate(scored)
     ]
     return AccuracyRanking(
         rows=rows,
@@ -96,24 +95,24 @@ def accuracy_ranking(groups: Sequence[Group]) -> AccuracyRanking | None:
     )
 
 
-def _behind(best: Group, group: Group) -> Interval | None:
-    differences = None if group is best else paired_differences(best, group)
+def _behind(best: Group, group: Group, comparisons: Comparisons) -> Interval | None:
+    differences = None if group is best else comparisons.differences(best, group)
     if differences is None:
         return None
     return paired_bootstrap(differences[0]) if len(differences) == 1 else over_seeds_and_images(differences)
 
 
-def _letters(count: int, found: Sequence[Sequence[int]]) -> list[str]:
-    """A letter for each clique; one of its own for who is in none (Piepho's compact letter display)."""
-    sets = sorted([*map(list, found), *([i] for i in range(count) if not any(i in clique for clique in found))])
-    return ["".join(_name(n) for n, members in enumerate(sets) if i in members) for i in range(count)]
+def _letters(n_rows: int, found: Sequence[Sequence[int]]) -> list[str]:
+    """A letter for each clique, and one for each row that is in none (Piepho's compact letter display)."""
+    sets = sorted([*map(list, found), *([i] for i in range(n_rows) if not any(i in clique for clique in found))])
+    return ["".join(_name(n) for n, members in enumerate(sets) if i in members) for i in range(n_rows)]
 
 
 def _name(number: int) -> str:
     return chr(ord("a") + number) if number < 26 else f"({number + 1})"
 
 
-def _by_seed(groups: Sequence[Group]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _by_seed(groups: Sequence[Group]) -> NDArray[np.float64]:
     """Accuracy (groups, seeds) of the seeds that all have."""
     by_seed = [{m.seed: m.score.accuracy for m in group.members if m.score is not None} for group in groups]
     common = [seed for seed in by_seed[0] if all(seed in scores for scores in by_seed)]

@@ -1,97 +1,88 @@
-"""The answer in words: most accurate, fastest, smallest, the Pareto front, each with what the difference is worth."""
+"""The verdict in words: most accurate, fastest, smallest, the Pareto front, and what each difference is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
-from typing import Any
 
-from edgekit.render.numbers import count, listing, megabytes, percent, percent_range, significant
-from edgekit.report.model.groups import Group, front, indistinguishable, not_worse
-from edgekit.report.model.reading import RunData
-from edgekit.report.model.rows import Score, model_title, run_score, strategy_title
-from edgekit.report.model.sessions import comparisons
+from edgekit.documents.report_findings import Finding, Winner
+from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
+from edgekit.render.text import listing, plural
+from edgekit.report.model.comparisons import Comparisons, LatencyRatio
+from edgekit.report.model.groups import Group, front, thread_counts
+from edgekit.report.model.source import RunData, Score
 from edgekit.stats.latency import NO_DIFFERENCE
 
 
-@dataclass(frozen=True)
-class Winner:
-    """A candidate that answers a question. ``number`` is its row; None for a Keras model, which has none."""
-
-    title: str
-    number: int | None = None
-    figure: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the verdict. Without ``winners`` the question cannot be answered yet; ``remark`` says why."""
-
-    question: str
-    winners: tuple[Winner, ...]
-    figure: str
-    remark: str
-
-
-def findings(runs: Sequence[RunData], groups: Sequence[Group]) -> list[Finding]:
-    """The verdict over everything in the folder."""
-    targets = list(dict.fromkeys(group.first.target for group in groups if group.first.target is not None))
+def findings(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comparisons) -> list[Finding]:
+    """The verdict on everything in the folder."""
+    targets = list(dict.fromkeys(group.target for group in groups if group.target is not None))
     quickest, fronts = [], []
     for target in targets:
-        members = [group for group in groups if group.first.target == target]
+        members = [group for group in groups if group.target == target]
         where = f" on {target}" if len(targets) > 1 else ""
         counts = thread_counts(members)
-        quickest += [fastest(members, threads, where) for threads in counts]
-        fronts += [_front(members, counts[0], where)] if counts else []
+        quickest += [fastest(members, threads, comparisons, where) for threads in counts]
+        fronts += [_front(members, counts[0], comparisons, where)] if counts else []
     if not quickest:
-        quickest.append(Finding("Fastest", (), "", "not measured yet"))
-    found = [most_accurate(runs, groups), *quickest, smallest(groups), *fronts]
+        quickest.append(_open("Fastest", "not measured yet"))
+    found = [most_accurate(runs, groups, comparisons), *quickest, smallest(groups), *fronts]
     return [_with_failures(finding, groups) for finding in found]
 
 
+def _open(question: str, remark: str) -> Finding:
+    """A question without an answer yet."""
+    return Finding(question=question, winners=(), figure="", remark=remark)
+
+
 def _with_failures(finding: Finding, groups: Sequence[Group]) -> Finding:
-    """Say of a winner whose files failed their check for some seeds that its figures are those of the others."""
+    """Add to the remark which winners have seeds whose files failed, because their figures leave those out."""
     by_number = {group.number: group for group in groups}
     won = [by_number[winner.number] for winner in finding.winners if winner.number in by_number]
     doubts = [
-        f"of No. {group.number} the files of {len(group.left_out)} of "
-        f"{count(len(group.left_out) + len(group.members), 'seed')} failed their check and are not in its figures"
+        f"the figures of #{group.number} leave out {len(group.left_out)} of "
+        f"{plural(len(group.left_out) + len(group.members), 'seed')} whose files failed a check"
         for group in won
         if group.left_out
     ]
-    return replace(finding, remark="; ".join([*([finding.remark] if finding.remark else []), *doubts]))
+    remark = "; ".join([*([finding.remark] if finding.remark else []), *doubts])
+    return finding.model_copy(update={"remark": remark})
 
 
-def thread_counts(groups: Sequence[Group]) -> list[int]:
-    """Every number of threads that something was measured with, ascending."""
-    return sorted({timing.threads for group in groups for member in group.members for timing in member.timings})
-
-
-def threads_text(threads: int) -> str:
-    """``1 thread``, ``4 threads``."""
-    return count(threads, "thread")
-
-
-def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
+def most_accurate(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comparisons) -> Finding:
     """The best accuracy of the exported files; of the Keras models where no file was scored."""
-    scored = [(group.accuracy, group) for group in groups if group.accuracy is not None]
+    scored = [group for group in groups if group.accuracy is not None]
     if not scored:
         return _most_accurate_keras(runs)
-    best = max(accuracy for accuracy, _ in scored)
-    winners = [group for accuracy, group in scored if accuracy == best]
-    alike = not_worse(winners[0], [group for _, group in scored if group not in winners])
-    n = winners[0].first.score
-    assert n is not None
-    if len(winners[0].members) == 1:
-        figure = _accuracy_text(n)
-        remark = f"not measurably worse on these images (exact McNemar test at 5%, Holm): {_named(alike)}"
-    else:
-        figure = f"{percent(best)}% on average over {count(len(winners[0].members), 'seed')}"
-        figure += f" (95% interval over seeds {percent_range(winners[0].interval)}%)"
-        remark = f"not measurably worse over these seeds and images (t test at 5%, Holm): {_named(alike)}"
-    return Finding("Most accurate", _winners(winners), figure, remark if alike else "")
+    best = max(group.accuracy or 0.0 for group in scored)
+    winners = [group for group in scored if group.accuracy == best]
+    first, score = winners[0], winners[0].first.score
+    assert score is not None
+    figure = _accuracy_text(score)
+    if len(first.members) > 1:
+        figure = f"mean accuracy {percent(best)}% over {plural(len(first.members), 'seed')}"
+        figure += f" (95% interval over seeds {percent_range(first.interval)}%)"
+    remark = _not_separated(winners, scored, comparisons)
+    return Finding(question="Most accurate", winners=_winners(winners), figure=figure, remark=remark)
+
+
+def _not_separated(winners: Sequence[Group], scored: Sequence[Group], comparisons: Comparisons) -> str:
+    """Which other files are as accurate as far as the test images can tell."""
+    first, others = winners[0], [group for group in scored if group not in winners]
+    alike = comparisons.not_separated(first, others)
+    if not alike:
+        return ""
+    assert first.first.score is not None
+    images = plural(first.first.score.n_samples, "image")
+    seeds = len(first.members) > 1
+    test = "t test over seeds and images" if seeds else "exact McNemar test"
+    basis = f"{images} and {plural(len(first.members), 'seed')}" if seeds else images
+    how = f"({test} at 5%, Holm-corrected)"
+    if len(alike) == len(others):
+        kind = "kinds of exported file" if seeds else "exported files"
+        return f"accuracy does not separate these {len(scored)} {kind} on {basis} {how}"
+    return f"accuracy does not separate it from {_named(alike)} on {basis} {how}"
 
 
 def _accuracy_text(score: Score) -> str:
@@ -99,45 +90,49 @@ def _accuracy_text(score: Score) -> str:
 
 
 def _winners(groups: Sequence[Group]) -> tuple[Winner, ...]:
-    return tuple(Winner(group.title, group.number) for group in groups)
+    return tuple(Winner(title=group.title, number=group.number) for group in groups)
 
 
 def _named(groups: Sequence[Group]) -> str:
-    return listing([f"{group.title} (No. {group.number})" for group in groups])
+    return listing([group.named for group in groups])
 
 
 def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
-    """Of the means over seeds, never the best seed."""
+    """Compares means over seeds, never the best seed."""
     kinds: dict[str, list[Score]] = {}
     for run in runs:
-        if (score := run_score(run)) is not None:
-            kinds.setdefault(f"{model_title(run.document)}, {strategy_title(run.document)}", []).append(score)
+        if run.score is not None:
+            kinds.setdefault(run.title, []).append(run.score)
     if not kinds:
-        return Finding("Most accurate", (), "", "not known yet: no trained model has been scored on the test split")
+        return _open("Most accurate", "no trained model has been scored on the test split yet")
     means = {title: mean(score.accuracy for score in scores) for title, scores in kinds.items()}
     best = max(means.values())
     winners = [title for title, accuracy in means.items() if accuracy == best]
     scores = kinds[winners[0]]
     figure = _accuracy_text(scores[0])
     if len(scores) > 1:
-        figure = f"{percent(best)}% on average over {count(len(scores), 'seed')}"
+        figure = f"mean accuracy {percent(best)}% over {plural(len(scores), 'seed')}"
     return Finding(
-        "Most accurate",
-        tuple(Winner(title) for title in winners),
-        figure,
-        "of the Keras models; no exported file has been scored on the test split yet",
+        question="Most accurate",
+        winners=tuple(Winner(title=title) for title in winners),
+        figure=figure,
+        remark="this compares the Keras models, because no exported file has been scored on the test split yet",
     )
 
 
-def fastest(groups: Sequence[Group], threads: int, where: str = "") -> Finding:
-    """The lowest stable p50 with one thread setting, and how far the next one is behind."""
-    question = f"Fastest, {threads_text(threads)}{where}"
+def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, where: str = "") -> Finding:
+    """The lowest stable p50 with one thread setting, and how far behind the next one is."""
+    question = f"Fastest, {plural(threads, 'thread')}{where}"
     placed = [(p50, group) for group in groups if (p50 := group.comparable_p50(threads)) is not None]
     if not placed:
-        return Finding(question, (), "", _why_nothing_wins(groups, threads))
+        return _open(question, _why_nothing_wins(groups, threads))
     p50, winner = min(placed, key=lambda entry: entry[0])
-    figure = f"{significant(p50)} ms (p50, batch 1)"
-    return Finding(question, _winners([winner]), figure, _next_fastest(winner, groups, threads))
+    return Finding(
+        question=question,
+        winners=_winners([winner]),
+        figure=f"{significant(p50)} ms (p50, batch 1)",
+        remark=_next_fastest(winner, [group for _, group in placed], threads, comparisons),
+    )
 
 
 def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
@@ -145,7 +140,7 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     if shaky:
         p50, group = min(shaky, key=lambda entry: entry[0])
         return (
-            f"no stable measurement; the lowest unstable p50 was {significant(p50)} ms, of {_named([group])}. "
+            f"no measurement was stable; the lowest unstable p50 is {significant(p50)} ms, of {group.named}. "
             "Measure again on a quiet machine"
         )
     if any(group.first.emulated for group in groups):
@@ -153,64 +148,69 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     return "not measured yet"
 
 
-def _next_fastest(winner: Group, groups: Sequence[Group], threads: int) -> str:
+def _next_fastest(winner: Group, groups: Sequence[Group], threads: int, comparisons: Comparisons) -> str:
     """How the others of the same session compare with the winner, by the ratio per round."""
-    reference = winner.first.result
-    assert reference is not None
-    # A ratio per round is one of two files: of several seeds the first stands for all, their networks are equal.
-    by_id = {g.first.result.id: g for g in groups if g.first.result is not None}
-    results = [g.first.result for g in groups if g.first.result is not None and g.comparable_p50(threads) is not None]
-    against = [
-        entry
-        for entry in comparisons(results)
-        if entry["threads"] == threads and entry["against"] == reference.id and entry["model"] in by_id
+    # A ratio per round belongs to two files; the first seed represents the others, because their graphs are equal.
+    found = [
+        (comparison, group)
+        for group in groups
+        if group is not winner and (comparison := comparisons.latency(group.first, winner.first, threads)) is not None
     ]
-    same = [by_id[entry["model"]] for entry in against if entry["verdict"] == NO_DIFFERENCE]
-    slower = sorted((e for e in against if e["verdict"] == "slower"), key=lambda entry: float(entry["ratio"]))
-    parts = [f"no difference measured to {_named(same)}"] if same else []
+    same = [group for comparison, group in found if comparison.verdict == NO_DIFFERENCE]
+    slower = [(comparison, group) for comparison, group in found if comparison.verdict == "slower"]
+    parts = [f"latency does not separate it from {_named(same)}"] if same else []
     if slower:
-        parts.append(f"the next, {_named([by_id[slower[0]['model']]])}, takes {ratio_text(slower[0])} as long")
+        comparison, group = min(slower, key=lambda entry: entry[0].ratio.median)
+        parts.append(f"the next, {group.named}, takes {ratio_text(comparison)} as long")
     return "; ".join(parts)
 
 
-def ratio_text(entry: dict[str, Any]) -> str:
+def ratio_text(comparison: LatencyRatio) -> str:
     """``1.24 times (95% interval 1.21 to 1.27)``."""
-    low, high = entry["ratio_ci95"]
-    return f"{entry['ratio']:.2f} times (95% interval {low:.2f} to {high:.2f})"
+    found = comparison.ratio
+    return ratio(found.median, found.low, found.high)
 
 
 def smallest(groups: Sequence[Group]) -> Finding:
-    """The smallest deployed file that is whole."""
-    sized = [(group.first.size_bytes, group) for group in groups if group.first.size_bytes and not group.failed]
+    """The smallest exported file that passed its checks."""
+    sized = [group for group in groups if not group.failed]
     if not sized:
-        return Finding("Smallest", (), "", "nothing has been exported yet")
-    size, winner = min(sized, key=lambda entry: entry[0] or 0)
-    figure = f"{megabytes(size)} MB"
-    if winner.first.gzip_bytes:
-        figure += f", {megabytes(winner.first.gzip_bytes)} MB as gzip"
-    return Finding("Smallest", (Winner(winner.first.title, winner.number),), figure, "")
+        return _open("Smallest", "nothing has been exported yet")
+    winner = min(sized, key=lambda group: group.first.export.size_bytes)
+    export = winner.first.export
+    return Finding(
+        question="Smallest",
+        winners=(Winner(title=winner.first.title, number=winner.number),),
+        figure=f"{megabytes(export.size_bytes)} MB, {megabytes(export.gzip_bytes)} MB as gzip",
+        remark="",
+    )
 
 
-def _front(groups: Sequence[Group], threads: int, where: str) -> Finding:
+def _front(groups: Sequence[Group], threads: int, comparisons: Comparisons, where: str) -> Finding:
     question = f"Pareto front{where}"
     chosen = front(groups, threads)
     if not chosen:
-        return Finding(question, (), "", "needs accuracy and a stable latency of at least one file")
+        return _open(question, "needs the accuracy and a stable latency of at least one file")
     remark = (
-        f"accuracy against p50 with {threads_text(threads)}, fastest first: "
-        "no other candidate is as accurate and faster"
+        f"accuracy against p50 with {plural(threads, 'thread')}, fastest first; "
+        "no other exported file is both faster and at least as accurate"
     )
     winners = tuple(
-        Winner(g.title, g.number, f"{significant(g.p50(threads) or 0)} ms, {percent(g.accuracy)}%") for g in chosen
+        Winner(
+            title=group.title,
+            number=group.number,
+            figure=f"{significant(group.p50(threads) or 0)} ms, {percent(group.accuracy)}%",
+        )
+        for group in chosen
     )
-    doubts = [doubt for fast, slow in pairwise(chosen) for doubt in _doubts(fast, slow, threads)]
-    return Finding(question, winners, "", "; ".join([remark, *doubts[:4]]))
+    doubts = [doubt for fast, slow in pairwise(chosen) for doubt in _doubts(fast, slow, threads, comparisons)]
+    return Finding(question=question, winners=winners, figure="", remark="; ".join([remark, *doubts[:4]]))
 
 
-def _doubts(fast: Group, slow: Group, threads: int) -> Iterator[str]:
-    """What the measurements do not tell about two neighbours on the front."""
-    if indistinguishable(fast, slow):
-        yield f"No. {slow.number} is not measurably more accurate than No. {fast.number}"
-    pair = [group.first.result for group in (fast, slow) if group.first.result is not None]
-    if any(entry["threads"] == threads and entry["verdict"] == NO_DIFFERENCE for entry in comparisons(pair)):
-        yield f"No. {fast.number} is not measurably faster than No. {slow.number}"
+def _doubts(fast: Group, slow: Group, threads: int, comparisons: Comparisons) -> Iterator[str]:
+    """Which differences between two neighbours on the front are not significant."""
+    if comparisons.separated(fast, slow) is False:
+        yield f"accuracy does not separate #{slow.number} from #{fast.number}"
+    latency = comparisons.latency(slow.first, fast.first, threads)
+    if latency is not None and latency.verdict == NO_DIFFERENCE:
+        yield f"latency does not separate #{fast.number} from #{slow.number}"

@@ -1,0 +1,76 @@
+"""What can only be known by opening a model on the target: its input, its own labels, its scaling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.protocol.events import InspectedEvent
+from edgekit.device.protocol.jobs import ProbeJob
+from edgekit.device.protocol.verbs import PROBE
+from edgekit.errors import InputError
+from edgekit.registry import RUNTIMES
+from edgekit.targets.base import Target
+
+
+def with_runtime(models: list[MeasuredModel], runtime: str | None) -> list[MeasuredModel]:
+    """Use ``runtime`` for the models of its format; the others keep their default."""
+    if runtime is None:
+        return models
+    if runtime not in RUNTIMES:
+        raise InputError(f"unknown runtime {runtime!r}", hint=f"choose one of: {', '.join(RUNTIMES)}")
+    file_format = RUNTIMES[runtime].format
+    if all(model.format != file_format for model in models):
+        raise InputError(f"{runtime} runs .{file_format} files, but none of these files is one")
+    return [replace(model, runtime=runtime) if model.format == file_format else model for model in models]
+
+
+def with_target_runtime(models: list[MeasuredModel], runtime: str | None) -> list[MeasuredModel]:
+    """Use the runtime that a target asks for, if any of the models has its format."""
+    if runtime is None or all(model.format != RUNTIMES[runtime].format for model in models):
+        return models
+    return with_runtime(models, runtime)
+
+
+def with_default_runtime(model: MeasuredModel) -> MeasuredModel:
+    """Leave the choice of the runtime to the machine: this one may lack the runtime that a target uses."""
+    return replace(model, runtime=None)
+
+
+def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> tuple[list[MeasuredModel], int]:
+    """Open every model once on ``target``, and complete third-party models from their own metadata.
+
+    ``scored``: the models will classify images, so the scaling of a float input has to be known. The second value
+    is the number of cores that the target lets a program use. Raises :class:`InputError` for a damaged file.
+    """
+    facts: dict[str, InspectedEvent] = {}
+    cores = 1
+    for event in target.run(PROBE, ProbeJob(models=[model.job() for model in models])):
+        if event["event"] == "inspected":
+            facts[event["key"]] = event
+        elif event["event"] == "environment":
+            cores = event["usable_cores"]
+    return [_described(model, facts[model.id], scored=scored) for model in models], cores
+
+
+def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> MeasuredModel:
+    """``model`` with the labels, scaling and resizing of its own metadata where none were given.
+
+    Raises :class:`InputError` where the number of labels differs from that of the outputs, or where the model is to
+    be ``scored`` and the scaling of its float input is unknown.
+    """
+    own = facts["metadata"]
+    labels = model.labels or (tuple(own["labels"]) if own["labels"] else None)
+    classes = facts["output"]["classes"]
+    if labels is not None and classes is not None and len(labels) != classes:
+        raise InputError(f"{len(labels)} labels do not fit {classes} outputs", where=str(model.path))
+    if model.run is not None:
+        return model
+    scaling = model.scaling if model.scaling is not None else own["scaling"]
+    if scored and scaling is None and facts["input"]["needs_scaling"]:
+        raise InputError(
+            "this model takes float input, and its metadata does not say how pixels are scaled",
+            where=str(model.path),
+            hint="pass --scaling none, unit, symmetric, imagenet, caffe or MEAN,STD",
+        )
+    return replace(model, labels=labels, scaling=scaling, resize=model.resize or own["resize"])

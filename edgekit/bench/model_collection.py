@@ -1,0 +1,143 @@
+"""From paths on the command line to the models they stand for: runs, exported files, third-party models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel, ThirdPartyOptions
+from edgekit.documents.bench import FileOperators
+from edgekit.documents.folders import ExportFolder, RunFolder
+from edgekit.errors import InputError
+from edgekit.support.files import gzip_size, sha256_file
+from edgekit.support.progress import Progress
+
+
+def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
+    """The models that ``paths`` (run folders, export folders, model files) stand for, each once, in the given order.
+
+    A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path.
+    """
+    options.check()
+    found: dict[Path, MeasuredModel] = {}
+    for path in paths:
+        for model in _models_at(path.expanduser().absolute(), options, progress):
+            found.setdefault(model.path.resolve(), model)
+    models = _with_distinct_ids(list(found.values()))
+    if options.given and all(model.run is not None for model in models):
+        raise InputError(
+            f"{' and '.join(options.given)} is for third-party models, but these files are exports of runs",
+            hint="leave the option out: a run knows its labels, scaling and folder",
+        )
+    return models
+
+
+def _models_at(path: Path, options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
+    if not path.exists():
+        raise InputError("no such file or folder", where=str(path))
+    if (path / "export.json").is_file():
+        return [_exported(ExportFolder(path))]
+    if path.is_dir():
+        return _exports_of_run(RunFolder(path), progress)
+    if (path.parent / "export.json").is_file() and ExportFolder(path.parent).model() == path:
+        return [_exported(ExportFolder(path.parent))]
+    return [_third_party(path, options)]
+
+
+def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
+    run.read_finished_run()
+    exports = run.done_exports()
+    passed = [export for export in exports if export.read_export().ok]
+    for export in exports:
+        if export not in passed:
+            progress.warn(f"skipping {export.path}: the export failed its check (see export.json)")
+    if not passed:
+        raise InputError("this run has no exported files", where=str(run.path), hint=f"edgekit export {run.path}")
+    return [_exported(export) for export in passed]
+
+
+def _exported(export: ExportFolder) -> MeasuredModel:
+    run = RunFolder(export.path.parent.parent)
+    document = export.read_export()
+    path = export.path / document.file
+    if not path.is_file():
+        raise InputError("the exported file is missing", where=str(path), hint=f"edgekit export {run.path}")
+    sha256 = sha256_file(path)
+    if sha256 != document.sha256:
+        raise InputError(
+            "this file has changed since it was exported (its SHA-256 differs from export.json)",
+            where=str(path),
+            hint=f"export it again: edgekit export {run.path}",
+        )
+    run_document = run.read_finished_run()
+    return MeasuredModel(
+        path=path,
+        key=export.key,
+        id=f"{run_document.run_id}/{export.key}",
+        format=document.format,
+        scheme=document.scheme,
+        folder=run.path,
+        run=run_document,
+        sha256=sha256,
+        size_bytes=path.stat().st_size,
+        gzip_bytes=document.gzip_bytes,
+        labels=document.labels,
+        resize=document.resize,
+        operators=FileOperators(counts=document.operators, float=document.float_operators),
+    )
+
+
+def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
+    suffix = path.suffix.lower()
+    if suffix not in {".tflite", ".onnx"}:
+        raise InputError(
+            "this is neither a run folder nor a .tflite or .onnx file",
+            where=str(path),
+            hint="pass a run folder (from `edgekit train`) or a model file",
+        )
+    folder = options.out.expanduser().absolute() if options.out is not None else path.parent
+    if not os.access(_nearest_existing(folder), os.W_OK):
+        raise InputError(
+            "the folder for the results is not writable", where=str(folder), hint="use another folder: --out DIR"
+        )
+    return MeasuredModel(
+        path=path,
+        key=f"{path.stem}-{suffix[1:]}",
+        id=path.name,
+        format=suffix[1:],
+        scheme=THIRD_PARTY,
+        folder=folder,
+        run=None,
+        sha256=sha256_file(path),
+        size_bytes=path.stat().st_size,
+        gzip_bytes=gzip_size(path),
+        labels=options.read_labels(),
+        scaling=options.scaling,
+        resize=options.resize,
+    )
+
+
+def _with_distinct_ids(models: list[MeasuredModel]) -> list[MeasuredModel]:
+    """Models with the same id (two runs of one name, two files of one name) get their path as id.
+
+    Raises :class:`InputError` where the results of two models would overwrite each other.
+    """
+    ids = [model.id for model in models]
+    named = [replace(model, id=str(model.path)) if ids.count(model.id) > 1 else model for model in models]
+    places = [model.result_path("") for model in named]
+    for model, place in zip(named, places):
+        if places.count(place) > 1:
+            raise InputError(
+                "the results of two files would overwrite each other",
+                where=str(model.path),
+                hint="benchmark them in separate commands, with different --out folders",
+            )
+    return named
+
+
+def _nearest_existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,65 @@
+"""How a session measures: from the options, else the target, else the recipes of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.protocols import BenchProtocol, get_protocol
+from edgekit.errors import InputError
+from edgekit.targets.base import Target
+from edgekit.targets.local import LOCAL
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What the user chose; None: as in the recipes of the runs, or the default."""
+
+    target: str = LOCAL
+    protocol: str | None = None
+    threads: tuple[int, ...] | None = None
+    data: Path | None = None
+    images: int | None = None
+    runtime: str | None = None
+    seed: int = 0
+    sustained_s: float | None = None
+    profile: bool = False
+    third_party: ThirdPartyOptions = field(default_factory=ThirdPartyOptions)
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """The protocol and the thread counts of a session; a count of 0 stands for all cores."""
+
+    protocol: BenchProtocol
+    threads: tuple[int, ...]
+
+    def thread_counts(self, cores: int) -> list[int]:
+        """The thread counts on a target with ``cores`` cores, each once."""
+        return list(dict.fromkeys(count or cores for count in self.threads))
+
+
+def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target: Target) -> BenchSettings:
+    """Raises :class:`InputError` where the recipes of the runs differ and neither options nor target decide."""
+    recipes = [model.run.recipe.bench for model in models if model.run is not None]
+    protocols = {recipe.protocol for recipe in recipes}
+    threads = {tuple(recipe.threads) for recipe in recipes}
+    chosen_threads = options.threads or target.threads
+    for name, chosen, found in (("protocol", options.protocol, protocols), ("threads", chosen_threads, threads)):
+        if chosen is None and len(found) > 1:
+            raise InputError(f"the recipes of these runs disagree on bench.{name}", hint=f"pass --{name}")
+    counts = chosen_threads or next(iter(threads), (1, 0))
+    if any(count < 0 for count in counts):
+        raise InputError("the number of threads must be 1 or more, or 0 for all cores")
+    return BenchSettings(get_protocol(options.protocol or next(iter(protocols), "standard")), tuple(counts))
+
+
+def image_limit(models: Sequence[MeasuredModel], options: BenchOptions) -> int | None:
+    """The largest number of images to score on; None: all."""
+    if options.images is not None:
+        return options.images
+    limits = [model.run.recipe.bench.images for model in models if model.run is not None]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None

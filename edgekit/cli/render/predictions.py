@@ -1,0 +1,43 @@
+"""Predictions and verifications, as `predict`, `verify` and `deploy` print them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePath
+
+from edgekit.cli.output import table
+from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.render.numbers import NONE, percent
+
+
+def predictions_text(report: PredictionReport) -> str:
+    """A row for each image, with its most probable classes."""
+    rows = [
+        [PurePath(one.image).name, "  ".join(f"{found.label} {percent(found.probability)}%" for found in one.top)]
+        for one in report.predictions
+    ]
+    return table(["image", "classes"], rows)
+
+
+def verification_text(report: VerificationReport) -> str:
+    """A row for each file: whether it gives the golden outputs."""
+    rows = [
+        [
+            "yes" if one.ok else "NO",
+            one.id,
+            f"{one.n_same}/{one.n_inputs}",
+            NONE if one.max_difference is None else f"{one.max_difference:.2g}",
+            "" if one.runtime is None else " ".join(filter(None, (one.runtime.name, one.runtime.version))),
+        ]
+        for one in report.results
+    ]
+    return table(["ok", "file", "same class", "max diff", "runtime"], rows, right=(2, 3))
+
+
+def deployment_text(report: DeploymentReport) -> str:
+    """Where the model was copied to, and how to use it there."""
+    check = report.verification
+    return (
+        f"copied to {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
+        f"run there: cd {shlex.quote(report.folder)} && {report.command}"
+    )

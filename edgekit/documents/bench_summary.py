@@ -1,0 +1,147 @@
+"""What `edgekit bench --json` prints: one row per model and thread setting, and the comparisons."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgekit.documents.base import Document, JsonObject, Part
+from edgekit.documents.bench import BenchResult, HostAgreement, Latency
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+class BenchRow(Part):
+    """One thread setting of one model, flat: a row of ``edgekit bench --json``. A model that failed has one row."""
+
+    run_id: str | None
+    backbone: str | None
+    strategy: str | None
+    seed: int | None
+    format: str
+    scheme: str
+    model: str
+    size_bytes: int
+    gzip_bytes: int
+    sha256: str
+    id: str
+    status: Literal["ok", "failed"]
+    problems: tuple[str, ...]
+    accuracy: float | None
+    n_samples: int | None
+    accuracy_ci95: tuple[float, float] | None
+    """Wilson's interval."""
+    agreement_with_keras: float | None
+    agreement_with_host: HostAgreement | None
+    baseline_rss_bytes: int | None
+    peak_rss_bytes: int | None
+    model_rss_bytes: int | None
+    energy_source: str | None
+    joules_per_inference: float | None
+    target: str
+    emulated: bool
+    runtime: str | None
+    runtime_version: str | None
+    delegate: str | None
+    protocol: str
+    session_id: str
+    result: str
+    """The result document."""
+    threads: int | None
+    threads_effective: float | None
+    """How many cores were busy while it ran."""
+    load_ns: int | None
+    first_ns: int | None
+    latency_ns: tuple[int, ...]
+    """All measured runs, in order."""
+    latency_ms_p50: float | None
+    """None, like the other percentiles, where there are too few runs to support it."""
+    latency_ms_p90: float | None
+    latency_ms_p95: float | None
+    latency_ms_p99: float | None
+    unstable: tuple[str, ...]
+    """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
+
+
+class NoiseFloorRecord(Part):
+    """The A/A control of one thread count: the model measured twice, and the ratios that mean no difference."""
+
+    model: str
+    ratio: float
+    ratio_ci95: tuple[float, float]
+    n_rounds: int
+    floor: tuple[float, float]
+
+
+class ComparisonRecord(Part):
+    """How many times the latency of the model ``against`` (the fastest) that of ``model`` is."""
+
+    session_id: str
+    threads: int
+    model: str
+    against: str
+    ratio: float
+    ratio_ci95: tuple[float, float]
+    n_rounds: int
+    verdict: Literal["slower", "faster", "no difference measured", "unstable"]
+
+
+class NoBenefit(Part):
+    """A conversion with no measurable benefit: no faster, or no smaller, than the fp32 file."""
+
+    model: str
+    fp32: str
+    reason: str
+    threads: int | None = None
+    """None where the reason is the size."""
+    ratio: float | None = None
+    """How many times the latency of the fp32 file; None where the reason is the size."""
+    ratio_ci95: tuple[float, float] | None = None
+    fell_back: tuple[str, ...]
+    """What of the file does not run as intended."""
+
+
+class BenchSummary(Document):
+    """What `edgekit bench --json` prints: every row, and the comparisons within each session."""
+
+    results: tuple[BenchRow, ...]
+    noise_floor: dict[str, NoiseFloorRecord]
+    """By thread count; with several targets by ``target/threads``."""
+    comparisons: tuple[ComparisonRecord, ...]
+    not_worth_it: tuple[NoBenefit, ...]
+    """Conversions with no measurable benefit."""
+    errors: dict[str, str] = {}
+    """Why a target gave no results, by its name."""
+
+
+def bench_rows(result: BenchResult) -> list[BenchRow]:
+    """One row per thread setting; one row without latency for a model that failed."""
+    return [_row(result, latency) for latency in result.latency or (None,)]
+
+
+def _row(result: BenchResult, latency: Latency | None) -> BenchRow:
+    bench = result.bench
+    energy = None if bench.energy is None else bench.energy.per_run()
+    copied = set(BenchRow.model_fields) & set(type(bench).model_fields) - {"accuracy", "runtime", "protocol"}
+    return BenchRow.model_validate(
+        {
+            **_fields(bench, *copied),
+            **_fields(bench.accuracy, "accuracy", "n_samples", "agreement_with_keras", "agreement_with_host"),
+            **_fields(bench.memory, "baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes"),
+            **_fields(latency, "threads", "threads_effective", "load_ns", "first_ns"),
+            **{f"latency_ms_p{p}": latency and latency.percentile_ms(p) for p in PERCENTILES},
+            "latency_ns": latency.samples_ns if latency else (),
+            "unstable": latency.unstable if latency else (),
+            "accuracy_ci95": bench.accuracy_ci95,
+            "energy_source": energy and energy.source,
+            "joules_per_inference": energy and energy.joules,
+            "runtime": bench.runtime and bench.runtime.name,
+            "runtime_version": bench.runtime and bench.runtime.version,
+            "delegate": bench.runtime and bench.runtime.delegate,
+            "protocol": bench.protocol.name,
+            "result": str(result.path),
+        }
+    )
+
+
+def _fields(part: Part | None, *names: str) -> JsonObject:
+    return {name: getattr(part, name, None) for name in names}

@@ -1,0 +1,94 @@
+"""``report.json``: what a report says about a run or a study, for programs.
+
+The page, ``report.md`` and the model cards show the same values. Accuracies are fractions (0 to 1) unless a name says
+otherwise, and ``_ci95`` fields are 95% intervals, low and high.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from edgekit.documents.base import Document, JsonObject
+from edgekit.documents.report_comparisons import (
+    ClassDifferences,
+    EfficiencyRecord,
+    EqualTermsRecord,
+    LearningCurves,
+    RankingRecord,
+    RobustnessOfArm,
+    RobustnessOfFile,
+    RobustnessOfRun,
+)
+from edgekit.documents.report_findings import (
+    Finding,
+    JudgedClaim,
+    LeakSummary,
+    MissingRecord,
+    ReportedFigure,
+    WarningRecord,
+)
+from edgekit.documents.report_rows import ExportedFileRecord, ReportedRun, SeedGroup, SessionNoiseFloor
+
+
+class ReportDocument(Document):
+    """What a report says about a run or a study. Paths are relative to that folder."""
+
+    kind: Literal["run", "study"]
+    """What the report is about."""
+    name: str
+    """Name of the run or study."""
+    created: str
+    """ISO 8601, UTC."""
+    edgekit_version: str
+    """Version that wrote the report."""
+    verdict: tuple[Finding, ...]
+    """Answers to the usual questions."""
+    limits: tuple[str, ...]
+    """What the numbers do not prove."""
+    claims: tuple[JudgedClaim, ...] = ()
+    """The claims of the recipe, judged."""
+    reported: tuple[ReportedFigure, ...] = ()
+    """Published figures that the recipe names."""
+    audit: LeakSummary | None = None
+    """The audit of the study's images; None where there is none."""
+    efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)
+    """The costs of exported files beside those of the most accurate one, by target."""
+    ranking: dict[str, RankingRecord] = Field(default_factory=dict)
+    """Exported files in the order of their accuracy, by target."""
+    equal_terms: dict[str, EqualTermsRecord] = Field(default_factory=dict)
+    """Backbones at equal accuracy and at equal latency, by target."""
+    learning_curves: LearningCurves | None = None
+    """Training over seeds; None for a single run."""
+    class_differences: tuple[ClassDifferences, ...] = ()
+    """Pairs of exported files, class by class."""
+    runs: tuple[ReportedRun, ...]
+    """The trained networks."""
+    candidates: tuple[ExportedFileRecord, ...]
+    """The exported files, once for each target they were measured on."""
+    groups: tuple[SeedGroup, ...]
+    """Means over seeds; empty where every model has one seed."""
+    noise_floor: tuple[SessionNoiseFloor, ...]
+    """The A/A controls of every session."""
+    warnings: tuple[WarningRecord, ...]
+    """What went wrong or needs attention."""
+    robustness: tuple[RobustnessOfRun, ...] = ()
+    """Runs that were evaluated on corrupted images."""
+    robustness_of_files: tuple[RobustnessOfFile, ...] = ()
+    """Exported files against their fp32 counterparts under corruption, over all seeds."""
+    robustness_of_arms: tuple[RobustnessOfArm, ...] = ()
+    """Training variants on corrupted images, over all seeds."""
+    missing: tuple[MissingRecord, ...]
+    """What is not there yet."""
+    report_html: str | None = None
+    """Path of the page: only in what ``edgekit report --json`` prints, never in the stored file."""
+    report_json: str | None = None
+    """Path of the stored document, likewise."""
+
+    _PRINTED_ONLY: ClassVar[tuple[str, ...]] = ("report_html", "report_json")
+
+    def to_dict(self) -> JsonObject:
+        """The document as JSON-ready values; paths of this machine only where they are set."""
+        values: dict[str, Any] = super().to_dict()
+        return {key: value for key, value in values.items() if key not in self._PRINTED_ONLY or value is not None}

@@ -1,0 +1,70 @@
+"""What `edgekit verify`, `edgekit deploy` and `edgekit predict` print with ``--json``."""
+
+from __future__ import annotations
+
+from pydantic import computed_field
+
+from edgekit.documents.base import Document, Part
+from edgekit.documents.bench import RuntimeRecord
+
+
+class VerificationRecord(Part):
+    """One exported file on one target, checked against its golden outputs."""
+
+    id: str
+    n_inputs: int = 0
+    n_same: int = 0
+    """Golden inputs with the same top class."""
+    max_difference: float | None = None
+    """Largest difference of one score."""
+    runtime: RuntimeRecord | None
+    problem: str | None
+    """None where the file passed."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ok(self) -> bool:
+        """Whether the file passed."""
+        return self.problem is None
+
+
+class VerificationReport(Document):
+    """What `edgekit verify --json` prints."""
+
+    target: str
+    results: tuple[VerificationRecord, ...]
+
+
+class DeploymentReport(Document):
+    """What `edgekit deploy --json` prints."""
+
+    target: str
+    folder: str
+    """The folder on the target."""
+    command: str
+    """How to classify an image there."""
+    verification: VerificationRecord
+
+
+class ClassProbability(Part):
+    """One class with its probability."""
+
+    label: str
+    probability: float
+
+
+class ImagePrediction(Part):
+    """The most probable classes of one image."""
+
+    image: str
+    label: str
+    probability: float
+    top: tuple[ClassProbability, ...]
+
+
+class PredictionReport(Document):
+    """What `edgekit predict --json` prints."""
+
+    model: str
+    target: str
+    predictions: tuple[ImagePrediction, ...]

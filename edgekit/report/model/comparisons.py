@@ -1,0 +1,119 @@
+"""Every comparison of a report, each computed once: latency within a session, accuracy on the same test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.documents.bench import BenchResult
+from edgekit.report.model.exported_files import ExportedFile
+from edgekit.report.model.groups import Group
+from edgekit.report.model.sessions import Control, Controls, noise_floors
+from edgekit.stats.latency import Ratio, compare_rounds
+from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
+
+ALPHA = 0.05
+
+UNSTABLE = "unstable"
+
+Differences = NDArray[np.float64]
+"""By seed and test image (seeds, images): 1 where only the left one is correct, -1 where only the right one is."""
+
+
+@dataclass(frozen=True)
+class LatencyRatio:
+    """How many times the latency of ``right`` that of ``left`` is, per round of one session."""
+
+    left: ExportedFile
+    right: ExportedFile
+    ratio: Ratio
+    verdict: str
+    """``slower``, ``faster``, ``no difference measured``, or ``unstable``."""
+
+
+class Comparisons:
+    """The comparisons between the exported files of a report, computed when first asked for and then kept."""
+
+    def __init__(self, files: Sequence[ExportedFile]) -> None:
+        self.results: list[BenchResult] = [file.result for file in files if file.result is not None]
+        self.controls: Controls = noise_floors(self.results)
+        self._latency: dict[tuple[int, int, int], LatencyRatio | None] = {}
+        self._accuracy: dict[tuple[int, int], Differences | None] = {}
+        self._p: dict[tuple[int, int], float | None] = {}
+
+    def control_of(self, file: ExportedFile, threads: int) -> Control | None:
+        """The A/A control of the session in which ``file`` was measured."""
+        return None if file.bench is None else self.controls.get((file.bench.session_id, threads))
+
+    def latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyRatio | None:
+        """The ratio of two files that were measured in the same rounds of one session; None for others."""
+        key = (left.number, right.number, threads)
+        if key not in self._latency:
+            self._latency[key] = self._compare_latency(left, right, threads)
+        return self._latency[key]
+
+    def _compare_latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyRatio | None:
+        control = self.control_of(left, threads)
+        if control is None or self.control_of(right, threads) is not control:
+            return None
+        assert left.bench is not None
+        assert right.bench is not None
+        a, b = left.bench.with_threads(threads), right.bench.with_threads(threads)
+        if a is None or b is None or len(a.rounds) != len(b.rounds):
+            return None
+        ratio = compare_rounds(a.rounds, b.rounds)
+        verdict = UNSTABLE if a.unstable or b.unstable else control.floor.verdict(ratio)
+        return LatencyRatio(left, right, ratio, verdict)
+
+    def differences(self, left: Group, right: Group) -> Differences | None:
+        """Image by image, of the seeds that both have.
+
+        None where they were not scored on the same images, or have no seed in common.
+        """
+        key = (left.number, right.number)
+        if key not in self._accuracy:
+            self._accuracy[key] = paired_differences(left, right)
+        return self._accuracy[key]
+
+    def p_value(self, left: Group, right: Group) -> float | None:
+        """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+
+        One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
+        """
+        key = (min(left.number, right.number), max(left.number, right.number))
+        if key not in self._p:
+            differences = self.differences(left, right)
+            self._p[key] = None if differences is None else p_of_differences(differences)
+        return self._p[key]
+
+    def separated(self, left: Group, right: Group) -> bool | None:
+        """Whether the test images separate the accuracy of two groups at 5%; None where that cannot be said."""
+        p = self.p_value(left, right)
+        return None if p is None else p < ALPHA
+
+    def not_separated(self, best: Group, others: Sequence[Group]) -> list[Group]:
+        """Those of ``others`` whose accuracy is not separated from ``best``, corrected for their number (Holm)."""
+        known = [(p, group) for group in others if (p := self.p_value(best, group)) is not None]
+        return [group for adjusted, (_, group) in zip(holm([p for p, _ in known]), known) if adjusted >= ALPHA]
+
+
+def paired_differences(left: Group, right: Group) -> Differences | None:
+    """The differences of two groups by seed and test image; see :meth:`Comparisons.differences`."""
+    if left.accuracy is None or right.accuracy is None:
+        return None
+    a, b = ({member.seed: member.correct for member in group.members} for group in (left, right))
+    seeds = [seed for seed in a if seed in b]
+    files = left.first.correct.keys()
+    if not seeds or any(correct.keys() != files for side in (a, b) for correct in side.values()):
+        return None
+    return np.array([[float(a[seed][file]) - float(b[seed][file]) for file in files] for seed in seeds])
+
+
+def p_of_differences(differences: Differences) -> float:
+    """Two-sided p that the mean of ``differences`` (seeds, images) is 0."""
+    if len(differences) > 1:
+        return p_over_seeds_and_images(differences)
+    return mcnemar_of_differences(differences[0])

@@ -1,0 +1,52 @@
+"""What is not there yet: a sentence, and the command that makes it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from edgekit.documents.report_findings import MissingRecord
+from edgekit.render.text import listing, plural
+from edgekit.report.model.exported_files import ExportedFile
+from edgekit.report.model.source import RunData, Source
+
+
+def missing(source: Source, files: Sequence[ExportedFile]) -> list[MissingRecord]:
+    """Everything that training, export or bench has not done yet."""
+    found = [*_of_study(source)]
+    for run in source.runs:
+        mine = [file for file in files if file.run is run]
+        if run.document.done:
+            found += _of_run(run, mine)
+        elif source.study is None:  # the command of a study also trains its unfinished runs
+            command = f"edgekit train --run {shlex.quote(run.place)} --resume"
+            found.append((f"Training of {run.id} is not finished.", command))
+    return [MissingRecord(text=text, command=command) for text, command in found]
+
+
+def _of_study(source: Source) -> Iterator[tuple[str, str]]:
+    if source.study is None or (source.runs and not source.n_untrained):
+        return
+    command = f"edgekit compare RECIPE --out {shlex.quote(str(source.path))}"
+    if not source.runs:
+        yield "No run of this study has been trained yet.", command
+    else:
+        cells = plural(len(source.study.cells), "cell")
+        yield f"{source.n_untrained} of {cells} not trained yet; finished cells are kept.", command
+
+
+def _of_run(run: RunData, mine: Sequence[ExportedFile]) -> Iterator[tuple[str, str]]:
+    place = shlex.quote(run.place)
+    bench = f"edgekit bench {place}"
+    good = [file for file in mine if not file.failed]
+    if not mine:
+        yield f"{run.id} has no exported files.", f"edgekit export {place}"
+    elif good and all(file.result is None for file in good):
+        yield f"No exported file of {run.id} has been measured.", bench
+    else:
+        left = [file.key for file in good if file.result is None]
+        if left:
+            yield f"{listing(left, 6)} of {run.id} not measured yet.", bench
+        unscored = [file.key for file in good if file.result is not None and file.score is None]
+        if unscored:
+            yield f"{listing(unscored, 6)} of {run.id} measured without accuracy.", bench

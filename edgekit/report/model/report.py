@@ -1,0 +1,150 @@
+"""Everything one report says, computed once: the sections show it, and ``report.json`` stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgekit.documents.report_findings import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
+from edgekit.report.model.claim_verdicts import judged_claims
+from edgekit.report.model.classes import ClassComparison, class_comparisons
+from edgekit.report.model.comparisons import Comparisons
+from edgekit.report.model.constraints import choose
+from edgekit.report.model.corruption_rows import Robustness, robustness
+from edgekit.report.model.efficiency import EfficiencyRow, EqualTerms, efficiency, equal_terms
+from edgekit.report.model.exported_files import ExportedFile, exported_files
+from edgekit.report.model.groups import Group, front, grouped, thread_counts
+from edgekit.report.model.leaks import Leaks, leaks
+from edgekit.report.model.learning import Learning, learning
+from edgekit.report.model.limits import limits
+from edgekit.report.model.missing import missing
+from edgekit.report.model.ranking import AccuracyRanking, accuracy_ranking
+from edgekit.report.model.reported import reported_figures
+from edgekit.report.model.source import RunData, Source
+from edgekit.report.model.verdict import findings
+from edgekit.report.model.warnings import warnings
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """What was measured on one target; ``threads`` is the fewest that something was measured with."""
+
+    groups: list[Group]
+    threads: int
+    front: list[Group]
+    """The Pareto front with ``threads`` threads."""
+    efficiency: list[EfficiencyRow]
+    equal: EqualTerms | None
+    ranking: AccuracyRanking | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of a report."""
+
+    source: Source
+    created: str
+    edgekit_version: str
+    files: list[ExportedFile]
+    groups: list[Group]
+    comparisons: Comparisons
+    findings: list[Finding]
+    limits: list[str]
+    warnings: list[WarningRecord]
+    missing: list[MissingRecord]
+    reported: list[ReportedFigure]
+    robustness: Robustness | None
+    claims: list[JudgedClaim]
+    leaks: Leaks | None
+    by_target: dict[str, TargetReport]
+    learning: Learning | None
+    classes: list[ClassComparison]
+
+    @property
+    def runs(self) -> list[RunData]:
+        return self.source.runs
+
+    @property
+    def targets(self) -> list[str]:
+        return list(dict.fromkeys(file.target for file in self.files if file.target is not None))
+
+    @property
+    def several_targets(self) -> bool:
+        return len(self.targets) > 1
+
+    @property
+    def threads(self) -> list[int]:
+        return thread_counts(self.groups)
+
+    @property
+    def means_over_seeds(self) -> bool:
+        """Whether a group has several seeds, so that the numbers in the verdict are those of the groups."""
+        return any(len(group.members) > 1 for group in self.groups)
+
+    @property
+    def several_seeds(self) -> bool:
+        return len({run.seed for run in self.runs}) > 1
+
+    def of_target(self, target: str | None) -> list[Group]:
+        return [group for group in self.groups if group.target == target]
+
+    def on_front(self, file: ExportedFile) -> bool:
+        """Whether its group is on the Pareto front of its target with the fewest threads."""
+        target = self.by_target.get(file.target or "")
+        return target is not None and any(file in group.members for group in target.front)
+
+
+def compose(source: Source, created: str, edgekit_version: str) -> Report:
+    """Everything the folder's documents say."""
+    files = exported_files(source.runs)
+    groups = grouped(files)
+    comparisons = Comparisons(files)
+    audit = leaks(source.path, source.runs)
+    targets = _by_target(groups, comparisons)
+    return Report(
+        source=source,
+        created=created,
+        edgekit_version=edgekit_version,
+        files=files,
+        groups=groups,
+        comparisons=comparisons,
+        findings=[*findings(source.runs, groups, comparisons), *_choices(source, targets)],
+        limits=limits(source, groups, comparisons, audit.limit if audit else None),
+        warnings=warnings(source, files, comparisons),
+        missing=missing(source, files),
+        reported=reported_figures(source),
+        robustness=robustness(source.runs),
+        claims=judged_claims(source, files, comparisons),
+        leaks=audit,
+        by_target=targets,
+        learning=learning(source.runs),
+        classes=class_comparisons(groups, comparisons),
+    )
+
+
+def _by_target(groups: Sequence[Group], comparisons: Comparisons) -> dict[str, TargetReport]:
+    """By target on which a latency was measured."""
+    found = {}
+    for target in dict.fromkeys(group.target for group in groups if group.target is not None):
+        members = [group for group in groups if group.target == target]
+        counts = thread_counts(members)
+        if counts:
+            found[target] = TargetReport(
+                groups=members,
+                threads=counts[0],
+                front=front(members, counts[0]),
+                efficiency=efficiency(members, counts[0]),
+                equal=equal_terms(members, counts[0]),
+                ranking=accuracy_ranking(members, comparisons),
+            )
+    return found
+
+
+def _choices(source: Source, targets: dict[str, TargetReport]) -> list[Finding]:
+    """The recipe's constraints, as lines of the verdict."""
+    constraints = [] if source.recipe is None else source.recipe.constraints
+    return [
+        choose(constraint, measured.groups).finding(f" on {target}" if len(targets) > 1 else "")
+        for constraint in constraints
+        for target, measured in targets.items()
+    ]

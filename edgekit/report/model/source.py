@@ -1,0 +1,276 @@
+"""What is in a run or study folder, read once: documents, training curves, bench results, per-image predictions."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.documents.bench import BenchResult, run_results
+from edgekit.documents.corruptions import CorruptedPredictions, read_corrupted
+from edgekit.documents.export import ExportDocument
+from edgekit.documents.folders import RunFolder
+from edgekit.documents.history import EpochResult, read_history
+from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
+from edgekit.documents.study import CellRecord, StudyDocument
+from edgekit.errors import InputError
+from edgekit.recipe import Recipe
+from edgekit.registry import BACKBONES
+from edgekit.stats.classification import cross_entropy
+from edgekit.stats.intervals import wilson_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Correct = dict[str, bool]
+"""By test image: whether the predicted class is the true one."""
+
+Losses = dict[str, float]
+"""By test image: minus the logarithm of the probability of the true class, in nats."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy with its Wilson 95% interval, all 0 to 1."""
+
+    accuracy: float
+    n_samples: int
+    ci95: tuple[float, float]
+
+    @classmethod
+    def count(cls, n_correct: int, n: int) -> Score:
+        return cls(n_correct / n, n, wilson_interval(n_correct, n))
+
+    @classmethod
+    def of(cls, correct: Correct) -> Score | None:
+        """None without predictions."""
+        return cls.count(sum(correct.values()), len(correct)) if correct else None
+
+
+@dataclass(frozen=True)
+class GradCam:
+    """A Grad-CAM picture: what it shows, and the bytes of its JPEG."""
+
+    entry: GradCamPicture
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for the test split: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` of the N images."""
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    files: list[str]
+
+    def correct(self) -> Correct:
+        return dict(zip(self.files, (self.probabilities.argmax(axis=1) == self.labels).tolist()))
+
+    def losses(self) -> Losses:
+        return dict(zip(self.files, cross_entropy(self.labels, self.probabilities).tolist()))
+
+    def truth(self) -> dict[str, int]:
+        return dict(zip(self.files, self.labels.tolist()))
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run folder. What is not there yet is empty."""
+
+    folder: RunFolder
+    place: str
+    """Its path as a person in the study folder would type it."""
+    document: RunDocument
+    history: list[EpochResult]
+    exports: list[ExportDocument]
+    results: list[tuple[BenchResult, Correct]]
+    correct: Correct
+    """Of the Keras model; empty before it was evaluated, and so are ``losses`` and ``truth``."""
+    losses: Losses
+    truth: dict[str, int]
+    """By test image: the number of its class."""
+    corrupted: list[CorruptedPredictions]
+    """Of every model that was evaluated on corrupted images."""
+    gradcam: list[GradCam]
+
+    @property
+    def id(self) -> str:
+        return self.document.run_id
+
+    @property
+    def seed(self) -> int:
+        return self.document.seed
+
+    @property
+    def arm(self) -> str | None:
+        """The training variant of a study that compares several."""
+        return self.document.recipe.arm
+
+    @property
+    def model(self) -> str:
+        return model_title(self.document.backbone, self.document.alpha)
+
+    @property
+    def strategy(self) -> str:
+        """``fine-tuning``, or with the arm of the study: ``fine-tuning, mixed``."""
+        return strategy_title(self.document.strategy, self.arm)
+
+    @property
+    def title(self) -> str:
+        """``MobileNetV2, fine-tuning``: the kind of model, over all its seeds."""
+        return f"{self.model}, {self.strategy}"
+
+    @property
+    def test(self) -> SplitMetrics | None:
+        return self.document.metrics.get("test")
+
+    @property
+    def size(self) -> ModelRecord:
+        return self.document.model
+
+    @property
+    def train_seconds(self) -> float | None:
+        return self.document.timing.train_seconds
+
+    @property
+    def score(self) -> Score | None:
+        """Test accuracy of the Keras model; None before it was evaluated."""
+        test = self.test
+        return None if test is None else Score(test.accuracy, test.n_samples, test.accuracy_ci95)
+
+
+@dataclass(frozen=True)
+class TroubledCell:
+    """A cell of the study that failed or has no run folder."""
+
+    run: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a report is about: one run, or the runs of a study."""
+
+    path: Path
+    name: str
+    runs: list[RunData]
+    study: StudyDocument | None
+    troubled_cells: list[TroubledCell]
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe of the study or of the run."""
+        if self.study is not None:
+            return self.study.recipe
+        return self.runs[0].document.recipe if self.runs else None
+
+    @property
+    def n_untrained(self) -> int:
+        """How many cells of the study are not trained yet."""
+        done = sum(run.document.done for run in self.runs)
+        return len(self.study.cells) - done if self.study is not None else 0
+
+    def with_claims(self, claims: Recipe) -> Source:
+        """The same folder, as if it had been started with the claims and reported figures of another recipe."""
+        update = {"claims": claims.claims, "reported": claims.reported}
+        if self.study is not None:
+            recipe = self.study.recipe.model_copy(update=update)
+            return replace(self, study=self.study.model_copy(update={"recipe": recipe}))
+        runs = [
+            replace(
+                run, document=run.document.model_copy(update={"recipe": run.document.recipe.model_copy(update=update)})
+            )
+            for run in self.runs
+        ]
+        return replace(self, runs=runs)
+
+
+def model_title(backbone: str, alpha: float | None = None) -> str:
+    """``MobileNetV2``, or with its width where that was chosen: ``MobileNetV2 (alpha 0.35)``."""
+    title = BACKBONES[backbone].title if backbone in BACKBONES else backbone
+    return title if alpha in (None, 1.0) else f"{title} (alpha {alpha:g})"
+
+
+def strategy_title(strategy: str, arm: str | None) -> str:
+    """The strategy, followed by the arm of the study where there is one."""
+    return f"{strategy}, {arm}" if arm else strategy
+
+
+def read_source(path: Path) -> Source:
+    """Read a run or study folder; :class:`InputError` where it is neither, or holds files of a newer edgekit."""
+    if not path.is_dir():
+        raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
+    if (path / "study.json").is_file():
+        return _study(path)
+    if not (path / "run.json").is_file():
+        raise InputError(
+            "this is neither a run folder (run.json) nor a study folder (study.json)",
+            where=str(path),
+            hint="pass a run folder (from `edgekit train`) or a study folder (from `edgekit compare`)",
+        )
+    run = _run(RunFolder(path), str(path))
+    return Source(path, run.id, [run], None, [])
+
+
+def _study(path: Path) -> Source:
+    document = StudyDocument.read(path / "study.json")
+    folders = {cell.run: RunFolder(path / cell.run) for cell in document.cells}
+    runs = [_run(folder, str(folder.path)) for folder in folders.values() if folder.run_json.is_file()]
+    troubled = [
+        TroubledCell(cell.run, problem) for cell in document.cells for problem in _problems(cell, folders[cell.run])
+    ]
+    return Source(path, document.name, runs, document, troubled)
+
+
+def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
+    found = [] if folder.run_json.is_file() else ["this cell of the study has no run yet"]
+    if cell.status == "failed":
+        found.append(f"this cell of the study failed: {cell.error or 'no reason was recorded'}")
+    return found
+
+
+def _run(folder: RunFolder, place: str) -> RunData:
+    predictions = _predictions(folder.predictions)
+    return RunData(
+        folder=folder,
+        place=place,
+        document=folder.read_run(),
+        history=read_history(folder.history) if folder.history.is_file() else [],
+        exports=[export.read_export() for export in folder.done_exports()],
+        results=[(result, _correct(result.predictions_path())) for result in run_results(folder)],
+        correct={} if predictions is None else predictions.correct(),
+        losses={} if predictions is None else predictions.losses(),
+        truth={} if predictions is None else predictions.truth(),
+        corrupted=read_corrupted(folder),
+        gradcam=_gradcam(folder),
+    )
+
+
+def _gradcam(folder: RunFolder) -> list[GradCam]:
+    file = folder.gradcam / "gradcam.json"
+    if not file.is_file():
+        return []
+    entries = GradCamDocument.read(file).images
+    return [GradCam(entry, (folder.gradcam / Path(entry.picture).name).read_bytes()) for entry in entries]
+
+
+def _correct(path: Path | None) -> Correct:
+    predictions = None if path is None else _predictions(path)
+    return {} if predictions is None else predictions.correct()
+
+
+def _predictions(path: Path) -> Predictions | None:
+    """None where there are none; :class:`InputError` for a damaged file."""
+    import numpy as np
+
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path) as arrays:
+            stored = Predictions(arrays["labels"], arrays["probabilities"], arrays["files"].tolist())
+        stored.probabilities[np.arange(len(stored.labels)), stored.labels]  # every label is a column
+    except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
+        raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None
+    return stored

@@ -1,0 +1,60 @@
+"""The commands and the recipe that make the folder again."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import yaml
+
+from edgekit.recipe.redaction import redact_path, redact_paths
+from edgekit.report.model.report import Report
+from edgekit.report.sections.section import Section
+
+
+@dataclass(frozen=True)
+class ReproduceView:
+    """``places`` names what the recipe leaves out: the folder of images, the file of weights."""
+
+    commands: list[str]
+    recipe: str | None
+    places: list[str]
+
+
+def _view(report: Report) -> ReproduceView:
+    recipe = report.source.recipe
+    text = None
+    if recipe is not None:
+        values = redact_paths(recipe).document()
+        text = str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
+    return ReproduceView(_commands(report), text, _places(report))
+
+
+def _places(report: Report) -> list[str]:
+    recipe = report.source.recipe
+    if recipe is None:
+        return []
+    data, weights = recipe.data.path, recipe.model.weights
+    found = [f"{redact_path(data)} (--data)"] if data else []
+    return found + ([f"{redact_path(weights)} (--set model.weights)"] if weights not in ("imagenet", "none") else [])
+
+
+def _commands(report: Report) -> list[str]:
+    """For a folder of the same name, anywhere."""
+    place = shlex.quote(report.source.path.resolve().name)
+    if report.source.study is not None:
+        targets = [word for target in report.targets if report.targets != ["local"] for word in ("--target", target)]
+        command = ["edgekit", "compare", "recipe.yaml", "--out", place, *map(shlex.quote, targets)]
+        return [" ".join(command), f"edgekit report {place}"]
+    commands = [f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
+    for target in report.targets:
+        bench = next(file.bench for file in report.files if file.bench is not None and file.target == target)
+        threads = ",".join(str(latency.threads) for latency in bench.latency)
+        commands.append(
+            f"edgekit bench {place} --target {shlex.quote(target)} --protocol {bench.protocol.name}"
+            + (f" --threads {threads}" if threads else "")
+        )
+    return [*commands, f"edgekit report {place}"]
+
+
+SECTION = Section("reproduce", "Reproduce", _view)
