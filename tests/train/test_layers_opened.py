@@ -64,15 +64,15 @@ def test_every_row_of_the_layer_list_opens_the_layers_it_shows(net, names, backb
 
 
 @pytest.mark.parametrize(
-    ("backbone", "first", "parameters"),
+    ("backbone", "first"),
     [
-        ("vgg16", "block5_conv1", 7_079_424),
-        ("resnet50v2", "conv5_block1_preact_bn", 14_977_024),
-        ("resnet50", "conv5_block1_1_conv", 14_976_000),
-        ("mobilenetv2", "block_13_depthwise", 1_660_352),
+        ("vgg16", "block5_conv1"),
+        ("resnet50v2", "conv5_block1_preact_bn"),
+        ("resnet50", "conv5_block1_1_conv"),
+        ("mobilenetv2", "block_13_depthwise"),
     ],
 )
-def test_last_stage_opens_the_same_depth_in_every_backbone(net, names, backbone, first, parameters, capsys):
+def test_last_stage_opens_the_same_depth_in_every_backbone(net, names, backbone, first, capsys):
     """The layers that work at the last resolution before the pooling of the head, in every image size."""
     assert edgekit_here("list", "backbones", "--layers", backbone, "--json") == 0
     rows = json.loads(capsys.readouterr().out)["layers"]
@@ -84,9 +84,7 @@ def test_last_stage_opens_the_same_depth_in_every_backbone(net, names, backbone,
         network = net.build_network(model, image_size=size, classes=2, seed=0)
         net.freeze_backbone(network)
         opened = net.open_last_layers(network, FineTuning(train_batchnorm=True))
-        assert set(net.stable_names(opened)) <= set(expected)
-        assert opened[0] == first
-        assert sum(network.get_layer(name).count_params() for name in opened) == parameters
+        assert opened == [name for name in expected if network.get_layer(name).weights]
 
 
 def test_the_study_of_three_backbones_opens_the_last_stage_of_each():
