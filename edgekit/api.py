@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import EdgekitError, InputError
+from edgekit.support.interrupts import resumable
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -105,12 +106,8 @@ def train(
         recipe = RunFolder(Path(run)).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
-    try:
+    with resumable(folder.run_json, f"edgekit train --run {folder.path} --resume", progress):
         train_run(resolved, folder, resume=resume, progress=progress)
-    except KeyboardInterrupt:
-        if folder.run_json.is_file():
-            progress.info(f"resume with: edgekit train --run {folder.path} --resume")
-        raise
     return folder.read_run()
 
 

@@ -17,6 +17,7 @@ import typer.core
 from edgekit import __version__
 from edgekit.cli.output import Output
 from edgekit.errors import EdgekitError
+from edgekit.support.interrupts import is_interrupt
 
 if TYPE_CHECKING:
     from edgekit.cli.output import UsageError
@@ -102,11 +103,13 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if debug:
-            raise
-        failure = as_edgekit_error(error)
-        out.error(failure)
-        sys.exit(failure.exit_code)
+        if not is_interrupt(error):
+            if debug:
+                raise
+            failure = as_edgekit_error(error)
+            out.error(failure)
+            sys.exit(failure.exit_code)
+        code = INTERRUPTED
     if code == INTERRUPTED:  # Typer may also return this code itself
         out.stderr.print("interrupted", style="yellow")
     sys.exit(code if isinstance(code, int) else 0)

@@ -58,8 +58,8 @@ def test_keras_and_files_answer_for_the_same_corrupted_pixels(run, capsys):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--corruptions", "rain"], "no corruption is called 'rain'"),
-        (["--corruptions", "haze", "--models", "tflite-int8"], "no sound model called tflite-int8"),
+        (["--corruptions", "rain"], "unknown corruption 'rain'"),
+        (["--corruptions", "haze", "--models", "tflite-int8"], "no model named tflite-int8 that passed its check"),
         (["--corruptions", "haze", "--severities", "9"], "severities are numbers from 1 to 5"),
     ],
 )

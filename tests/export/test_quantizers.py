@@ -172,7 +172,7 @@ def test_other_methods_clip_values(run, made, method):
 
 
 def test_a_calibration_method_that_a_file_does_not_support_is_refused_at_recipe_load():
-    with pytest.raises(InputError, match=r"tflite-int8 cannot be calibrated by percentile.*onnx-int8"):
+    with pytest.raises(InputError, match=r"tflite-int8 cannot be calibrated with 'percentile'.*onnx-int8"):
         validate({"export": {"files": ["tflite-int8"], "calibration": {"method": "percentile"}}}, "test")
     recipe = validate({"export": {"files": ["tflite-fp32", "onnx-int8"], "calibration": {"method": "entropy"}}}, "test")
     assert recipe.export.calibration.method == "entropy"
