@@ -22,7 +22,9 @@ from edgekit.errors import InputError
 from edgekit.recipe import FineTuning, Recipe
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
+from edgekit.train import network as net
 from edgekit.train.batches import predict
+from edgekit.train.run_context import RunContext
 from edgekit.train.stages import cut_before
 
 Values = NDArray[Any]
@@ -168,6 +170,41 @@ class ViewStore:
             stored[-1].flush()
             if storage == "float16" and not _all_finite(stored[-1]):
                 raise _OutOfRange
+
+
+def view_store(context: RunContext, opened: list[str], progress: Progress) -> ViewStore | None:
+    """Where fine-tuning keeps the outputs of the frozen layers; ``None`` if it computes every layer in each step.
+
+    Raises :class:`InputError` if the recipe has ``views`` and they do not fit on the disk.
+    """
+    train = context.recipe.train
+    asked = train.fine_tuning.views is not None
+    unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
+    if not asked and not (unchanged and context.backend.on_cpu):
+        return None
+    network = SplitNetwork.of(context.network, opened)
+    if network is None:
+        if asked:
+            progress.warn("train.fine_tuning.views has no effect: no layers stay frozen before the ones that train")
+        return None
+    rows = {"train": context.train_rows, "val": context.val_rows}
+    store = ViewStore(network, context.recipe, rows, context.checkpoints)
+    if asked:
+        store.check_space()
+    elif (why := store.shortage()) is not None:
+        progress.info(
+            f"fine-tuning computes the frozen layers in every step: storing their outputs would take "
+            f"{store.total_bytes / 1e9:.1f} GB, {why}"
+        )
+        return None
+    return store
+
+
+def check_views(context: RunContext, progress: Progress) -> None:
+    """Raise :class:`InputError` before training starts if fine-tuning could not store its views."""
+    train = context.recipe.train
+    if train.strategy == "fine-tuning" and train.fine_tuning.views is not None:
+        view_store(context, net.open_last_layers(context.network, train.fine_tuning), progress)
 
 
 class _OutOfRange(Exception):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,69 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.augmentation import draw, epoch_order, sample_weights
-from edgekit.data.dataset import Dataset
-from edgekit.documents.history import EpochResult
 from edgekit.documents.run import PhaseRecord
-from edgekit.recipe import Phase, Recipe
+from edgekit.recipe import Phase
 from edgekit.recipe.section import PhaseName
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
 from edgekit.train.augmentation_layers import TrainingModel, training_model
-from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, predict
-from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
+from edgekit.train.checkpoint import PhaseState
 from edgekit.train.first_epoch import PhaseEnd
-from edgekit.train.frozen_layers import SplitNetwork, ViewStore
+from edgekit.train.frozen_layers import view_store
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.loop import PhaseJob, run_phase
 from edgekit.train.mix import Pairs, draw_pairs
+from edgekit.train.run_context import RunContext, Values
 from edgekit.train.start_from import load_start
-
-Pixels = NDArray[np.uint8]
-Values = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """What every phase of a run shares: the network, the images, and where checkpoints go."""
-
-    recipe: Recipe
-    network: keras.Model
-    dataset: Dataset
-    pixels: Pixels
-    backend: Backend
-    checkpoints: Path
-    on_history: Callable[[str, list[EpochResult]], None]
-    history: dict[str, list[EpochResult]] = field(default_factory=dict)
-    """The epochs of the phases so far."""
-    predictions: dict[str, Values] = field(default_factory=dict)
-    """``val``: the probabilities of the network with its best weights, if the last phase has just computed them."""
-
-    @property
-    def train_rows(self) -> NDArray[np.int64]:
-        return self.dataset.indices("train")
-
-    @property
-    def val_rows(self) -> NDArray[np.int64]:
-        return self.dataset.indices("val")
-
-    def keep_history(self, name: str, epochs: list[EpochResult]) -> None:
-        """Keep the epochs of a phase, and pass them on."""
-        self.history[name] = list(epochs)
-        self.on_history(name, epochs)
-
-    def checkpoint(self, name: PhaseName) -> PhaseCheckpoint:
-        return PhaseCheckpoint(self.checkpoints / f"{name}.npz")
-
-    def set_dropout(self, phase: Phase) -> None:
-        """Use the dropout rate of ``phase``, or that of the head."""
-        head = self.recipe.model.head
-        net.set_dropout(self.network, head.dropout if phase.dropout is None else phase.dropout)
-
-    def predict_val(self) -> Values:
-        """Probabilities (N, classes) of the validation images with the current weights."""
-        return predict(self.network, self.pixels, self.val_rows)
 
 
 @dataclass(frozen=True)
@@ -154,41 +106,6 @@ def fine_tuning(context: RunContext, progress: Progress) -> PhaseRecord:
     return record.model_copy(
         update={"opened_layers": tuple(opened), "layer_groups": None if groups is None else groups.of_layer}
     )
-
-
-def view_store(context: RunContext, opened: list[str], progress: Progress) -> ViewStore | None:
-    """Where fine-tuning keeps the outputs of the frozen layers; ``None`` if it computes every layer in each step.
-
-    Raises :class:`InputError` if the recipe has ``views`` and they do not fit on the disk.
-    """
-    train = context.recipe.train
-    asked = train.fine_tuning.views is not None
-    unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
-    if not asked and not (unchanged and context.backend.on_cpu):
-        return None
-    network = SplitNetwork.of(context.network, opened)
-    if network is None:
-        if asked:
-            progress.warn("train.fine_tuning.views has no effect: no layers stay frozen before the ones that train")
-        return None
-    rows = {"train": context.train_rows, "val": context.val_rows}
-    store = ViewStore(network, context.recipe, rows, context.checkpoints)
-    if asked:
-        store.check_space()
-    elif (why := store.shortage()) is not None:
-        progress.info(
-            f"fine-tuning computes the frozen layers in every step: storing their outputs would take "
-            f"{store.total_bytes / 1e9:.1f} GB, {why}"
-        )
-        return None
-    return store
-
-
-def check_views(context: RunContext, progress: Progress) -> None:
-    """Raise :class:`InputError` before training starts if fine-tuning could not store its views."""
-    train = context.recipe.train
-    if train.strategy == "fine-tuning" and train.fine_tuning.views is not None:
-        view_store(context, net.open_last_layers(context.network, train.fine_tuning), progress)
 
 
 def from_scratch(context: RunContext, progress: Progress) -> PhaseRecord:

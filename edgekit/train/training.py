@@ -245,8 +245,10 @@ def _run_phases(
     recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, progress: Progress
 ) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
     """Run every phase of the strategy; their records, and the predictions that are already known."""
+    from edgekit.train.frozen_layers import check_views
     from edgekit.train.history_log import HistoryLog
-    from edgekit.train.phases import STRATEGY_PHASES, RunContext, check_views
+    from edgekit.train.phases import STRATEGY_PHASES
+    from edgekit.train.run_context import RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
         context = RunContext(
