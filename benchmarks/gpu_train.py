@@ -68,6 +68,7 @@ def train(
         "train.precision": arguments.precision,
         "train.batch_size": arguments.batch_size,
         "data.image_size": arguments.image_size,
+        "train.fine_tuning.views": "null",
         "train.feature_extraction.views": "null",  # every epoch augmented anew and sent through the backbone
     }
     if strategy == "fine-tuning" and "feature-extraction" in arguments.strategies:

@@ -85,16 +85,26 @@ def _layers(name: str) -> Rows:
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
-    from edgekit.train.network import block_of, layer_names
+    from edgekit.train.network import block_of, outline
 
-    names = layer_names(Model(backbone=backbone.name, weights="none"))
+    names, last_stage = outline(Model(backbone=backbone.name, weights="none"))
     entries: list[Entry] = []
     for number, layer in enumerate(names, 1):
         last = len(names) - number + 1
         # Rounded up, so that the fraction shown starts at this layer and not at the one before it.
         fraction = math.ceil(1000 * (last - 1) / len(names) + 1e-9) / 1000
-        entries.append({"number": number, "last": last, "fraction": fraction, "block": block_of(layer), "name": layer})
-    return Rows(["layer", "last_layers", "fraction", "from_block", "from_layer"], entries, (0, 1, 2))
+        entries.append(
+            {
+                "number": number,
+                "last": last,
+                "fraction": fraction,
+                "block": block_of(layer),
+                "name": layer,
+                "last_stage": number > last_stage,
+            }
+        )
+    headers = ["layer", "last_layers", "fraction", "from_block", "from_layer", "last_stage"]
+    return Rows(headers, entries, (0, 1, 2))
 
 
 def _recipes() -> Rows:

@@ -62,7 +62,7 @@ def train(
 
     The image folder (--data) has one folder per class, or train, val and test folders with class folders inside. If
     there are no validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts
-    from ImageNet weights and trains first the head, then the last 30 layers of the backbone. The result is a run
+    from ImageNet weights and trains first the head, then the last stage of the backbone. The result is a run
     folder with the model, its test accuracy and its figures.
 
     \b

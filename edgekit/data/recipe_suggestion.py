@@ -111,7 +111,7 @@ train:
   fine_tuning:
     epochs: {20 if smallest < _SMALL_CLASS else 10}
     learning_rate: 1.0e-4
-    last_layers: 30
+    last_stage: true  # same depth in every backbone; see edgekit list backbones --layers NAME
   early_stopping:
     patience: 5
 

@@ -105,8 +105,16 @@ class PhaseRecord(Part):
     """Number of weights that the phase trained."""
     trainable_layers: int
     """Number of layers with such weights."""
+    learning_rate: float | None = None
+    """Initial learning rate, which is lower than that of the recipe if that one did harm in the first epoch."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know about this phase."""
     feature_seconds: float | None = None
-    """Time in seconds to compute features with the frozen backbone, if the phase stored them."""
+    """Time in seconds to compute features with frozen layers, if the phase stored them."""
+    stored_layer: str | None = None
+    """The frozen layer whose outputs fine-tuning stored, instead of computing them in every step."""
+    views: int | None = None
+    """Number of differently augmented copies of the training images for which they were stored."""
     opened_layers: tuple[str, ...] | None = None
     """Backbone layers that fine-tuning trained, in order."""
     layer_groups: dict[str, int] | None = None

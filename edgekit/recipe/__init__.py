@@ -19,6 +19,7 @@ from edgekit.recipe.measure import Bench as Bench
 from edgekit.recipe.measure import Robustness as Robustness
 from edgekit.recipe.model import Head as Head
 from edgekit.recipe.model import Model as Model
+from edgekit.recipe.reading import apply_settings as apply_settings
 from edgekit.recipe.reading import assign as assign
 from edgekit.recipe.reading import differences as differences
 from edgekit.recipe.reading import load_recipe as load_recipe

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.recipe.recipe import Recipe
+from edgekit.recipe.train import LAYER_CHOICES
 from edgekit.recipe.yaml_text import KeyLines, parse_value, parse_yaml
 from edgekit.support.suggestions import did_you_mean, unknown_name_error
 
@@ -32,8 +33,7 @@ def load_recipe(source: str | Path | None, settings: Mapping[str, object] | None
     """
     text, origin = _read(source)
     document, lines = parse_yaml(text, origin)
-    for key, value in (settings or {}).items():
-        assign(document, key, value)
+    apply_settings(document, settings or {})
     return validate(document, origin, lines)
 
 
@@ -43,6 +43,23 @@ def parse_setting(text: str) -> tuple[str, object]:
     if not equals or not key.strip():
         raise InputError(f"--set expects KEY=VALUE, not {text!r}", hint="for example --set train.batch_size=16")
     return key.strip(), parse_value(value, f"the value of --set {key.strip()}")
+
+
+def apply_settings(document: dict[str, Any], settings: Mapping[str, object]) -> None:
+    """Set every dotted key of ``settings`` in a recipe document.
+
+    A setting that says which layers fine-tuning trains replaces the one that the document has.
+    """
+    choices = {f"train.fine_tuning.{choice}": choice for choice in LAYER_CHOICES}
+    if any(settings.get(key) not in (None, False) for key in choices):
+        section: object = document
+        for name in ("train", "fine_tuning"):
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            for key in choices.keys() - settings.keys():
+                section.pop(choices[key], None)
+    for key, value in settings.items():
+        assign(document, key, value)
 
 
 def assign(document: dict[str, Any], key: str, value: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.recipe.reading import assign, load_recipe, validate
+from edgekit.recipe.reading import apply_settings, load_recipe, validate
 from edgekit.recipe.recipe import Recipe
 
 
@@ -45,6 +45,5 @@ def resolve_recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, ob
     if not isinstance(recipe, Recipe):
         return load_recipe(recipe, settings)
     document = recipe.document()
-    for key, value in (settings or {}).items():
-        assign(document, key, value)
+    apply_settings(document, settings or {})
     return validate(document, recipe.name)

@@ -22,6 +22,8 @@ class Phase(Section):
     to 0 over the epochs of the phase, a little in every step (Loshchilov and Hutter 2017); better for few epochs."""
     dropout: Fraction | None = None
     """Dropout rate of the head in this phase (0 to 1). ``null`` uses ``model.head.dropout``."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    """Number of epochs over which the learning rate rises linearly from 0 (0 or more; 0.5 is half an epoch)."""
 
 
 class FeatureExtraction(Phase):
@@ -36,13 +38,22 @@ class FeatureExtraction(Phase):
 class FineTuning(Phase):
     """The second phase of ``fine-tuning``, which also trains the last layers of the backbone.
 
-    Exactly one of ``last_layers``, ``from_layer``, ``from_block`` and ``fraction`` says which layers.
+    Exactly one of ``last_stage``, ``last_layers``, ``from_layer``, ``from_block`` and ``fraction`` says which layers.
     ``edgekit list backbones --layers NAME`` shows what each of them means for a backbone.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Initial learning rate of Adam (above 0)."""
-    last_layers: Annotated[int, Field(ge=1)] | None = 30
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Number of epochs over which the learning rate rises linearly from 0 (0 or more; 0.5 is half an epoch). Without
+    it, the first steps of Adam are large enough to destroy pretrained weights."""
+    check_learning_rate: bool = True
+    """Whether to try the learning rate before the phase: a few steps, which are undone. While they make the validation
+    loss measurably worse, the phase uses a third of the learning rate, down to a hundredth or so, with a warning."""
+    last_stage: bool = True
+    """Whether to train the last stage: the layers at the end that work at the lowest resolution of the backbone, such
+    as block5 of VGG16 or conv5 of ResNet50V2. This is the same depth in every backbone."""
+    last_layers: Annotated[int, Field(ge=1)] | None = None
     """Number of layers at the end of the backbone to train (at least 1), counted as Keras does, including layers
     without weights."""
     from_layer: str | None = None
@@ -52,6 +63,15 @@ class FineTuning(Phase):
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     """Fraction of the backbone layers to train (above 0, up to 1), counted from the end and rounded up to a whole
     layer. 1 trains all of them."""
+    views: Annotated[int, Field(ge=1)] | None = None
+    """How many times the training images pass through the frozen layers (at least 1), each time augmented as in another
+    epoch. The outputs of the frozen layers are stored on disk, and the epochs use them in turn, so that a step computes
+    only the layers that are trained. ``null`` augments anew and computes every layer in each epoch. Without
+    augmentation, a CPU always stores one view, if it fits on the disk."""
+    view_storage: Literal["float16", "float32"] = "float16"
+    """Number format of the stored outputs of the frozen layers. ``float32`` takes twice the space and is exact."""
+    max_view_gb: Annotated[float, Field(gt=0)] | None = None
+    """Largest size of the stored outputs in gigabytes (above 0). ``null`` allows 80 % of the free disk space."""
     train_batchnorm: bool = False
     """Whether to train BatchNorm layers of the backbone. If false, they stay in inference mode and keep their
     pretrained statistics."""
@@ -68,20 +88,20 @@ class FineTuning(Phase):
     @model_validator(mode="before")
     @classmethod
     def _drop_default_choice(cls, values: object) -> object:
-        """``last_layers`` has a default, which must not compete with a choice that was made."""
-        if isinstance(values, dict) and any(values.get(choice) is not None for choice in _LAYER_CHOICES[1:]):
-            return {"last_layers": None, **values}
+        """``last_stage`` has a default, which must not compete with a choice that was made."""
+        if isinstance(values, dict) and any(values.get(choice) is not None for choice in LAYER_CHOICES[1:]):
+            return {"last_stage": False, **values}
         return values
 
     @model_validator(mode="after")
     def _one_choice(self) -> FineTuning:
-        given = [choice for choice in _LAYER_CHOICES if getattr(self, choice) is not None]
+        given = [choice for choice in LAYER_CHOICES if getattr(self, choice) not in (None, False)]
         if len(given) > 1:
             raise ValueError(
-                f"give only one of {', '.join(_LAYER_CHOICES)}, not {' and '.join(given)} (null removes a setting)"
+                f"give only one of {', '.join(LAYER_CHOICES)}, not {' and '.join(given)} (null removes a setting)"
             )
         if not given:
-            raise ValueError(f"say which layers to train: give one of {', '.join(_LAYER_CHOICES)}")
+            raise ValueError(f"say which layers to train: give one of {', '.join(LAYER_CHOICES)}")
         return self
 
     @model_validator(mode="after")
@@ -97,7 +117,7 @@ class FineTuning(Phase):
         return self
 
 
-_LAYER_CHOICES = ("last_layers", "from_layer", "from_block", "fraction")
+LAYER_CHOICES = ("last_stage", "last_layers", "from_layer", "from_block", "fraction")
 """The settings of :class:`FineTuning` that say which layers are trained."""
 
 
@@ -187,18 +207,20 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _views_fit(self) -> Train:
-        if self.feature_extraction.views is None or self.strategy == "from-scratch":
-            return self
-        if self.mix.active_in("feature-extraction"):
-            raise ValueError(
-                "feature_extraction.views stores features of single images, but mix combines the pixels of two; "
-                "set feature_extraction.views: null, or leave feature-extraction out of mix.phases"
-            )
-        if self.augment.randaugment:
-            raise ValueError(
-                "feature_extraction.views stores features, but augment.randaugment changes images in the training "
-                "step; set feature_extraction.views: null, or randaugment: 0"
-            )
+        for name, phase in self.phases().items():
+            if not isinstance(phase, (FeatureExtraction, FineTuning)) or phase.views is None:
+                continue
+            key = f"{name.replace('-', '_')}.views"
+            if self.mix.active_in(name):
+                raise ValueError(
+                    f"{key} stores features of single images, but mix combines the pixels of two; "
+                    f"set {key}: null, or leave {name} out of mix.phases"
+                )
+            if self.augment.randaugment:
+                raise ValueError(
+                    f"{key} stores features, but augment.randaugment changes images in the training step; "
+                    f"set {key}: null, or randaugment: 0"
+                )
         return self
 
     @model_validator(mode="after")

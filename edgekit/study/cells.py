@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from edgekit.documents.study import CellRecord, CellStatus
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe, assign, validate
+from edgekit.recipe import Recipe, apply_settings, assign, validate
 from edgekit.registry import BACKBONES
 from edgekit.study.budget import budget_settings
 
@@ -84,29 +84,28 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
     arms: list[str | None] = list(compare.arms) or [None]
     for seed, backbone, strategy, arm in product(seeds, backbones, strategies, arms):
         name = _run_name(backbone, strategy, arm, seed)
-        settings: list[tuple[str, object]] = [
-            *compare.overrides.get(backbone, {}).items(),
-            *compare.arms.get(arm or "", {}).items(),
-            ("arm", arm),
-            ("model.backbone", backbone),
-            ("train.strategy", strategy),
-            ("train.seed", seed),
-        ]
+        own: dict[str, object] = {
+            "arm": arm,
+            "model.backbone": backbone,
+            "train.strategy": strategy,
+            "train.seed": seed,
+        }
         after = None
         if strategy == "fine-tuning" and "feature-extraction" in strategies:
             after = f"runs/{_run_name(backbone, 'feature-extraction', arm, seed)}"
-            settings.append(("train.start_from", str(study.absolute() / after)))
+            own["train.start_from"] = str(study.absolute() / after)
+        settings = (compare.overrides.get(backbone, {}), compare.arms.get(arm or "", {}), own)
         complete = _cell_recipe(recipe, settings, name)
         cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete, arm, after))
     return cells
 
 
-def _cell_recipe(recipe: Recipe, settings: Iterable[tuple[str, object]], name: str) -> Recipe:
-    """The study's recipe with the settings of one cell, in order, and its budget."""
+def _cell_recipe(recipe: Recipe, settings: Iterable[Mapping[str, object]], name: str) -> Recipe:
+    """The study's recipe with the settings of one cell, each group overriding those before it, and its budget."""
     document = recipe.document()
     document["compare"] = {}
-    for key, value in settings:
-        assign(document, key, value)
+    for group in settings:
+        apply_settings(document, group)
     origin = f"{recipe.name}, cell {name}"
     budget = budget_settings(recipe, validate(document, origin))
     for key, value in budget.items():

@@ -54,6 +54,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[Array | tuple[Array, ...], Array, Array]:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         images, targets, weights = self._inputs[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
+        if self._on_cpu and images.dtype == np.float16:
+            images = images.astype(np.float32)  # TensorFlow reports an error where the CPU has no instructions for it
         for_step: list[Array] = []
         if self._draws is not None:
             draws = self._draws[chosen]
@@ -111,6 +113,8 @@ def predict(
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
             batch = inputs[chosen]
+            if batch.dtype == np.float16:
+                batch = batch.astype(np.float32)
             if draws is not None:
                 batch = apply_on_cpu(batch, draws[np.arange(start, start + len(chosen))])
             if len(chosen) < batch_size:

@@ -33,6 +33,9 @@ class PhaseState:
     images: int = 0
     """Training images seen in all epochs together."""
     history: list[EpochResult] = field(default_factory=list)
+    learning_rate: float | None = None
+    """The initial learning rate, if it is lower than that of the recipe."""
+    warnings: list[str] = field(default_factory=list)
     early_stopping: CallbackState = field(default_factory=dict)
     reduce_lr: CallbackState = field(default_factory=dict)
 

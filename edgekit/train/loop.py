@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from edgekit.train.checkpoint import (
     read_variables,
     write_variables,
 )
+from edgekit.train.first_epoch import PhaseEnd, lower_rates
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.optimizer import FusedAdam, GroupedAdam
 
@@ -57,6 +59,8 @@ class PhaseJob:
     """Number of epochs in earlier phases."""
     groups: LayerGroups | None = None
     """Layer groups with their own learning rates, if any."""
+    before: PhaseEnd | None = None
+    """How the previous phase ended, which the first epoch of this one must not destroy."""
     spent_seconds: float = 0.0
     """Time spent on features before the first epoch; counts towards ``train.max_seconds``."""
 
@@ -71,7 +75,7 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
         state, values, best = job.checkpoint.load(None)
     else:
         state, values, best = PhaseState(), read_variables(live), []
-    _compile(job)
+    _compile(job, state.learning_rate or job.phase.learning_rate)
     if state.epochs_run:
         job.checkpoint.load(job.model.optimizer)
     write_variables(live, values)
@@ -81,7 +85,10 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
         if state.epochs_run and _time_is_up(job, state):
             progress.info(f"{job.name}: stopped at the time limit (train.max_seconds: {job.train.max_seconds:g})")
             break
-        result, probabilities = _train_epoch(job, epoch, progress)
+        if epoch == 0:
+            result, probabilities = _first_epoch(job, state, partial(write_variables, live, values), progress)
+        else:
+            result, probabilities = _train_epoch(job, epoch, progress)
         policies.epoch_ended(epoch, result)
         if policies.best_epoch == epoch:
             best = read_variables(live)
@@ -100,6 +107,29 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
     return state
 
 
+def _first_epoch(
+    job: PhaseJob, state: PhaseState, restore: Callable[[], None], progress: Progress
+) -> tuple[EpochResult, Probabilities]:
+    """Train the first epoch; again from the start at a lower learning rate if the recipe says so and it does harm."""
+    rate = job.phase.learning_rate
+    lower = iter(lower_rates(job.phase, job.before))
+    while True:
+        result, probabilities = _train_epoch(job, 0, progress)
+        if job.before is None or not job.before.destroyed_by(result):
+            break
+        next_rate = next(lower, None)
+        state.warnings.append(job.before.warning(result, job.name, rate, next_rate))
+        progress.warn(state.warnings[-1])
+        if next_rate is None:
+            break
+        state.seconds += result.seconds
+        state.images += job.n_images
+        rate = state.learning_rate = next_rate
+        restore()
+        _compile(job, rate)
+    return result, probabilities
+
+
 def _count(state: PhaseState, result: EpochResult, job: PhaseJob, policies: _Policies) -> None:
     """Add an epoch to the state."""
     state.history.append(result)
@@ -116,15 +146,15 @@ def _time_is_up(job: PhaseJob, state: PhaseState) -> bool:
     return limit is not None and job.spent_seconds + state.seconds >= limit
 
 
-def _compile(job: PhaseJob) -> None:
-    learning_rate = job.phase.learning_rate
+def _compile(job: PhaseJob, learning_rate: float) -> None:
+    steps = math.ceil(job.n_images / job.train.batch_size)
+    warmup_steps = round(job.phase.warmup_epochs * steps)
     if job.phase.schedule == "cosine":
-        steps = job.phase.epochs * math.ceil(job.n_images / job.train.batch_size)
-        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, job.phase.epochs * steps)
     if job.groups is None:
-        optimizer = FusedAdam(learning_rate)
+        optimizer = FusedAdam(learning_rate, warmup_steps=warmup_steps)
     else:
-        optimizer = GroupedAdam(learning_rate, job.groups.of_variables(job.model))
+        optimizer = GroupedAdam(learning_rate, job.groups.of_variables(job.model), warmup_steps=warmup_steps)
     if job.train.precision == "mixed_float16":
         # Keras itself adds this to models built under the policy, not to the head or the model that augments.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import FineTuning, Head, Model
 from edgekit.registry import Backbone, get_backbone
+from edgekit.train.stages import last_stage
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean ImageNet pixel, as in the ``caffe`` preprocessing of Keras (which has it in BGR order)."""
@@ -90,7 +92,7 @@ def open_last_layers(network: keras.Model, phase: FineTuning) -> list[str]:
     """
     layers = backbone_layers(network)
     names = [layer.name for layer in layers]
-    start = first_opened(names, phase, network.name)
+    start = last_stage(layers) if phase.last_stage else first_opened(names, phase, network.name)
     opened = []
     for position, layer in enumerate(layers):
         is_batchnorm = isinstance(layer, keras.layers.BatchNormalization)
@@ -101,7 +103,7 @@ def open_last_layers(network: keras.Model, phase: FineTuning) -> list[str]:
         raise InputError(
             f"fine-tuning would train no layer of {network.name} that has weights, only {', '.join(names[start:][:5])}",
             where="train.fine_tuning",
-            hint="train more layers: set last_layers, from_layer, from_block or fraction",
+            hint="train more layers: set last_stage, last_layers, from_layer, from_block or fraction",
         )
     return opened
 
@@ -109,7 +111,8 @@ def open_last_layers(network: keras.Model, phase: FineTuning) -> list[str]:
 def first_opened(names: Sequence[str], phase: FineTuning, backbone: str) -> int:
     """The position of the first backbone layer to train among the layer ``names``; all later ones are trained too.
 
-    Raises :class:`InputError` for an unknown layer or block.
+    This does not cover ``last_stage``, which depends on the shapes of the layers. Raises :class:`InputError` for an
+    unknown layer or block.
     """
     names = stable_names(names)
     if phase.last_layers is not None:
@@ -160,13 +163,22 @@ def set_dropout(network: keras.Model, rate: float) -> None:
             layer.seed_generator.state.assign([layer.seed, 0])
 
 
-def layer_names(model: Model) -> list[str]:
-    """Names of the backbone layers, without loading weights."""
+class BackboneOutline(NamedTuple):
+    """The layers of a backbone at its default image size."""
+
+    names: list[str]
+    last_stage: int
+    """The position of the first layer that ``last_stage`` trains."""
+
+
+def outline(model: Model) -> BackboneOutline:
+    """The layers of the backbone of ``model``, without loading weights."""
     entry = get_backbone(model.backbone)
     built = _application(entry, model)(
         include_top=False, weights=None, input_shape=(entry.default_image_size, entry.default_image_size, 3)
     )
-    return stable_names([layer.name for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)])
+    layers = [layer for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return BackboneOutline(stable_names([layer.name for layer in layers]), last_stage(layers))
 
 
 def stable_names(names: Sequence[str]) -> list[str]:

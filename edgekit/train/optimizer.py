@@ -1,4 +1,4 @@
-"""Adam with one operation per variable under TensorFlow, and with a learning rate for each group of layers."""
+"""Adam with one operation per variable under TensorFlow, a warm-up, and a learning rate for each group of layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
 
     Keras expresses an update as about twenty operations, each of which passes over the weights. They take a tenth of
     the time of a ResNet50V2 step at 32x32 on a CPU, and a quarter of the time to trace the step.
+
+    Over the first ``warmup_steps``, the learning rate rises linearly from 0. The steps are counted by a variable of the
+    optimizer, which is saved with it.
     """
+
+    def __init__(
+        self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule, *, warmup_steps: int = 0
+    ) -> None:
+        super().__init__(learning_rate)
+        self._warmup_steps = warmup_steps
 
     def apply(
         self, grads: Sequence[keras.KerasTensor], trainable_variables: Sequence[keras.Variable] | None = None
@@ -27,6 +36,9 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: keras.KerasTensor
     ) -> None:
         """Update one variable."""
+        if self._warmup_steps:
+            done = ops.cast(self.iterations + 1, learning_rate.dtype) / self._warmup_steps
+            learning_rate = learning_rate * ops.minimum(done, 1.0)
         if keras.backend.backend() != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
             return
@@ -55,9 +67,13 @@ class GroupedAdam(FusedAdam):
     """
 
     def __init__(
-        self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule, groups: Sequence[int]
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        groups: Sequence[int],
+        *,
+        warmup_steps: int = 0,
     ) -> None:
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, warmup_steps=warmup_steps)
         self._groups = list(groups)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,60 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.augmentation import draw, epoch_order, sample_weights
-from edgekit.data.dataset import Dataset
-from edgekit.documents.history import EpochResult
 from edgekit.documents.run import PhaseRecord
-from edgekit.recipe import Phase, Recipe
+from edgekit.recipe import Phase
 from edgekit.recipe.section import PhaseName
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
 from edgekit.train.augmentation_layers import TrainingModel, training_model
-from edgekit.train.backend import Backend
 from edgekit.train.batches import Batches, predict
-from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
+from edgekit.train.checkpoint import PhaseState
+from edgekit.train.first_epoch import PhaseEnd
+from edgekit.train.frozen_layers import view_store
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.loop import PhaseJob, run_phase
 from edgekit.train.mix import Pairs, draw_pairs
+from edgekit.train.run_context import RunContext, Values
 from edgekit.train.start_from import load_start
-
-Pixels = NDArray[np.uint8]
-Values = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """Shared by all phases of a run: the network, the images, and the folder for checkpoints."""
-
-    recipe: Recipe
-    network: keras.Model
-    dataset: Dataset
-    pixels: Pixels
-    backend: Backend
-    checkpoints: Path
-    on_history: Callable[[str, list[EpochResult]], None]
-    predictions: dict[str, Values] = field(default_factory=dict)
-    """``val``: the probabilities of the network with its best weights, if the last phase has just computed them."""
-
-    @property
-    def train_rows(self) -> NDArray[np.int64]:
-        return self.dataset.indices("train")
-
-    @property
-    def val_rows(self) -> NDArray[np.int64]:
-        return self.dataset.indices("val")
-
-    def checkpoint(self, name: PhaseName) -> PhaseCheckpoint:
-        return PhaseCheckpoint(self.checkpoints / f"{name}.npz")
-
-    def set_dropout(self, phase: Phase) -> None:
-        """Use the dropout rate of ``phase``, or that of the head."""
-        head = self.recipe.model.head
-        net.set_dropout(self.network, head.dropout if phase.dropout is None else phase.dropout)
-
-    def predict_val(self) -> Values:
-        """Probabilities (N, classes) of the validation images with the current weights."""
-        return predict(self.network, self.pixels, self.val_rows)
 
 
 @dataclass(frozen=True)
@@ -109,15 +70,39 @@ def feature_extraction(context: RunContext, progress: Progress) -> PhaseRecord:
 
 
 def fine_tuning(context: RunContext, progress: Progress) -> PhaseRecord:
-    """Train the head and the last layers of the backbone."""
+    """Train the head and the last layers of the backbone.
+
+    The frozen layers are computed once for each view, if the recipe has ``views``, and on a CPU if images do not
+    change.
+    """
     phase = context.recipe.train.fine_tuning
     opened = net.open_last_layers(context.network, phase)
     groups = LayerGroups.of(opened, phase)
     context.set_dropout(phase)
-    offset = context.recipe.train.feature_extraction.epochs
-    record = _finished(context, "fine-tuning", phase, progress) or _run(
-        context, "fine-tuning", phase, context.predict_val, progress, first_epoch=offset, groups=groups
-    )
+    record = _finished(context, "fine-tuning", phase, progress)
+    if record is None:
+        store = view_store(context, opened, progress)
+        started = time.perf_counter()
+        stored, predict_val = None, context.predict_val
+        if store is not None:
+            trained, val = store.network.trained, store.validation(context.pixels, progress)
+            stored = StoredFeatures(trained, store.views(context.pixels, progress))
+            predict_val = partial(predict, trained, val, np.arange(len(val)))
+        seconds = time.perf_counter() - started
+        record = _run(
+            context,
+            "fine-tuning",
+            phase,
+            predict_val,
+            progress,
+            first_epoch=context.recipe.train.feature_extraction.epochs,
+            stored=stored,
+            groups=groups,
+            spent_seconds=seconds,
+        )
+        if store is not None:
+            found = {"feature_seconds": seconds, "stored_layer": store.network.last_frozen, "views": store.n_views}
+            record = record.model_copy(update=found)
     return record.model_copy(
         update={"opened_layers": tuple(opened), "layer_groups": None if groups is None else groups.of_layer}
     )
@@ -145,7 +130,7 @@ def _finished(context: RunContext, name: PhaseName, phase: Phase, progress: Prog
     state = context.checkpoint(name).finish(context.network)
     if state is None:
         return None
-    context.on_history(name, state.history)
+    context.keep_history(name, state.history)
     progress.info(f"{name}: already finished, {state.epochs_run} epochs")
     return _record(context, name, phase, state)
 
@@ -155,7 +140,7 @@ def _from_other_run(context: RunContext, progress: Progress) -> PhaseRecord | No
     if context.recipe.train.start_from is None:
         return None
     start = load_start(context.recipe, context.dataset, context.network)
-    context.on_history("feature-extraction", start.history)
+    context.keep_history("feature-extraction", start.history)
     progress.info(f"feature-extraction: taken from {context.recipe.train.start_from}")
     return start.record
 
@@ -187,12 +172,20 @@ def _run(
         validate=lambda: (val_labels, predict_val()),
         checkpoint=context.checkpoint(name),
         predictions=context.predictions,
-        on_history=context.on_history,
+        on_history=context.keep_history,
         first_epoch=first_epoch,
         groups=groups,
+        before=_previous_end(context, name),
         spent_seconds=spent_seconds,
     )
     return _record(context, name, phase, run_phase(job, progress))
+
+
+def _previous_end(context: RunContext, name: PhaseName) -> PhaseEnd | None:
+    """How feature extraction ended, for the phase that follows it."""
+    if name != "fine-tuning":
+        return None
+    return PhaseEnd.of(context.history.get("feature-extraction", []), context.recipe.train.early_stopping.monitor)
 
 
 @dataclass(frozen=True)
@@ -260,7 +253,7 @@ class _Feed:
         if self.in_step is not None:
             self.in_step.begin_epoch(train.seed, epoch)
         return Batches(
-            inputs=self.inputs[epoch % len(self.inputs)],
+            inputs=self.inputs[(epoch - self.first_epoch) % len(self.inputs)],
             rows=self.rows,
             targets=self.targets,
             weights=self.weights,
@@ -298,6 +291,8 @@ def _record(context: RunContext, name: PhaseName, phase: Phase, state: PhaseStat
         images_per_second=state.images / state.seconds if state.seconds else None,
         trainable_parameters=sum(int(np.prod(v.shape)) for layer in trainable for v in layer.trainable_variables),
         trainable_layers=len(trainable),
+        learning_rate=state.learning_rate or phase.learning_rate,
+        warnings=tuple(state.warnings),
     )
 
 

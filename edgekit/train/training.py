@@ -71,6 +71,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     document = document.model_copy(
         update={
             "stages": phases,
+            "warnings": (*document.warnings, *(warning for phase in phases for warning in phase.warnings)),
             "model": document.model.model_copy(update={"keras_size_bytes": run.model.stat().st_size}),
             "timing": TimingRecord(data_seconds=prepared.seconds, train_seconds=train_seconds),
         }
@@ -244,13 +245,16 @@ def _run_phases(
     recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, progress: Progress
 ) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
     """Run every phase of the strategy; their records, and the predictions that are already known."""
+    from edgekit.train.frozen_layers import check_views
     from edgekit.train.history_log import HistoryLog
-    from edgekit.train.phases import STRATEGY_PHASES, RunContext
+    from edgekit.train.phases import STRATEGY_PHASES
+    from edgekit.train.run_context import RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
         context = RunContext(
             recipe, network, prepared.dataset, prepared.pixels, prepared.backend, run.checkpoint, history.update
         )
+        check_views(context, progress)
         phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
         return phases, context.predictions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, assign, differences, load_recipe, parse_setting, shipped_recipes, validate
+from edgekit.recipe.resolve import resolve_recipe
 from edgekit.registry import BACKBONES, SCHEMES
 
 
@@ -76,7 +78,8 @@ def test_wrong_types_and_values_are_errors(tmp_path, text, expected):
         ("model: {alpha: 0.42}", "0.35, 0.5, 0.75"),
         ("train: {strategy: from-scratch}", "requires model.weights: none"),
         ("train: {fine_tuning: {last_layers: 3, from_layer: x}}", "not last_layers and from_layer"),
-        ("train: {fine_tuning: {last_layers: null}}", "say which layers to train"),
+        ("train: {fine_tuning: {last_stage: true, from_block: block5}}", "not last_stage and from_block"),
+        ("train: {fine_tuning: {last_stage: false}}", "say which layers to train"),
         ("train: {strategy: feature-extraction, start_from: runs/a}", "start_from requires"),
     ],
 )
@@ -184,7 +187,26 @@ def test_a_recipe_cannot_be_changed():
 def test_training_from_a_layer_survives_being_written():
     recipe = validate({"train": {"fine_tuning": {"from_layer": "block_13_expand"}}}, "test")
     assert recipe.train.fine_tuning.last_layers is None
+    assert not recipe.train.fine_tuning.last_stage
     assert validate(recipe.document(), "test") == recipe
+
+
+@pytest.mark.parametrize("way", [{"last_layers": 3}, {"last_stage": True}, {"from_layer": "Conv_1"}, {"fraction": 0.5}])
+def test_a_setting_that_opens_layers_replaces_that_of_the_recipe(tmp_path, way):
+    file = write(tmp_path, json.dumps({"train": {"fine_tuning": {"epochs": 3, **way}}}))
+    setting = {"train.fine_tuning.from_block": "block_16"}
+    for recipe in (load_recipe(file, setting), resolve_recipe(load_recipe(file), setting)):
+        phase = recipe.train.fine_tuning
+        assert (phase.from_block, phase.last_stage, phase.last_layers, phase.epochs) == ("block_16", False, None, 3)
+        assert (phase.from_layer, phase.fraction) == (None, None)
+    kept = load_recipe(file, {"train.fine_tuning.from_block": None}).train.fine_tuning
+    assert kept == load_recipe(file).train.fine_tuning
+
+
+def test_two_settings_that_open_layers_are_an_error(tmp_path):
+    settings = {"train.fine_tuning.from_block": "block5", "train.fine_tuning.last_layers": 3}
+    with pytest.raises(InputError, match="not last_layers and from_block"):
+        load_recipe("brain-tumor-mri", settings)
 
 
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -225,6 +247,7 @@ opened_layers = st.sampled_from(
         {"last_layers": 155},
         {"from_layer": "Conv_1"},
         {"from_layer": "x", "last_layers": None},
+        {"last_stage": True},
         {"fraction": 0.2},
         {"from_block": "block_16"},
     ]

@@ -11,7 +11,7 @@ from test_phases import make_job
 from train_helpers import edgekit_here
 
 from edgekit.errors import InputError
-from edgekit.recipe import FineTuning, Model, validate
+from edgekit.recipe import FineTuning, Model, load_recipe, validate
 from edgekit.registry import BACKBONES
 
 
@@ -28,7 +28,7 @@ def net():
 @pytest.fixture(scope="module")
 def names(net):
     """Names of the layers of every backbone."""
-    return {name: net.layer_names(Model(backbone=name, weights="none")) for name in BACKBONES}
+    return {name: net.outline(Model(backbone=name, weights="none")).names for name in BACKBONES}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,37 @@ def test_every_row_of_the_layer_list_opens_the_layers_it_shows(net, names, backb
         assert block == blocks.index(row["block"])
 
 
+@pytest.mark.parametrize(
+    ("backbone", "first"),
+    [
+        ("vgg16", "block5_conv1"),
+        ("resnet50v2", "conv5_block1_preact_bn"),
+        ("resnet50", "conv5_block1_1_conv"),
+        ("mobilenetv2", "block_13_depthwise"),
+    ],
+)
+def test_last_stage_opens_the_same_depth_in_every_backbone(net, names, backbone, first, capsys):
+    """The layers that work at the last resolution before the pooling of the head, in every image size."""
+    assert edgekit_here("list", "backbones", "--layers", backbone, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["layers"]
+    expected = names[backbone][names[backbone].index(first) :]
+    assert [row["name"] for row in rows if row["last_stage"]] == expected
+
+    model = Model(backbone=backbone, weights="none", head={"units": 0, "batchnorm": False, "dropout": 0.0})
+    for size in (64, 224):
+        network = net.build_network(model, image_size=size, classes=2, seed=0)
+        net.freeze_backbone(network)
+        opened = net.open_last_layers(network, FineTuning(train_batchnorm=True))
+        assert opened == [name for name in expected if network.get_layer(name).weights]
+
+
+def test_the_study_of_three_backbones_opens_the_last_stage_of_each():
+    recipe = load_recipe("brain-tumor-mri")
+    assert (recipe.train.fine_tuning.last_stage, recipe.train.fine_tuning.last_layers) == (True, None)
+
+
 def test_names_do_not_depend_on_what_was_built_before(net, names):
-    assert net.layer_names(Model(backbone="resnet50v2", weights="none")) == names["resnet50v2"]
+    assert net.outline(Model(backbone="resnet50v2", weights="none")).names == names["resnet50v2"]
     assert "max_pooling2d" in names["resnet50v2"]
 
 
@@ -92,7 +121,7 @@ def test_training_only_layers_without_weights_is_an_error(net):
     [
         ({"last_layers": 3, "fraction": 0.1}, "not last_layers and fraction"),
         ({"from_block": "block5", "from_layer": "x"}, "not from_layer and from_block"),
-        ({"last_layers": None}, "say which layers to train"),
+        ({"last_stage": False}, "say which layers to train"),
         ({"fraction": 0.0}, "greater than 0"),
         ({"unfreeze_every": 1}, "at least 2 groups"),
         ({"epochs": 4, "groups": 3, "unfreeze_every": 2}, "would start to train after 4 epochs, but there are only 4"),

@@ -70,7 +70,7 @@ def test_the_network_is_flat_with_documented_layer_names(net, small):
     assert small.input.shape == (None, SIDE, SIDE, 3)
     assert small.input.dtype == "float32"
     backbone = [layer.name for layer in net.backbone_layers(small)]
-    assert backbone == net.layer_names(Model(alpha=ALPHA, weights="none"))
+    assert backbone == net.outline(Model(alpha=ALPHA, weights="none")).names
     assert (backbone[0], backbone[-1]) == ("Conv1", "out_relu")
 
 

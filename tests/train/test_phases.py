@@ -43,7 +43,8 @@ class Job:
         backend = prepare_backend("cpu")
         if self.on_accelerator:  # the way of a GPU, walked by the CPU
             backend = replace(backend, accelerator="stand-in")
-        from edgekit.train.phases import STRATEGY_PHASES, RunContext
+        from edgekit.train.phases import STRATEGY_PHASES
+        from edgekit.train.run_context import RunContext
 
         self.network = tiny_network(self.recipe.train.seed, plain_head=self.plain_head)
         dataset, pixels = pixels_in_memory(self.counts)

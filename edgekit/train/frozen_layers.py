@@ -1,0 +1,215 @@
+"""Fine-tuning on stored outputs of the frozen layers: what no step changes is computed once for each view.
+
+The network is cut where a single tensor crosses from the frozen layers to the trained ones (:func:`cut_before`). The
+images pass through the frozen part once for each view, in inference mode, and its outputs are kept in a memory map
+next to the checkpoint. The trained part is a model of its own that shares its layers with the network.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.augmentation import draw
+from edgekit.errors import InputError
+from edgekit.recipe import FineTuning, Recipe
+from edgekit.support.files import atomic_path
+from edgekit.support.progress import Progress
+from edgekit.train import network as net
+from edgekit.train.batches import predict
+from edgekit.train.run_context import RunContext
+from edgekit.train.stages import cut_before
+
+Values = NDArray[Any]
+
+USABLE_SHARE = 0.8
+"""Share of the free disk space that stored outputs may take."""
+
+
+@dataclass(frozen=True)
+class SplitNetwork:
+    """A network in two parts, which share its layers."""
+
+    frozen: keras.Model
+    """From images to the tensor at the cut."""
+    trained: keras.Model
+    """From the tensor at the cut to probabilities; it also has frozen layers that follow the cut."""
+    last_frozen: str
+    """Name of the layer at the cut."""
+
+    @classmethod
+    def of(cls, network: keras.Model, opened: list[str]) -> SplitNetwork | None:
+        """The network, cut before the ``opened`` layers; ``None`` if there is nothing to compute before them."""
+        cut = cut_before(network, opened)
+        if cut is None:
+            return None
+        return cls(
+            keras.Model(network.input, cut.tensor, name="frozen"),
+            keras.Model(cut.tensor, network.output, name="trained"),
+            network.layers[cut.position].name,
+        )
+
+    @property
+    def values_per_image(self) -> int:
+        return int(np.prod(self.trained.input.shape[1:]))
+
+
+@dataclass(frozen=True)
+class ViewStore:
+    """The stored outputs of the frozen part for the validation images and for each view of the training images."""
+
+    network: SplitNetwork
+    recipe: Recipe
+    rows: Mapping[str, NDArray[np.int64]]
+    """The images of each split, as indices of the decoded images."""
+    folder: Path
+    """Where the files are: the folder of the checkpoints."""
+
+    @property
+    def phase(self) -> FineTuning:
+        return self.recipe.train.fine_tuning
+
+    @property
+    def n_views(self) -> int:
+        """Number of views of the training images: one if they are not augmented, and never more than epochs."""
+        if not self.recipe.train.augment.active:
+            return 1
+        return min(self.phase.views or 1, self.phase.epochs)
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files together."""
+        images = len(self.rows["val"]) + self.n_views * len(self.rows["train"])
+        return images * self.network.values_per_image * np.dtype(self.phase.view_storage).itemsize
+
+    def shortage(self) -> str | None:
+        """Why the files do not fit, in words; ``None`` if they do."""
+        if self.phase.max_view_gb is not None and self.total_bytes > self.phase.max_view_gb * 1e9:
+            return f"but max_view_gb is {self.phase.max_view_gb:g}"
+        missing = self.total_bytes - sum(file.stat().st_size for file in self.folder.glob("features-frozen-*.npy"))
+        place = next(place for place in (self.folder, *self.folder.absolute().parents) if place.is_dir())
+        free = shutil.disk_usage(place).free
+        if missing > USABLE_SHARE * free:
+            return f"but only {free / 1e9:.1f} GB are free"
+        return None
+
+    def check_space(self) -> None:
+        """Raise :class:`InputError` with the choices if the files do not fit."""
+        if (why := self.shortage()) is None:
+            return
+        raise InputError(
+            f"storing the outputs of the frozen layers for {self.n_views} "
+            f"{'view' if self.n_views == 1 else 'views'} takes {self.total_bytes / 1e9:.1f} GB, {why}",
+            where=f"{self.folder}, train.fine_tuning.views",
+            hint="free disk space, use fewer views (--set train.fine_tuning.views=1), or compute every layer in each "
+            "epoch (--set train.fine_tuning.views=null)",
+        )
+
+    def validation(self, pixels: Values, progress: Progress) -> Values:
+        """The outputs (N, ...) for the unchanged validation images."""
+        return self._outputs("val", pixels, None, progress)
+
+    def views(self, pixels: Values, progress: Progress) -> list[Values]:
+        """The outputs (N, ...) for each view of the training images.
+
+        View v is augmented as epoch v of the phase would be: with as many views as epochs, the images are those that
+        training without stored outputs sees.
+        """
+        return [self._outputs("train", pixels, view, progress) for view in range(self.n_views)]
+
+    def _outputs(self, split: str, pixels: Values, view: int | None, progress: Progress) -> Values:
+        """Compute the outputs for a split, unless an earlier start of this run has stored them."""
+        name = split if view is None else f"{split}-view{view}"
+        file = self.folder / f"features-frozen-{name}.npy"
+        if not file.is_file():
+            try:
+                self._store(file, split, pixels, view, self.phase.view_storage, progress)
+            except _OutOfRange:
+                progress.warn(
+                    f"outputs of layer {self.network.last_frozen} exceed the range of float16, so they are stored in "
+                    "float32, which takes twice the space"
+                )
+                self._store(file, split, pixels, view, "float32", progress)
+        outputs: Values = np.load(file, mmap_mode="r")
+        return outputs
+
+    def _store(
+        self, file: Path, split: str, pixels: Values, view: int | None, storage: str, progress: Progress
+    ) -> None:
+        """Write ``file``. Raises :class:`_OutOfRange`, and leaves no file, if float16 cannot hold the outputs."""
+        rows, train = self.rows[split], self.recipe.train
+        draws, of_view = None, ""
+        if view is not None and train.augment.active:
+            epoch = train.feature_extraction.epochs + view
+            draws = draw(train.augment, len(rows), self.recipe.data.image_size, train.seed, epoch)
+            of_view = f", view {view + 1}/{self.n_views}"
+        stored: list[np.memmap[Any, Any]] = []
+        with atomic_path(file) as temporary:
+
+            def memory_map(shape: tuple[int, ...]) -> Values:
+                stored.append(np.lib.format.open_memmap(temporary, mode="w+", dtype=storage, shape=shape))
+                return stored[-1]
+
+            with np.errstate(over="ignore"):
+                predict(
+                    self.network.frozen,
+                    pixels,
+                    rows,
+                    draws=draws,
+                    progress=progress,
+                    description=f"frozen layers of {split}{of_view}",
+                    store=memory_map,
+                )
+            stored[-1].flush()
+            if storage == "float16" and not _all_finite(stored[-1]):
+                raise _OutOfRange
+
+
+def view_store(context: RunContext, opened: list[str], progress: Progress) -> ViewStore | None:
+    """Where fine-tuning keeps the outputs of the frozen layers; ``None`` if it computes every layer in each step.
+
+    Raises :class:`InputError` if the recipe has ``views`` and they do not fit on the disk.
+    """
+    train = context.recipe.train
+    asked = train.fine_tuning.views is not None
+    unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
+    if not asked and not (unchanged and context.backend.on_cpu):
+        return None
+    network = SplitNetwork.of(context.network, opened)
+    if network is None:
+        if asked:
+            progress.warn("train.fine_tuning.views has no effect: no layers stay frozen before the ones that train")
+        return None
+    rows = {"train": context.train_rows, "val": context.val_rows}
+    store = ViewStore(network, context.recipe, rows, context.checkpoints)
+    if asked:
+        store.check_space()
+    elif (why := store.shortage()) is not None:
+        progress.info(
+            f"fine-tuning computes the frozen layers in every step: storing their outputs would take "
+            f"{store.total_bytes / 1e9:.1f} GB, {why}"
+        )
+        return None
+    return store
+
+
+def check_views(context: RunContext, progress: Progress) -> None:
+    """Raise :class:`InputError` before training starts if fine-tuning could not store its views."""
+    train = context.recipe.train
+    if train.strategy == "fine-tuning" and train.fine_tuning.views is not None:
+        view_store(context, net.open_last_layers(context.network, train.fine_tuning), progress)
+
+
+class _OutOfRange(Exception):
+    """float16 cannot hold the outputs."""
+
+
+def _all_finite(values: Values, chunk: int = 256) -> bool:
+    return all(bool(np.isfinite(values[start : start + chunk]).all()) for start in range(0, len(values), chunk))
