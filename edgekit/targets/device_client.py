@@ -98,7 +98,7 @@ class DeviceClient:
         try:
             with contextlib.closing(self._connection.stream(self._script(verb), sent, silence_s=silence_s)) as lines:
                 heard = time.monotonic()
-                for line in event_lines(lines):
+                for line in event_lines(lines, self.name):
                     event = answers.parsed(line)
                     if event["event"] == "error":
                         raise failure(cast("ErrorEvent", event), install=f"edgekit target setup {self.name}")
