@@ -91,6 +91,8 @@ class DeviceClient:
         silence_s: int | None = None,
     ) -> Generator[Answer, None, None]:
         """The same, but raises :class:`ConnectionLost` if an established connection breaks: see :meth:`reconnect`."""
+        if self._aborted and verb != RELEASE:
+            raise EdgekitError("interrupted", where=f"target {self.name}")
         self._prepare()
         sent = _joined(self._envelope(request), body)
         answers = RequestAnswers(self.name, verb, request)

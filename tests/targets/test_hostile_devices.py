@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 from loopback import Notes, exit_code, wrapped
 
-from edgekit.errors import InputError, TargetError
+from edgekit.errors import EdgekitError, InputError, TargetError
+from edgekit.targets.base import crash
 from edgekit.targets.config import TargetConfig, add_target
 from edgekit.targets.ssh import SshTarget
 
@@ -280,3 +282,34 @@ def wait_until(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def test_nothing_new_starts_after_an_abort(config, tmp_path):
+    """Another thread may give up between two requests, when no client runs that it could end."""
+    with closing(SshTarget(config)) as target:
+        target.facts()
+        target.abort()
+        with pytest.raises(EdgekitError, match="interrupted"):
+            list(target.run("probe", {}))
+
+
+def test_kill_9_while_connecting_leaves_no_client(config, server, project):
+    slow = 'bash -c "sleep 2; exec 3<>/dev/tcp/127.0.0.1/%p; cat <&3 & exec cat >&3"'
+    if shutil.which("bash") is None:
+        pytest.skip("a slow connection is made with bash")
+    path = server.config_file("slow", ProxyCommand=slow)
+    add_target(replace(config, ssh_config=str(path)), project / "targets.toml")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "edgekit", "target", "doctor", "loop"]
+    process = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_until(lambda: len(clients(process.pid)) > 1, 20)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not clients(process.pid), 40)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_program_that_was_ended_is_not_a_damaged_file(number):
+    error = crash(-number, "model.onnx", "")
+    assert not isinstance(error, InputError)
+    assert "ended by somebody else" in error.problem
