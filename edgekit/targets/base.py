@@ -70,6 +70,8 @@ def crash(code: int, opening: str | None, stderr: str) -> EdgekitError:
         return EdgekitError(
             "the device program was killed, probably because memory ran out", hint="bench fewer files at once"
         )
+    if code in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP):
+        return EdgekitError("the device program was ended by somebody else", hint="rerun this command")
     if code < 0 and opening is not None:
         return InputError(
             "the runtime crashed on this file: it is damaged, not a model, or not supported by this runtime",

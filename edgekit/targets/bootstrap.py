@@ -12,6 +12,7 @@ from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, RemoteFailure, quoted, shell_path
 from edgekit.targets.device_program import program, program_name
 from edgekit.targets.folder_rules import SYSTEM, SYSTEM_WHOLE
+from edgekit.targets.limits import NOISE_BYTES
 from edgekit.targets.request_events import RequestAnswers
 from edgekit.targets.wheels import MIN_PYTHON
 
@@ -83,12 +84,24 @@ def bring_program(connection: Connection, config: TargetConfig) -> None:
     raise _push_failed(config, "the file is missing after the transfer")
 
 
-def event_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+def event_lines(lines: Iterable[bytes], target: str) -> Iterator[bytes]:
     """The lines of the program. Anything else, such as the output of a login script, is skipped.
 
-    So is a line that is not complete, because the connection broke.
+    So is a line that is not complete, because the connection broke. Raises :class:`TargetError` where there is too much
+    else.
     """
-    return (line for line in lines if line.startswith(b'{"event"') and line.endswith(b"\n"))
+    noise = 0
+    for line in lines:
+        if line.startswith(b'{"event"') and line.endswith(b"\n"):
+            yield line
+            continue
+        noise += len(line)
+        if noise > NOISE_BYTES:
+            raise TargetError(
+                f"{target} sends too much that is no answer, so edgekit stopped listening",
+                where=f"target {target}",
+                hint="check what its login scripts print",
+            )
 
 
 def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
@@ -100,7 +113,7 @@ def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
     )
     try:
         answers, hello = RequestAnswers(config.name, "hello", {}), None
-        for line in event_lines(connection.stream(script)):
+        for line in event_lines(connection.stream(script), config.name):
             hello = cast("HelloEvent", answers.parsed(line))
             if tuple(hello["version"]) < MIN_PYTHON:
                 version = ".".join(map(str, hello["version"]))

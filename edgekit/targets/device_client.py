@@ -91,6 +91,8 @@ class DeviceClient:
         silence_s: int | None = None,
     ) -> Generator[Answer, None, None]:
         """The same, but raises :class:`ConnectionLost` if an established connection breaks: see :meth:`reconnect`."""
+        if self._aborted and verb != RELEASE:
+            raise EdgekitError("interrupted", where=f"target {self.name}")
         self._prepare()
         sent = _joined(self._envelope(request), body)
         answers = RequestAnswers(self.name, verb, request)
@@ -98,7 +100,7 @@ class DeviceClient:
         try:
             with contextlib.closing(self._connection.stream(self._script(verb), sent, silence_s=silence_s)) as lines:
                 heard = time.monotonic()
-                for line in event_lines(lines):
+                for line in event_lines(lines, self.name):
                     event = answers.parsed(line)
                     if event["event"] == "error":
                         raise failure(cast("ErrorEvent", event), install=f"edgekit target setup {self.name}")

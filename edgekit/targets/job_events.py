@@ -142,14 +142,16 @@ def _expect(event: Event, *names: str, **values: object) -> Event:
     return event
 
 
-def _at_least(numbers: Sequence[float], count: int, total: float, what: str) -> None:
-    """Times of single runs: none is 0, and there are as many and as long ones as the job asks for."""
+def _check_runs(numbers: Sequence[float], count: int, total: float, what: str) -> None:
+    """Times of single runs: none is 0, and they end with the first one after which there are enough."""
     if any(number <= 0 for number in numbers):
         raise InvalidAnswer(f"{what}: a run took no time")
     if len(numbers) < count:
         raise InvalidAnswer(f"{what}: {len(numbers)} runs, and {count} were asked for")
     if sum(numbers) < total:
         raise InvalidAnswer(f"{what}: the runs took {sum(numbers) / 1e9:g} s, and {total / 1e9:g} s were asked for")
+    if len(numbers) > max(count, 1) and sum(numbers[:-1]) >= total:
+        raise InvalidAnswer(f"{what}: more runs than were asked for")
 
 
 def _probe(context: _Context) -> Grammar:
@@ -190,7 +192,7 @@ def _latency(context: _Context) -> Grammar:
                 continue
             block = _expect((yield), "block", round=number, key=key)
             what = f"block {number} of {key}"
-            _at_least(block["ns"], settings["block_runs"], settings["block_ns"], what)
+            _check_runs(block["ns"], settings["block_runs"], settings["block_ns"], what)
             if block["wall_ns"] < sum(block["ns"]):
                 raise InvalidAnswer(f"{what}: all runs together took less time than their sum")
             if block["cpu_ns"] > MOST_CORES * block["wall_ns"]:
@@ -208,8 +210,8 @@ def _subject(context: _Context, key: str, *, images: bool) -> Generator[None, Ev
     context.check_runtime(event["runtime"], key)
     context.check_threads(event)
     settings = context.job["protocol"]
-    _at_least([event["first_ns"]], 1, 0, f"first run of {key}")
-    _at_least(event["warmup_ns"], settings["warmup_runs"], settings["warmup_ns"], f"warm-up of {key}")
+    _check_runs([event["first_ns"]], 1, 0, f"first run of {key}")
+    _check_runs(event["warmup_ns"], settings["warmup_runs"], settings["warmup_ns"], f"warm-up of {key}")
     pictures = context.entries[model_key(key)].get("images", ())
     if images and pictures:
         times = _expect((yield), "images", key=key)
@@ -227,7 +229,7 @@ def _sustained(context: _Context) -> Grammar:
         while (event := _expect((yield), "window", "sustained_end", key=key))["event"] == "window":
             _expect(event, "window", number=number)
             number += 1
-            _at_least(event["ns"], 1, WINDOW_NS, f"sustained run of {key}")
+            _check_runs(event["ns"], 1, WINDOW_NS, f"sustained run of {key}")
             if not end - 0.01 <= event["start_s"] < min(seconds, end + 10):
                 raise InvalidAnswer(f"sustained run of {key}: a window starts at {event['start_s']:g} s")
             end = event["start_s"] + sum(event["ns"]) / 1e9

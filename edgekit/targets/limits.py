@@ -7,6 +7,8 @@ from dataclasses import dataclass
 STDERR_BYTES = 16 << 20
 """Error messages of one command. Only the end of them is kept."""
 STDERR_TAIL_BYTES = 1 << 16
+NOISE_BYTES = 1 << 20
+"""Lines that are no answers, such as the output of a login script."""
 LOG_BYTES = 1 << 20
 """What ssh itself may write about one command."""
 
@@ -15,7 +17,7 @@ LOG_BYTES = 1 << 20
 class Limits:
     """Each is a key of a target in targets.toml."""
 
-    max_line_mb: int = 64
+    max_line_mb: int = 16
     """The longest answer. The longest real ones hold the predictions for 32 images."""
     max_job_mb: int = 4096
     """All answers to one job."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from edgekit.errors import TargetError
 from edgekit.targets.event_shapes import InvalidAnswer, check_shape, invalid_answer, parse_line
+
+SIGNS_AT_ONCE = 500
+"""They arrive together after the connection, or this machine, was asleep for a while."""
 
 Asked = Mapping[str, Any]
 Event = Mapping[str, Any]
@@ -18,6 +22,7 @@ class RequestAnswers:
 
     def __init__(self, target: str, verb: str, request: Asked) -> None:
         self._target, self._verb = target, verb
+        self._signs, self._start = 0, time.monotonic()
         self._grammar: Grammar | None = _GRAMMARS[verb](request)
         try:
             next(self._grammar)
@@ -36,6 +41,10 @@ class RequestAnswers:
 
     def _advance(self, event: Event) -> None:
         name = event["event"]
+        if name == "alive":
+            self._signs += 1
+            if self._signs > SIGNS_AT_ONCE + time.monotonic() - self._start:
+                raise InvalidAnswer("it gives a sign of life more often than once a second")
         if name in ("error", "alive"):
             return
         if name == "done":

@@ -15,6 +15,7 @@ import pytest
 
 from edgekit.errors import TargetError
 from edgekit.targets.job_events import JobAnswers, ModelFacts
+from edgekit.targets.local import LocalTarget
 from edgekit.targets.request_events import RequestAnswers
 
 PROTOCOL = {"warmup_runs": 2, "warmup_ns": 0, "rounds": 3, "block_runs": 2, "block_ns": 0, "cooldown_ns": 0}
@@ -74,7 +75,7 @@ def real(jobs) -> Callable[[str], list[dict]]:
             known[verb] = [json.loads(line) for line in done.stdout.splitlines()]
             for event in known[verb]:
                 if event["event"] == "window":  # thousands of runs, of which few will do
-                    event["ns"] = [sum(event["ns"]) - 2, 1, 1]
+                    event["ns"] = [500_000_000, 499_999_999, sum(event["ns"]) - 999_999_999]
         return copy.deepcopy(known[verb])
 
     return events
@@ -238,6 +239,7 @@ def test_wrong_packing_is_refused(text, jobs, real):
         ("ns", []),
         ("ns", [10]),
         ("ns", [0, 10]),
+        ("ns", [10, 10, 10]),
         ("wall_ns", 0),
         ("wall_ns", 1),
         ("cpu_ns", 10**17),
@@ -364,3 +366,23 @@ def test_the_shapes_that_are_checked_are_those_of_all_verbs():
     assert set(request_events._GRAMMARS) == {*REQUEST_VERBS, "hello"}
     assert all(event_shapes._kinds_of(verb) for verb in (*JOB_VERBS, *REQUEST_VERBS))
     assert Path(event_shapes.__file__).is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("s/\"peak_rss_bytes\": /\"peak_rss_bytes\": -/", "below 0"),
+        ("/\"memory\"/d", "events of it are missing"),
+        ("/\"memory\"/p", "after the end of the job"),
+        ("s/\"memory\"/\"forged\"/", "not an event"),
+    ],
+)  # fmt: skip
+def test_this_machine_is_not_believed_either(monkeypatch, tmp_path, jobs, change, said):
+    """Another process of this machine, such as a damaged runtime, may write what it likes."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n'{sys.executable}' \"$@\" | sed -u '{change}'\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(TargetError, match=said) as error:
+        list(LocalTarget().run("memory", jobs["memory"]))
+    assert error.value.exit_code == 4

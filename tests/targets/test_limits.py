@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.errors import InputError
+from edgekit.errors import InputError, TargetError
 from edgekit.targets.config import TargetConfig, add_target, project_file, read_targets
 from edgekit.targets.limits import Limits
+from edgekit.targets.ssh_process import SshProcess
 
 
 def test_limits_are_settings_of_a_target(project):
@@ -25,3 +26,26 @@ def test_invalid_limits_are_refused(project, key, value):
     project_file().write_text(f"[pi]\nhost = 'a'\n{key} = {value}\n")
     with pytest.raises(InputError, match=key):
         read_targets(project_file())
+
+
+def lines_of(*command: str, **limits: int) -> list[bytes]:
+    with SshProcess([*command], (), "pi", Limits(**limits)) as process:
+        found = list(process.lines())
+        process.ended()
+    return found
+
+
+def test_lines_arrive_whole(tmp_path):
+    tool = tmp_path / "ssh"
+    tool.write_text("#!/bin/sh\nshift 2\nfor i in 1 2 3; do printf 'a%s' $i; sleep 0.1; printf 'b\\nc'; done\n")
+    tool.chmod(0o755)
+    assert lines_of(str(tool)) == [b"a1b\n", b"ca2b\n", b"ca3b\n", b"c"]
+
+
+def test_all_answers_together_are_limited(tmp_path):
+    tool = tmp_path / "ssh"
+    tool.write_text("#!/bin/sh\nshift 2\nyes 'a line'\n")
+    tool.chmod(0o755)
+    with pytest.raises(TargetError, match="more than 3 MB for one job") as error:
+        lines_of(str(tool), max_job_mb=3)
+    assert "max_job_mb" in error.value.hint
