@@ -96,7 +96,8 @@ class ExportedFileRecord(Part):
     problems: tuple[str, ...]
     """Why it failed."""
     marks: tuple[str, ...]
-    """What a reader must know before using the numbers: ``failed``, ``emulated``, ``unstable``, ``float operators``."""
+    """What a reader must know before using the numbers: ``failed``, ``gate undecided``, ``gate failed``, ``emulated``,
+    ``unstable``, ``float operators``."""
     on_pareto_front: bool
     """Whether no other file on the target is both faster and at least as accurate."""
     accuracy: float | None

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.documents.export import CalibrationRecord, ExportDocument
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.gate import gate_limits
 from edgekit.documents.run import RunDocument
 from edgekit.errors import CheckFailed, ConversionFailed, InputError
 from edgekit.export.base import ExportFacts, Maker, QuantizingMaker
@@ -24,8 +25,9 @@ from edgekit.export.repair.int8_repair import Int8Repair
 from edgekit.export.replacing import remove_export
 from edgekit.export.requirements import need_tools
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
-from edgekit.recipe import Recipe, assign, validate
+from edgekit.recipe import Export, Recipe, assign, validate
 from edgekit.registry import get_backbone, get_scheme
+from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.progress import SILENT, Progress
 
@@ -121,11 +123,17 @@ def _prepare(
     prepare_keras(need_tensorflow="tflite" in plan.formats)
     network = load_network(run, document)
     facts = _facts(document, recipe, network)
-    max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
-    reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
+    reference = Reference(facts, parity, network.predict(parity.pixels), _limits(recipe.export))
     exported = ExportedRun(run, document, recipe, network, reference, record)
     compressor = Compressor(run.exports, network, recipe, calibration, reference, progress)
     return _Exporter(exported, calibration, compressor, progress)
+
+
+def _limits(settings: Export) -> GateLimits | None:
+    """The limits of the accuracy gate; None where it is switched off."""
+    if settings.max_drop is None:
+        return None
+    return gate_limits(settings.max_drop, settings.min_agreement, settings.max_class_drop)
 
 
 def _calibration_record(samples: Samples) -> CalibrationRecord:
@@ -219,5 +227,7 @@ class _Exporter:
 
 
 def _repair_failed(document: ExportDocument | None) -> bool:
-    """Whether a repair was tried and the gate held with no choice of float layers."""
-    return document is not None and document.repair is not None and not document.repair.held
+    """Whether a repair was tried, and the repaired file is still seen to lose more than allowed."""
+    if document is None or document.repair is None or document.gate is None:
+        return False
+    return document.gate.beyond_limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def take(self, chosen: NDArray[np.int64]) -> Samples:
+        """Those of the images at the places ``chosen`` (M,) among these."""
+        return replace(self, positions=self.positions[chosen], pixels=self.pixels[chosen])
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -96,15 +100,15 @@ def _spread(pixels: NDArray[np.uint8]) -> float:
     return float(pixels[:FEW_IMAGES, ::4, ::4].astype(np.float32).std(axis=0).mean())
 
 
-def draw_samples(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
-    """Up to ``count`` images of ``split``, decoded as on a target, with every class in proportion.
+def draw_samples(dataset: Dataset, split: str, count: int | None, seed: int, recipe: Recipe) -> Samples:
+    """Up to ``count`` images of ``split`` (None: all), decoded as on a target, with every class in proportion.
 
     Raises :class:`InputError` where the split is empty or an image cannot be decoded.
     """
     members = dataset.indices(split)
     if not len(members):
         raise InputError(f"the run's image list has no image of the {split} split", where=str(dataset.root))
-    positions = members[stratified_choice(dataset.labels[members], count, seed)]
+    positions = members[stratified_choice(dataset.labels[members], len(members) if count is None else count, seed)]
     pixels = _decode(dataset, positions, recipe.data.image_size, recipe.data.resize)
     return Samples(split, dataset, positions, pixels, seed)
 
