@@ -53,7 +53,7 @@ def export(
         typer.Option(
             "--max-drop",
             min=0,
-            help="Accuracy that a file may lose on validation images, in percentage points.  [default: the recipe's]",
+            help="Accuracy that a file may lose against the Keras model, in percentage points.  [default: the recipe's]",
             metavar="POINTS",
             show_default=False,
         ),
@@ -79,9 +79,15 @@ def export(
     inputs with their outputs to verify a target (golden.npz) and, for int8, the quantization range of every activation
     with the share of clipped values (calibration.json).
 
-    A file that loses more accuracy than --max-drop on validation images is marked as failed if the loss is
-    statistically significant, and the exit code is 3. --repair then ranks the layers by sensitivity and keeps as few of
-    them in float as the accuracy gate requires.
+    The accuracy gate compares each file with the Keras model, image by image, on images that were set aside for it
+    (data.split.gate), or on the validation images of a run that has none. It holds if the upper 95% bound of the loss
+    is at most --max-drop. It fails if the lower bound is above --max-drop; the file is marked as failed, and the exit
+    code is 3. Otherwise it is undecided: the file is kept, a warning says how many more images would decide, and the
+    exit code is 0. A file also fails if it agrees with the Keras model on too few images (export.min_agreement), or if
+    one class loses too much (export.max_class_drop).
+
+    --repair ranks the layers by sensitivity and keeps as few of them in float as the limits require. The layers are
+    chosen on one half of the images; the repaired file is judged on the other.
 
     --qat, --prune and --cluster fine-tune the network on the run's training images, with the settings export.qat,
     export.pruning and export.clustering. They need pip install "edgekit[compress]". If one is interrupted, rerun the

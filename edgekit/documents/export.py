@@ -253,6 +253,7 @@ class ExportDocument(Document):
     MIGRATIONS: ClassVar[dict[int, Migration]] = {1: _with_judged_gate}
 
     schema_version: int = 2
+    """Version of this kind of document."""
     run_id: str
     backbone: str
     alpha: float | None = None

@@ -18,6 +18,7 @@ from edgekit.export.base import ExportFacts, Maker, QuantizingMaker
 from edgekit.export.check.exported_file import Reference
 from edgekit.export.compress.compressor import Compressor
 from edgekit.export.file_export import ExportedRun, FileSource, export_file
+from edgekit.export.keras_predictions import keras_predictions
 from edgekit.export.makers import MAKERS
 from edgekit.export.network import TrainedNetwork, load_network, prepare_keras
 from edgekit.export.plan import REPAIRED, ExportPlan, PlannedFile, plan_export
@@ -56,7 +57,7 @@ class ExportOutcome:
             f"{n_failed} of {n_files} {what}:\n" + "\n".join(lines),
             where=str(run.exports),
             hint="do not deploy these files. For details, see export.json and parity.npz in the folder of each; "
-            "--max-drop sets how many points of accuracy a file may lose",
+            "--repair may help; --max-drop sets how many points of accuracy a file may lose",
         )
 
 
@@ -123,7 +124,7 @@ def _prepare(
     prepare_keras(need_tensorflow="tflite" in plan.formats)
     network = load_network(run, document)
     facts = _facts(document, recipe, network)
-    reference = Reference(facts, parity, network.predict(parity.pixels), _limits(recipe.export))
+    reference = Reference(facts, parity, keras_predictions(run, network, parity), _limits(recipe.export))
     exported = ExportedRun(run, document, recipe, network, reference, record)
     compressor = Compressor(run.exports, network, recipe, calibration, reference, progress)
     return _Exporter(exported, calibration, compressor, progress)

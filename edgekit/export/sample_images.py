@@ -1,4 +1,4 @@
-"""The images of the run's dataset that an export uses: training images to calibrate, validation images to check."""
+"""The images of the run's dataset that an export uses: training images to calibrate, others to check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.dataset import Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.loading import listing, open_run_dataset
 from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
@@ -59,7 +59,7 @@ class Samples:
 def read_samples(
     run: RunFolder, document: RunDocument, recipe: Recipe, data_root: Path | None, progress: Progress
 ) -> tuple[Samples, Samples]:
-    """The calibration images (training split) and the parity images (validation split) of a run.
+    """The calibration images (training split) and the parity images (gate split, else validation split) of a run.
 
     Only these images are decoded, with the decoder that targets use. Raises :class:`InputError` that names ``--data``
     where the images have moved.
@@ -71,7 +71,9 @@ def read_samples(
     calibration = recipe.export.calibration
     return (
         draw_samples(dataset, "train", calibration.images, calibration.seed, recipe),
-        draw_samples(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
+        draw_samples(
+            dataset, GATE if GATE in dataset.splits else "val", recipe.export.parity_images, PARITY_SEED, recipe
+        ),
     )
 
 

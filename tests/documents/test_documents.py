@@ -13,6 +13,7 @@ from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.documents.study import StudyDocument
 from edgekit.errors import InputError
+from edgekit.recipe import Split
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,7 +32,9 @@ COMMITTED = [
 
 RENAMED = (".recipe.train.mix.stages",)  # is train.mix.phases now
 
-JUDGED_AGAIN = (".gate.", ".schema_version", ".status", ".problems", ".warnings")
+NEW_VERSION = (".schema_version",)
+
+JUDGED_AGAIN = (".gate.", ".status", ".problems", ".warnings")
 """What the migration of a gate changes in the first version of export.json."""
 
 
@@ -40,7 +43,7 @@ JUDGED_AGAIN = (".gate.", ".schema_version", ".status", ".problems", ".warnings"
 )
 def test_committed_documents_open_and_keep_every_value(model: type[Document], path: Path):
     stored = json.loads(path.read_text(encoding="utf-8"))
-    allowed = JUDGED_AGAIN if model is ExportDocument else ()
+    allowed = (*NEW_VERSION, *(JUDGED_AGAIN if model is ExportDocument else ()))
     missing = _missing(stored, model.read(path).to_dict())
     assert [key for key in missing if key not in RENAMED and not key.startswith(allowed)] == []
 
@@ -106,6 +109,15 @@ class TestRefusals:
         path.write_bytes(b"\xff\xfe\x00")
         with pytest.raises(InputError, match="not readable JSON"):
             RunDocument.read(path)
+
+
+@pytest.mark.parametrize("model", [RunDocument, StudyDocument])
+def test_the_recipe_of_an_older_run_or_study_sets_no_images_aside(model: type[Document]):
+    """Resumed, it must train on the images that it was started with."""
+    path = next(path for kind, path in COMMITTED if kind is model)
+    assert "gate" not in json.loads(path.read_text(encoding="utf-8"))["recipe"]["data"]["split"]
+    assert model.read(path).recipe.data.split.gate == 0
+    assert Split().gate == 0.1
 
 
 def test_the_gate_of_an_older_export_is_judged_again():

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from export_runs import replace_model
 
+from edgekit.documents.dataset_list import read_dataset_csv, write_dataset_csv
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.gate import GateRecord, gate_limits, gate_record
+from edgekit.documents.keras_predictions import read_keras_predictions
 from edgekit.render.exports import repair_text
 from edgekit.render.gate import gate_text, undecided_text
 
@@ -157,6 +160,22 @@ def test_a_ruined_file_is_kept_marked_and_left_out(outlier):
     assert measured.returncode == 0, measured.stderr
     assert "left out" in measured.stderr
     assert "tflite-int8" not in measured.stdout
+
+
+def test_images_that_were_set_aside_judge_in_place_of_validation_images(run):
+    rows = read_dataset_csv(run.dataset)
+    aside = [row.path for row in rows if row.split == "val"][::2]
+    write_dataset_csv(run.dataset, [replace(row, split="gate") if row.path in aside else row for row in rows])
+    done = edgekit("export", str(run.path), "--format", "tflite", "--int8")
+    assert done.returncode == 0, done.stderr
+    assert "more gate images would decide" in " ".join(done.stderr.split())
+    assert "best epoch" not in done.stderr
+    export = run.export("tflite-int8").read_export()
+    assert export.gate is not None
+    assert (export.gate.split, export.gate.chose_epoch, export.gate.n_samples) == ("gate", False, 12)
+    stored = read_keras_predictions(run.predictions_of("gate"))
+    assert stored is not None
+    assert set(stored.files) == set(aside)
 
 
 def test_a_larger_drop_can_be_allowed(outlier):

@@ -1,7 +1,7 @@
 """The calibration report: the range of every quantized activation, and the share of real values that are clipped.
 
 A value outside the range is clipped to its nearest end. On calibration images, a calibration method clips values on
-purpose; on validation images, clipping also reveals ranges that rest on too few or unrepresentative images.
+purpose; on images that were held out, clipping also reveals ranges that rest on too few or unrepresentative images.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def clipping_warnings(summary: RangesSummary) -> tuple[str, ...]:
     if not clipped:
         return ()
     names = ", ".join(f"{one.layer} {one.outside:.1%}" for one in clipped[:3])
-    return (f"the quantization ranges clip values of validation images: {names}; more calibration images may help",)
+    return (f"the quantization ranges clip values of held-out images: {names}; more calibration images may help",)
 
 
 def _lower_bound(tensor: ClippedTensor) -> float:
