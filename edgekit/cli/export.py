@@ -53,7 +53,7 @@ def export(
         typer.Option(
             "--max-drop",
             min=0,
-            help="Accuracy that a file may lose against the Keras model, in percentage points.  [default: the recipe's]",
+            help="Accuracy that a file may lose to the Keras model, in percentage points.  [default: the recipe's]",
             metavar="POINTS",
             show_default=False,
         ),

@@ -24,8 +24,8 @@ class Dataset:
     """N labelled images, sorted by path.
 
     ``files`` are POSIX paths below ``root``. ``labels`` (N,) int32 are indices into ``classes``. ``splits`` (N,) are
-    ``"train"``, ``"val"``, ``"test"`` or ``"gate"``. ``sha256`` are the hashes of the files' bytes. ``layout`` says in words how
-    the images came to be split.
+    ``"train"``, ``"val"``, ``"test"`` or ``"gate"``. ``sha256`` are the hashes of the files' bytes. ``layout`` says in
+    words how the images came to be split.
     """
 
     root: Path

@@ -122,7 +122,7 @@ class ClippedTensor(Part):
     low: float
     high: float
     outside: float
-    """Share of the values of validation images outside the range."""
+    """Share of the values of held-out images outside the range."""
     outside_calibration: float
     values: int | None = None
 

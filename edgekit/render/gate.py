@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgekit.documents.gate import ClassDrop, GateRecord
 from edgekit.render.text import plural
-from edgekit.stats.noninferiority import FAILED, HELD, UNDECIDED
+from edgekit.stats.noninferiority import HELD, UNDECIDED
 
 IMAGES = {"gate": "gate", "val": "validation", "test": "test"}
 """What the images of a split are called."""
@@ -50,13 +50,21 @@ def more_images_text(gate: GateRecord) -> str:
 
 
 def outcome_text(gate: GateRecord) -> str:
-    """The verdict in one clause, for a summary: ``held on 1,311 test images (0.2 points lost, at most 0.9)``."""
-    images = plural(gate.n_samples, f"{IMAGES[gate.split]} image")
-    lost = f"{gate.drop_points:.1f} points lost"
-    if gate.status == FAILED:
-        return f"failed on {images} ({lost}, at least {gate.lower95_points:.1f}; limit: {gate.limit_points:g})"
-    text = f"{gate.status} on {images} ({lost}, at most {gate.upper95_points:.1f}; limit: {gate.limit_points:g})"
-    return f"{text}; {more_images_text(gate)}" if gate.status == UNDECIDED else text
+    """The verdict in one line: ``held on 1,311 test images: 0.2 points lost (at most 0.9; limit: 1)``."""
+    change = f"{abs(gate.drop_points):.1f} points {'gained' if gate.drop_points < 0 else 'lost'}"
+    shown = f"at most {gate.upper95_points:.1f} lost"
+    if gate.lower95_points > gate.limit_points:
+        shown = f"at least {gate.lower95_points:.1f}"
+    parts = [
+        f"{gate.status} on {plural(gate.n_samples, f'{IMAGES[gate.split]} image')}: {change} "
+        f"({shown}; limit: {gate.limit_points:g})"
+    ]
+    if gate.agreement_status != HELD:
+        parts.append(f"agreement {100 * gate.agreement:.1f}% (floor: {100 * gate.agreement_floor:g}%)")
+    parts += [_class_text(one, gate.class_limit_points) for one in gate.classes[:1]]
+    if gate.status == UNDECIDED:
+        parts.append(more_images_text(gate))
+    return "; ".join(parts)
 
 
 def _loses(points: float) -> str:
