@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekit.documents.base import Part
 from edgekit.documents.bench import EnergyPerRun, HostAgreement, SustainedSummary
+from edgekit.documents.gate import GateRecord
 from edgekit.documents.profile import Profile
 from edgekit.documents.report_findings import Range
 
@@ -110,6 +111,8 @@ class ExportedFileRecord(Part):
     """Accuracy of the Keras model minus that of the file, on the same images."""
     agreement_with_keras: float | None
     """Share of test images with the same top class as the Keras model."""
+    gate: GateRecord | None = None
+    """The accuracy gate on the test split, or on the images of the export where that was not judged."""
     size_bytes: int | None
     """Size of the file."""
     gzip_bytes: int | None
