@@ -23,13 +23,13 @@ def gate_text(gate: GateRecord) -> str:
         f"(one-sided 95% bounds {gate.lower95_points:.1f} and {gate.upper95_points:.1f}; limit: "
         f"{gate.limit_points:g}): {counted}"
     ]
-    if gate.agreement_status != HELD:
+    if _agreement_matters(gate):
         floor = f"{100 * gate.agreement_floor:g}%"
         parts.append(f"it predicts the same class as the Keras model for {100 * gate.agreement:.1f}% (floor: {floor})")
     parts += [_class_text(one, gate.class_limit_points) for one in gate.classes[:MOST_CLASSES]]
     if len(gate.classes) > MOST_CLASSES:
         parts.append(f"{len(gate.classes) - MOST_CLASSES} more classes lose more than that")
-    if gate.chose_epoch and gate.status != HELD:
+    if gate.chose_epoch and gate.status != HELD and gate.drop_points > 0:
         parts.append("these images also chose the best epoch, which makes a loss look larger than it is")
     return "; ".join(parts)
 
@@ -59,12 +59,18 @@ def outcome_text(gate: GateRecord) -> str:
         f"{gate.status} on {plural(gate.n_samples, f'{IMAGES[gate.split]} image')}: {change} "
         f"({shown}; limit: {gate.limit_points:g})"
     ]
-    if gate.agreement_status != HELD:
+    if _agreement_matters(gate):
         parts.append(f"agreement {100 * gate.agreement:.1f}% (floor: {100 * gate.agreement_floor:g}%)")
     parts += [_class_text(one, gate.class_limit_points) for one in gate.classes[:1]]
     if gate.status == UNDECIDED:
         parts.append(more_images_text(gate))
     return "; ".join(parts)
+
+
+def _agreement_matters(gate: GateRecord) -> bool:
+    """Whether the agreement is below its floor, or is all that keeps the gate from holding."""
+    only_cause = gate.upper95_points <= gate.limit_points and not gate.classes
+    return gate.agreement_status != HELD and (gate.agreement < gate.agreement_floor or only_cause)
 
 
 def _loses(points: float) -> str:

@@ -125,6 +125,7 @@ def test_an_undecided_gate_says_what_would_decide():
     assert gate.more_images is not None
     assert f"about {round(gate.more_images, -1)} more validation images would decide (80% power)" in text
     assert "these images also chose the best epoch" in text
+    assert "same class" not in text
     assert "best epoch" not in undecided_text(judged(range(20), range(21), split="gate"))
 
 

@@ -49,6 +49,7 @@ def test_a_run_folder_is_complete(trained):
         "dataset.csv",
         "history.csv",
         "predictions.npz",
+        "predictions-val.npz",
         "figures/curves.png",
         "figures/confusion.png",
     }
