@@ -1,4 +1,4 @@
-"""From the measurements of a session to the result document of each model."""
+"""Turns the measurements of a session into a result document for each model."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class SessionResults:
         )
 
     def _problem(self, model: MeasuredModel) -> str | None:
-        """Why the model failed, as the last measurement that failed says; None where none did."""
+        """Why the model failed, according to the last measurement that failed; None if none did."""
         reasons = [self.accuracy.failed.get(model.id), *(session.failed.get(model.id) for session in self.latency)]
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
