@@ -44,7 +44,7 @@ class CompressionAgreement(Part):
 
 
 class ParityRecord(Part):
-    """The parity check: the exported file against the Keras model on validation images.
+    """The parity check: the exported file against the Keras model on images that its weights were not trained on.
 
     Everything but ``split`` and ``n_images`` is ``null`` if the file could not be run.
     """

@@ -29,7 +29,7 @@ IMAGES = 32
 
 WORST = 5
 CLIPPED_SHARE = 0.01
-"""Warn where the clipped share on validation images exceeds that on calibration images by more than this."""
+"""Warn where the clipped share on held-out images exceeds that on calibration images by more than this."""
 
 
 def calibration_report(
@@ -60,7 +60,7 @@ def calibration_report(
 
 
 def summarize(report: CalibrationDocument) -> RangesSummary:
-    """The summary of the report for ``export.json``, with the tensors that are clipped most on validation images."""
+    """The summary of the report for ``export.json``, with the tensors that are clipped most on held-out images."""
     clipped = [tensor for tensor in report.tensors if tensor.validation.outside > 0]
     worst = (
         ClippedTensor(
