@@ -6,6 +6,7 @@ from typing import Literal
 
 from edgekit.documents.base import Document, JsonObject, Part
 from edgekit.documents.bench import BenchResult, HostAgreement, Latency
+from edgekit.documents.gate import GateRecord
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -31,6 +32,8 @@ class BenchRow(Part):
     accuracy_ci95: tuple[float, float] | None
     """Wilson's interval."""
     agreement_with_keras: float | None
+    gate: GateRecord | None = None
+    """The accuracy gate, judged again on the test images."""
     agreement_with_host: HostAgreement | None
     baseline_rss_bytes: int | None
     peak_rss_bytes: int | None

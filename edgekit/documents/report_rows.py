@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekit.documents.base import Part
 from edgekit.documents.bench import EnergyPerRun, HostAgreement, SustainedSummary
+from edgekit.documents.gate import GateRecord
 from edgekit.documents.profile import Profile
 from edgekit.documents.report_findings import Range
 
@@ -96,7 +97,8 @@ class ExportedFileRecord(Part):
     problems: tuple[str, ...]
     """Why it failed."""
     marks: tuple[str, ...]
-    """What a reader must know before using the numbers: ``failed``, ``emulated``, ``unstable``, ``float operators``."""
+    """What a reader must know before using the numbers: ``failed``, ``gate undecided``, ``gate failed``, ``emulated``,
+    ``unstable``, ``float operators``."""
     on_pareto_front: bool
     """Whether no other file on the target is both faster and at least as accurate."""
     accuracy: float | None
@@ -109,6 +111,8 @@ class ExportedFileRecord(Part):
     """Accuracy of the Keras model minus that of the file, on the same images."""
     agreement_with_keras: float | None
     """Share of test images with the same top class as the Keras model."""
+    gate: GateRecord | None = None
+    """The accuracy gate on the test split, or on the images of the export where that was not judged."""
     size_bytes: int | None
     """Size of the file."""
     gzip_bytes: int | None

@@ -92,6 +92,7 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
         status=file.status,
         problems=file.problems,
         marks=tuple(file.marks()),
+        gate=file.gate,
         on_pareto_front=on_front,
         accuracy=None if score is None else score.accuracy,
         n_samples=None if score is None else score.n_samples,
