@@ -76,7 +76,7 @@ def _not_separated(winners: Sequence[Group], scored: Sequence[Group], comparison
     assert first.first.score is not None
     images = plural(first.first.score.n_samples, "image")
     seeds = len(first.members) > 1
-    test = "t test over seeds and images" if seeds else "exact McNemar test"
+    test = "test over seeds and images" if seeds else "exact McNemar test"
     basis = f"{images} and {plural(len(first.members), 'seed')}" if seeds else images
     how = f"({test} at 5%, Holm-corrected)"
     if len(alike) == len(others):
