@@ -146,17 +146,14 @@ def _answer(finding: Finding) -> str:
 
 def _claim(claim: JudgedClaim) -> str:
     """The claim, and what was measured if it is about one pair; several pairs are in the report."""
+    from edgekit.render.claims import claim_marks, more_text
+
     if len(claim.pairs) != 1:
-        about = f"{len(claim.pairs)} comparisons, see the report" if claim.pairs else claim.reason
-        return f"{claim.text} ({about})"
+        about = f"{len(claim.pairs)} comparisons, see the report" if claim.pairs else ""
+        return f"{claim.text} ({'; '.join(filter(None, [about, claim.reason, *claim_marks(claim)]))})"
     (pair,) = claim.pairs
     unit = " times" if claim.unit == "ratio" else f" {claim.unit}"
     interval = "no interval" if pair.effect_ci95 is None else "95%: {:.3g} to {:.3g}".format(*pair.effect_ci95)
     interval = "exact" if pair.basis == "counted" else interval
-    more = pair.more_would_decide
-    would = "" if more is None else f"; about {more.n:,} more {_unit(more.unit, more.n)} would decide"
-    return f"{claim.text} ({pair.effect:.3g}{unit}, {interval}{would})"
-
-
-def _unit(plural_unit: str, n: int) -> str:
-    return plural_unit.removesuffix("s") if n == 1 else plural_unit
+    notes = [more_text(pair.more_would_decide), claim.reason, *claim_marks(claim)]
+    return f"{claim.text} ({'; '.join([f'{pair.effect:.3g}{unit}, {interval}', *filter(None, notes)])})"

@@ -41,9 +41,13 @@ class MoreNeeded(Part):
     """How many more seeds, images or rounds would decide a claim, if the estimate stays as it is."""
 
     unit: str
-    """``seeds``, ``images``, ``rounds`` or ``epochs``."""
+    """``seeds``, ``images`` or ``rounds``."""
     n: int
     """How many more."""
+    images: int = 0
+    """How many more test images are needed as well."""
+    power: float | None = None
+    """The chance that so many decide the claim (0 to 1)."""
 
 
 class ClaimPair(Part):
@@ -88,6 +92,16 @@ class JudgedClaim(Part):
     """Where the effect must lie for the claim to hold."""
     pairs: tuple[ClaimPair, ...]
     """Every pair of models that was judged."""
+    about: Literal["methods", "networks"] = "methods"
+    """Whether the claim is about methods (any seed) or about these trained networks only."""
+    missing: tuple[str, ...] = ()
+    """What the study planned and did not measure, by name. Such a claim is not supported."""
+    p: float | None = None
+    """p-value of the direction that the evidence points to; None where it points nowhere or effects are counted."""
+    p_holm: float | None = None
+    """The same, corrected for all claims of the recipe (Holm)."""
+    after_the_fact: bool = False
+    """Whether the claim was added after the study had been run (``--claims``)."""
 
 
 class ReportedFigure(Part):

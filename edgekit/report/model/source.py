@@ -15,7 +15,7 @@ from edgekit.documents.history import EpochResult, read_history
 from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe
+from edgekit.recipe import Claim, Recipe
 from edgekit.registry import BACKBONES
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
@@ -158,6 +158,8 @@ class Source:
     runs: list[RunData]
     study: StudyDocument | None
     troubled_cells: list[TroubledCell]
+    planned_claims: tuple[Claim, ...] | None = None
+    """The claims that the folder was started with, where others take their place; None where none do."""
 
     @property
     def recipe(self) -> Recipe | None:
@@ -174,17 +176,18 @@ class Source:
 
     def with_claims(self, claims: Recipe) -> Source:
         """The same folder, as if it had been started with the claims and reported figures of another recipe."""
+        planned = () if self.recipe is None else tuple(self.recipe.claims)
         update = {"claims": claims.claims, "reported": claims.reported}
         if self.study is not None:
             recipe = self.study.recipe.model_copy(update=update)
-            return replace(self, study=self.study.model_copy(update={"recipe": recipe}))
+            return replace(self, study=self.study.model_copy(update={"recipe": recipe}), planned_claims=planned)
         runs = [
             replace(
                 run, document=run.document.model_copy(update={"recipe": run.document.recipe.model_copy(update=update)})
             )
             for run in self.runs
         ]
-        return replace(self, runs=runs)
+        return replace(self, runs=runs, planned_claims=planned)
 
 
 def model_title(backbone: str, alpha: float | None = None) -> str:
