@@ -98,6 +98,8 @@ class NoBenefit(Part):
     ratio_ci95: tuple[float, float] | None = None
     fell_back: tuple[str, ...]
     """What of the file does not run as intended."""
+    decided: bool = True
+    """False where the session is too noisy to say whether there is a benefit."""
 
 
 class BenchSummary(Document):

@@ -37,6 +37,44 @@ class Finding(Part):
     """What the difference to the others is worth."""
 
 
+class RecommendedFile(Part):
+    """An exported file that the recommendation names; one for all seeds of a model."""
+
+    number: int
+    """Its number in the tables."""
+    title: str
+    """Model, strategy and exported file."""
+    run_ids: tuple[str, ...]
+    """The runs that it was exported from, one for each seed."""
+    format: str
+    """File format."""
+    scheme: str
+    """Scheme."""
+
+
+class RecommendationRecord(Part):
+    """Which exported file to deploy, by rule.
+
+    Among the files that meet the constraints and are shown to lose at most the allowed accuracy against the best, the
+    fastest; of those that latency does not separate, the smallest.
+    """
+
+    status: Literal["chosen", "none", "undecided"]
+    """``none``: no file meets the constraints. ``undecided``: what was measured does not decide."""
+    exports: tuple[RecommendedFile, ...]
+    """The chosen file; with ``none`` the nearest one; with ``undecided`` those that it is undecided between."""
+    target: str | None
+    """The target that the latency is of; None where nothing was measured on one."""
+    threads: int | None
+    """Number of threads that the latency was measured with; None without a latency."""
+    runtime: str | None
+    """The runtime that the first of ``exports`` was measured with."""
+    reasons: tuple[str, ...]
+    """Sentences: its numbers with their intervals, and what it was chosen from."""
+    doubts: tuple[str, ...]
+    """Sentences: what speaks against it, the strongest doubt first."""
+
+
 class MoreNeeded(Part):
     """How many more seeds, images or rounds would decide a claim, if the estimate stays as it is."""
 

@@ -55,7 +55,6 @@ def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
     right_a, right_b = a.first.correct, b.first.correct
     only = [sum(x[f] and not y[f] for f in x) for x, y in ((right_a, right_b), (right_b, right_a))]
     assert comparisons.p_value(a, b) == mcnemar_exact(*only)
-    assert comparisons.not_separated(a, [group for group in groups if group is not a]) == [b]
 
 
 def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:

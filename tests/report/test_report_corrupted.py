@@ -14,7 +14,7 @@ from edgekit.documents.corruptions import CLEAN, Store
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import GradCamDocument, GradCamPicture
 from edgekit.report.model.corruption_rows import ArmDifference
-from edgekit.report.model.paired import _of_seeds
+from edgekit.report.model.paired import _of_differences
 
 N = 200
 LABELS = np.arange(N, dtype=np.int32) % 4
@@ -111,7 +111,8 @@ def test_files_are_judged_against_their_fp32_counterparts_over_all_seeds(arms):
 
 def test_one_seed_decides_nothing_about_an_arm():
     def verdict(first: float, second: float, seeds: int = 2) -> str:
-        evidence = _of_seeds(np.array([[first] * 40, [second] * 40]) + np.tile([0.05, -0.05], 20))
+        differences = np.array([[first] * 400, [second] * 400]) + np.tile([0.05, -0.05], 200)
+        evidence = _of_differences(differences, "methods")
         return ArmDifference("m", "local", "mixed", "basic", seeds, evidence, evidence, {}).verdict
 
     assert verdict(0.25, 0.26) == "supported"

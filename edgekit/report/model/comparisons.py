@@ -14,7 +14,6 @@ from edgekit.report.model.groups import Group
 from edgekit.report.model.sessions import Control, Controls, noise_floors
 from edgekit.stats.latency import Ratio, compare_rounds
 from edgekit.stats.seeds_and_images import difference_p
-from edgekit.stats.significance import holm
 
 ALPHA = 0.05
 
@@ -94,11 +93,6 @@ class Comparisons:
         """Whether the test images separate the accuracy of two groups at 5%; None where that cannot be said."""
         p = self.p_value(left, right)
         return None if p is None else p < ALPHA
-
-    def not_separated(self, best: Group, others: Sequence[Group]) -> list[Group]:
-        """Those of ``others`` whose accuracy is not separated from ``best``, corrected for their number (Holm)."""
-        known = [(p, group) for group in others if (p := self.p_value(best, group)) is not None]
-        return [group for adjusted, (_, group) in zip(holm([p for p, _ in known]), known) if adjusted >= ALPHA]
 
 
 def paired_differences(left: Group, right: Group) -> Differences | None:

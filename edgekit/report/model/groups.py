@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 
 from edgekit.report.model.exported_files import ExportedFile
-from edgekit.report.model.pareto import pareto_front
 from edgekit.stats.intervals import mean_interval
 
 
@@ -48,6 +47,15 @@ class Group:
         if self.failed or len(self.accuracies) < len(self.members):
             return None
         return mean(self.accuracies)
+
+    @property
+    def size_bytes(self) -> int:
+        """Median over its members, which differ little: the weights compress differently."""
+        return round(median(member.export.size_bytes for member in self.members))
+
+    @property
+    def gzip_bytes(self) -> int:
+        return round(median(member.export.gzip_bytes for member in self.members))
 
     @property
     def deviation(self) -> float | None:
@@ -123,14 +131,3 @@ def grouped(files: Sequence[ExportedFile]) -> list[Group]:
 def thread_counts(groups: Sequence[Group]) -> list[int]:
     """Every number of threads that something was measured with, ascending."""
     return sorted({timing.threads for group in groups for member in group.members for timing in member.timings})
-
-
-def front(groups: Sequence[Group], threads: int) -> list[Group]:
-    """The groups on the Pareto front of accuracy and p50, fastest first. All must be of one target."""
-    placed = [
-        (p50, group.accuracy, group)
-        for group in groups
-        if (p50 := group.comparable_p50(threads)) is not None and group.accuracy is not None
-    ]
-    chosen = pareto_front([(p50, accuracy) for p50, accuracy, _ in placed])
-    return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]

@@ -83,6 +83,11 @@ class Leaks:
         )
 
     @property
+    def doubt(self) -> str:
+        """Why the accuracies may be too high; empty where nothing of the kind was found."""
+        return self.sentence if self.audit.leaked_test_images else ""
+
+    @property
     def limit(self) -> str:
         """The same as one of the limits of the report."""
         more = ' The section "Image audit" shows it without these images.' if self.audit.leaked_test_images else ""

@@ -85,6 +85,23 @@ def files_without(
             yield cell, f"{cell.named}, {key} ({_why(cell, mine)})"
 
 
+def absent_files(source: Source, files: Sequence[ExportedFile]) -> list[str]:
+    """The exported files that the study planned and that are not there, or failed, by name; once for all targets."""
+    cells = planned_cells(source)
+    if not cells or source.recipe is None:
+        return []
+    lacking = [cell.named for cell in cells if cell.run is None or not cell.run.document.done]
+    found = [f"{cell.named} ({cell.why})" for cell in cells if cell.named in lacking]
+    for cell in cells:
+        if cell.named in lacking:
+            continue
+        for key in source.recipe.export.files:
+            mine = [file for file in files if file.run is cell.run and file.key == key]
+            if not any(not file.failed for file in mine):
+                found.append(f"{cell.named}, {key} ({_why(cell, mine)})")
+    return found
+
+
 def _measured(claim: Claim, file: ExportedFile, target: str | None) -> bool:
     if target is not None and file.target != target:
         return False
