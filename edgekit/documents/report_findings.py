@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgekit.documents.audit import ShortcutRecord
+from edgekit.documents.audit import Baselines, ShortcutRecord
 from edgekit.documents.base import Part
 
 Range = tuple[float, float]
@@ -182,6 +182,21 @@ class ScoreRecord(Part):
     """Wilson's interval."""
 
 
+class LeakDifference(Part):
+    """Accuracy on leaked and on other test images, averaged over the classes with their shares in the test split."""
+
+    leaked: float | None
+    """Class-standardised accuracy on leaked images (0 to 1); None where no class has both kinds of images."""
+    clean: float | None
+    """The same on the other images."""
+    difference: float | None
+    """``leaked`` less ``clean``."""
+    difference_ci95: Range | None
+    """Its interval, over such images (duplicates count as one)."""
+    verdict: str
+    """``higher on leaked images``, ``may be too high``, ``lower on leaked images`` or that no class has both kinds."""
+
+
 class LeakEffect(Part):
     """Accuracy of one Keras model on the test images with and without those that repeat a training image."""
 
@@ -195,6 +210,8 @@ class LeakEffect(Part):
     """Without exact and near duplicates."""
     leaked: ScoreRecord | None
     """On the duplicates alone."""
+    standardised: LeakDifference | None = None
+    """Leaked against other images within classes; None without leaked images."""
 
 
 class LeakSummary(Part):
@@ -210,6 +227,8 @@ class LeakSummary(Part):
     """Accuracy of each Keras model with and without leaked images."""
     shortcuts: tuple[ShortcutRecord, ...]
     """File properties that predict the class."""
+    baselines: Baselines | None = None
+    """Accuracies that need no network."""
 
 
 class WarningRecord(Part):

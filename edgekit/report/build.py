@@ -29,9 +29,10 @@ def build_report(
     in the report and told to ``progress``.
 
     ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
-    with. ``constraint`` is what the recommended exported file must meet. Returns the document of ``report.json`` with the paths of the page and of the stored document; all other paths
-    in it are below ``path``, so that the stored document does not name folders of this machine. Raises
-    :class:`InputError` where ``path`` is neither a run nor a study, or holds documents that cannot be read.
+    with. ``constraint`` is what the recommended exported file must meet. Returns the document of ``report.json`` with
+    the paths of the page and of the stored document; all other paths in it are below ``path``, so that the stored
+    document does not name folders of this machine. Raises :class:`InputError` where ``path`` is neither a run nor a
+    study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
     source = read_source(path)

@@ -8,8 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from document_factory import recipe_of
-from report_factory import change_export, change_study, study_of_seeds, write_bench, write_run, write_study
+from report_factory import (
+    change_bench,
+    change_export,
+    change_study,
+    study_of_seeds,
+    write_bench,
+    write_run,
+    write_study,
+)
 
+from edgekit.documents.bench import BenchDocument
 from edgekit.documents.report_findings import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
@@ -342,3 +351,38 @@ def test_seeds_of_equal_accuracy_are_not_certainty(tmp_path):
     assert group.interval is not None
     low, high = group.interval
     assert high - low > 0.02
+
+
+def with_noise(path: Path, ratio: float) -> None:
+    """The A/A control of a result differs by ``ratio``."""
+    result = BenchDocument.read(path)
+    controls = tuple(
+        control.model_copy(
+            update={"rounds_b": tuple(tuple(int(ratio * ns) for ns in block) for block in control.rounds_a)}
+        )
+        for control in result.control
+    )
+    change_bench(path, control=controls)
+
+
+def test_noise_is_no_proof_that_there_is_no_benefit(tmp_path):
+    """0.78 times within a noise floor of 40%: a gain cannot be measured here, which does not mean there is none."""
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32", factor=1 / 7.8)
+    int8 = write_bench(run, "tflite-int8", factor=0.78 / 4.5)
+    assert not any("fp32 file" in warning.text for warning in composed(run.path).warnings)
+    for path in (run.bench_json("local", "tflite-fp32"), int8):
+        with_noise(path, 1.4)
+    (told,) = [warning.text for warning in composed(run.path).warnings if "with 1 thread" in warning.text]
+    assert told.startswith("latency against its fp32 file is not measurable in this session (noise floor 40")
+    assert "no faster" not in told
+
+
+def test_no_faster_is_said_where_the_interval_leaves_no_room_for_a_gain(tmp_path):
+    run = write_run(tmp_path / "run")
+    write_bench(run, "tflite-fp32", factor=1 / 7.8, noise=0.001)
+    int8 = write_bench(run, "tflite-int8", factor=1 / 4.5, noise=0.001)
+    for path in (run.bench_json("local", "tflite-fp32"), int8):
+        with_noise(path, 1.01)
+    (told,) = [warning.text for warning in composed(run.path).warnings if "with 1 thread" in warning.text]
+    assert told.startswith("no measurable benefit: no faster than its fp32 file with 1 thread")
