@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -92,6 +93,23 @@ def test_arms_are_compared_seed_by_seed(arms):
     assert 0 < low < 0.1 < high
     assert set(keras["by_corruption"]) == {"haze", "jpeg"}
     assert keras["verdict"] == int8["verdict"] == "supported"
+
+
+def test_the_reference_arm_is_the_same_where_its_first_seed_lacks_a_file(arms):
+    """Without it, the first arm that had an int8 file became the reference, which reversed the sign of the column."""
+    first = sorted((arms / "runs").iterdir())[0]
+    gone = [path for path in first.rglob("*") if "int8" in path.name and "corrupt" in str(path.relative_to(first))]
+    assert gone
+    for path in gone:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    text, _ = page_of(arms)
+    document = json.loads((arms / "report" / "report.json").read_text())
+    keras, int8 = document["robustness_of_arms"]
+    assert (keras["arm"], keras["reference"], keras["seeds"]) == ("mixed", "basic", 2)
+    assert (int8["arm"], int8["reference"], int8["seeds"]) == ("mixed", "basic", 1)
+    assert int8["corrupted"] == pytest.approx(0.1)
+    assert "tflite-int8, mixed minus basic, 1 seed" in text
+    assert "Keras, mixed minus basic, 2 seeds" in text
 
 
 def test_files_are_judged_against_their_fp32_counterparts_over_all_seeds(arms):

@@ -245,7 +245,10 @@ def test_over_seeds_the_mean_counts_not_the_best(tmp_path):
     wild = report.groups[0]
     assert wild.accuracy == pytest.approx((0.99 + 0.90 + 0.90) / 3)
     assert wild.deviation == pytest.approx(np.std([0.99, 0.90, 0.90], ddof=1))
-    assert wild.interval[0] == pytest.approx(wild.accuracy - 4.302653 * wild.deviation / 3**0.5, abs=1e-6)
+    # Student's interval over three seeds, and the images on top of it.
+    of_seeds = 4.302653 * wild.deviation / 3**0.5
+    assert wild.interval[0] < wild.accuracy - of_seeds
+    assert wild.interval[0] == pytest.approx(wild.accuracy - of_seeds, abs=0.02)
     assert any("means over up to 3 seeds" in text for text in report.limits)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean, median, stdev
+
+import numpy as np
 
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.stats.intervals import mean_interval
+from edgekit.stats.seeds_and_images import method_mean
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,27 @@ class Group:
         """Standard deviation over seeds."""
         return stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95% interval: Wilson's over the test images for one seed, Student's t over several seeds.
+        """95% interval: Wilson's over the test images for one seed, over seeds and images for several.
 
-        Seeds that happen to have the same accuracy tell nothing about other seeds: they get Wilson's interval too.
+        Seeds that were not scored on the same images have Student's interval over seeds, which is all that is known.
         """
         if self.accuracy is None:
             return None
-        if not self.deviation:
-            assert self.first.score is not None
+        assert self.first.score is not None
+        if len(self.members) == 1:
             return self.first.score.ci95
-        over_seeds = mean_interval(self.accuracies)
-        return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
+        images = list(self.first.correct)
+        if any(member.correct.keys() != self.first.correct.keys() for member in self.members):
+            over_seeds = mean_interval(self.accuracies)
+            return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
+        table = np.array([[member.correct[file] for file in images] for member in self.members], dtype=np.float64)
+        found = method_mean(table) if table.shape[1] > 1 else None
+        if found is None:
+            return self.first.score.ci95
+        interval = found.interval()
+        return interval.low, interval.high
 
     @property
     def marks(self) -> list[str]:
