@@ -59,9 +59,8 @@ def report(
     The report begins with a recommendation: of the exported files that are shown to lose at most the allowed accuracy,
     the fastest, and of equally fast ones the smallest. It names the most accurate, the fastest and the smallest
     exported file and those on the Pareto front of accuracy and latency, and says what the numbers do not prove. The
-    page is a single file that works offline. What is missing (exports, bench results) is left out and named.
-    report.md, candidates.csv and a model card for every
-    exported file are written beside it.
+    page is a single file that works offline. If exports or bench results are missing, the report lists them. report.md,
+    candidates.csv and a model card for every exported file are written beside the page.
 
     Example: edgekit report runs/digits-mobilenetv2 --constraint latency_ms=30 --constraint size_mb=5
     """

@@ -1,4 +1,4 @@
-"""One job of a study in a process of its own, which ends when the study does, however that ends.
+"""One job of a study in its own process, which ends when the study does, even if that is killed.
 
     python -m edgekit.cli.supervised SETTINGS.json
 
@@ -51,10 +51,13 @@ def _attempt(job: Job, progress: Progress) -> Outcome:
     """The outcome of ``job``, also where it fails. With ``EDGEKIT_DEBUG=1`` the exception is raised instead."""
     from edgekit.cli.app import as_edgekit_error
     from edgekit.study.jobs import Outcome, Problem
+    from edgekit.support.interrupts import is_interrupt
 
     try:
         return _perform(job, progress)
     except Exception as exception:
+        if is_interrupt(exception):
+            raise KeyboardInterrupt from exception
         if os.environ.get("EDGEKIT_DEBUG") == "1":
             raise
         error = as_edgekit_error(exception)

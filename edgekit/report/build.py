@@ -1,4 +1,4 @@
-"""The report stage: a run or study folder in, report.html and report.json out, and the same as text."""
+"""The report stage: reads a run or study folder and writes report.html, report.json and text versions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build_report(
 
     It consists of ``report.html``, ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported
     file in ``cards/``. All are composed before any is written. What is not there yet (exports, bench results) is named
-    in the report and told to ``progress``.
+    in the report and reported to ``progress``.
 
     ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
     with. ``constraint`` is what the recommended exported file must meet. Returns the document of ``report.json`` with

@@ -189,6 +189,15 @@ def test_a_bug_is_one_line_and_a_traceback_only_for_debugging(monkeypatch: pytes
         main(["list", "formats"])
 
 
+def test_an_interrupt_that_arrives_inside_of_tensorflow_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> listing.Rows:
+        raise RuntimeError("pybind11::error_already_set: KeyboardInterrupt: <EMPTY MESSAGE>")
+
+    monkeypatch.setitem(listing._TABLES, listing.Table.formats, interrupted)
+    answer = edgekit("list", "formats")
+    assert (answer.returncode, answer.stderr) == (130, "interrupted\n")
+
+
 def test_a_damaged_document_is_bad_input_and_no_bug(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text('{"schema_version": 1, "status": "done"}')

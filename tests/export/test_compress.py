@@ -173,7 +173,7 @@ class TestChoice:
             lambda name, *rest: None if name == "tensorflow_model_optimization" else found(name, *rest),
         )
         monkeypatch.setattr(pipeline, "read_samples", lambda *_: pytest.fail("slow work before the check"))
-        with pytest.raises(InputError, match="tensorflow_model_optimization is not installed") as caught:
+        with pytest.raises(InputError, match="require tensorflow_model_optimization, which is not installed") as caught:
             pipeline.export_run(run, ["tflite-int8-qat"])
         assert "edgekit[compress]" in str(caught.value)
 

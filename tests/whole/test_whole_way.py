@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgekit.documents import DOCUMENTS
+
 RECIPE = """
 name: small
 data: {name: digits, image_size: 32, limit_per_class: 20}
@@ -68,6 +70,30 @@ def test_the_study_leaves_models_measurements_and_a_report(study: Path) -> None:
             row["size_bytes"]
             == next((run / "exports" / f"{row['format']}-{row['scheme']}").glob("model.*")).stat().st_size
         )
+
+
+DOCUMENT_PLACES = {
+    "study.json": "study",
+    "audit.json": "audit",
+    "report/report.json": "report",
+    "runs/*/run.json": "run",
+    "runs/*/figures/gradcam/gradcam.json": "gradcam",
+    "runs/*/exports/*/export.json": "export",
+    "runs/*/exports/*int8/calibration.json": "calibration",
+    "runs/*/bench/local/*.json": "bench",
+}
+
+
+def test_every_json_file_of_a_study_is_a_document_that_reads_back_as_it_was_written(study: Path) -> None:
+    folder = study / "studies/small"
+    seen: set[Path] = set()
+    for pattern, name in DOCUMENT_PLACES.items():
+        paths = sorted(folder.glob(pattern))
+        assert paths, pattern
+        seen.update(paths)
+        for path in paths:
+            assert DOCUMENTS[name].read(path).to_json() == path.read_text(encoding="utf-8"), path
+    assert {path for path in folder.rglob("*.json") if "tensorboard" not in path.parts} == seen
 
 
 def test_every_file_gives_what_the_keras_model_gives(study: Path) -> None:

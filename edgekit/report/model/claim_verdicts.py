@@ -28,7 +28,7 @@ COUNTED_METRICS = ("parameters", "macs", "size_bytes")
 
 @dataclass(frozen=True)
 class _Scale:
-    """Converts what a person reads to the scale on which 0 is no effect, and back."""
+    """Converts displayed values to the scale on which 0 is no effect, and back."""
 
     stored: Callable[[float], float]
     shown: Callable[[float], float]

@@ -1,4 +1,4 @@
-"""Everything one report says, computed once: the sections show it, and ``report.json`` stores it."""
+"""The content of a report, computed once: the sections show it, and ``report.json`` stores it."""
 
 from __future__ import annotations
 

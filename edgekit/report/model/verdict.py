@@ -1,4 +1,4 @@
-"""The verdict in words: most accurate, fastest, smallest, the Pareto front, and what each difference is worth."""
+"""The verdict in words: most accurate, fastest, smallest, the Pareto front, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def _front(groups: Sequence[Group], threads: int, comparisons: Comparisons, wher
     question = f"Pareto front{where}"
     chosen = front(groups, threads)
     if not chosen:
-        return _open(question, "needs the accuracy and a stable latency of at least one file")
+        return _open(question, "this requires the accuracy and a stable latency of at least one file")
     remark = (
         f"accuracy against latency with {plural(threads, 'thread')}, fastest first; "
         "no other exported file is both faster and at least as accurate"

@@ -187,7 +187,7 @@ def _annotation(annotation: Any, before: str) -> str:
         return ""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     text = re.sub(r"^(['\"])([^'\"]*)\1$", r"\2", text)  # quoted in the source, too
-    return before + re.sub(r"\b(?:pathlib|typing|collections\.abc|edgekit(?:\.\w+)*)\.(?=\w)", "", text)
+    return before + re.sub(r"\b(?:pathlib(?:\._local)?|typing|collections\.abc|edgekit(?:\.\w+)*)\.(?=\w)", "", text)
 
 
 def docstring(text: str) -> str:
