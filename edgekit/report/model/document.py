@@ -70,6 +70,7 @@ def _run(run: RunData, root: Path) -> ReportedRun:
         macro_f1=None if test is None else test.macro_f1,
         log_loss=None if test is None else test.log_loss,
         ece=None if test is None else test.ece,
+        ece_by_chance=run.ece_by_chance,
         parameters=run.size.parameters,
         keras_size_bytes=run.size.keras_size_bytes,
         train_seconds=run.train_seconds,

@@ -17,6 +17,7 @@ from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Claim, Recipe
 from edgekit.registry import BACKBONES
+from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
 
@@ -91,6 +92,8 @@ class RunData:
     losses: Losses
     truth: dict[str, int]
     """By test image: the number of its class."""
+    ece_by_chance: float | None
+    """The calibration error that a perfectly calibrated network shows on so many images; None before evaluation."""
     corrupted: list[CorruptedPredictions]
     """Of every model that was evaluated on corrupted images."""
     gradcam: list[GradCam]
@@ -246,6 +249,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
+        ece_by_chance=None if predictions is None else error_by_chance(predictions.probabilities),
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )
