@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 LEFT = ("backbone", "strategy", "file", "95%", "mark")
 """Columns of words."""
 
-MOST_NAMES = 4
-"""Winners named in one line of a terminal."""
-
 UNKNOWN = "-"
 """In place of a number; tables in a terminal are plain ASCII."""
 
@@ -190,6 +187,8 @@ def _answer(finding: Finding) -> str:
     if any(winner.figure for winner in finding.winners):
         return ", ".join(f"#{winner.number}" for winner in finding.winners)
     names = [f"#{winner.number} " * bool(winner.number) + winner.title for winner in finding.winners]
+    from edgekit.render.recommendations import MOST_NAMES
+
     if len(names) > MOST_NAMES:
         names[MOST_NAMES - 1 :] = [f"{len(names) - MOST_NAMES + 1} more (see the report)"]
     return ". ".join(capitalized(part) for part in ("; ".join(names), finding.figure, finding.remark) if part)

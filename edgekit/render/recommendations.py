@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgekit.documents.report_findings import RecommendationRecord
 
+MOST_NAMES = 4
+"""Exported files named in one sentence; ``report.json`` has all of them."""
+
 _TITLES = {
     "chosen": "Deploy:",
     "none": "Nothing meets the constraints. The nearest:",
@@ -18,6 +21,8 @@ def advice_title(advice: RecommendationRecord) -> str:
 
 def advice_lines(advice: RecommendationRecord) -> list[str]:
     """The recommendation in sentences: which files, why, and the strongest doubt."""
-    names = "; ".join(f"{file.title} (#{file.number})" for file in advice.exports)
+    names = [f"{file.title} (#{file.number})" for file in advice.exports]
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES - 1 :] = [f"{len(names) - MOST_NAMES + 1} more"]
     doubt = [f"Strongest doubt: {advice.doubts[0]}"] if advice.doubts else []
-    return [f"{advice_title(advice)} {names}".strip(), *advice.reasons, *doubt]
+    return [f"{advice_title(advice)} {'; '.join(names)}".strip(), *advice.reasons, *doubt]
