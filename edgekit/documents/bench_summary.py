@@ -101,6 +101,8 @@ class NoBenefit(Part):
     ratio_ci95: tuple[float, float] | None = None
     fell_back: tuple[str, ...]
     """The parts of the file that do not run as intended."""
+    decided: bool = True
+    """False where the session is too noisy to say whether there is a benefit."""
 
 
 class BenchSummary(Document):

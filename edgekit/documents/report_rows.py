@@ -36,6 +36,8 @@ class ReportedRun(Part):
     """Mean cross-entropy in nats."""
     ece: float | None
     """Expected calibration error (0 to 1)."""
+    ece_by_chance: float | None = None
+    """What a perfectly calibrated network shows on as many images: few images make every error positive."""
     parameters: int | None
     """Number of weights."""
     keras_size_bytes: int | None

@@ -100,3 +100,18 @@ def planned_width(
     normal = NormalDist()
     quantiles = [(float(t.ppf(tail, seeds - 1)), normal.inv_cdf(tail)) for tail in (0.5 + confidence / 2, power)]
     return sum(math.sqrt(student**2 * of_seeds + z**2 * of_images) for student, z in quantiles)
+
+
+def deciding_number(
+    deviation: float, gap: float, n: int, *, power: float = 0.80, confidence: float = 0.95
+) -> int | None:
+    """How many in all decide where there is one source of chance, ``deviation`` being the standard error with ``n``.
+
+    The half width and the quantile of ``power`` must both fit into ``gap``. None where no number would decide.
+    """
+    if gap < 1e-12:
+        return None
+    normal = NormalDist()
+    factor = normal.inv_cdf(0.5 + confidence / 2) + normal.inv_cdf(power)
+    needed = n * (factor * deviation / gap) ** 2
+    return None if needed > MOST_IMAGES else max(n, math.ceil(needed))

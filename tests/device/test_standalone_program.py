@@ -154,6 +154,13 @@ def test_energy_is_mean_power_times_time(monkeypatch, onnx_models):
     assert lines[-1]["runs"] >= 3
 
 
+def test_a_power_chip_without_readings_is_not_0_joules(monkeypatch):
+    """The meter was found, but while it measured the firmware gave no answer."""
+    monkeypatch.setattr(probe, "output", lambda *command: None)
+    joules, _, result = energy.measured(energy.PmicMeter(), lambda: "done")
+    assert (joules, result) == (None, "done")
+
+
 def test_rapl_counters_may_wrap_around(monkeypatch, tmp_path, onnx_models):
     """Counters as the kernel shows them, in a folder of their own; one wraps around during the measurement."""
     package = tmp_path / "intel-rapl:0"

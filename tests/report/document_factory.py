@@ -10,11 +10,14 @@ import numpy as np
 from edgekit.documents.audit import (
     AuditDocument,
     AuditPicture,
+    BaselineAccuracy,
+    Baselines,
     Duplicates,
     DuplicatesAcross,
     ImageSizes,
     LeakedImage,
     NearDuplicates,
+    NearestNeighbourAccuracy,
     ShortcutRecord,
 )
 from edgekit.documents.bench import ControlRecord, Latency, MemoryRecord, ProtocolRecord, RuntimeRecord
@@ -287,6 +290,10 @@ def audit(leaks: tuple[LeakedImage, ...], pictures: tuple[AuditPicture, ...]) ->
                 n_images=400,
                 values={},
             ),
+        ),
+        baselines=Baselines(
+            majority=BaselineAccuracy(accuracy=0.3, n_samples=400),
+            nearest_neighbour=NearestNeighbourAccuracy(accuracy=0.979, n_samples=400, size=48),
         ),
         pictures=pictures,
     )

@@ -149,5 +149,9 @@ def _unstable_text(summary: BenchSummary) -> str:
 def _no_benefit_section(summary: BenchSummary, names: Names) -> str:
     if not summary.not_worth_it:
         return ""
-    lines = [wrapped(f"{names[entry.model]}: {no_benefit_text(entry)}", "  ") for entry in summary.not_worth_it]
-    return "\n".join(["conversions with no measurable benefit:", *lines])
+    parts = []
+    for decided, title in ((True, "conversions with no measurable benefit:"), (False, "too noisy to say:")):
+        entries = [entry for entry in summary.not_worth_it if entry.decided == decided]
+        lines = [wrapped(f"{names[entry.model]}: {no_benefit_text(entry)}", "  ") for entry in entries]
+        parts += [title, *lines] if lines else []
+    return "\n".join(parts)

@@ -198,10 +198,10 @@ class EnergyEvent(_EnergyEvent, total=False):
     """The energy of ``runs`` runs and of an idle period before. Without a ``source`` there are no other keys."""
 
     threads: int
-    joules: float
+    joules: float | None
     wall_s: float
     runs: int
-    idle_joules: float
+    idle_joules: float | None
     idle_s: float
 
 

@@ -34,7 +34,8 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
     for entry in without_benefit(comparisons.results, comparisons.controls):
-        yield f"no measurable benefit: {no_benefit_text(entry)}", measured[entry.model].named
+        text = no_benefit_text(entry)
+        yield f"no measurable benefit: {text}" if entry.decided else text, measured[entry.model].named
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
