@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
 from edgekit.render.text import plural
 
-AFTER_THE_FACT = "added after the study had been run"
+AFTER_THE_FACT = "added after the study was run"
 
 
 def more_text(more: MoreNeeded | None) -> str:

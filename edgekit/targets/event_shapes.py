@@ -46,7 +46,7 @@ class InvalidAnswer(Exception):
 def invalid_answer(target: str, problem: str) -> TargetError:
     """The error for an answer that is not believed."""
     return TargetError(
-        f"{target} sent an answer that cannot be right: {problem}",
+        f"{target} sent an invalid response: {problem}",
         where=f"target {target}",
         hint="rerun this command; if it fails again, check that machine "
         + ("(edgekit doctor)" if target == "local" else f"(edgekit target doctor {target})"),

@@ -193,7 +193,7 @@ def test_claims_added_after_the_fact_are_marked(tmp_path: Path) -> None:
     recipe = recipe_of(claims=[planned, claim("accuracy", "below", 5)])
     claims = build_report(tmp_path, claims=recipe).claims
     assert [one.after_the_fact for one in claims] == [False, True]
-    assert "added after the study had been run" in (tmp_path / "report" / "report.html").read_text()
+    assert "added after the study was run" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_fewer_than_six_rounds_give_no_verdict(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_lie_ends_with_exit_code_4(config, tmp_path, project, capsys, onnx_mod
     options = ["bench", model, "--target", "loop", "--protocol", "check", "--threads", "1", "--out", str(project)]
     code, said = exit_code(liar, project, capsys, *(options if verb != "facts" else ["target", "doctor", "loop"]))
     assert code == 4, said
-    assert "loop sent an answer that cannot be right" in said
+    assert "loop sent an invalid response" in said
     assert "target loop" in said
     assert not list(project.glob("*.json"))
 

@@ -100,7 +100,7 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
     if fewest < 2:
         return Evidence(estimate, None, f"1 {unit[:-1]}", lambda *_: None, "a time measured once has no interval")
     if log_ratio(a, b).deviation == 0:
-        remark = "the times of all seeds are equal, which tells nothing about other seeds"
+        remark = "the times of all seeds are equal, which says nothing about other seeds"
         return Evidence(estimate, None, f"{fewest} {unit}", lambda *_: None, remark)
 
     def more(gap: float, confidence: float) -> More | None:
