@@ -48,7 +48,7 @@ class Connection:
         if shutil.which("ssh") is None:
             raise TargetError("OpenSSH's client is not installed here", hint="sudo apt install openssh-client")
         self._running: SshProcess | None = None
-        identity = repr((config.host, config.user, config.port, config.ssh_config))
+        identity = repr((config.name, config.host, config.user, config.port, config.ssh_config))
         self._socket = _socket_folder() / f"{os.getpid()}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
         self._guard = ConnectionGuard(self._client(), self._socket)
 

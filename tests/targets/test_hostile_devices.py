@@ -313,3 +313,31 @@ def test_a_program_that_was_ended_is_not_a_damaged_file(number):
     error = crash(-number, "model.onnx", "")
     assert not isinstance(error, InputError)
     assert "ended by somebody else" in error.problem
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_measurement_on_every_target(config, project, onnx_models, tmp_path, number):
+    works = {"loop": tmp_path / "work", "second": tmp_path / "work2"}
+    for name, work in works.items():
+        add_target(replace(config, name=name, folder=str(work)), project / "targets.toml")
+    model = str(onnx_models / "labelled.onnx")
+    command = [sys.executable, "-m", "edgekit", "bench", model, "--target", "loop", "--target", "second"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(
+        [*command, "--protocol", "full", "--threads", "1", "--out", str(project)],
+        cwd=project,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+
+    def measured(work: Path) -> bool:
+        return any(b'"block"' in (job / "lines.jsonl").read_bytes() for job in (work / "jobs").glob("*"))
+
+    wait_until(lambda: all(map(measured, works.values())))
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, "Traceback" in said) == (130, False), said
+    wait_until(lambda: not clients(process.pid), 20)
+    for work in works.values():
+        with closing(SshTarget(replace(config, folder=str(work)))) as target:
+            assert target.facts()["busy"] is None
