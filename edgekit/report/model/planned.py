@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from edgekit.documents.study import CellRecord
 from edgekit.recipe import Claim
+from edgekit.render.text import listing
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source, model_title, strategy_title
 
@@ -90,16 +91,21 @@ def absent_files(source: Source, files: Sequence[ExportedFile]) -> list[str]:
     cells = planned_cells(source)
     if not cells or source.recipe is None:
         return []
-    lacking = [cell.named for cell in cells if cell.run is None or not cell.run.document.done]
-    found = [f"{cell.named} ({cell.why})" for cell in cells if cell.named in lacking]
+    seeds: dict[tuple[str, str], list[int]] = {}
     for cell in cells:
-        if cell.named in lacking:
+        if cell.run is None or not cell.run.document.done:
+            seeds.setdefault((cell.title, cell.why), []).append(cell.cell.seed)
             continue
         for key in source.recipe.export.files:
             mine = [file for file in files if file.run is cell.run and file.key == key]
             if not any(not file.failed for file in mine):
-                found.append(f"{cell.named}, {key} ({_why(cell, mine)})")
-    return found
+                seeds.setdefault((f"{cell.title}, {key}", _why(cell, mine)), []).append(cell.cell.seed)
+    return [f"{title} ({why}: {_seeds(numbers)})" for (title, why), numbers in seeds.items()]
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    """``seed 2``, ``seeds 0, 1 and 2``."""
+    return f"seed{'s' if len(numbers) > 1 else ''} {listing([str(n) for n in numbers], 6)}"
 
 
 def _measured(claim: Claim, file: ExportedFile, target: str | None) -> bool:

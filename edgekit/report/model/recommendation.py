@@ -17,6 +17,7 @@ from edgekit.report.model.session_latency import SessionLatency, session_latency
 from edgekit.report.model.source import Source
 from edgekit.stats.comparison_with_best import ComparisonWithBest
 from edgekit.stats.recommendation import (
+    MEETS,
     NOT_DECIDED_BETWEEN,
     NOT_SHOWN,
     NOTHING,
@@ -247,6 +248,8 @@ def _limit_text(field: _Field) -> str:
 def _doubts(field: _Field, found: Recommendation) -> list[str]:
     """What the choice itself leaves open, the strongest first."""
     doubts = []
+    if found.status == SHOWN and found.chosen is not None:
+        doubts += [_faster_text(field, i) for i in range(len(field.groups)) if _may_be_better(field, i, found)]
     if found.status == SHOWN and found.undecided:
         names = listing([field.groups[i].named for i in found.undecided])
         doubts.append(f"It is undecided whether {names} would meet {_limit_text(field)} as well.")
@@ -254,3 +257,26 @@ def _doubts(field: _Field, found: Recommendation) -> list[str]:
         names = listing([group.named for group in field.session.elsewhere])
         doubts.append(f"The latency of {names} was measured in another session and is not compared.")
     return doubts
+
+
+def _may_be_better(field: _Field, position: int, found: Recommendation) -> bool:
+    """Whether a file is faster and within the allowed loss as far as is known, though that is not shown."""
+    if found.chosen is None or position in found.eligible or position in found.undecided:
+        return False
+    mine, chosen = (field.latency(field.groups[i]) for i in (position, found.chosen))
+    meets = all(limit.judge(field.contender(position).figures.get(limit.name)) == MEETS for limit in field.constraints)
+    faster = mine is not None and chosen is not None and mine.high < chosen.low
+    return meets and faster and _behind(field, position) <= field.allowed_points
+
+
+def _behind(field: _Field, position: int) -> float:
+    """Points below the highest accuracy."""
+    return 100 * (max(field.with_best.accuracies) - field.with_best.accuracies[position])
+
+
+def _faster_text(field: _Field, position: int) -> str:
+    return (
+        f"{field.groups[position].named} is faster and {_behind(field, position):.1f} points behind the highest "
+        f"accuracy, but these images do not show that it loses at most {plural(field.allowed_points, 'point')} "
+        f"(it may lose {-100 * field.with_best.low[position]:.1f})."
+    )

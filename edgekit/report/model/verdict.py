@@ -97,11 +97,14 @@ def _figure_of_best(common: CommonImages) -> str:
     best = accuracy_of_chosen(common.correct)
     count = len(common.groups)
     among = f", being the highest of {count}" if count > 1 else ""
-    of = f"{percent(best.observed)}% of {plural(common.n_images, 'test image')}"
+    share = f"{percent(best.observed)}%"
+    of = f"{share} of {plural(common.n_images, 'test image')}"
+    if count > 1:
+        of = f"the highest accuracy is {of}"
     if common.of_methods:
-        of = f"mean accuracy {percent(best.observed)}% over {plural(len(common.seeds), 'seed')}"
-    highest = "the highest accuracy is " if count > 1 else ""
-    return f"{highest}{of} (95% interval {percent_range((best.accuracy.low, best.accuracy.high))}%{among})"
+        seeds = plural(len(common.seeds), "seed")
+        of = f"the highest mean accuracy is {share} over {seeds}" if count > 1 else f"{share} on average over {seeds}"
+    return f"{of} (95% interval {percent_range((best.accuracy.low, best.accuracy.high))}%{among})"
 
 
 def _accuracy_text(score: Score) -> str:
