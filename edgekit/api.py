@@ -1,4 +1,4 @@
-"""The Python API: the commands of ``edgekit`` as functions, which return the documents that they write.
+"""The Python API: the commands of ``edgekit`` as functions that return the documents they write.
 
 Each function does what the command of the same name does, with the same defaults. Import them from :mod:`edgekit`::
 
@@ -7,7 +7,7 @@ Each function does what the command of the same name does, with the same default
     run = edgekit.train(data="photos", backbone="mobilenetv2", run="runs/photos")
     edgekit.export(run, files=["tflite-int8"])
 
-A problem that a user can solve raises :class:`edgekit.EdgekitError` or one of its subclasses. The functions print
+An expected failure raises :class:`edgekit.EdgekitError` or one of its subclasses. The functions print
 nothing; each takes a ``progress``, which receives its messages while it runs.
 """
 
@@ -39,7 +39,7 @@ AnyPath = str | Path
 
 @dataclass(frozen=True)
 class BenchOutcome:
-    """What a benchmark measured."""
+    """The results of a benchmark."""
 
     results: tuple[BenchResult, ...]
     """One for each file and target."""
@@ -74,8 +74,8 @@ def train(
         image_size: Side in pixels that images are resized to.
         epochs: Epochs of every phase.
         batch_size: Images per step.
-        seed: Seed of everything random.
-        settings: Any other recipe settings by dotted key, e.g. ``{"train.label_smoothing": 0.1}``. They win.
+        seed: Seed of all random choices.
+        settings: Any recipe settings by dotted key, e.g. ``{"train.label_smoothing": 0.1}``. They take precedence.
         run: Folder for the result. Default: a new one in ``runs/``.
         resume: Resume the interrupted run in ``run``.
 
@@ -83,7 +83,7 @@ def train(
         The ``run.json`` of the finished run.
 
     Raises:
-        InputError: The recipe, the images, the weights or the folder do not fit; raised before training starts.
+        InputError: The recipe, images, weights or run folder cannot be used. Raised before training starts.
     """
     from edgekit.documents.folders import RunFolder
     from edgekit.recipe.resolve import resolve_recipe, training_settings
@@ -141,7 +141,7 @@ def export(
     data: AnyPath | None = None,
     progress: Progress = SILENT,
 ) -> list[ExportDocument]:
-    """Convert a trained run to TFLite and ONNX files, and check each against the Keras model.
+    """Export a trained run to TFLite and ONNX files, and verify each against the Keras model.
 
     Args:
         run: A finished run: its folder, or its document.
@@ -156,8 +156,8 @@ def export(
         The ``export.json`` of each file.
 
     Raises:
-        InputError: The run or a setting does not fit; raised before anything is converted.
-        CheckFailed: A file failed its check. All files are written, and ``export.json`` of that one says so.
+        InputError: The run or a setting is invalid. Raised before anything is converted.
+        CheckFailed: A file failed a check. All files are written; the ``export.json`` of each has its status.
     """
     from edgekit.export.pipeline import export_run
 
@@ -207,7 +207,7 @@ def bench(
         out: For a third-party model: folder for the results. Default: beside the model.
 
     Raises:
-        InputError: A model or a setting does not fit; raised before anything is measured.
+        InputError: A model or a setting is invalid. Raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
     from edgekit.bench.measured_model import ThirdPartyOptions
@@ -248,7 +248,7 @@ def compare(
 ) -> StudyResult:
     """Run or resume a study: train, export and measure every backbone, strategy, arm and seed of a recipe.
 
-    Each step runs in a process of its own, so the study survives a step that crashes and can be killed and resumed.
+    Each step runs in its own process, so the study survives a step that crashes and can be killed and resumed.
 
     Args:
         recipe: A recipe, the path of a recipe file, or the name of a shipped recipe.
@@ -260,12 +260,12 @@ def compare(
         retries: How often a failed cell is retried.
         executor: ``local``, or ``ray`` for a Ray cluster with a shared disk.
         mlflow: Address of an MLflow server to log every cell to.
-        quiet: Whether the processes of the study show no progress on stderr.
+        quiet: Whether to hide the progress of the study's processes on stderr.
 
     Raises:
         EdgekitError: No cell succeeded.
-        InputError: The recipe does not fit the study in ``out``, or another process works on it.
-        TargetError: A target is not known.
+        InputError: The recipe is incompatible with the study in ``out``, or another process is working on it.
+        TargetError: A target is unknown.
     """
     from edgekit.recipe.resolve import resolve_recipe, training_settings
     from edgekit.study.runner import run_study
@@ -294,7 +294,7 @@ def report(
 
     Args:
         folder: A run or a study: its folder, or its document.
-        claims: A recipe whose claims are judged instead of the recipe's own.
+        claims: A recipe whose claims are judged instead of those of the run or study.
 
     Returns:
         The document of ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
@@ -333,7 +333,7 @@ def predict(
         For each image, every class with its probability, the most probable first.
 
     Raises:
-        InputError: The model or an image cannot be read, or the scaling of a third-party model is not known.
+        InputError: The model or an image cannot be read, or the scaling of a third-party model is unknown.
     """
     from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
@@ -354,10 +354,10 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
 
     Args:
         data: Folder of labelled images.
-        near_bits: Near duplicates differ in at most this many bits of their perceptual hash.
+        near_bits: Largest number of differing bits, of 256, in near duplicates. Default: 26.
 
     Raises:
-        InputError: The folder does not hold images in class folders.
+        InputError: The folder does not contain images in class folders.
     """
     from edgekit.data.audit.duplicates import NEAR_BITS
     from edgekit.data.audit.summary import audit_folder
@@ -367,12 +367,12 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
 
 
 def load_run(folder: AnyPath) -> RunDocument:
-    """Read the ``run.json`` of a run folder; :class:`InputError` where it is not one."""
+    """Read the ``run.json`` of a run folder; :class:`InputError` if it is not one."""
     return _run_folder(folder).read_run()
 
 
 def load_study(folder: AnyPath) -> StudyDocument:
-    """Read the ``study.json`` of a study folder; :class:`InputError` where it is not one."""
+    """Read the ``study.json`` of a study folder; :class:`InputError` if it is not one."""
     from edgekit.documents.study import read_study
 
     return read_study(Path(folder).expanduser())
@@ -389,7 +389,7 @@ def folder_of(value: RunDocument | StudyDocument | AnyPath) -> Path:
     if isinstance(value, str | Path):
         return Path(value).expanduser()
     if value.read_from is None:
-        raise InputError("this document was not read from a folder", hint="pass the folder instead")
+        raise InputError("this document was not read from a file", hint="pass the folder instead")
     return value.read_from.parent
 
 

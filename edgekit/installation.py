@@ -49,7 +49,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that may be installed. ``found`` None: it is not; ``remedy``: the command that adds it."""
+    """One thing that may be installed. ``found`` is None if it is missing; ``remedy`` is the command that adds it."""
 
     name: str
     found: str | None

@@ -1,4 +1,4 @@
-"""The tables a newcomer extends: backbones, export schemes, runtimes. Pure data, nothing heavy imported."""
+"""The tables of backbones and export schemes: pure data, without heavy imports."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def evaluate_files(
     """Store the predictions of the run's exported files for the test images under every corruption of ``plan``.
 
     ``keys`` chooses among the exports. All files see the same corrupted pixels. Predictions that are already stored
-    are kept. Raises :class:`InputError` where exports or images are missing.
+    are kept. Raises :class:`InputError` if exports or images are missing.
     """
     with closing(get_target(target, progress)) as machine:
         models = _chosen(collect_models([run.path], ThirdPartyOptions(), progress), keys, run)

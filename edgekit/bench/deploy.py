@@ -42,12 +42,12 @@ def deploy(
 ) -> Deployment:
     """Copy model, labels, golden outputs, the device program and a README to ``deploy/NAME`` on ``target``.
 
-    ``export`` chooses among the exports of a run (``tflite-int8``). Raises :class:`InputError` where ``run`` does not
-    stand for a single exported file, and :class:`TargetError` where the target lacks packages.
+    ``export`` chooses among the exports of a run (``tflite-int8``). Raises :class:`InputError` if ``run`` does not
+    identify a single exported file, and :class:`TargetError` if the target lacks packages.
     """
     if target == LOCAL:
         raise InputError(
-            "deploy copies to other machines; on this one, use the file directly", hint="edgekit predict MODEL IMAGE"
+            "deploy copies to another machine; on this one, use the file itself", hint="edgekit predict MODEL IMAGE"
         )
     model = _chosen(collect_models([run], ThirdPartyOptions(), progress), export, run)
     folder = _folder_name(name or f"{model.folder.name}-{model.key}")

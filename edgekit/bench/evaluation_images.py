@@ -78,7 +78,7 @@ def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress
         )
     if model.labels != dataset.classes:
         raise InputError(
-            "the labels of the exported file are not the classes of its run",
+            "the labels of the exported file differ from the classes of its run",
             where=str(model.path),
             hint=f"export it again: edgekit export {run.path}",
         )

@@ -1,4 +1,4 @@
-"""What can only be known by opening a model on the target: its input, its own labels, its scaling."""
+"""Facts that require opening a model on the target: its input, its own labels, its scaling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def with_runtime(models: list[MeasuredModel], runtime: str | None) -> list[Measu
         raise InputError(f"unknown runtime {runtime!r}", hint=f"choose one of: {', '.join(RUNTIMES)}")
     file_format = RUNTIMES[runtime].format
     if all(model.format != file_format for model in models):
-        raise InputError(f"{runtime} runs .{file_format} files, but none of these files is one")
+        raise InputError(f"{runtime} runs .{file_format} files, and there are none among these files")
     return [replace(model, runtime=runtime) if model.format == file_format else model for model in models]
 
 
@@ -56,7 +56,7 @@ def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> t
 def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> MeasuredModel:
     """``model`` with the labels, scaling and resizing of its own metadata where none were given.
 
-    Raises :class:`InputError` where the number of labels differs from that of the outputs, or where the model is to
+    Raises :class:`InputError` if the number of labels differs from that of the outputs, or if the model is to
     be ``scored`` and the scaling of its float input is unknown.
     """
     own = facts["metadata"]

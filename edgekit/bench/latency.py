@@ -1,4 +1,4 @@
-"""Interleaved latency: the jobs for the device program, and what its events add up to."""
+"""Interleaved latency: the jobs for the device program, and the records that its events add up to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peak memory of each model, in a process of its own."""
+"""Peak memory of each model, in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From paths on the command line to the models they stand for: runs, exported files, third-party models."""
+"""Finds the models that paths on the command line refer to: runs, exported files, third-party models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.support.progress import Progress
 
 
 def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
-    """The models that ``paths`` (run folders, export folders, model files) stand for, each once, in the given order.
+    """The models that ``paths`` (run folders, export folders, model files) refer to, each once, in the given order.
 
     A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path.
     """
@@ -29,7 +29,7 @@ def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: 
     if options.given and all(model.run is not None for model in models):
         raise InputError(
             f"{' and '.join(options.given)} is for third-party models, but these files are exports of runs",
-            hint="leave the option out: a run knows its labels, scaling and folder",
+            hint="leave the option out: the run provides labels, scaling and folder",
         )
     return models
 
@@ -122,7 +122,7 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
 def _with_distinct_ids(models: list[MeasuredModel]) -> list[MeasuredModel]:
     """Models with the same id (two runs of one name, two files of one name) get their path as id.
 
-    Raises :class:`InputError` where the results of two models would overwrite each other.
+    Raises :class:`InputError` if the results of two models would overwrite each other.
     """
     ids = [model.id for model in models]
     named = [replace(model, id=str(model.path)) if ids.count(model.id) > 1 else model for model in models]

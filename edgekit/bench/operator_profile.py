@@ -20,7 +20,7 @@ RUNS = 30
 def measure_profile(
     target: Target, models: Sequence[MeasuredModel], protocol: BenchProtocol, threads: int, progress: Progress
 ) -> dict[str, OperatorProfile]:
-    """The profile of each model, by its id. Each model is profiled in a process of its own.
+    """The profile of each model, by its id. Each model is profiled in its own process.
 
     A model that cannot be profiled has not failed: ``reason`` says why there are no times. Profiling slows a run
     down, so its times are kept apart from the measured latency.

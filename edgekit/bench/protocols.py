@@ -1,4 +1,4 @@
-"""How long is measured: the named protocols, as numbers that are stored with every result."""
+"""How long to measure: the named protocols, as numbers that are stored with every result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the measurements of a session to the result document of each model."""
+"""Turns the measurements of a session into a result document for each model."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class SessionResults:
         )
 
     def _problem(self, model: MeasuredModel) -> str | None:
-        """Why the model failed, as the last measurement that failed says; None where none did."""
+        """Why the model failed, according to the last measurement that failed; None if none did."""
         reasons = [self.accuracy.failed.get(model.id), *(session.failed.get(model.id) for session in self.latency)]
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
@@ -135,7 +135,7 @@ def _agreement_with_host(there: Predictions, here: Predictions | None, images: I
 
 
 def _agreement_with_keras(model: MeasuredModel, images: ImageSet, classes: NDArray[np.int64]) -> float | None:
-    """Share of images with the same top class as the Keras model's own predictions; None where there are none."""
+    """Share of images with the same top class as the Keras model's own predictions; None if there are none."""
     path = RunFolder(model.folder).predictions
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""`edgekit bench`: all models measured alike in one session, each result stored beside its run."""
+"""`edgekit bench`: measures all models under the same conditions in one session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from edgekit.targets.lookup import get_target
 def bench(
     paths: Sequence[Path], options: BenchOptions, progress: Progress = SILENT, host: HostPredictions | None = None
 ) -> list[BenchResult]:
-    """Measure every model that ``paths`` stand for, interleaved, and write a result for each.
+    """Measure every model that ``paths`` refer to, interleaved, and write a result for each.
 
     Everything that can be refused is refused before the first measurement. A model whose output is not finite gets a
     result with ``status: failed``. ``host`` shares this machine's own predictions among several targets. Raises

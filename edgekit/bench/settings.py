@@ -1,4 +1,4 @@
-"""How a session measures: from the options, else the target, else the recipes of the runs."""
+"""The settings of a session: from the options, or the target, or the recipes of the runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgekit.targets.local import LOCAL
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What the user chose; None: as in the recipes of the runs, or the default."""
+    """What the user chose; None stands for the value in the recipes of the runs, or the default."""
 
     target: str = LOCAL
     protocol: str | None = None
@@ -42,7 +42,7 @@ class BenchSettings:
 
 
 def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target: Target) -> BenchSettings:
-    """Raises :class:`InputError` where the recipes of the runs differ and neither options nor target decide."""
+    """Raises :class:`InputError` if the recipes of the runs differ and neither options nor target decide."""
     recipes = [model.run.recipe.bench for model in models if model.run is not None]
     protocols = {recipe.protocol for recipe in recipes}
     threads = {tuple(recipe.threads) for recipe in recipes}

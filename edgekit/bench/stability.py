@@ -49,7 +49,7 @@ def _busy_reasons(before: MachineEnvironment, after: MachineEnvironment) -> list
         if others is not None and others > BUSY_SHARE * cores:
             reasons.append(f"other programs used {others:.1f} of {cores} cores {when}")
     # The load average still counts what ended a minute ago, such as the training before this measurement;
-    # it decides only where the system does not tell how busy it is now.
+    # it is used only if the system does not report how busy it is now.
     load = before.load_average
     if before.others_cores is None and load and load[0] > BUSY_SHARE * cores:
         reasons.append(f"the load average was {load[0]:.1f} on {cores} cores before the measurement")

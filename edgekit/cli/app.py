@@ -7,9 +7,10 @@ import errno
 import gc
 import io
 import os
+import re
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 import typer.core
@@ -36,6 +37,21 @@ class InWorkflowOrder(typer.core.TyperGroup):
         from edgekit.cli.verbs import VERBS
 
         return [verb.name for verb in VERBS]
+
+
+class PlainArguments(typer.core.TyperCommand):
+    """Shows arguments as ``RUN``; recent versions of Typer show ``{RUN}``, and a Python type beside the name."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401  # Click's signature
+        """The words after the command in the usage line."""
+        return [re.sub(r"^\{(.*)\}(\.\.\.)?$", r"\1\2", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  # Click's signature
+        """Write the tables of arguments and options."""
+        for parameter in self.params:
+            if parameter.param_type_name == "argument":
+                vars(parameter)["display_type_rich"] = lambda **_: None
+        super().format_options(ctx, formatter)
 
 
 app = typer.Typer(
@@ -70,9 +86,11 @@ def _register() -> None:
 
     for verb in VERBS:
         if isinstance(verb.command, typer.Typer):
+            for command in verb.command.registered_commands:
+                command.cls = PlainArguments
             app.add_typer(verb.command, name=verb.name, short_help=verb.summary)
         else:
-            app.command(verb.name, short_help=verb.summary)(verb.command)
+            app.command(verb.name, cls=PlainArguments, short_help=verb.summary)(verb.command)
 
 
 _register()

@@ -1,4 +1,4 @@
-"""`edgekit bench`: latency, memory, size and accuracy of several models, measured alike."""
+"""`edgekit bench`: latency, memory, size and accuracy of several models, under the same conditions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from edgekit.errors import InputError
 def bench(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders, .tflite or .onnx files (also third-party models).", metavar="RUN_OR_MODEL"),
+        typer.Argument(help="Run folders, or .tflite and .onnx files of any origin.", metavar="RUN_OR_MODEL"),
     ],
     target: Annotated[
         list[str] | None,
         typer.Option(
             "--target",
-            help="Target to measure on. Repeat the option to measure on several at once.",
+            help="Target to measure on. Repeat the option to measure on several at once (default: local)",
             metavar="NAME",
-            show_default="local",
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             "--protocol",
-            help="quick (2 s per file), standard (10 s), full (60 s), or check (3 runs: does the file run at all). "
-            "Default: the recipe's, else standard.",
+            help="quick (2 s per file), standard (10 s), full (60 s), or check (3 runs, to see whether the file runs) "
+            "(default: that of the recipe, or standard)",
+            metavar="NAME",
             show_default=False,
         ),
     ] = None,
@@ -39,8 +39,8 @@ def bench(
         str | None,
         typer.Option(
             "--threads",
-            help="Thread counts; 0 is all cores. Default: the recipe's, else 1,0.",
-            metavar="1,4",
+            help="Thread counts, e.g. 1,4; 0 uses all cores (default: those of the recipe, or 1,0)",
+            metavar="N,...",
             show_default=False,
         ),
     ] = None,
@@ -48,8 +48,8 @@ def bench(
         Path | None,
         typer.Option(
             "--data",
-            help="Folder of the run's images, if it has moved. For a third-party model: a folder with one folder per "
-            "class to score it on.",
+            help="New folder of the run's images, if they have moved. For a third-party model: image folder to score "
+            "it on.",
             metavar="DIR",
             show_default=False,
         ),
@@ -70,7 +70,8 @@ def bench(
         ),
     ] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime tells.")
+        bool,
+        typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
@@ -80,7 +81,7 @@ def bench(
         Path | None,
         typer.Option(
             "--out",
-            help="Third-party model: write results to DIR/bench/TARGET. Default: beside the model.",
+            help="Third-party model: write results to DIR/bench/TARGET (default: beside the model)",
             metavar="DIR",
             show_default=False,
         ),
@@ -90,8 +91,8 @@ def bench(
 ) -> int:
     """Measure latency, memory, size and accuracy of exported files.
 
-    All files are measured in one session, in short blocks in random order, so that they can be compared. One file is
-    measured twice (the A/A control); a difference no larger than between its two measurements counts as none.
+    All files are measured in one session, in short blocks in random order, so that you can compare them. One file is
+    measured twice (the A/A control). Differences no larger than the one between its two measurements count as noise.
     Conversions with no measurable benefit are flagged.
 
     \b

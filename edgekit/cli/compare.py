@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
+from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
 from edgekit.cli.output import Output
 from edgekit.errors import CheckFailed, EdgekitError, TargetError
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 
 def compare(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe file, or name of a shipped recipe.", metavar="RECIPE", show_default=False)
+    ],
     data: DataOption = None,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Study folder  (default: studies/<recipe name>)", metavar="DIR")
+        Path | None, typer.Option("--out", help="Study folder (default: studies/<recipe name>)", metavar="DIR")
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", help="Target to measure on. Repeatable.", metavar="NAME", show_default="local"),
+        typer.Option("--target", help="Target to measure on. Repeatable (default: local)", metavar="NAME"),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cells to train at the same time.", metavar="N")] = 1,
     retries: Annotated[int, typer.Option(help="How often to retry a failed cell.", metavar="N")] = 1,
@@ -34,16 +36,16 @@ def compare(
         str | None,
         typer.Option("--mlflow", help="Log every cell to this MLflow server.", metavar="URI", show_default=False),
     ] = None,
-    settings: SetOption = None,
+    settings: Annotated[list[str] | None, set_option("compare.seeds=[0,1,2]")] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train, export and measure every backbone, strategy and seed of a recipe, and write a report.
 
-    A study consists of cells: one for each combination of backbone, strategy, training variant and seed. Rerun the
-    same command to resume a study that was interrupted. A cell that fails is retried and does not stop the others.
-    If a target cannot be reached, the exit code is 4, and the same command measures on it later. The images are
-    audited first, as edgekit data audit does.
+    A study consists of cells, one for each combination of backbone, strategy, training variant and seed. edgekit
+    audits the images first, like edgekit data audit. A cell that fails is retried and does not stop the others. If
+    the study is interrupted, rerun the command to resume it. If a target cannot be reached, the exit code is 4; rerun
+    the command later to measure on it.
 
     Example: edgekit compare brain-tumor-mri --data mri --jobs 2
     """

@@ -14,12 +14,14 @@ from edgekit.errors import InputError
 
 def corrupt(
     data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
-    out_folder: Annotated[Path, typer.Argument(help="Folder to create.", metavar="OUT", show_default=False)],
+    out_folder: Annotated[
+        Path, typer.Argument(help="Folder to create. It must not exist.", metavar="OUT", show_default=False)
+    ],
     corruption: Annotated[
         str, typer.Option("--corruption", help="Corruption, e.g. deep-water, haze or low-light.", metavar="NAME")
     ] = "deep-water",
     severities: Annotated[
-        str, typer.Option("--severities", help="Severities from 1 to 5; each image gets one.", metavar="1,2,..")
+        str, typer.Option("--severities", help="Severities from 1 to 5; each image gets one.", metavar="N,...")
     ] = "1,2,3",
     per_class: Annotated[
         int | None,
@@ -34,12 +36,12 @@ def corrupt(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed of the images, severities and noise.", metavar="N")
+        int, typer.Option("--seed", min=0, help="Seed for choosing images, severities and noise.", metavar="N")
     ] = 0,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a corrupted copy of an image folder, for training or for tests on a device.
+    """Write a corrupted copy of an image folder, for training or for tests on a device.
 
     OUT contains train and test folders of PNG files at full size, and corrupted.json, which describes how they were
     made. The same images and seed give the same copy on every machine.

@@ -30,20 +30,18 @@ data_app = typer.Typer(
 def audit(
     data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
     near: Annotated[
-        int, typer.Option("--near", help="Largest distance of near duplicates, in bits of 256.", metavar="BITS")
+        int,
+        typer.Option("--near", help="Largest number of differing bits, of 256, in near duplicates.", metavar="BITS"),
     ] = 26,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 3 if anything makes measurements unreliable.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 3 if the audit finds a problem.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Check an image folder for duplicates, wrong labels and shortcuts.
 
-    Counts images by class, size and mode. Lists files that cannot be decoded; images with the same pixels, and images
-    that look alike by a perceptual hash, within and across splits; duplicates with different labels; and properties,
-    such as mode or size, that predict the class. Copies that were cropped, rotated or mirrored are not found, nor are
-    modified copies of nearly blank images.
+    Counts images by class, size and mode. Finds corrupt files, exact and near duplicates within and across splits,
+    duplicates with different labels, and shortcuts: properties such as mode or size that predict the class. Does not
+    find copies that were cropped, rotated or mirrored, or modified copies of nearly blank images.
 
     Example: edgekit data audit photos --json > audit.json
     """
@@ -118,7 +116,7 @@ def _findings(document: AuditDocument) -> list[str]:
                 "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
-    return lines or ["found nothing that makes measurements unreliable"]
+    return lines or ["found no problems"]
 
 
 def _corrupt(document: AuditDocument) -> list[str]:

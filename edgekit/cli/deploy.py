@@ -17,7 +17,9 @@ def deploy(
     target: Annotated[str, typer.Option("--target", help="Target to copy to.", metavar="NAME")],
     export: Annotated[
         str | None,
-        typer.Option("--export", help="Which file of the run, e.g. tflite-int8.", metavar="NAME", show_default=False),
+        typer.Option(
+            "--export", help="Exported file of the run, e.g. tflite-int8.", metavar="NAME", show_default=False
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -28,8 +30,8 @@ def deploy(
 ) -> int:
     """Copy a model and a standalone runner to a target.
 
-    The folder on the target holds the model, its labels, the program that runs it, and a README; it works without
-    edgekit. The golden outputs are checked there; the exit code is 3 if they differ.
+    The folder on the target contains the model, its labels, a program that runs it and a README. It works without
+    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ.
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """

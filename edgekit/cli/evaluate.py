@@ -12,25 +12,25 @@ from edgekit.cli.output import Output
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN", show_default=False)],
     data: DataOption = None,
     corruptions: Annotated[
         str | None,
         typer.Option(
             "--corruptions",
-            help="Evaluate on corrupted test images: all, underwater, standard, sensor, or names such as haze,jpeg.",
+            help="Evaluate on corrupted test images: all, standard, sensor, underwater, or names such as haze,jpeg.",
             metavar="NAMES",
             show_default=False,
         ),
     ] = None,
     severities: Annotated[
-        str, typer.Option("--severities", help="With --corruptions: severities from 1 to 5.", metavar="1,2,..")
+        str, typer.Option("--severities", help="With --corruptions: severities from 1 to 5.", metavar="N,...")
     ] = "1,2,3,4,5",
     models: Annotated[
         str | None,
         typer.Option(
             "--models",
-            help="With --corruptions: models to evaluate, e.g. keras,tflite-int8  (default: all).",
+            help="With --corruptions: models to evaluate, e.g. keras,tflite-int8 (default: all).",
             metavar="NAMES",
             show_default=False,
         ),
@@ -43,10 +43,10 @@ def evaluate(
     ] = None,
     corruption_seed: Annotated[
         int,
-        typer.Option("--corruption-seed", min=0, help="With --corruptions: seed of their random parts.", metavar="N"),
+        typer.Option("--corruption-seed", min=0, help="With --corruptions: seed of random corruptions.", metavar="N"),
     ] = 0,
     target: Annotated[
-        str, typer.Option("--target", help="With --corruptions: where to run exported files.", metavar="NAME")
+        str, typer.Option("--target", help="With --corruptions: target to run exported files on.", metavar="NAME")
     ] = "local",
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -54,12 +54,11 @@ def evaluate(
     """Score the Keras model of a run again, or evaluate it and its exported files on corrupted images.
 
     Reports accuracy with its interval, precision, recall and F1 per class, the confusion matrix, log loss and
-    calibration error, and rewrites predictions.npz and the figures. If the images have moved, give their folder with
-    --data.
+    calibration error, and rewrites predictions.npz and the figures. If the images have moved, pass their new folder
+    with --data.
 
     With --corruptions, the Keras model and every exported file classify the same test images under water, noise,
-    blur, fog and other corruptions, at five severities. Their predictions are stored in the run folder, and those
-    that are already there are not computed again.
+    blur, fog and other corruptions, at five severities. Predictions are stored in the run folder and reused.
 
     Example: edgekit evaluate runs/mri --corruptions underwater
     """

@@ -8,21 +8,21 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
+from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
 from edgekit.cli.output import Output
 from edgekit.errors import CheckFailed, InputError
 from edgekit.registry import FORMATS, SCHEMES
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN", show_default=False)],
     file_format: Annotated[
         str, typer.Option("--format", help=f"{' | '.join(FORMATS)} | all", metavar="FORMAT")
     ] = "all",
     fp32: Annotated[bool, typer.Option("--fp32", help="32-bit floats.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="16-bit float weights.")] = False,
     dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="8-bit weights; activations are quantized at run time.")
+        bool, typer.Option("--dynamic", help="8-bit weights; activations are quantized at runtime.")
     ] = False,
     int8: Annotated[
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
@@ -34,7 +34,7 @@ def export(
         str | None,
         typer.Option(
             "--quantizer",
-            help="Quantizer for int8 and dynamic TFLite files: converter | ai-edge-quantizer.  [default: the recipe's]",
+            help="Quantizer of TFLite files: converter | ai-edge-quantizer (default: that of the recipe)",
             metavar="NAME",
             show_default=False,
         ),
@@ -43,17 +43,17 @@ def export(
         bool, typer.Option("--qat", help="int8 after quantization-aware training (minutes to hours).")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Fine-tune with magnitude pruning, for --fp32, --int8 or both.")
+        bool, typer.Option("--prune", help="Fine-tune with magnitude pruning; combine with --fp32, --int8 or both.")
     ] = False,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="Fine-tune with clustered weights, for --fp32, --int8 or both.")
+        bool, typer.Option("--cluster", help="Fine-tune with clustered weights; combine with --fp32, --int8 or both.")
     ] = False,
     max_drop: Annotated[
         float | None,
         typer.Option(
             "--max-drop",
             min=0,
-            help="Accuracy that a file may lose on validation images, in percentage points.  [default: the recipe's]",
+            help="Accuracy that a file may lose on validation images, in points (default: that of the recipe)",
             metavar="POINTS",
             show_default=False,
         ),
@@ -66,29 +66,29 @@ def export(
         bool, typer.Option("--sensitivity", help="Rank layers by how much int8 changes the predictions (minutes).")
     ] = False,
     data: DataOption = None,
-    settings: SetOption = None,
+    settings: Annotated[list[str] | None, set_option("export.calibration.images=500")] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Export a trained run to TFLite and ONNX files, and verify each against the Keras model.
 
-    Without an option that selects files (--fp32 to --cluster), edgekit makes the files that the run's recipe names.
-    Every file takes RGB pixels, uint8 (1, H, W, 3), and returns class probabilities.
+    By default, edgekit makes the files that the run's recipe lists. The options from --fp32 to --cluster select
+    others. Every file takes RGB pixels, uint8 (1, H, W, 3), and returns class probabilities.
 
     Each file gets a folder, RUN/exports/FORMAT-SCHEME/. It contains the result of all checks (export.json), a few
     inputs with their outputs to verify a target (golden.npz) and, for int8, the quantization range of every activation
     with the share of clipped values (calibration.json).
 
-    A file that loses more accuracy than --max-drop on validation images is marked as failed if the loss is
-    statistically significant, and the exit code is 3. --repair then ranks the layers by sensitivity and keeps as few of
-    them in float as the accuracy gate requires.
+    A file that loses more than --max-drop points of accuracy on validation images fails the accuracy gate if the loss
+    is statistically significant; the exit code is then 3. With --repair, edgekit ranks the layers by sensitivity and
+    keeps the fewest layers in float with which the file passes.
 
     --qat, --prune and --cluster fine-tune the network on the run's training images, with the settings export.qat,
-    export.pruning and export.clustering. They need pip install "edgekit[compress]". If one is interrupted, rerun the
-    command: it resumes after the last completed epoch.
+    export.pruning and export.clustering. They require pip install "edgekit[compress]". If they are interrupted, rerun
+    the command to resume after the last completed epoch.
 
-    If the run's images have moved, pass their folder with --data. --set changes the recipe's export section for this
-    export only.
+    If the run's images have moved, pass their new folder with --data. --set changes settings that start with export.,
+    for this export only.
 
     \b
     Examples:

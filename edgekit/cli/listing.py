@@ -34,12 +34,14 @@ class Table(str, Enum):
 
 
 def list_tables(
-    what: Annotated[Table, typer.Argument(help="What to list.", show_default=False)],
+    what: Annotated[
+        Table, typer.Argument(help="backbones, recipes, formats or runtimes.", metavar="WHAT", show_default=False)
+    ],
     layers: Annotated[
         str | None,
         typer.Option(
             "--layers",
-            help="With backbones: list the layers of backbone NAME, and which setting of fine-tuning starts at each.",
+            help="With backbones: list the layers of backbone NAME, and the fine-tuning setting that starts at each.",
             metavar="NAME",
             show_default=False,
         ),

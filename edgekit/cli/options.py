@@ -12,14 +12,19 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progre
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of labelled images.", metavar="DIR", show_default=False)
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change any recipe setting, e.g. train.batch_size=16. Repeatable.", metavar="KEY=VALUE"),
-]
+
+
+def set_option(example: str) -> object:
+    """The option ``--set``, with an example that suits the command."""
+    return typer.Option("--set", help=f"Override a recipe setting, e.g. {example}. Repeatable.", metavar="KEY=VALUE")
+
 
 TargetOption = Annotated[str, typer.Option("--target", help="Target to run on.", metavar="NAME")]
 RuntimeOption = Annotated[
-    str | None, typer.Option("--runtime", help="Runtime: litert, tflite-runtime or onnxruntime.", show_default=False)
+    str | None,
+    typer.Option(
+        "--runtime", help="Runtime: litert, tflite-runtime or onnxruntime.", metavar="NAME", show_default=False
+    ),
 ]
 LabelsOption = Annotated[
     Path | None,
@@ -36,12 +41,16 @@ ScalingOption = Annotated[
         "--scaling",
         help="Third-party model: input scaling. One of none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, "
         "or MEAN,STD.",
+        metavar="NAME",
         show_default=False,
     ),
 ]
 ResizeOption = Annotated[
     str | None,
     typer.Option(
-        "--resize", help="Third-party model: how images are resized (stretch, crop or pad).", show_default=False
+        "--resize",
+        help="Third-party model: how images are resized (stretch, crop or pad).",
+        metavar="NAME",
+        show_default=False,
     ),
 ]

@@ -140,7 +140,7 @@ class _LoggedBar:
             self._out.info(f"{self._description}: {self._done} of {self._total}")
 
     def note(self, text: str) -> None:
-        """Notes are for a live bar only."""
+        """Notes are shown beside a live bar only."""
 
 
 class _RichBar:

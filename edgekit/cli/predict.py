@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file (also a third-party model).", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file of any origin.", metavar="MODEL")],
     images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
     top: Annotated[int, typer.Option("--top", min=1, help="Number of classes to show.", metavar="N")] = 3,
     target: TargetOption = "local",

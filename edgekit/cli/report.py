@@ -45,9 +45,9 @@ def report(
     """Write report.html and report.json for a run or a study.
 
     The report names the most accurate, the fastest and the smallest exported file and those on the Pareto front of
-    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. What is
-    missing (exports, bench results) is left out and named. report.md, candidates.csv and a model card for every
-    exported file are written beside it.
+    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. If
+    exports or bench results are missing, the report lists them. report.md, candidates.csv and a model card for every
+    exported file are written beside the page.
 
     Example: edgekit report runs/digits-mobilenetv2
     """

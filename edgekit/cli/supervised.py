@@ -1,4 +1,4 @@
-"""One job of a study in a process of its own, which ends when the study does, however that ends.
+"""One job of a study in its own process, which ends when the study does, even if that is killed.
 
     python -m edgekit.cli.supervised SETTINGS.json
 

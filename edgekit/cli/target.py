@@ -47,7 +47,7 @@ def add(
     address: Annotated[
         str, typer.Argument(help="Host name, IP address, or alias from ~/.ssh/config.", metavar="[USER@]HOST")
     ],
-    port: Annotated[int | None, typer.Option("--port", help="SSH port.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option("--port", help="SSH port.", metavar="N", show_default=False)] = None,
     python: Annotated[
         str, typer.Option("--python", help="Python on the target, 3.9 or newer.", metavar="PATH")
     ] = "python3",
@@ -57,19 +57,24 @@ def add(
     threads: Annotated[
         str | None,
         typer.Option(
-            "--threads", help="Default thread counts for bench on this target.", metavar="1,4", show_default=False
+            "--threads", help="Default thread counts for bench on this target.", metavar="N,...", show_default=False
         ),
     ] = None,
     runtime: Annotated[
         str | None,
-        typer.Option("--runtime", help="Default runtime on this target: litert or tflite-runtime.", show_default=False),
+        typer.Option(
+            "--runtime",
+            help="Default runtime on this target: litert or tflite-runtime.",
+            metavar="NAME",
+            show_default=False,
+        ),
     ] = None,
     ssh_config: Annotated[
         Path | None,
         typer.Option("--ssh-config", help="SSH configuration file to use.", metavar="FILE", show_default=False),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--user", help="Add it for all projects, in your user configuration folder.")
+        bool, typer.Option("--user", help="Add it to your user configuration, for all projects.")
     ] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -103,7 +108,7 @@ def add(
 
 @app.command("list", short_help="List the known targets.")
 def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
-    """List the known targets: this machine, and those in targets.toml of this folder and of your user configuration.
+    """List the targets: this machine, and those in targets.toml in the current folder and your user configuration.
 
     Example: edgekit target list
     """
@@ -118,15 +123,16 @@ def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> N
     Output(json_mode=json_mode, quiet=quiet).result(document, table(["target", "address", "folder", "from"], rows))
 
 
-@app.command("setup", short_help="Install what measuring needs on a target.")
+@app.command("setup", short_help="Install NumPy, Pillow and the runtimes on a target.")
 def setup(
     name: NameArgument,
     source: Annotated[
         Source,
         typer.Option(
             "--from",
-            help="Who downloads the packages: host (this machine, which then sends them, so the target needs no "
-            "internet) or device (the target itself).",
+            help="Where the packages are downloaded: host (on this machine, which sends them, so the target needs no "
+            "internet) or device (on the target).",
+            metavar="host|device",
         ),
     ] = Source.host,
     json_mode: JsonOption = False,
@@ -134,8 +140,8 @@ def setup(
 ) -> None:
     """Install NumPy, Pillow and the runtimes on a target.
 
-    They go into the target's working folder; its system and its own Python stay unchanged. Running setup again does
-    nothing if they are there.
+    edgekit installs them into the target's working folder; the target's system and its own Python stay unchanged. If
+    they are already installed, setup does nothing.
 
     Example: edgekit target setup pi4
     """
@@ -164,7 +170,7 @@ def setup(
 
 @app.command("doctor", short_help="Check whether a target can measure.")
 def doctor(name: NameArgument, json_mode: JsonOption = False, quiet: QuietOption = False) -> int:
-    """Check whether a target can measure, and show what would make its results better. Nothing is changed there.
+    """Check whether a target can measure, and show how to improve its results. Nothing is changed on the target.
 
     Example: edgekit target doctor pi4
     """

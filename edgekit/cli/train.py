@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption, SetOption
+from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
 from edgekit.registry import BACKBONES, STRATEGIES
@@ -19,50 +19,51 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A recipe file, or the name of a shipped recipe (edgekit list recipes).")
+        str | None,
+        typer.Argument(help="Recipe file, or name of a shipped recipe (edgekit list recipes).", metavar="RECIPE"),
     ] = None,
     data: DataOption = None,
     backbone: Annotated[
-        str | None, typer.Option(help=f"{' | '.join(BACKBONES)}  (default: mobilenetv2)", metavar="NAME")
+        str | None, typer.Option(help=f"{' | '.join(BACKBONES)} (default: mobilenetv2)", metavar="NAME")
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            help=f"{' | '.join(STRATEGIES)}  (default: fine-tuning; from-scratch with --weights none)", metavar="NAME"
+            help=f"{' | '.join(STRATEGIES)} (default: fine-tuning; from-scratch with --weights none)", metavar="NAME"
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="imagenet (downloaded by Keras), none, or a Keras weights file  (default: imagenet)",
+            help="imagenet (downloaded by Keras), none, or a Keras weights file (default: imagenet)",
             metavar="imagenet|none|PATH",
         ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Height and width of the network input in pixels  (default: 224)", metavar="N")
+        int | None, typer.Option(help="Height and width of the network input in pixels (default: 224)", metavar="N")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of every training phase  (default: 10; from scratch 30)", metavar="N")
+        int | None, typer.Option(help="Epochs of every training phase (default: 10; from scratch 30)", metavar="N")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step  (default: 32)", metavar="N")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step (default: 32)", metavar="N")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of everything random in training  (default: 0)", metavar="N")
+        int | None, typer.Option(help="Seed of all random choices in training (default: 0)", metavar="N")
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Run folder to create  (default: a new one in runs/)", metavar="DIR", show_default=False),
+        typer.Option(help="Run folder to create (default: a new one in runs/)", metavar="DIR", show_default=False),
     ] = None,
-    settings: SetOption = None,
+    settings: Annotated[list[str] | None, set_option("train.batch_size=16")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --run.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train one model on a folder of labelled images.
 
-    DIR contains one folder of images per class, or train, val and test folders with class folders inside. Missing
-    validation or test images are split off, stratified by class. Without a recipe, edgekit starts from ImageNet
-    weights, trains the head first and then the last stage of the backbone. The result is a run folder with the
-    model, its test accuracy and its figures.
+    The image folder (--data) has one folder per class, or train, val and test folders with class folders inside. If
+    there are no validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts
+    from ImageNet weights and trains first the head, then the last stage of the backbone. The result is a run
+    folder with the model, its test accuracy and its figures.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The table of commands, in workflow order. Each has a file of its own; none imports anything heavy."""
+"""The table of commands, in workflow order. Each has its own file; none imports anything heavy."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("init", init.init, "Write a commented recipe for an image folder."),
     Verb("data", data.data_app, "Audit an image folder, or download a public dataset."),
     Verb("train", train.train, "Train one model on a folder of labelled images."),
-    Verb("evaluate", evaluate.evaluate, "Score a trained model again, or test it on corrupted images."),
-    Verb("export", export.export, "Convert a trained model to TFLite and ONNX, and check each file."),
+    Verb("evaluate", evaluate.evaluate, "Score a trained model again, or on corrupted test images."),
+    Verb("export", export.export, "Export a trained model to TFLite and ONNX; verify each file."),
     Verb("bench", bench.bench, "Measure latency, memory, size and accuracy of exported files."),
     Verb("compare", compare.compare, "Run a study: every backbone, strategy and seed of a recipe."),
     Verb("report", report.report, "Write the report of a run or a study."),

@@ -21,7 +21,8 @@ def verify(
 ) -> int:
     """Check that exported files give the expected outputs on a target.
 
-    `edgekit export` stores golden inputs and outputs with each file. The exit code is 3 if a file gives other outputs.
+    edgekit export stores a few inputs with their outputs beside each file (golden.npz). The exit code is 3 if a file
+    gives different outputs on the target.
 
     Example: edgekit verify runs/mobilenetv2 --target pi4
     """

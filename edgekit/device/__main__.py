@@ -119,7 +119,7 @@ def _run(verb: str, path: str | None, emit: Emit[Mapping[str, object]]) -> None:
                 function = _function(JOB_VERBS[verb])
                 read_job = _function("jobs.read_job")
             except ImportError as error:
-                raise MissingRuntimeError(f"a package that measuring needs is missing here ({error})") from None
+                raise MissingRuntimeError(f"a required package is missing on this device ({error})") from None
             function(read_job(text), emit)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):

@@ -25,7 +25,7 @@ def job_folder(name: str) -> Path:
 
 
 def start_process(folder: Path, verb: str) -> None:
-    """Run ``verb`` with the job of ``folder`` in a process of its own session, which notes how it ended.
+    """Run ``verb`` with the job of ``folder`` in a process with its own session, which records how it ended.
 
     The lock on ``alive`` is inherited by everything that process starts, so it shows whether any of that still runs.
     """

@@ -50,7 +50,7 @@ while True:
 
 REASONS = {
     90: "neither picamera2 nor OpenCV is installed: sudo apt install python3-picamera2 (or python3-opencv)",
-    91: "the camera delivers no pictures: check its cable, and that no other program is using it",
+    91: "the camera returns no images: check its cable, and that no other program is using it",
 }
 
 
@@ -73,4 +73,4 @@ def frames() -> Iterator[np.ndarray]:
         finally:
             process.terminate()
         code = process.wait()
-    raise CameraError(REASONS.get(code, "the camera program ended; see its own message above"))
+    raise CameraError(REASONS.get(code, "the camera program ended; see its message above"))

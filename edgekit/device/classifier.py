@@ -35,7 +35,7 @@ class Classifier:
         """The input tensor for ``pixels`` uint8 (H, W, 3)."""
         if self.model.input.needs_scaling and self.entry.scaling is None:
             raise ModelError(
-                "this model takes floats, and its file does not say how pixels are scaled", self.entry.path
+                "this model takes float input, and its metadata does not say how pixels are scaled", self.entry.path
             )
         return self.model.input.prepare(pixels, self.entry.scaling)
 

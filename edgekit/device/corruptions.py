@@ -333,7 +333,7 @@ def _add_noise(pixels: Pixels, deviation: float, random: Random) -> Pixels:
 
 @lru_cache(maxsize=4)
 def _veil(height: int, width: int) -> Any:
-    """float32 (H, W, 3), each pixel the color of the veil. Not broadcast, because that is slow here."""
+    """float32 (H, W, 3): every pixel has the colour of the veil. Not broadcast, because that is slow here."""
     return np.tile(np.array(WATER_VEIL, np.float32), (height, width, 1))
 
 

@@ -39,7 +39,7 @@ def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
     """The verb: one ``energy`` event per model, for ``seconds`` of runs and for an idle period before them.
 
     The figures cover what the source measures: the rails behind the power chip of a Raspberry Pi 5, or the processor
-    packages of an x86 machine. ``source`` None: this machine does not measure its power.
+    packages of an x86 machine. ``source`` is None if this machine does not measure its power.
     """
     meter = find_meter()
     seconds = float(job.settings.get("seconds", 5))
@@ -90,7 +90,7 @@ def find_meter() -> Meter | None:
 
 
 def source() -> str | None:
-    """What measures the power of this machine; None: nothing that this program may read."""
+    """What measures the power of this machine; None if there is nothing that this program may read."""
     meter = find_meter()
     return None if meter is None else meter.name
 

@@ -1,4 +1,4 @@
-"""What can go wrong on the device, with a kind that the host turns into its own error."""
+"""Errors on the device. Each has a kind that the host turns into its own error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BusyError(DeviceError):
 
 
 class CameraError(DeviceError):
-    """No camera delivers pictures."""
+    """No camera returns images."""
 
     kind: ErrorKind = "camera"
 

@@ -1,4 +1,4 @@
-"""The verb ``facts``: what a host has to know before it installs anything. Standard library only."""
+"""The verb ``facts``: what a host needs to know before it installs anything. Standard library only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .runtime_table import RUNTIMES
 from .working_folder import ENVIRONMENTS
 
 PACKAGES = ("numpy", "pillow", *(runtime.distribution for runtime in RUNTIMES.values()))
-"""What measuring needs: the first two, and one of the others."""
+"""The packages that measuring requires: the first two, and one of the others."""
 
 
 def facts(call: Call[NoRequest], emit: Emit[FactsEvent]) -> None:

@@ -61,7 +61,7 @@ class ImageHeader(NamedTuple):
 def decode_rgb(source: Source) -> Image.Image:
     """The first frame as an upright RGB image with 8 bits per channel, in full size.
 
-    EXIF orientation is applied, transparent pixels are blended with white, 16-bit gray is scaled by 1/257, CMYK is
+    EXIF orientation is applied, transparent pixels are blended with white, 16-bit grey is scaled by 1/257, CMYK is
     converted.
     Raises :class:`ImageError` if the content is not an image, is damaged or truncated, or has no defined pixel range;
     :class:`OSError` if the file itself cannot be read.
@@ -77,7 +77,7 @@ def load_image(source: Source, size: int, resize: str = "stretch") -> "np.ndarra
     ``2 * size``, which takes a fraction of the time. Raises as :func:`decode_rgb`.
     """
     if resize not in RESIZES:
-        raise ValueError(f"resize is one of {', '.join(RESIZES)}, not {resize!r}")
+        raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
     image = _decode(source, 2 * size)
     return np.array(_square(image, size, resize).convert("RGB"))
 

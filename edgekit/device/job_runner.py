@@ -100,7 +100,7 @@ def _take_over(owner: Owner, session: str) -> None:
         if owner["job"]:
             end_job(job_folder(owner["job"]))
     elif is_held(owner):
-        raise BusyError(f"{owner['owner']} is measuring on this device now")
+        raise BusyError(f"another benchmark is running on this device, started by {owner['owner']}")
 
 
 def _remove_ended() -> None:

@@ -15,7 +15,7 @@ from .scaling import Scaling, parse_scaling
 
 @dataclass(frozen=True)
 class JobModel:
-    """One file to measure. ``scaling`` None: the input takes pixels, or its range does not matter."""
+    """One file to measure. ``scaling`` is None if the input takes pixels or its range does not matter."""
 
     key: str
     path: str

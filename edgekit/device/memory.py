@@ -46,7 +46,7 @@ def memory(job: Job[MemoryJob], emit: Emit[MemoryJobEvent]) -> None:
 
 
 def reset_peak() -> bool:
-    """Reset the peak (Linux). False if that is impossible, so that the peak includes that of the imports."""
+    """Reset the peak (Linux). False if that is impossible, and the peak then includes that of the imports."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:

@@ -17,7 +17,7 @@ from .scaling import Scaling, parse_scaling
 
 @dataclass(frozen=True)
 class FileMetadata:
-    """What the file says about itself; None: nothing."""
+    """What the metadata of a file contains; None for what is missing."""
 
     labels: list[str] | None = None
     scaling: Scaling | None = None
@@ -32,7 +32,7 @@ class FileMetadata:
 
 
 def read_metadata(path: str, model: Model) -> FileMetadata:
-    """The metadata of an opened file. Metadata that cannot be read counts as none: each tool writes its own."""
+    """The metadata of an opened file. Metadata that cannot be read is ignored, because tools write different kinds."""
     if model_format(path) == "tflite":
         return FileMetadata(_tflite_labels(path), _tflite_scaling(path))
     return _onnx_metadata(model.properties)

@@ -26,7 +26,7 @@ KEEP_FREE = 16 << 20
 
 
 def have(call: Call[HaveRequest], emit: Emit[HaveEvent]) -> None:
-    """The verb: which objects are missing, and how much space there is.
+    """The verb: which objects are missing, and how much space is free.
 
     A file whose content does not match its name (a damaged memory card) is removed and counts as missing.
     """

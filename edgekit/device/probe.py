@@ -1,4 +1,4 @@
-"""The machine and its state: everything besides the model that latency depends on."""
+"""The machine and its state: everything that latency depends on, apart from the model."""
 
 from __future__ import annotations
 

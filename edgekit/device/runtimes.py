@@ -126,7 +126,7 @@ def companion(name: str) -> ModuleType:
 def single_tensor(tensors: Any, kind: str, path: str) -> Any:
     """The one input or output of a classifier. Raises :class:`ModelError` if there are several or none."""
     if len(tensors) != 1:
-        raise ModelError(f"an image classifier has one {kind}; this file has {len(tensors)}", path)
+        raise ModelError(f"an image classifier has exactly one {kind}; this file has {len(tensors)}", path)
     return tensors[0]
 
 

@@ -65,7 +65,7 @@ def parse_scaling(value: object) -> Scaling:
 def _divisors(values: object) -> tuple[float, float, float]:
     channels = _channels(values)
     if 0.0 in channels:
-        raise DeviceError("a scaling cannot divide by 0")
+        raise DeviceError("the standard deviation of a scaling must not be 0")
     return channels
 
 

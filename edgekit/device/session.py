@@ -21,7 +21,7 @@ LEASE_S = 90
 
 
 class Owner(TypedDict):
-    """The session that has the device. ``job``: its last job, empty: none."""
+    """The session that has the device. ``job`` is its last job, or empty."""
 
     session: str
     owner: str
@@ -68,7 +68,7 @@ def renew(call: Call[Any]) -> None:
 
 
 def busy_owner(session: str) -> str | None:
-    """Who other than ``session`` has the device now; None: nobody."""
+    """The other session that has the device now, or None."""
     with locked() as owner:
         return owner["owner"] if owner is not None and owner["session"] != session and is_held(owner) else None
 

@@ -1,4 +1,4 @@
-"""Classify pictures or a camera's view, check an exported file, or time it, from a terminal on the device itself."""
+"""Classify images or camera frames, verify an exported file or time it, from a terminal on the device itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgekit-device.pyz", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    predict = _add(verbs, "predict", "classify images, or what a camera sees")
+    predict = _add(verbs, "predict", "classify images or camera frames")
     _model_options(predict)
     predict.add_argument("images", nargs="*", metavar="IMAGE", help="image files")
     predict.add_argument("--top", type=int, default=3, metavar="N", help="show the N most probable classes (3)")
@@ -56,14 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="class names, one per line (default: those in the model file, or labels.txt beside it)",
     )
-    predict.add_argument("--camera", action="store_true", help="classify what the camera sees until Ctrl-C")
+    predict.add_argument("--camera", action="store_true", help="classify camera frames until Ctrl-C")
     predict.add_argument("--frames", type=int, default=0, metavar="N", help="with --camera: stop after N frames")
     predict.set_defaults(function=_predict)
     bench = _add(verbs, "bench", "measure the latency of a model")
     _model_options(bench)
     bench.add_argument("--seconds", type=float, default=5.0, help="how long to measure (default: 5)")
     bench.set_defaults(function=_bench)
-    verify = _add(verbs, "verify", "compare a model with its golden outputs")
+    verify = _add(verbs, "verify", "check a model against its golden outputs")
     _model_options(verify)
     verify.add_argument("golden", metavar="GOLDEN.npz", help="golden.npz from the model's export folder")
     verify.set_defaults(function=_verify)
@@ -84,7 +84,7 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", metavar="NAME", help=f"one of: {', '.join(RUNTIMES)} (default: the first found)")
     parser.add_argument(
         "--scaling",
-        help="none, unit, symmetric, imagenet, caffe or MEAN,STD (default: what the model file says)",
+        help="none, unit, symmetric, imagenet, caffe or MEAN,STD (default: from the model file)",
     )
 
 

@@ -1,4 +1,4 @@
-"""What edgekit keeps in the working folder on a device, which is the current folder of the program there."""
+"""The contents of the working folder on a device, which is the current folder of the device program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stages leave for each other: typed, frozen, versioned documents, and the folders they live in.
+"""The files that stages exchange: typed, frozen, versioned documents, and the folders that contain them.
 
 ``DOCUMENTS`` lists every kind of JSON document with its model; the published JSON Schemas are generated from it. It is
 imported on first use, because models need pydantic, and ``edgekit --help`` does not.

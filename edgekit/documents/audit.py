@@ -99,9 +99,9 @@ class ImageSizes(Part):
     most_common: dict[str, int]
     """Number of images of the most common sizes, by size (``WIDTHxHEIGHT``)."""
     width_pixels: tuple[int, int, int] | None
-    """Smallest, median and largest width; None if no image can be decoded."""
+    """Smallest, median and largest width; ``null`` if no image can be decoded."""
     height_pixels: tuple[int, int, int] | None
-    """Smallest, median and largest height; None if no image can be decoded."""
+    """Smallest, median and largest height; ``null`` if no image can be decoded."""
 
 
 class ShortcutRecord(Part):
@@ -148,7 +148,7 @@ class AuditDocument(Document):
     classes: dict[str, dict[str, int]]
     """Number of images by split and class."""
     largest_class_over_smallest: dict[str, float | None]
-    """Size of the largest class relative to the smallest, by split; None if a class has no images."""
+    """Size of the largest class relative to the smallest, by split; ``null`` if a class has no images."""
     corrupt: tuple[CorruptFile, ...]
     """Images that cannot be decoded."""
     exact_duplicates: Duplicates

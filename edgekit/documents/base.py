@@ -1,6 +1,6 @@
-"""What every document has in common: it is typed, frozen and versioned, and it reads and writes itself as JSON.
+"""The base of every document: typed, frozen and versioned, with methods to read and write it as JSON.
 
-A *document* is a file that one stage leaves for another. Stages exchange documents only; nothing that crosses from one
+A *document* is a file that one stage writes for another. Stages exchange documents only; nothing that crosses from one
 stage to another is a bare ``dict``.
 """
 
@@ -37,7 +37,7 @@ D = TypeVar("D", bound="Document")
 
 
 class Document(Part):
-    """A JSON file with a ``schema_version`` of its own.
+    """A JSON file with its own ``schema_version``.
 
     A subclass sets :attr:`VERSION` and, for each older version, an entry of :attr:`MIGRATIONS` that leads to the next.
     """
@@ -50,14 +50,14 @@ class Document(Part):
 
     @cached_property
     def read_from(self) -> Path | None:
-        """The file that the document was read from, which is no part of it; None where it was not read from a file."""
+        """The file that the document was read from, if any. It is not part of the document."""
         return None
 
     @classmethod
     def read(cls: type[D], path: Path) -> D:
         """Read and validate ``path``.
 
-        Raises :class:`InputError` where the file is missing, is not JSON, was written by a newer edgekit, or is not a
+        Raises :class:`InputError` if the file is missing, is not JSON, was written by a newer edgekit, or is not a
         document of this kind.
         """
         document = cls.parse(read_json(path), str(path))
@@ -100,7 +100,7 @@ class Document(Part):
 
 
 def read_json(path: Path) -> JsonObject:
-    """A JSON object from ``path``; :class:`InputError` where the file is missing or holds anything else."""
+    """A JSON object from ``path``; :class:`InputError` if the file is missing or holds anything else."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""``bench/<target>/<export>.json``: what was measured of one model file on one target.
+"""``bench/<target>/<export>.json``: the measurements of one model file on one target.
 
 Raw samples are stored; statistics are computed when they are read.
 """
@@ -30,7 +30,7 @@ class RuntimeRecord(Part):
 
 
 class ProtocolRecord(Part):
-    """How long was measured: ``repeats`` processes of ``rounds`` rounds, one block per model and round."""
+    """How long the measurement took: ``repeats`` processes of ``rounds`` rounds, one block per model and round."""
 
     name: str
     repeats: int
@@ -72,7 +72,7 @@ class Latency(ModelStart):
         return [sample for block in self.rounds for sample in block]
 
     def percentile_ms(self, p: int) -> float | None:
-        """The ``p``-th percentile in milliseconds; None where there are too few runs to support it."""
+        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it."""
         value = percentile(self.samples_ns, p)
         return None if value is None else value / 1e6
 
@@ -120,14 +120,14 @@ class AccuracyRecord(Part):
     decoder: str
     activation: str
     agreement_with_keras: float | None = None
-    """Share of images with the same top class as the Keras model; None for a third-party model."""
+    """Share of images with the same top class as the Keras model; ``null`` for a third-party model."""
     predictions: str
     """The .npz beside this document: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
     agreement_with_host: HostAgreement | None = None
 
 
 class EnergyPerRun(Part):
-    """Energy of one inference, of what ``source`` covers (never the whole board)."""
+    """Energy of one inference, as far as ``source`` measures it (never the whole board)."""
 
     source: str
     joules: float
@@ -137,7 +137,7 @@ class EnergyPerRun(Part):
 
 
 class EnergyRecord(Part):
-    """Energy of many runs; ``source`` is None where the machine does not measure its power."""
+    """Energy of many runs; ``source`` is ``null`` if the machine does not measure its power."""
 
     source: str | None
     threads: int | None = None
@@ -148,7 +148,7 @@ class EnergyRecord(Part):
     idle_s: float | None = None
 
     def per_run(self) -> EnergyPerRun | None:
-        """Energy of one run; None where it was not measured."""
+        """Energy of one run; None if it was not measured."""
         if self.source is None or self.joules is None or not self.runs or self.wall_s is None:
             return None
         if self.idle_joules is None or not self.idle_s:
@@ -189,7 +189,7 @@ class SustainedSummary(Part):
     slices: tuple[SustainedSlice, ...]
     ratio: float
     firmware: tuple[str, ...] | None
-    """Flags that the firmware reported meanwhile; None where it reports nothing."""
+    """Flags that the firmware reported meanwhile; ``null`` if it reports nothing."""
 
 
 class SustainedRecord(Part):
@@ -203,7 +203,7 @@ class SustainedRecord(Part):
     after: MachineState | None = None
 
     def summary(self, slices: int) -> SustainedSummary | None:
-        """The run in at most ``slices`` slices; None where nothing was measured."""
+        """The run in at most ``slices`` slices; None if nothing was measured."""
         if not self.windows:
             return None
         size = max(1, -(-len(self.windows) // slices))
@@ -283,7 +283,7 @@ class BenchDocument(Document):
 
     @property
     def accuracy_ci95(self) -> tuple[float, float] | None:
-        """Wilson's interval of the accuracy; None where it was not measured."""
+        """Wilson's interval of the accuracy; None if it was not measured."""
         return None if self.accuracy is None else wilson_interval(self.accuracy.n_correct, self.accuracy.n_samples)
 
     def with_threads(self, threads: int) -> Latency | None:
@@ -311,7 +311,7 @@ class BenchResult:
 
     @classmethod
     def read(cls, path: Path) -> BenchResult:
-        """Read a bench document; :class:`InputError` where it is none or was written by a newer edgekit."""
+        """Read a bench document; :class:`InputError` if it is none or was written by a newer edgekit."""
         return cls(path, BenchDocument.read(path))
 
     @property
@@ -329,11 +329,11 @@ class BenchResult:
 
     @property
     def accuracy_ci95(self) -> tuple[float, float] | None:
-        """Wilson's interval of the accuracy; None where it was not measured."""
+        """Wilson's interval of the accuracy; None if it was not measured."""
         return self.bench.accuracy_ci95
 
     def predictions_path(self) -> Path | None:
-        """The .npz with ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,); None where not scored."""
+        """The .npz with ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,); None if not scored."""
         accuracy = self.bench.accuracy
         return None if accuracy is None else self.path.parent / accuracy.predictions
 

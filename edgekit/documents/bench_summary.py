@@ -54,7 +54,7 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """None, like the other percentiles, where there are too few runs to support it."""
+    """``null``, like the other percentiles, where there are too few runs to support it."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
     latency_ms_p99: float | None
@@ -73,7 +73,7 @@ class NoiseFloorRecord(Part):
 
 
 class ComparisonRecord(Part):
-    """How many times the latency of the model ``against`` (the fastest) that of ``model`` is."""
+    """The latency of ``model`` as a multiple of that of ``against``, the fastest model."""
 
     session_id: str
     threads: int
@@ -92,12 +92,12 @@ class NoBenefit(Part):
     fp32: str
     reason: str
     threads: int | None = None
-    """None where the reason is the size."""
+    """``null`` if the reason is the size."""
     ratio: float | None = None
-    """How many times the latency of the fp32 file; None where the reason is the size."""
+    """Latency as a multiple of the fp32 file's; ``null`` if the reason is the size."""
     ratio_ci95: tuple[float, float] | None = None
     fell_back: tuple[str, ...]
-    """What of the file does not run as intended."""
+    """The parts of the file that do not run as intended."""
 
 
 class BenchSummary(Document):

@@ -20,7 +20,7 @@ class InputTensor(Part):
 
 
 class OutputTensor(Part):
-    """What the exported file returns; ``scale`` and ``zero_point`` are set where it is quantized."""
+    """What the exported file returns; ``scale`` and ``zero_point`` are set if it is quantized."""
 
     name: str
     dtype: str
@@ -44,7 +44,7 @@ class CompressionAgreement(Part):
 class ParityRecord(Part):
     """The parity check: the exported file against the Keras model on validation images.
 
-    Everything but ``split`` and ``n_images`` is None where the file could not be run.
+    Everything but ``split`` and ``n_images`` is ``null`` if the file could not be run.
     """
 
     split: str
@@ -298,7 +298,7 @@ class TensorRange(Part):
 
 
 class CalibrationImages(Part):
-    """How many images determined the ranges, and how many of each split the report examined."""
+    """How many images determined the ranges, and how many images of each split were examined for the report."""
 
     calibration: int
     looked_at: int

@@ -1,4 +1,4 @@
-"""Run and export folders: the names of the files that stages leave for each other."""
+"""Run and export folders: the names of the files through which stages exchange results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.errors import InputError
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one trained model. Every stage finds and leaves its files through these names."""
+    """The folder of one trained model. Every stage reads and writes its files under these names."""
 
     path: Path
 
@@ -69,7 +69,7 @@ class RunFolder:
 
     @property
     def corruptions(self) -> Path:
-        """Answers to corrupted test images: ``<target>/<model>/<corruption>.npz``."""
+        """Predictions for corrupted test images: ``<target>/<model>/<corruption>.npz``."""
         return self.path / "corruptions"
 
     @property

@@ -23,7 +23,7 @@ class MachineState(Part):
 
 
 class MachineEnvironment(Part):
-    """The target and its state. What cannot be read is None; what does not change stands before the run only."""
+    """The target and its state. Facts that do not change are recorded before the run only."""
 
     others_cores: float | None = None
     """Cores that other programs used."""
@@ -37,7 +37,7 @@ class MachineEnvironment(Part):
     os: str | None = None
     kernel: str | None = None
     emulated: str | None = None
-    """Why this looks like an emulator; None on real hardware."""
+    """Why this looks like an emulator; ``null`` on real hardware."""
     python: str | None = None
     versions: dict[str, str] = {}
     time_unix_s: float | None = None

@@ -52,7 +52,7 @@ class ReportDocument(Document):
     reported: tuple[ReportedFigure, ...] = ()
     """Published figures that the recipe names."""
     audit: LeakSummary | None = None
-    """The audit of the study's images; None where there is none."""
+    """The audit of the study's images; ``null`` if there is none."""
     efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)
     """The costs of exported files beside those of the most accurate one, by target."""
     ranking: dict[str, RankingRecord] = Field(default_factory=dict)
@@ -60,7 +60,7 @@ class ReportDocument(Document):
     equal_terms: dict[str, EqualTermsRecord] = Field(default_factory=dict)
     """Backbones at equal accuracy and at equal latency, by target."""
     learning_curves: LearningCurves | None = None
-    """Training over seeds; None for a single run."""
+    """Training over seeds; ``null`` for a single run."""
     class_differences: tuple[ClassDifferences, ...] = ()
     """Pairs of exported files, class by class."""
     runs: tuple[ReportedRun, ...]
@@ -68,11 +68,11 @@ class ReportDocument(Document):
     candidates: tuple[ExportedFileRecord, ...]
     """The exported files, once for each target they were measured on."""
     groups: tuple[SeedGroup, ...]
-    """Means over seeds; empty where every model has one seed."""
+    """Means over seeds; empty if every model has one seed."""
     noise_floor: tuple[SessionNoiseFloor, ...]
     """The A/A controls of every session."""
     warnings: tuple[WarningRecord, ...]
-    """What went wrong or needs attention."""
+    """Problems, and other things that need attention."""
     robustness: tuple[RobustnessOfRun, ...] = ()
     """Runs that were evaluated on corrupted images."""
     robustness_of_files: tuple[RobustnessOfFile, ...] = ()
@@ -80,7 +80,7 @@ class ReportDocument(Document):
     robustness_of_arms: tuple[RobustnessOfArm, ...] = ()
     """Training variants on corrupted images, over all seeds."""
     missing: tuple[MissingRecord, ...]
-    """What is not there yet."""
+    """Results that are missing."""
     report_html: str | None = None
     """Path of the page: only in what ``edgekit report --json`` prints, never in the stored file."""
     report_json: str | None = None

@@ -8,7 +8,7 @@ from edgekit.documents.report_findings import Range, Verdict
 
 
 class CostRecord(Part):
-    """One cost, and how many times that of the reference it is; None: unknown."""
+    """One cost, and its multiple of the reference's cost; ``null`` if unknown."""
 
     value: float | None
     """The cost."""
@@ -53,9 +53,9 @@ class RankedRecord(Part):
     letters: str
     """Letters of the groups that the test images do not separate."""
     mean_rank: float | None
-    """Mean rank over seeds; None for a single seed."""
+    """Mean rank over seeds; ``null`` for a single seed."""
     points_behind: float | None
-    """Percentage points below the first; None for the first."""
+    """Percentage points below the first; ``null`` for the first."""
     points_behind_ci95: Range | None
     """Its interval, paired by image."""
 
@@ -68,9 +68,9 @@ class RankingRecord(Part):
     pairs_tested: int
     """Number of pairs that were tested."""
     critical_difference: float | None
-    """Critical difference of mean ranks (Nemenyi); None for a single seed."""
+    """Critical difference of mean ranks (Nemenyi); ``null`` for a single seed."""
     friedman_p: float | None
-    """p-value of Friedman's test; None for a single seed."""
+    """p-value of Friedman's test; ``null`` for a single seed."""
     seeds: int
     """Number of seeds that all have."""
 
@@ -117,7 +117,7 @@ class CurvePoint(Part):
 
 
 class LearningCurve(Part):
-    """The training of one kind of model over its seeds; None: not known for every seed."""
+    """The training of one kind of model over its seeds; values that are not known for every seed are ``null``."""
 
     title: str
     """Model and strategy."""
@@ -130,11 +130,11 @@ class LearningCurve(Part):
     validation: float | None
     """Mean validation accuracy."""
     validation_sd: float | None
-    """Its standard deviation over seeds; None for a single seed."""
+    """Its standard deviation over seeds; ``null`` for a single seed."""
     test: float | None
     """Mean test accuracy."""
     test_ci95: Range | None
-    """Student's t interval over seeds; None for a single seed."""
+    """Student's t interval over seeds; ``null`` for a single seed."""
     overfit: float | None
     """Training minus validation accuracy in the last epoch, mean over seeds."""
     train_seconds: float | None
@@ -185,7 +185,7 @@ class ClassDifferences(Part):
 
 
 class RobustnessOfRun(Part):
-    """Everything that one run's models were shown."""
+    """The models of one run on corrupted images."""
 
     run_id: str
     """Name of the run."""

@@ -19,7 +19,7 @@ class Winner(Part):
     title: str
     """Model, strategy and exported file."""
     number: int | None = None
-    """Its number in the tables; None for a Keras model, which has none."""
+    """Its number in the tables; ``null`` for a Keras model, which has none."""
     figure: str = ""
     """What it reaches, where each winner has a figure of its own."""
 
@@ -58,7 +58,7 @@ class ClaimPair(Part):
     effect: float
     """The measured effect, in the unit of the claim."""
     effect_ci95: Range | None
-    """Its interval; None where too little was measured for one."""
+    """Its interval; ``null`` if too little was measured for one."""
     basis: str
     """What was measured: seeds, images, rounds."""
     more_would_decide: MoreNeeded | None
@@ -131,7 +131,7 @@ class ScoreRecord(Part):
 
 
 class LeakEffect(Part):
-    """Accuracy of one Keras model on the test images with and without those that repeat a training image."""
+    """Accuracy of one Keras model on the test images with and without those that duplicate a training image."""
 
     title: str
     """Model, strategy and seed."""
@@ -170,7 +170,7 @@ class WarningRecord(Part):
 
 
 class MissingRecord(Part):
-    """What is not there yet, and the command that makes it (or an empty string)."""
+    """A missing result, and the command that creates it (or an empty string)."""
 
     text: str
     """What is missing."""

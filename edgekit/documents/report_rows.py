@@ -46,7 +46,7 @@ class ReportedRun(Part):
 
 
 class LatencyRecord(Part):
-    """Latency of one file with one thread setting, in milliseconds; None: too few runs for that percentile."""
+    """Latency of one file with one thread setting, in milliseconds; ``null`` if too few runs support a percentile."""
 
     threads: int
     """Number of threads."""
@@ -73,7 +73,7 @@ class LatencyRecord(Part):
 
 
 class ExportedFileRecord(Part):
-    """One exported file on one target; ``target`` is None where it was not measured."""
+    """One exported file on one target; ``target`` is ``null`` if it was not measured."""
 
     number: int
     """Number in the tables."""
@@ -132,7 +132,7 @@ class ExportedFileRecord(Part):
     model_rss_bytes: int | None
     """What loading and running the file adds."""
     joules_per_inference: float | None = None
-    """Energy of one run; None where the machine does not report its power."""
+    """Energy of one run; ``null`` if the machine does not report its power."""
     profile: Profile | None = None
     """Time by operator, where it was profiled."""
     latency: tuple[LatencyRecord, ...]
@@ -175,9 +175,9 @@ class SeedGroup(Part):
     seeds: tuple[int, ...]
     """The seeds."""
     accuracy_mean: float | None
-    """Mean accuracy; None where a file failed or was not scored."""
+    """Mean accuracy; ``null`` if a file failed or was not scored."""
     accuracy_sd: float | None
-    """Standard deviation over seeds; None for a single seed."""
+    """Standard deviation over seeds; ``null`` for a single seed."""
     accuracy_ci95: Range | None
     """Student's t interval over seeds; Wilson's for a single seed."""
     latency_ms_p50: dict[str, float | None]

@@ -46,7 +46,7 @@ class DatasetRecord(Part):
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
     corrupt: tuple[SkippedImage, ...] | None = None
-    """Images that were left out; None in runs of older versions, which did not record them."""
+    """Images that were left out; ``null`` in runs of older versions, which did not record them."""
 
 
 class ModelRecord(Part):
@@ -61,7 +61,7 @@ class ModelRecord(Part):
     input_shape: tuple[int, ...]
     """(H, W, 3)."""
     keras_size_bytes: int | None = None
-    """Size of ``model.keras`` in bytes; None until training is done."""
+    """Size of ``model.keras`` in bytes; ``null`` until training is done."""
 
 
 class TrainingEnvironment(Part):
@@ -80,7 +80,7 @@ class TrainingEnvironment(Part):
     backend: str
     """The Keras backend: ``tensorflow``, ``jax`` or ``torch``."""
     gpu: str | None
-    """Name of the GPU; None if the network was trained on the CPU."""
+    """Name of the GPU; ``null`` if the network was trained on the CPU."""
     versions: dict[str, str]
     """Versions of the libraries, by package."""
 
@@ -118,13 +118,13 @@ class PhaseRecord(Part):
     opened_layers: tuple[str, ...] | None = None
     """Backbone layers that fine-tuning trained, in order."""
     layer_groups: dict[str, int] | None = None
-    """Group of each of these layers, if groups have learning rates of their own."""
+    """Group of each of these layers, if groups have their own learning rates."""
     taken_over_from: str | None = None
     """``run_id`` of the run whose feature extraction was used (``train.start_from``)."""
 
 
 class TimingRecord(Part):
-    """Wall-clock times in seconds; None until the part is done."""
+    """Wall-clock times in seconds; ``null`` until the part is done."""
 
     data_seconds: float | None = None
     """To find, hash, split and decode the images."""
@@ -196,7 +196,7 @@ class RunDocument(Document):
     strategy: str
     """Training strategy."""
     seed: int
-    """Seed of everything random in training."""
+    """Seed of all random choices in training."""
     weights: WeightsRecord
     dataset: DatasetRecord
     model: ModelRecord

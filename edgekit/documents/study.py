@@ -15,7 +15,7 @@ CellStatus = Literal["waiting", "trained", "exported", "failed"]
 
 
 class CellRecord(Part):
-    """One cell: a backbone, strategy, seed and arm, trained in a run folder of its own."""
+    """One cell: a backbone, strategy, seed and arm, trained in its own run folder."""
 
     run: str
     """The run folder, relative to the study folder."""
@@ -31,7 +31,7 @@ class CellRecord(Part):
 
 
 class StudyDocument(Document):
-    """A study. Its recipe does not say where on this machine images and weights are."""
+    """A study. Its recipe does not contain the paths of images and weights on this machine."""
 
     name: str
     created: str
@@ -40,7 +40,7 @@ class StudyDocument(Document):
 
 
 def read_study(folder: Path) -> StudyDocument:
-    """``study.json`` of a study folder; :class:`InputError` where there is none."""
+    """``study.json`` of a study folder; :class:`InputError` if there is none."""
     file = folder / STUDY_FILE
     if not file.is_file():
         raise InputError(

@@ -19,7 +19,7 @@ class VerificationRecord(Part):
     """Largest difference of one score."""
     runtime: RuntimeRecord | None
     problem: str | None
-    """None where the file passed."""
+    """``null`` if the file passed."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -1,4 +1,4 @@
-"""What every export format shares: facts about a file before it is made, and the protocol that its maker implements.
+"""Shared by all export formats: facts about a file before it is made, and the protocol that its maker implements.
 
 This module imports no maker. The table of makers is :mod:`edgekit.export.makers`.
 """

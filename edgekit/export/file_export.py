@@ -1,4 +1,4 @@
-"""One exported file: make it, check it, repair it where asked for, and describe it in its ``export.json``."""
+"""One exported file: make it, check it, repair it on request, and describe it in its ``export.json``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edgekit.support.files import gzip_size, write_bytes
 
 @dataclass(frozen=True)
 class ExportedRun:
-    """What all files of one run share. ``calibration`` is None where no file needs calibration images."""
+    """What all files of one run share. ``calibration`` is None if no file needs calibration images."""
 
     folder: RunFolder
     document: RunDocument
@@ -66,7 +66,7 @@ class _MadeFile:
 def export_file(planned: PlannedFile, source: FileSource, run: ExportedRun) -> ExportDocument:
     """Make, check and describe one file. ``export.json`` is written last, so it marks a complete export.
 
-    An older export is replaced when the new one is complete. Raises :class:`edgekit.errors.ConversionFailed` where the
+    An older export is replaced when the new one is complete. Raises :class:`edgekit.errors.ConversionFailed` if the
     file cannot be made.
     """
     started = time.perf_counter()

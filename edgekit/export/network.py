@@ -41,7 +41,7 @@ class TrainedNetwork:
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
 
-        Raises :class:`CheckFailed` where the network itself returns NaN or infinity.
+        Raises :class:`CheckFailed` if the network itself returns NaN or infinity.
         """
         if self.image_size <= SMALL_IMAGE:
             probabilities = np.concatenate(
@@ -83,7 +83,7 @@ def prepare_keras(*, need_tensorflow: bool) -> None:
 
 
 def load_network(run: RunFolder, document: RunDocument) -> TrainedNetwork:
-    """Read ``model.keras`` of a finished run; :class:`InputError` where it is missing, damaged or of another shape."""
+    """Read ``model.keras`` of a finished run; :class:`InputError` if it is missing, damaged or of another shape."""
     if not run.model.is_file():
         raise InputError("the trained model of this run is missing", where=str(run.model), hint="train it again")
     digest = sha256_file(run.model)
@@ -99,7 +99,7 @@ def load_network(run: RunFolder, document: RunDocument) -> TrainedNetwork:
     try:
         with quiet_native_output(), collector_paused():
             model = keras.models.load_model(run.model, compile=False)
-    except Exception as error:  # zip, HDF5 and Keras raise errors of their own
+    except Exception as error:  # zip, HDF5 and Keras raise their own errors
         raise damaged from error
     labels = run.read_labels()
     _, height, width, channels = model.input_shape

@@ -1,4 +1,4 @@
-"""The export stage: takes a finished run, makes deployable files, and verifies each before it counts as done."""
+"""The export stage: takes a finished run, makes deployable files, and verifies each one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ExportOutcome:
         return next((document for document in self.documents if document.key == key), None)
 
     def raise_failed(self, run: RunFolder) -> None:
-        """Raise :class:`CheckFailed` where a file failed a check or could not be made."""
+        """Raise :class:`CheckFailed` if a file failed a check or could not be made."""
         failed = [document for document in self.documents if not document.ok]
         if not failed and not self.not_made:
             return
@@ -94,7 +94,7 @@ def export_run(
     document = run.read_finished_run()
     for key in keys:
         get_scheme(key)
-    # The recipe's own files do not matter where others are asked for.
+    # The recipe's own files do not matter if others are requested.
     files = {"export.files": list(dict.fromkeys(keys))} if keys else {}
     recipe = export_recipe(run, {**files, **(settings or {})})
     plan = plan_export(keys or recipe.export.files, recipe.export)

@@ -36,7 +36,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """``files`` in the order in which they are made; ``fallback`` follows where a repair does not succeed."""
+    """``files`` in the order in which they are made; ``fallback`` is made if a repair fails."""
 
     files: tuple[PlannedFile, ...]
     fallback: PlannedFile | None = None

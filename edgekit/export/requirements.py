@@ -16,7 +16,7 @@ from edgekit.support.frameworks import need_model_optimization
 
 
 def need_tools(plan: ExportPlan, settings: Export) -> None:
-    """Raise :class:`InputError`, naming the command that installs it, where a package for the plan is missing."""
+    """Raise :class:`InputError`, naming the command that installs it, if a package for the plan is missing."""
     if any(scheme.compression for scheme in plan.schemes):
         need_model_optimization()
     if any(scheme.source for scheme in plan.schemes) and _missing("tf2onnx"):

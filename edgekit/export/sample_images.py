@@ -72,7 +72,7 @@ def read_samples(
 
 
 def calibration_warnings(samples: Samples) -> list[str]:
-    """Reasons not to rely on a calibration with ``samples``; :class:`InputError` where they are all identical."""
+    """Reasons not to rely on a calibration with ``samples``; :class:`InputError` if they are all identical."""
     if len(samples) > 1 and (samples.pixels == samples.pixels[:1]).all():
         raise InputError(
             f"all {len(samples)} calibration images are identical, so int8 ranges would fit no other image",
@@ -99,7 +99,7 @@ def _spread(pixels: NDArray[np.uint8]) -> float:
 def draw_samples(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
     """Up to ``count`` images of ``split``, decoded as on a target, with every class in proportion.
 
-    Raises :class:`InputError` where the split is empty or an image cannot be decoded.
+    Raises :class:`InputError` if the split is empty or an image cannot be decoded.
     """
     members = dataset.indices(split)
     if not len(members):

@@ -1,6 +1,6 @@
 """The recipe: every setting of a run, checked before slow work starts. Unknown keys and wrong types are errors.
 
-Each section has a module of its own. ``recipe.py`` puts them together and ``reading.py`` reads them from a file.
+Each section has its own module. ``recipe.py`` puts them together and ``reading.py`` reads them from a file.
 """
 
 from edgekit.recipe.augment import Augment as Augment

@@ -43,7 +43,7 @@ class Export(Section):
     sensitivity: bool = False
     """Rank the layers of int8 files by how much quantizing each one alone changes the predictions (takes minutes)."""
     repair: bool = False
-    """Where an int8 file loses more than ``max_drop``, keep its most sensitive layers in float. If that is not enough,
+    """If an int8 file loses more than ``max_drop``, keep its most sensitive layers in float. If that is not enough,
     export a file from quantization-aware training as well."""
     qat: Qat = Qat()
     """Settings of quantization-aware training."""

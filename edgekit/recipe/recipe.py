@@ -17,7 +17,7 @@ from edgekit.registry import get_backbone
 
 
 class Recipe(Section):
-    """A whole recipe. Every section has defaults; only the images have to be given."""
+    """The whole recipe. Every section has defaults; only the images must be named."""
 
     schema_version: Literal[1] = 1
     """Version of the recipe format."""

@@ -1,4 +1,4 @@
-"""From what a caller has - a recipe, a file, a name, a few options - to the recipe that is meant."""
+"""Turns what a caller passes (a recipe, a file, a name, single options) into a recipe."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Budget(Section):
     seconds: Annotated[float, Field(gt=0)] | None = None
     """With ``equal: seconds``: time for each phase in seconds (above 0)."""
     reference: str | None = None
-    """With ``equal: compute``: the backbone that trains for the recipe's own epochs. If left out, it is the backbone
+    """With ``equal: compute``: the backbone that trains for the recipe's own epochs. If omitted, the backbone
     with the most multiply-accumulates."""
 
     @model_validator(mode="after")
@@ -103,7 +103,7 @@ class Reported(Section):
 class Side(Section):
     """The models on one side of a claim.
 
-    What is left out on the left means "each of them"; on the right, "the same as on the left".
+    A key that is omitted on the left means "each of them"; on the right, "the same as on the left".
     """
 
     backbone: str | None = None
@@ -113,7 +113,7 @@ class Side(Section):
     arm: ArmName | None = None
     """Arm of the study."""
     file: str | None = None
-    """Exported file, such as ``tflite-int8``. If left out, latency and size are compared for every file, and all other
+    """Exported file, such as ``tflite-int8``. If omitted, latency and size are compared for every file, and all other
     metrics for the Keras model."""
 
     @field_validator("backbone")
@@ -163,7 +163,7 @@ class Claim(Section):
     corruptions: list[str] = []
     """Names of corruptions or of groups of them. An empty list uses all that both sides were evaluated on."""
     target: str | None = None
-    """Target for latency and for the accuracy of exported files. If left out, every target that was measured."""
+    """Target for latency and for the accuracy of exported files. If omitted, every target that was measured."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Number of threads for latency (at least 1)."""
 

@@ -77,7 +77,7 @@ class FineTuning(Phase):
     pretrained statistics."""
     groups: Annotated[int, Field(ge=1)] = 1
     """Number of groups of about equal size that the trained backbone layers are divided into (at least 1), for the two
-    settings below. The head is a group of its own."""
+    settings below. The head is a separate group."""
     rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Discriminative learning rates: the learning rate of a group, relative to that of the group after it (above 0, up
     to 1)."""
@@ -164,7 +164,7 @@ class Train(Section):
     """``feature-extraction`` trains only the head; ``fine-tuning`` then also trains the last layers of the backbone;
     ``from-scratch`` trains every layer from random weights."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of everything random in training (0 to 2**31 - 1)."""
+    """Seed of all random choices in training (0 to 2**31 - 1)."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Images per step (at least 1)."""
     label_smoothing: Fraction = 0.0

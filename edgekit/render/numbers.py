@@ -8,7 +8,7 @@ NONE = "–"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """``0.9637`` as ``96.4``: the unit stands in the header."""
+    """``0.9637`` as ``96.4``: the unit is in the header."""
     return NONE if fraction is None else f"{100 * fraction:.{digits}f}"
 
 

@@ -1,4 +1,4 @@
-"""The report stage: a run or study folder in, report.html and report.json out, and the same as text."""
+"""The report stage: reads a run or study folder and writes report.html, report.json and text versions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress
 
     It consists of ``report.html``, ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported
     file in ``cards/``. All are composed before any is written. What is not there yet (exports, bench results) is named
-    in the report and told to ``progress``.
+    in the report and reported to ``progress``.
 
     ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
     with. Returns the document of ``report.json`` with the paths of the page and of the stored document; all other paths
     in it are below ``path``, so that the stored document does not name folders of this machine. Raises
-    :class:`InputError` where ``path`` is neither a run nor a study, or holds documents that cannot be read.
+    :class:`InputError` if ``path`` is neither a run nor a study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
     source = read_source(path)

@@ -1,7 +1,7 @@
-"""The calibration error of a network without the bias that few images give it, with an interval.
+"""The calibration error of a network, corrected for the bias of small samples, with an interval.
 
 The expected calibration error (ECE) is a sum of absolute values, so that chance alone makes it positive: about 0.07 for
-a perfectly calibrated network on 100 images. What that does to an estimate is found by simulation.
+a perfectly calibrated network on 100 images. The size of this bias is found by simulation.
 """
 
 from __future__ import annotations

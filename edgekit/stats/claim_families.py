@@ -1,4 +1,4 @@
-"""All claims of a recipe at once: every claim on its interval, and no more false decisions than one claim may have.
+"""Decides all claims of a recipe at once, with the false-decision rate that a single claim may have.
 
 A claim says that an effect lies in a region. It is supported where the whole interval lies inside, refuted where all of
 it lies outside. The level at which an interval just decides is the claim's p-value, and Holm's procedure says which
@@ -84,7 +84,7 @@ def decide_claims(claims: Sequence[ClaimEvidence], *, alpha: float = 0.05) -> li
 
 
 def _direction(claim: ClaimEvidence) -> tuple[Verdict, float]:
-    """What the evidence points to, and the p-value of deciding so; 1 where it points nowhere."""
+    """The direction of the evidence, and the p-value of deciding for it; 1 if it has no direction."""
     if claim.counted:
         return _of_counted(claim), 1.0
     refuted = p_refuted(claim)

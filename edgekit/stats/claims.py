@@ -66,7 +66,7 @@ class Evidence:
     """What was measured of one pair of models.
 
     ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None: too little was measured for
-    an interval, of which ``estimate`` is then all that is known. ``more`` tells what would decide for a gap.
+    an interval, and only ``estimate`` is known. ``more`` returns what would decide, given the gap.
     """
 
     estimate: float

@@ -1,4 +1,4 @@
-"""Accuracy of leaked against clean test images, class by class, so that another class mix is no difference.
+"""Accuracy of leaked against clean test images, compared class by class, so that the class mix has no effect.
 
 Leaked images (which also stand in the training images) are not spread evenly over the classes. Plain accuracy of the
 clean ones mostly shows which classes are left. Here the differences within classes are averaged with the class shares
@@ -61,7 +61,7 @@ class LeakComparison:
 
     @property
     def verdict(self) -> str:
-        """What may be said of an accuracy over all test images."""
+        """What can be said about an accuracy over all test images."""
         if self.difference is None:
             return NOT_COMPARABLE
         if self.difference.low > 0:

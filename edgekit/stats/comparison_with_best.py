@@ -1,7 +1,7 @@
-"""Comparison with the best: which of many exported files may be the most accurate one, and how good the chosen one is.
+"""Comparison with the best: which of many exported files may be the most accurate, and how accurate the chosen one is.
 
-All of them are judged on the same images. Naming the highest accuracy alone has two faults: others that cannot be told
-from it go unmentioned, and the highest of many accuracies is high by luck as well.
+All of them are judged on the same images. Reporting only the highest accuracy has two faults: files that cannot be
+distinguished from it go unmentioned, and the highest of many accuracies is partly due to luck.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ SEEDS_WITH_IMAGES = 50
 
 @dataclass(frozen=True)
 class Sample:
-    """So many seeds and so many test images in all."""
+    """A number of seeds and a number of test images, in total."""
 
     seeds: int
     images: int
@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DecidingSample:
-    """What would decide, each in all and not on top; None where that way leads nowhere.
+    """The samples that would decide, as totals and not in addition; None if no number would.
 
     ``by_seeds``: with the images of today. ``by_images``: with the seeds of today. ``by_both``: the pair with the
     fewest predictions (seeds x images) among those with at least as many seeds and images as today. It holds if the

@@ -1,4 +1,4 @@
-"""Two halves of the images: one on which something is chosen, one on which the choice is judged.
+"""Splits images into two halves: one to make a choice on, one to judge the choice on.
 
 Who tries eight repairs on the images on which the gate then judges is let through by luck: the best of eight is
 judged on the images that made it the best. On the other half the choice has no such advantage.

@@ -64,7 +64,7 @@ def paired_mean_interval(differences: Values, *, confidence: float = 0.95) -> In
     A difference may be any number, such as a mean of -1, 0 and 1 over seeds or corruptions. One image is added that
     loses everything (1) and one that wins everything (-1), so that a few images without a difference prove nothing.
     The interval does not reach beyond 1, nor beyond the largest difference where that is larger. Raises
-    :class:`ValueError` where there are none.
+    :class:`ValueError` if there are none.
     """
     n = len(differences)
     if not n:
@@ -92,7 +92,7 @@ def paired_bootstrap(
 
     B. Efron and R. Tibshirani, "An introduction to the bootstrap" (1993), chapter 13. The few different values that
     predictions give (-1, 0, 1, or means of them over seeds) are drawn by their counts: the same, but much faster.
-    Raises :class:`ValueError` where there are none.
+    Raises :class:`ValueError` if there are none.
     """
     if not len(differences):
         raise ValueError("there is nothing to draw from")

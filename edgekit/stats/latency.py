@@ -17,7 +17,7 @@ NO_DIFFERENCE: Final = "no difference measured"
 
 
 def percentile(samples: Sequence[int] | Sequence[float], p: int) -> float | None:
-    """The ``p``-th percentile (50, 90, 95 or 99), or None where there are too few samples to support it."""
+    """The ``p``-th percentile (50, 90, 95 or 99), or None if there are too few samples to support it."""
     if len(samples) < PERCENTILE_MIN_RUNS[p]:
         return None
     return float(np.percentile(np.asarray(samples, np.float64), p))
@@ -39,7 +39,7 @@ class Ratio:
 def ratio_per_round(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]) -> list[float]:
     """Median of ``a`` over median of ``b`` in every round; both were measured in the same rounds.
 
-    Raises :class:`ValueError` where they were not.
+    Raises :class:`ValueError` if they were not.
     """
     if len(a) != len(b) or not a:
         raise ValueError(f"rounds do not pair: {len(a)} and {len(b)}")

@@ -40,7 +40,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What an exported file may lose. All are fractions: 0.01 is one point."""
+    """The limits for an exported file. All are fractions: 0.01 is one point."""
 
     max_loss: float
     min_agreement: float = 0.0
@@ -67,7 +67,7 @@ class ClassLoss:
 
 @dataclass(frozen=True)
 class GateDecision:
-    """The decision with everything it rests on. ``loss`` is positive where the exported file is worse."""
+    """The decision and the evidence behind it. ``loss`` is positive where the exported file is worse."""
 
     verdict: str
     loss_verdict: str

@@ -166,7 +166,7 @@ def noise_floor_of_controls(controls: Sequence[float], *, confidence: float = 0.
 
 
 def ratio_verdict(measured: MeasuredRatio, floor: float = 1.0, *, useful_gain: float = 0.05) -> str:
-    """What the ratio says of the first file against the second.
+    """The verdict on the first file against the second.
 
     ``faster`` or ``slower``: the whole interval lies beyond ``floor`` (:func:`noise_floor_of_controls`). ``no useful
     difference``: it lies between 1 / (1 + ``useful_gain``) and 1 + ``useful_gain``, and so does the floor. Otherwise

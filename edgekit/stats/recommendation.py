@@ -1,8 +1,8 @@
-"""Which exported file to deploy: by a rule, from intervals, with "undecided" as an answer.
+"""Recommends an exported file to deploy, by a rule that works on intervals and may end undecided.
 
-Among the files that are shown to lose at most the allowed accuracy against the best, whichever that is, the fastest;
-files that are not measurably slower are as fast, and of those the smallest. "Not significantly worse" would not do:
-with few images nothing is significant, and the worst file would be recommended for being the fastest.
+Considered are the files that are shown to lose at most the allowed accuracy against the best file, whichever that is.
+The fastest of them is recommended; if others are not measurably slower, the smallest of these. "Not significantly
+worse" is no criterion: with few images nothing is significant, and the worst file could be recommended for its speed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOT_DECIDED_BETWEEN = "undecided between"
 
 @dataclass(frozen=True)
 class Bounded:
-    """A figure with its interval; all three are equal for what is counted, the size for instance."""
+    """A figure with its interval. All three values are equal for exact figures such as the size."""
 
     estimate: float
     low: float
@@ -48,7 +48,7 @@ class Constraint:
         return FAILS if low > limit else UNDECIDED
 
     def excess(self, figure: Bounded | None) -> float:
-        """By what share of the limit the estimate misses it, 0 where it does not: which file is nearest."""
+        """How far the estimate is beyond the limit, as a fraction of the limit; 0 if it is within it."""
         if figure is None:
             return float("inf")
         beyond = self.limit - figure.estimate if self.at_least else figure.estimate - self.limit
@@ -124,7 +124,7 @@ def _judged(file: Contender, constraints: Sequence[Constraint]) -> str:
 
 
 def _nearest(files: Sequence[Contender], scored: Sequence[int], constraints: Sequence[Constraint]) -> int | None:
-    """The file whose worst miss of a constraint is the smallest share of the limit."""
+    """The file that exceeds its worst constraint by the smallest fraction of the limit."""
 
     def worst(i: int) -> float:
         return max(

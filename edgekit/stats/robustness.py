@@ -1,4 +1,4 @@
-"""What corrupted images do to accuracy: mean corruption error, and the verdict "as robust as"."""
+"""Robustness to corrupted images: mean corruption error, and the verdict "as robust as"."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def mean_over_corruptions(values: Sequence[Sequence[float]]) -> float | None:
 class PairedLoss:
     """How much accuracy a model loses against a reference on the same images, clean and corrupted; 0.01 is one point.
 
-    ``extra`` is the loss under corruption less the loss on clean images: the mean over conditions of each image, then
-    over images. An image counts once, however many corruptions it was shown under.
+    ``extra`` is the loss under corruption minus the loss on clean images: the mean over conditions of each image, then
+    over images. An image counts once, however many corruptions were applied to it.
     """
 
     n_images: int

@@ -1,4 +1,4 @@
-"""Intervals that hold for any seed and any such image: the difference of two methods, or the mean of one.
+"""Intervals over seeds and images: for the difference of two methods, or the mean of one.
 
 Figures come as arrays (seeds, images), one row per trained network. Two sources of chance add up: networks that other
 seeds would have given, and images that another draw of the test split would have given (Bouthillier et al.,

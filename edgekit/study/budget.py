@@ -1,4 +1,4 @@
-"""What every cell of a study may spend on training: the same epochs, the same time, or the same computation."""
+"""The training budget of every cell of a study: equal epochs, equal time, or equal computation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def budget_settings(study: Recipe, cell: Recipe) -> dict[str, float]:
 
     ``epochs``: none. ``seconds``: a limit on the training time. ``compute``: epochs in inverse proportion to the
     multiply-accumulates of one image, so that the reference backbone keeps the recipe's epochs. Raises
-    :class:`InputError` where the reference is not among the backbones, or the cell has a width of its own.
+    :class:`InputError` if the reference is not among the backbones, or the cell has a width other than 1.
     """
     budget = study.compare.budget
     if budget.equal == "seconds" and budget.seconds is not None:

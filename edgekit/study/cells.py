@@ -66,7 +66,7 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
     """Every combination of the recipe's backbones, strategies, arms and seeds, feature extraction before fine-tuning.
 
     Fine-tuning starts from the feature extraction of the same backbone, arm and seed where the study has one. The
-    settings of an arm override those of a backbone. Raises :class:`InputError` where a combination is impossible.
+    settings of an arm override those of a backbone. Raises :class:`InputError` if a combination is impossible.
     """
     compare = recipe.compare
     backbones = compare.backbones or [recipe.model.backbone]

@@ -20,7 +20,7 @@ class Executor(Protocol):
     def submit(self, job: Job | None, quiet: bool, environment: Mapping[str, str]) -> Future[Outcome | None]:
         """Start ``job``; the future gives its outcome. Without a job, it gives None at once.
 
-        The future raises :class:`JobFailed` where the job failed.
+        The future raises :class:`JobFailed` if the job failed.
         """
 
 
@@ -32,7 +32,7 @@ class _RunJob(Protocol):
 def open_executor(name: str, jobs: int) -> Iterator[Executor]:
     """The executor ``name`` for up to ``jobs`` jobs at a time.
 
-    Raises :class:`InputError` for an unknown name or fewer than one job, :class:`EdgekitError` where Ray is missing.
+    Raises :class:`InputError` for an unknown name or fewer than one job, :class:`EdgekitError` if Ray is missing.
     """
     if name not in EXECUTORS:
         raise InputError(f"unknown executor {name!r}", hint=f"choose one of: {', '.join(EXECUTORS)}")

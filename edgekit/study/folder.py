@@ -23,7 +23,7 @@ from edgekit.study.cells import Cell, plan_cells
 def study_lock(path: Path) -> Iterator[Path]:
     """Let one process at a time work on a study. The lock (a file) is released when the process ends, however it ends.
 
-    Raises :class:`InputError` where another process holds it.
+    Raises :class:`InputError` if another process holds it.
     """
     file = path / ".lock"
     handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
@@ -52,10 +52,10 @@ class Study:
 
     @classmethod
     def open(cls, path: Path, recipe: Recipe) -> Study:
-        """Create a study in ``path``, or open the one that is there.
+        """Create a study in ``path``, or open an existing one.
 
         The recipe of an existing study may add seeds, backbones, strategies or arms, and change the corrupted images
-        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` where it changes anything
+        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` if it changes anything
         else.
         """
         cells = plan_cells(recipe, path)
@@ -116,7 +116,7 @@ class Study:
     def document(self) -> StudyDocument:
         """``study.json``.
 
-        It does not reveal where images and weights are on this machine: whoever resumes the study names them again,
+        It does not contain the paths of images and weights on this machine: whoever resumes the study names them again,
         and the audit recognizes the images by their content.
         """
         return StudyDocument(

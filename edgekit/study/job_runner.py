@@ -1,4 +1,4 @@
-"""Running one job of a study in a process of its own."""
+"""Running one job of a study in its own process."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class JobFailed(EdgekitError):
 
 
 def run_job(job: Job, *, quiet: bool, environment: Mapping[str, str] | None = None) -> Outcome:
-    """Run ``job`` in a process of its own and return what it reports.
+    """Run ``job`` in its own process and return what it reports.
 
     Its progress goes to this process's stderr. Raises :class:`JobFailed` with the job's own message, and
-    :class:`KeyboardInterrupt` where it was interrupted. When this process is interrupted, so is the job.
+    :class:`KeyboardInterrupt` if it was interrupted. When this process is interrupted, so is the job.
     """
     with tempfile.TemporaryDirectory(prefix="edgekit-job-") as folder:
         settings = Path(folder) / "settings.json"

@@ -1,6 +1,6 @@
-"""What a study asks of a process, and what the process reports back: typed settings instead of command-line flags.
+"""The jobs of a study, and the outcomes that their processes report: typed settings instead of command-line flags.
 
-Every step of a study runs in a process of its own, so that a crash costs one step, a kill ends everything, and steps
+Every step of a study runs in its own process, so that a crash costs one step, a kill ends everything, and steps
 can run on another machine. The process reads a :class:`JobSettings` from a file and prints an :class:`Outcome`.
 """
 

@@ -20,7 +20,7 @@ PAIRS_SHOWN = 24
 def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
     """Audit the images as the recipe splits them, before anything is trained; once for the same images.
 
-    Raises :class:`InputError` where images cannot be decoded and the recipe says to stop then, and where the images
+    Raises :class:`InputError` if images cannot be decoded and the recipe says to stop then, and where the images
     are not those that a cell of the study was trained on.
     """
     dataset = open_dataset(recipe.data, progress=progress)

@@ -29,7 +29,7 @@ _LONGEST = 500
 def log_study(folder: Path, uri: str, *, progress: Progress = SILENT) -> int:
     """Log every trained cell of the study in ``folder`` to the MLflow server at ``uri``; return how many.
 
-    Raises :class:`EdgekitError` where MLflow is not installed or does not respond.
+    Raises :class:`EdgekitError` if MLflow is not installed or does not respond.
     """
     client = _client(uri)
     study = read_study(folder)

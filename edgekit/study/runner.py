@@ -1,6 +1,6 @@
 """A study from start to end: audit the images, train and export every cell, measure all files in one session.
 
-Every step is a process of its own that reads and writes files, so a study that was killed resumes where it stopped.
+Every step is a separate process that reads and writes files, so a study that was killed resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def run_study(
 
     ``jobs`` cells are trained at once, on this machine or by Ray. A cell that fails is retried ``retries`` times and
     then recorded as failed; it does not stop the others, and the next call tries it again. ``mlflow`` is the address
-    of an MLflow server that every cell is logged to at the end. Raises :class:`EdgekitError` where no cell succeeded,
-    :class:`InputError` where another process works on this study, and :class:`TargetError`, before anything is
+    of an MLflow server that every cell is logged to at the end. Raises :class:`EdgekitError` if no cell succeeded,
+    :class:`InputError` if another process works on this study, and :class:`TargetError`, before anything is
     trained, for an unknown target.
     """
     for target in targets:

@@ -72,7 +72,7 @@ class Scheduler:
             self._running[future] = _Training(run, time.monotonic())
 
     def _training(self, cell: Cell) -> TrainJob | None:
-        """The job that trains a cell; None where it is trained already."""
+        """The job that trains a cell; None if it is trained already."""
         run = self._study.folder(cell)
         if cell.is_trained and run.model.is_file():
             self._progress.info("already trained")

@@ -1,4 +1,4 @@
-"""Ctrl-C during long work: recognized wherever it arrives, and followed by how to resume."""
+"""Ctrl-C during long work: recognized wherever it arrives, and reported with the command that resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How stages report progress, whoever may be listening."""
+"""The interface through which stages report progress."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Progress:
     """Receives messages and progress. This class ignores them; the command line uses a subclass that prints them."""
 
     def info(self, text: str) -> None:
-        """A message about what is being done."""
+        """Report the current step."""
 
     def warn(self, text: str) -> None:
-        """A message that the user should act on, or know about when reading the result."""
+        """Report a problem that the user should act on or know about."""
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Bar]:  # noqa: ARG002 - for subclasses
-        """A task of ``total`` steps that lasts as long as the ``with`` block."""
+        """A context manager that shows a task of ``total`` steps while its block runs."""
         yield _SilentBar()
 
 

@@ -1,4 +1,4 @@
-"""What the stages need from a target, however it is reached."""
+"""The interface of a target, however it is reached."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Target(Protocol):
 
 
 def failure(event: ErrorEvent, *, install: str) -> EdgekitError:
-    """The error that an ``error`` event stands for. ``install`` is the command that adds a runtime."""
+    """The error that an ``error`` event describes. ``install`` is the command that adds a runtime."""
     kind, reason, where = event["kind"], event["reason"], event["where"]
     if kind in {"model", "image"}:
         return InputError(reason, where=where)

@@ -1,4 +1,4 @@
-"""First contact with a device: find Python, enter the working folder, bring the device program there."""
+"""First contact with a device: find Python, enter the working folder, copy the device program there."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
 
 
 def _refusal(config: TargetConfig, failed: RemoteFailure) -> TargetError:
-    """What an exit code of the script means."""
+    """The error for an exit code of the script."""
     if failed.code == NO_PYTHON:
         return _no_python(config, f"{config.python} was not found on {config.name}")
     where, setting = f"{config.name}:{config.folder}", "folder = ... in targets.toml"
@@ -122,13 +122,13 @@ def _refusal(config: TargetConfig, failed: RemoteFailure) -> TargetError:
         return TargetError(
             "the working folder is a home folder, a folder above it, or a system folder",
             where=where,
-            hint=f"give the target a folder of its own: {setting}",
+            hint=f"use a separate folder for the target: {setting}",
         )
     if failed.code == OTHERS_FOLDER:
         return TargetError(
             "the working folder contains files that edgekit did not create",
             where=where,
-            hint=f"give the target a new or empty folder: {setting}",
+            hint=f"use a new or empty folder for the target: {setting}",
         )
     if failed.code == NO_FOLDER:
         return TargetError(

@@ -55,7 +55,7 @@ class DeviceClient:
     ) -> Generator[Answer, None, None]:
         """One request, followed by the bytes of ``body``. Yields its events.
 
-        Raises the error that an ``error`` event stands for, and :class:`TargetError` if the connection breaks.
+        Raises the error that an ``error`` event describes, and :class:`TargetError` if the connection breaks.
         """
         try:
             yield from self.stream(verb, request, body)
@@ -102,7 +102,7 @@ class DeviceClient:
         raise lost.error
 
     def forget_program(self) -> None:
-        """The program is no longer there: the next request brings it again."""
+        """Note that the device no longer has the program; the next request copies it again."""
         self._ready = False
 
     def abort(self) -> None:
@@ -115,7 +115,7 @@ class DeviceClient:
         self._connection.close()
 
     def _prepare(self, *, again: bool = False) -> None:
-        """Connect, and bring the device program there unless it is there already."""
+        """Connect, and copy the device program to the device if it is missing."""
         if self._ready:
             return
         try:

@@ -1,4 +1,4 @@
-"""`edgekit target doctor`: whether a target can measure, and what would make its results better."""
+"""`edgekit target doctor`: whether a target can measure, and how to improve its results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found. ``environment`` None: the device program did not run there."""
+    """Everything that was found. ``environment`` is None if the device program did not run there."""
 
     target: str
     checks: tuple[Check, ...]
@@ -76,8 +76,9 @@ def _check(name: str, ok: bool, found: str, remedy: str = "", *, needed: bool = 
 
 
 def _busy(facts: HostFacts) -> Check:
-    found = "no other measurement is running" if facts["busy"] is None else f"{facts['busy']} is measuring"
-    return _check("free", facts["busy"] is None, found, "wait until that measurement has finished", needed=True)
+    busy = facts["busy"]
+    found = "no benchmark is running" if busy is None else f"a benchmark is running, started by {busy}"
+    return _check("free", busy is None, found, "wait until it has finished", needed=True)
 
 
 def _disk(facts: HostFacts) -> Check:

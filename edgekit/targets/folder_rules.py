@@ -1,4 +1,4 @@
-"""Which folders on a target can be the working folder: one of its own, neither a home nor a system folder."""
+"""Which folders on a target can be the working folder: a separate folder, neither a home nor a system folder."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def normal_folder(folder: str) -> str:
 
 
 def folder_problem(folder: str) -> str | None:
-    """Why a normal folder cannot be the working folder; None: it can."""
+    """Why a normal folder cannot be the working folder; None if it can."""
     if not folder.startswith(("/", "~/")):
         return f"folder must start with / or ~/: {folder!r}"
     if folder.startswith("~/"):
         if folder[2:].split("/", maxsplit=1)[0] in (".", ".."):
-            return f"folder must be a folder of its own, not the home or a folder above it: {folder!r}"
+            return f"folder must be a separate folder, not the home folder or a folder above it: {folder!r}"
     elif folder in SYSTEM or folder.startswith(tuple(f"{name}/" for name in SYSTEM_WHOLE)):
-        return f"folder must be a folder of its own, not a system folder: {folder!r}"
+        return f"folder must be a separate folder, not a system folder: {folder!r}"
     elif re.fullmatch(r"/(home|Users)/[^/]+", folder):
-        return f"folder must be a folder of its own, not a home: {folder!r}"
+        return f"folder must be a separate folder, not a home folder: {folder!r}"
     return None

@@ -1,4 +1,4 @@
-"""Setting a target up: the packages that measuring needs go into the working folder there, and nowhere else."""
+"""Sets up a target: installs the required packages in its working folder, and nowhere else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SetUp:
 
 
 def set_up(target: SshTarget, source: str = "host", progress: Progress = SILENT) -> SetUp:
-    """Give ``target`` what measuring needs. A second call finds it there and changes nothing.
+    """Install what ``target`` needs for measuring. A second call changes nothing.
 
     ``source``: with ``host``, wheels are downloaded here and sent, so the target needs no internet, pip or venv; with
     ``device``, the target downloads them. Raises :class:`TargetError` if no runtime can be installed or none loads.
@@ -40,7 +40,8 @@ def set_up(target: SshTarget, source: str = "host", progress: Progress = SILENT)
     facts = target.facts()
     if facts["busy"]:
         raise TargetError(
-            f"{facts['busy']} is measuring on {target.name} now", hint="rerun this command once it is free"
+            f"another benchmark is running on {target.name}, started by {facts['busy']}",
+            hint="rerun this command once it has finished",
         )
     if _has_its_own(facts):
         return SetUp(facts, False, "own", loaded_runtimes(target), ())
@@ -92,7 +93,7 @@ def _possible_plan(facts: HostFacts, target: SshTarget) -> Plan:
 
 
 def _has_its_own(facts: HostFacts) -> bool:
-    """Whether somebody prepared the target's Python: then nothing is added to it."""
+    """Whether the target's own Python already has all packages, so that nothing is installed."""
     has = set(facts["installed"])
     runtimes = {runtime.distribution for runtime in RUNTIMES.values()} & has
     return facts["environment"] is None and {"numpy", "pillow"} <= has and bool(runtimes)

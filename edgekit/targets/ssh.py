@@ -82,7 +82,7 @@ class SshTarget:
             )
 
     def facts(self) -> HostFacts:
-        """What the device program says about the machine."""
+        """Facts about the machine from the device program."""
         return self._client.ask(FACTS, NoRequest())["facts"]
 
     def ask(self, verb: Verb[Given, Answer], request: Given) -> Answer:
@@ -120,7 +120,8 @@ class SshTarget:
         facts = self.facts()
         if facts["busy"]:
             raise TargetError(
-                f"{facts['busy']} is measuring on {self.name} now", hint="rerun this command once it is free"
+                f"another benchmark is running on {self.name}, started by {facts['busy']}",
+                hint="rerun this command once it has finished",
             )
         left = self._client.ask(PURGE, NoRequest())["left"]
         self._client.forget_program()

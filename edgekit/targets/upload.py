@@ -1,4 +1,4 @@
-"""Sending the files of a job by their content: which ones the target needs, and the job with the target's paths."""
+"""The files of a job, identified by their content, and the job with the target's paths."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which packages a device can have: the wheels that exist for its Python, C library and processor, and that run there.
 
-The tags of some wheels promise too much: the versions of glibc and libstdc++ below are those that the libraries inside
-really require. Verified by download and use, November 2026.
+The tags of some wheels are too optimistic: the versions of glibc and libstdc++ below are those that the libraries
+inside really require. Verified by download and use, November 2026.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def describe(facts: HostFacts) -> str:
 
 
 def _problem(facts: HostFacts) -> str | None:
-    """Why nothing can be installed on this system; None: something may."""
+    """Why nothing can be installed on this system, or None."""
     if facts["implementation"] != "cpython":
         return f"the runtimes need CPython, and this Python is {facts['implementation']}"
     if tuple(facts["python"][:2]) < MIN_PYTHON:
@@ -139,7 +139,7 @@ def _problem(facts: HostFacts) -> str | None:
 
 
 def _alternative(facts: HostFacts) -> str:
-    """What would help, as the rest of a sentence."""
+    """What would help, as the end of a sentence."""
     if facts["bits"] == 32:
         return (
             ". A 64-bit system has all runtimes, and runs on Raspberry Pi 3, 4, 5 and Zero 2 W. With 32 bits, "

@@ -1,4 +1,4 @@
-"""Groups of layers with learning rates of their own: discriminative learning rates and gradual unfreezing.
+"""Groups of layers with their own learning rates: discriminative learning rates and gradual unfreezing.
 
 Howard and Ruder 2018 (arXiv 1801.06146): layers closer to the input learn more slowly and are unfrozen later. A group
 that is still frozen has a learning rate of 0. Its gradients are computed but change nothing, so unfreezing it does not

@@ -36,7 +36,7 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PhaseJob:
-    """Everything that one phase works on.
+    """The inputs of one phase.
 
     ``network`` holds the weights. ``model`` is what Keras fits: the network, its head on stored features, or the
     network behind the augmentation layers. ``batches`` gives the data of an epoch, counted over all phases.
@@ -58,7 +58,7 @@ class PhaseJob:
     first_epoch: int = 0
     """Number of epochs in earlier phases."""
     groups: LayerGroups | None = None
-    """Layer groups with learning rates of their own, if any."""
+    """Layer groups with their own learning rates, if any."""
     before: PhaseEnd | None = None
     """How the previous phase ended, which the first epoch of this one must not destroy."""
     spent_seconds: float = 0.0
@@ -224,7 +224,7 @@ class _Policies:
             self.reducing.on_epoch_end(epoch, result.to_dict())
 
     def state(self) -> tuple[CallbackState, CallbackState]:
-        """What :meth:`resume` needs of either."""
+        """What :meth:`resume` needs from each of them."""
         return _attributes(self.stopping, _STOPPING_STATE), _attributes(self.reducing, _REDUCING_STATE)
 
 

@@ -22,7 +22,7 @@ IRRELEVANT = ("train.strategy", "train.fine_tuning", "train.start_from")
 
 @dataclass(frozen=True)
 class Start:
-    """What another run's feature extraction leaves: its record, and the results of its epochs."""
+    """The results of another run's feature extraction: its record and its epochs."""
 
     record: PhaseRecord
     history: list[EpochResult]

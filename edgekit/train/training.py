@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What training needs, once everything has been checked.
+    """The inputs of training, once everything has been checked.
 
     ``pixels`` are uint8 (N, H, W, 3), the images of ``dataset``; ``found`` also has images that cannot be decoded.
     """

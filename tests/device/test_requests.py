@@ -91,7 +91,7 @@ def test_one_session_has_the_device_until_it_releases_it(monkeypatch):
     session.hold(Call({}, "a", "owner a", io.BytesIO()), "")
     assert session.busy_owner("a") is None
     assert session.busy_owner("b") == "owner a"
-    with pytest.raises(BusyError, match="owner a is measuring"):
+    with pytest.raises(BusyError, match="started by owner a"):
         ask(job_runner.start, {"id": "x", "verb": "probe", "job": {}}, requests.LostEvent, who="b")
     ask(job_runner.release, {}, requests.ReleasedEvent, who="b")
     assert OWNER.exists(), "another session cannot release it"

@@ -141,7 +141,7 @@ def test_accuracy_with_and_without_leaked_images(tmp_path: Path) -> None:
     everything, _, without, leaked = (score.accuracy for score in scores if score is not None)
     assert without * 360 + leaked * 40 == pytest.approx(everything * 400)
     assert any(
-        "40 of the 400 test images repeat a training or validation image (20 exactly, 20 nearly)" in limit
+        "40 of the 400 test images duplicate a training or validation image (20 exactly, 20 nearly)" in limit
         for limit in report.limits
     )
     assert NOT_AUDITED not in report.limits

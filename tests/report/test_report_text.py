@@ -37,7 +37,7 @@ def test_a_study_as_text(tmp_path: Path) -> None:
         "92.2 (",
         "p50 4.5",
         "litert 2.3.0",
-        "40 of the 400 test images repeat",
+        "40 of the 400 test images duplicate",
     ):
         assert part in card
 

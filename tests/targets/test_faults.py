@@ -264,9 +264,9 @@ def test_one_measurement_at_a_time(config, job, project, capsys, onnx_models):
         model = str(onnx_models / "labelled.onnx")
         code, said = exit_code(config, project, capsys, "bench", model, "--target", "loop", "--out", str(project))
         assert code == 4
-        assert "is measuring on this device now" in said
+        assert "another benchmark is running on this device" in said
         assert len(blocks(list(running))) == 3 * ROUNDS, "the first is not disturbed"
-        with closing(SshTarget(config)) as second, pytest.raises(TargetError, match="is measuring"):
+        with closing(SshTarget(config)) as second, pytest.raises(TargetError, match="another benchmark is running"):
             list(second.run("probe", {}))  # between two jobs of the first
     with closing(SshTarget(config)) as second:
         assert list(second.run("probe", {}))

@@ -57,7 +57,7 @@ def test_the_project_file_takes_precedence(project):
         ("[pi]\nhost = 'a'\npython = '-c'", "python is not a path"),
         ("[pi]\nhost = 'a'\nfolder = \"/x\\ny\"", "folder is not a path"),
         ("[pi]\nhost = 'a'\nfolder = 'relative'", "must start with /"),
-        ("[pi]\nhost = 'a'\nfolder = '~/'", "folder of its own"),
+        ("[pi]\nhost = 'a'\nfolder = '~/'", "separate folder"),
         ("[pi]\nhost = 'a'\nthreads = [1, 'all']", "list of numbers"),
         ("[pi]\nhost = 'a'\nruntime = 'tensorrt'", "choose one of"),
         ("[pi]\nhost = 'a'\npasswort = 'x'", "unknown key 'passwort'"),
@@ -98,7 +98,7 @@ def test_paths_are_one_word_of_the_remote_shell(path, word):
     ],
 )
 def test_home_and_system_folders_are_refused(project, path):
-    with pytest.raises(InputError, match="folder must be a folder of its own"):
+    with pytest.raises(InputError, match="folder must be a separate folder"):
         add_target(TargetConfig("pi", "pi", folder=path), project_file())
     assert not project_file().exists()
 

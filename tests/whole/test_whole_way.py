@@ -93,8 +93,7 @@ def test_every_json_file_of_a_study_is_a_document_that_reads_back_as_it_was_writ
         seen.update(paths)
         for path in paths:
             assert DOCUMENTS[name].read(path).to_json() == path.read_text(encoding="utf-8"), path
-    cells = set(folder.glob("cells/*.json"))  # recipes and settings, which people write too
-    assert {path for path in folder.rglob("*.json") if "tensorboard" not in path.parts} - seen == cells
+    assert {path for path in folder.rglob("*.json") if "tensorboard" not in path.parts} == seen
 
 
 def test_every_file_gives_what_the_keras_model_gives(study: Path) -> None:

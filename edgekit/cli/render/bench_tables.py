@@ -1,4 +1,4 @@
-"""What `edgekit bench` prints for one target: files, latency by thread count, and what was asked for beside them."""
+"""What `edgekit bench` prints for each target: files, latency by thread count, and optional measurements."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def _control_note(threads: int, summary: BenchSummary, names: Names) -> str:
     if control is None:
         return ""
     low, high = control.floor
-    return f"\nA/A control {names[control.model]}: [{number(low, 3)}, {number(high, 3)}] is no difference (=)"
+    return f"\nA/A control {names[control.model]}: ratios in [{number(low, 3)}, {number(high, 3)}] are noise (=)"
 
 
 def _ratio(row: BenchRow, comparison: ComparisonRecord | None) -> str:
-    """Against the fastest, which has the ratio 1; a dash for what takes part in no comparison."""
+    """The ratio to the fastest model, whose own is 1; a dash for a model that is not compared."""
     if comparison is None:
         return NONE if row.latency_ms_p50 is None or row.emulated else "1"
     low, high = comparison.ratio_ci95

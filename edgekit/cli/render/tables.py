@@ -12,7 +12,7 @@ WIDTH = 80
 
 
 def fitted_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int], names: int = 0) -> str:
-    """A table at most 80 columns wide: wide figures cost the names, which are in column ``names``, their middle."""
+    """A table at most 80 columns wide. If it is too wide, the middle of the names in column ``names`` is cut."""
     text = table(headers, rows, right=right)
     excess = max(map(len, text.splitlines())) - WIDTH
     if excess <= 0:

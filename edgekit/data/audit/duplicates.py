@@ -41,7 +41,7 @@ class HashIndex:
     """The images by one kind of hash.
 
     ``numbers`` (N,) identify hashes: images with the same hash have the same number, and an image without such a hash
-    has a number of its own. ``near`` are the pairs of numbers whose hashes are close.
+    has its own number. ``near`` are the pairs of numbers whose hashes are close.
     """
 
     numbers: Places
@@ -167,7 +167,7 @@ def _hash_index(hashes: Hashes, readable: NDArray[np.bool_], near_bits: int) -> 
 
 
 def _numbered(values: NDArray[np.generic], known: NDArray[np.bool_]) -> Places:
-    """Numbers (N,) that are equal for equal known values; every unknown value has a number of its own."""
+    """Numbers (N,) that are equal for equal known values; every unknown value has its own number."""
     different, inverse = np.unique(values[known], return_inverse=True)
     numbers = np.empty(len(values), dtype=np.int64)
     numbers[known] = inverse.ravel()

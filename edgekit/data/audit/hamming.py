@@ -4,7 +4,7 @@ Multi-index hashing (Norouzi, Punjani and Fleet, "Fast search in Hamming space w
 its general form: the bits are divided into chunks with radii r_i such that sum(r_i + 1) = distance + 1. Two hashes
 within ``distance`` bits are then within r_i bits of each other in at least one chunk; otherwise they would differ in at
 least sum(r_i + 1) > distance bits. Every chunk has radius 1, except that one has radius 0 if the sum requires it. Each
-chunk has a table of its own. A hash is compared in full only with those that have the same bits in a chunk, or a single
+chunk has its own table. A hash is compared in full only with those that have the same bits in a chunk, or a single
 different bit. The result is exact, not approximate.
 """
 

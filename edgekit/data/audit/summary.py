@@ -1,4 +1,4 @@
-"""The audit: what you should know about an image folder before you believe an accuracy measured on it."""
+"""The audit: what to know about an image folder before you trust an accuracy measured on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What host and device say to each other: the jobs, requests and events, as JSON objects with known keys.
+"""The messages between host and device: jobs, requests and events, as JSON objects with known keys.
 
 The host starts the device program with a verb and sends one JSON object, a *job* (it runs models) or a *request* (it
 looks after files and running jobs). The program answers with one JSON object per line, the *events*. Both sides import

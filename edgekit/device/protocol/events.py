@@ -41,7 +41,7 @@ class FailedEvent(TypedDict):
 
 
 class CurrentEnvironmentEvent(Environment):
-    """``power_source``: what measures the power of this machine; None: nothing does."""
+    """``power_source``: what measures the power of this machine; None if nothing does."""
 
     event: Literal["environment"]
     when: Literal["now"]
@@ -49,7 +49,7 @@ class CurrentEnvironmentEvent(Environment):
 
 
 class BeforeEvent(Environment):
-    """``others_cores``: how many cores other programs keep busy; None: the system does not say."""
+    """``others_cores``: how many cores other programs keep busy; None if the system does not report it."""
 
     event: Literal["environment"]
     when: Literal["before"]
@@ -65,7 +65,7 @@ class AfterEvent(State):
 
 
 class RuntimeEvent(TypedDict):
-    """Whether a runtime loads. ``error`` None: it does."""
+    """Whether a runtime loads; ``error`` is None if it does."""
 
     event: Literal["runtime"]
     name: str
@@ -84,7 +84,7 @@ class InputDocument(TypedDict):
 
 
 class OutputDocument(TypedDict):
-    """The scores of a file. ``classes`` None: the file does not say how many."""
+    """The scores of a file. ``classes`` is None if the file does not specify it."""
 
     name: str
     dtype: str
@@ -92,7 +92,7 @@ class OutputDocument(TypedDict):
 
 
 class MetadataDocument(TypedDict):
-    """What a file says about itself; None: nothing."""
+    """The metadata of a file; None for what it does not contain."""
 
     labels: list[str] | None
     scaling: ScalingDocument | None
@@ -193,7 +193,7 @@ class _EnergyEvent(TypedDict):
 
 
 class EnergyEvent(_EnergyEvent, total=False):
-    """The energy of ``runs`` runs and of an idle period before. ``source`` None: not measurable, no other keys."""
+    """The energy of ``runs`` runs and of an idle period before. Without a ``source`` there are no other keys."""
 
     threads: int
     joules: float
@@ -225,7 +225,7 @@ class NodeTimes(TypedDict):
 
 
 class ProfileEvent(TypedDict):
-    """The time of each whole run and of each operator. ``reason``: why there is no profile; None: there is one."""
+    """The time of each whole run and of each operator. ``reason``: why there is no profile, or None."""
 
     event: Literal["profile"]
     key: str

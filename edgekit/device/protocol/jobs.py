@@ -64,7 +64,7 @@ class LatencyJob(_LatencyJob, total=False):
 
 
 class MemoryJob(_ModelsJob):
-    """``models`` has one entry: memory is measured in a process of its own."""
+    """``models`` has one entry: memory is measured in its own process."""
 
 
 class TimedJob(_ModelsJob):

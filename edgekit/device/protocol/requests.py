@@ -18,7 +18,7 @@ class Envelope(TypedDict):
 
 
 class NoRequest(TypedDict):
-    """For requests that say nothing but their verb."""
+    """For requests that consist of their verb only."""
 
 
 class StartRequest(TypedDict):
@@ -37,7 +37,7 @@ class FollowRequest(TypedDict):
 
 
 class HaveRequest(TypedDict):
-    """Which of these ``objects`` (names in the store) are there?"""
+    """Which of these ``objects`` (names in the store) does the device have?"""
 
     objects: list[str]
 
@@ -69,7 +69,7 @@ class InstallRequest(FetchRequest):
 
 
 class PlaceRequest(TypedDict):
-    """Copy ``files`` (file name -> object) into ``folder``; ``environment``: the packages to link, None: none."""
+    """Copy ``files`` (file name -> object) into ``folder``; ``environment``: the packages to link, or None."""
 
     folder: str
     files: dict[str, str]
@@ -91,7 +91,7 @@ class InstalledEnvironment(_InstalledEnvironment, total=False):
 
 
 class HostFacts(TypedDict):
-    """What a host has to know about a device before it installs anything. ``machine`` and ``bits`` are the Python's."""
+    """Facts that a host needs before it installs anything on a device. ``machine`` and ``bits`` are the Python's."""
 
     system: str
     machine: str
@@ -109,7 +109,7 @@ class HostFacts(TypedDict):
     installed: dict[str, str]
     environment: InstalledEnvironment | None
     busy: str | None
-    """Who else is measuring there now."""
+    """Who started the benchmark that is running there, or None."""
 
 
 class FactsEvent(TypedDict):
@@ -126,7 +126,7 @@ class HaveEvent(TypedDict):
 
 
 class StoredEvent(TypedDict):
-    """A file arrived; ``corrupt``: not with the bytes that were sent, and it was dropped."""
+    """A file arrived. If it is ``corrupt``, its bytes are not those that were sent, and it was removed."""
 
     event: Literal["stored", "corrupt"]
     name: str
@@ -193,7 +193,7 @@ FollowEvent = Union[LineEvent, StderrEvent, LostEvent]
 
 
 class HelloEvent(TypedDict):
-    """The answer of a bare Python, before the device program is there. ``program``: the name of the one found."""
+    """The answer of a bare Python, before the device program arrives. ``program``: the name of the one found."""
 
     event: Literal["hello"]
     version: list[int]

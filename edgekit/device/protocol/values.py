@@ -30,7 +30,7 @@ class Throttling(TypedDict):
 
 
 class Machine(TypedDict):
-    """What does not change during a measurement. None: the system does not say."""
+    """What does not change during a measurement; None for what the system does not report."""
 
     cpu: str | None
     board: str | None
@@ -48,7 +48,7 @@ class Machine(TypedDict):
 
 
 class State(TypedDict):
-    """What may change during a measurement. None: the system does not say."""
+    """What may change during a measurement; None for what the system does not report."""
 
     time_unix_s: float
     governor: str | None

@@ -1,4 +1,4 @@
-"""Whether a compressed file is the network that was trained for it, and not just a good one."""
+"""Whether a compressed file matches the network that was trained for it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def compare_with_trained(
 ) -> tuple[CompressionAgreement, Findings]:
     """Compare probabilities (N, classes) of the compressed network and of the file made from it.
 
-    What TensorFlow Model Optimization trains and what the converter makes of it can be different networks. Where the
-    predictions of a QAT file differ, ``other_kernels`` returns the classes (N,) that other kernels of the runtime
+    The network that TensorFlow Model Optimization trains and the file that the converter makes of it can differ. If
+    the predictions of a QAT file differ, ``other_kernels`` returns the classes (N,) that other kernels of the runtime
     predict for the same images. If those agree with ``exported`` no better, the last bit of an activation decides the
     network's predictions, and no simulation can be exact.
     """

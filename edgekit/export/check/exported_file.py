@@ -37,7 +37,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class FileCheck:
-    """The result of all checks of one exported file. ``input`` to ``golden`` are None where it could not be run."""
+    """The result of all checks of one exported file. ``input`` to ``golden`` are None if it could not be run."""
 
     size_bytes: int
     sha256: str

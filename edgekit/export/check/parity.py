@@ -37,7 +37,7 @@ def open_exported(path: Path) -> Model:
 def predict(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
     """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
 
-    Raises :class:`edgekit.device.failures.OutputError` where one is NaN or infinite.
+    Raises :class:`edgekit.device.failures.OutputError` if one is NaN or infinite.
     """
     rows = []
     for image in pixels:

@@ -1,9 +1,9 @@
-"""Channel equalization: all channels of a kernel get the same magnitude before fine-tuning, and theirs back after it.
+"""Channel equalization: all channels of a kernel get the same magnitude while the network is fine-tuned.
 
 Folding a BatchNorm leaves kernels in which some channels are a hundred times as large as others. In such a kernel, the
 smallest weights are whole channels, a small channel gets a single centroid, and a step of Adam, which is equally large
-for every weight, is too much for one channel and nothing to another. Here each channel is divided by its magnitude, and
-a frozen BatchNorm after the layer multiplies by it.
+for every weight, is too large for one channel and too small for another. Here each channel is divided by its magnitude,
+and a frozen BatchNorm after the layer multiplies by it.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class CompressedNetwork:
 
 @dataclass
 class Compressor:
-    """Compresses one network, each way when it is first asked for, once for all files of that compression.
+    """Compresses one network with each requested compression, once for all files of that compression.
 
     A training keeps a checkpoint in ``folder``, from which an interrupted one resumes, until :meth:`clean_up`.
     """
@@ -63,7 +63,7 @@ class Compressor:
     def compress(self, compression: str) -> CompressedNetwork:
         """The network after ``compression``, one of :data:`edgekit.registry.COMPRESSIONS`.
 
-        Raises :class:`edgekit.errors.CheckFailed` where the tf_keras copy does not predict what the network predicts.
+        Raises :class:`edgekit.errors.CheckFailed` if the tf_keras copy does not predict what the network predicts.
         """
         if compression not in self._done:
             import_model_optimization()

@@ -141,7 +141,7 @@ def _widen_dead_layers(ranges: dict[str, tuple[float, float]], layers: list[Any]
 
 
 def _single_input(layer: Any) -> Any:
-    """The layer whose output ``layer`` takes; None where it has several inputs."""
+    """The layer whose output ``layer`` takes; None if it has several inputs."""
     sources = layer.input
     return None if isinstance(sources, (list, tuple)) else sources._keras_history.layer
 

@@ -111,7 +111,7 @@ def fine_tune(
     """Train ``model`` (tf_keras) in place.
 
     ``name`` is that of the recipe's section. The training resumes from ``checkpoint`` and updates it after every
-    epoch. ``callbacks`` are those of TensorFlow Model Optimization. Raises :class:`EdgekitError` where the loss becomes
+    epoch. ``callbacks`` are those of TensorFlow Model Optimization. Raises :class:`EdgekitError` if the loss becomes
     NaN or infinite.
     """
     total = count_steps(images, settings)

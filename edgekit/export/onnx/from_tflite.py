@@ -20,7 +20,7 @@ PIXELS = f"{INPUT}_float"
 def onnx_from_tflite(content: bytes, image_size: int) -> Any:
     """The ONNX model of an int8 TFLite file with float32 ends; input uint8 (1, H, W, 3), output float32 (1, classes).
 
-    Raises :class:`ConversionFailed` where tf2onnx cannot convert it.
+    Raises :class:`ConversionFailed` if tf2onnx cannot convert it.
     """
     import onnx
     import tf2onnx

@@ -1,4 +1,4 @@
-"""What an export does about an int8 file beyond its checks: rank layers by sensitivity, and keep some in float."""
+"""Optional steps for an int8 file: rank its layers by sensitivity, and repair it by keeping some in float."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class RepairedFile:
-    """An int8 file after its repair: its check, and the records for ``export.json`` of what was asked for."""
+    """An int8 file after its repair: its check, and the requested records for ``export.json``."""
 
     checked: FileCheck
     sensitivity: tuple[LayerSensitivity, ...] | None = None

@@ -16,7 +16,7 @@ _KERNEL_INPUT = 1
 def count_weights(content: bytes) -> WeightCounts:
     """The weights of convolutions and Dense layers, without biases, in the order of computation.
 
-    Distinct values are counted per output channel, because each channel has a factor of its own: that of the folded
+    Distinct values are counted per output channel, because each channel has its own factor: that of the folded
     BatchNorm, and in int8 its step.
     """
     model = unpack(content)
@@ -50,7 +50,7 @@ def _code(entry: Any) -> int:
 
 
 def _values(model: Any, tensor: Any) -> NDArray[Any] | None:
-    """The stored numbers; None where the kernel is not an fp32 or int8 constant."""
+    """The stored numbers; None if the kernel is not an fp32 or int8 constant."""
     from ai_edge_litert import schema_py_generated as schema
 
     types = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8}

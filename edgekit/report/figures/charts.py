@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h", "<", ">", "p", "d", "*", "8")
-"""Shapes of the kinds of file, so that they differ without color."""
+"""Shapes of the kinds of file, so that they differ without colour."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def confusion(matrix: Sequence[Sequence[int]], *, name: str, side: int) -> Marku
     counts = np.asarray(matrix, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    # A raster image cannot use the page's colors: a mid blue that fades out works on light and on dark.
+    # A raster image cannot use the page's colours: a mid blue that fades out works on light and on dark.
     blues = LinearSegmentedColormap.from_list("share", [(0.16, 0.47, 0.71, 0.0), (0.16, 0.47, 0.71, 1.0)])
     with canvas(side, side) as figure:
         axes = figure.add_subplot()

@@ -1,6 +1,6 @@
-"""Matplotlib figures as inline SVG: text stays text, ids are reproducible, colors come from the page.
+"""Matplotlib figures as inline SVG: text stays text, ids are reproducible, colours come from the page.
 
-Colors are drawn as placeholders and replaced by CSS variables, so that one figure serves the light page, the dark
+Colours are drawn as placeholders and replaced by CSS variables, so that one figure serves the light page, the dark
 page and the printer.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
 SERIES = ("#0a0101", "#0a0202", "#0a0303", "#0a0404", "#0a0505", "#0a0606")
-"""Placeholders of the series colors; the page gives each a value with enough contrast in light and in dark."""
+"""Placeholders of the series colours; the page gives each a value with enough contrast in light and in dark."""
 
 _VARIABLES = {
     INK: "var(--ink)",
@@ -66,7 +66,7 @@ def canvas(width: int, height: int) -> Iterator[Figure]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    # A person's own matplotlibrc must not change the report, except for the backend.
+    # The user's matplotlibrc must not change the report, except for the backend.
     settings: Any = {**cast("dict[str, Any]", mpl.rcParamsDefault), **_STYLE, "backend": mpl.rcParams["backend"]}
     with mpl.rc_context(settings):
         yield Figure(figsize=(width / 72, height / 72), layout="constrained")
@@ -102,7 +102,7 @@ def inline_svg(figure: Figure, name: str, title: str, titles: Mapping[str, str] 
 
 
 def _head(text: str, title: str) -> str:
-    """Only what a page needs in the ``<svg>`` tag: no size, so that the page decides; a name for screen readers."""
+    """Reduce the ``<svg>`` tag to what a page needs: no size, so that the page decides; a name for screen readers."""
     end = text.index(">")
     box = re.search(r'viewBox="([^"]+)"', text[:end])
     assert box is not None

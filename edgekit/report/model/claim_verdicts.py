@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class _Scale:
-    """Converts what a person reads to the scale on which 0 is no effect, and back."""
+    """Converts displayed values to the scale on which 0 is no effect, and back."""
 
     stored: Callable[[float], float]
     shown: Callable[[float], float]
@@ -36,7 +36,7 @@ _SCALES = {
 
 
 def judged_claims(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[JudgedClaim]:
-    """Every claim of the recipe, judged by what is in the folder; for a single run only claims it has both sides of."""
+    """Every claim of the recipe, judged; for a single run, only claims whose two sides it has."""
     if source.recipe is None:
         return []
     judged = [_judged(claim, source, files, comparisons) for claim in source.recipe.claims]

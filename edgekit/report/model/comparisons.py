@@ -71,7 +71,7 @@ class Comparisons:
     def differences(self, left: Group, right: Group) -> Differences | None:
         """Image by image, of the seeds that both have.
 
-        None where they were not scored on the same images, or have no seed in common.
+        None if they were not scored on the same images, or have no seed in common.
         """
         key = (left.number, right.number)
         if key not in self._accuracy:
@@ -79,7 +79,7 @@ class Comparisons:
         return self._accuracy[key]
 
     def p_value(self, left: Group, right: Group) -> float | None:
-        """Two-sided p of equal accuracy on the same test images; None where the images are not the same.
+        """Two-sided p of equal accuracy on the same test images; None if the images are not the same.
 
         One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
         """
@@ -90,7 +90,7 @@ class Comparisons:
         return self._p[key]
 
     def separated(self, left: Group, right: Group) -> bool | None:
-        """Whether the test images separate the accuracy of two groups at 5%; None where that cannot be said."""
+        """Whether the test images separate the accuracy of two groups at 5%; None if that cannot be said."""
         p = self.p_value(left, right)
         return None if p is None else p < ALPHA
 

@@ -58,7 +58,7 @@ def choose(constraint: Constraint, groups: Sequence[Group]) -> Choice:
             question, winner, None, f"{len(good)} of {plural(len(placed), 'measured file')} within the limits"
         )
     if not placed:
-        return Choice(question, None, None, "no exported file has all the measurements that this needs")
+        return Choice(question, None, None, "no exported file has all the measurements that this constraint requires")
 
     def excess(group: Group) -> float:
         return max(((limit.of(group) or 0.0) + 1e-9) / (limit.most + 1e-9) for limit in limits)

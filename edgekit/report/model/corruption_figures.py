@@ -50,7 +50,7 @@ def _accuracy(predictions: CorruptedPredictions, name: str, severity: int) -> Co
 
 
 def paired(reference: CorruptedPredictions, other: CorruptedPredictions) -> PairUnderCorruption | None:
-    """``other`` against ``reference`` on the same images under the same corruptions; None where they share none."""
+    """``other`` against ``reference`` on the same images under the same corruptions; None if they share none."""
     conditions = [c for c in reference.conditions() if c in other.conditions()]
     place = {file: i for i, file in enumerate(other.files)}
     mine = np.array([i for i, file in enumerate(reference.files) if file in place], np.int64)

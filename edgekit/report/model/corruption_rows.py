@@ -38,7 +38,7 @@ class CorruptedModel:
     """Expected calibration error by corruption, mean over severities."""
 
     def mean_of(self, name: str) -> float | None:
-        """Accuracy under a corruption, mean over severities; None where one is missing."""
+        """Accuracy under a corruption, mean over severities; None if one is missing."""
         values = self.table.get(name, [None])
         return None if None in values else mean(value for value in values if value is not None)
 
@@ -121,7 +121,7 @@ def _documented(name: str, evidence: Evidence) -> dict[str, float | tuple[float,
 
 @dataclass(frozen=True)
 class Robustness:
-    """Everything the report says about corrupted images."""
+    """The section of the report on corrupted images."""
 
     models: list[CorruptedModel]
     files: list[FileDifference]
@@ -129,7 +129,7 @@ class Robustness:
 
     @property
     def common(self) -> str:
-        """What the titles of all models begin with; empty for a single model."""
+        """The common beginning of the titles of all models; empty for a single model."""
         parts = [model.title.split(", ") for model in self.models]
         same = 0
         while len(parts) > 1 and all(len(p) > same + 1 and p[same] == parts[0][same] for p in parts):
@@ -137,7 +137,7 @@ class Robustness:
         return ", ".join(parts[0][:same])
 
     def short(self, title: str) -> str:
-        """A title without what all titles have in common."""
+        """A title without the beginning that all titles have in common."""
         return title.removeprefix(f"{self.common}, ") if self.common else title
 
     @property
@@ -151,7 +151,7 @@ class Robustness:
 
 
 def robustness(runs: Sequence[RunData]) -> Robustness | None:
-    """The section of the report; None where no run was evaluated on corrupted images."""
+    """The section of the report; None if no run was evaluated on corrupted images."""
     kinds: dict[tuple[str, str], dict[int, CorruptedPredictions]] = {}
     for run in runs:
         for model in run.corrupted:
@@ -177,7 +177,7 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
                 side.setdefault(run.seed, predictions)
     differences = []
     for (title, target, model, reference_key), (fp32, small) in found.items():
-        # Lost: the accuracy of the counterpart less that of the file.
+        # Lost: the accuracy of the counterpart minus that of the file.
         clean, corrupted = corrupted_evidence(fp32, small, (CLEAN,)), corrupted_evidence(fp32, small)
         more = corrupted_evidence(small, fp32, less_clean=True)
         if clean is not None and corrupted is not None and more is not None:

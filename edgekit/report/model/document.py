@@ -17,7 +17,7 @@ from edgekit.report.model.target_facts import facts_of
 
 
 def report_document(report: Report) -> ReportDocument:
-    """Everything a report says, for programs."""
+    """The content of a report, for programs."""
     root = report.source.path
     targets = report.by_target
     shift = report.robustness

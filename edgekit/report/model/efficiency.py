@@ -1,4 +1,4 @@
-"""What accuracy costs: each cost relative to a reference, backbones on equal terms, and the recipe's constraints."""
+"""Efficiency: costs relative to the most accurate file, backbones on equal terms, and the recipe's constraints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Cost:
-    """One figure of a group: its value and how many times that of the reference (None: unknown)."""
+    """One cost of a group: its value and its multiple of the reference's value; None if unknown."""
 
     value: float | None
     relative: float | None
@@ -47,7 +47,7 @@ class EfficiencyRow:
 
 @dataclass(frozen=True)
 class Equal:
-    """One backbone where the others are as accurate, and where they are as fast; None: it never is."""
+    """One backbone at equal accuracy and at equal latency; None if it reaches neither."""
 
     backbone: str
     at_accuracy: Group | None
@@ -83,7 +83,7 @@ class EqualTerms:
 
 
 def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
-    """Every group of one target beside the most accurate one, which is the reference; empty where none was scored."""
+    """Every group of one target beside the most accurate one, which is the reference; empty if none was scored."""
     scored = [group for group in groups if group.accuracy is not None]
     if not scored:
         return []
@@ -101,7 +101,7 @@ def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
 
 
 def _mean_of(group: Group, value: Callable[[ExportedFile], float | None]) -> float | None:
-    """Mean over the members that have a value; None where none has."""
+    """Mean over the members that have a value; None if none has."""
     known = [found for member in group.members if (found := value(member))]
     return mean(known) if known else None
 
@@ -125,7 +125,7 @@ def front_probabilities(
 
     In each draw the test images are drawn with replacement, the same for all groups, so that they stay paired; one
     seed of each group is drawn; and so are the rounds of the latency. Groups that were not scored on the same images,
-    or not measured stably in one session, are left out. Empty where fewer than two are left.
+    or not measured stably in one session, are left out. Empty if fewer than two are left.
     """
     placed = _comparable(groups, threads)
     if len(placed) < 2:
@@ -188,7 +188,7 @@ def _on_front(accuracy: NDArray[np.float64], latency: NDArray[np.float64]) -> ND
 
 
 def equal_terms(groups: Sequence[Group], threads: int) -> EqualTerms | None:
-    """The backbones at the same accuracy and at the same latency; None where fewer than two were measured."""
+    """The backbones at the same accuracy and at the same latency; None if fewer than two were measured."""
     placed = [g for g in groups if g.comparable_p50(threads) is not None and g.accuracy is not None]
     backbones = list(dict.fromkeys(group.first.model for group in placed))
     if len(backbones) < 2:

@@ -1,4 +1,4 @@
-"""What was measured of two kinds of model: paired predictions, interleaved rounds, times, sizes."""
+"""The evidence on two kinds of model: paired predictions, interleaved rounds, times, sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgekit.stats.sample_size import images_needed
 
 
 def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Comparisons) -> Evidence | None:
-    """The evidence on the claim's metric; None where one side was not measured."""
+    """The evidence on the claim's metric; None if one side was not measured."""
     metric = claim.metric
     if metric in DIFFERENCES:
         return paired_evidence(claim, left, right)
@@ -50,7 +50,7 @@ def _latency(left: Subject, right: Subject, threads: int, comparisons: Compariso
 
 
 def _rounds(file: ExportedFile, threads: int) -> Sequence[Sequence[int]]:
-    """The rounds of a file that may be compared; empty where it was not measured, or the machine was not quiet."""
+    """The rounds of a file that may be compared; empty if it was not measured, or the machine was not quiet."""
     if file.bench is None or file.emulated or file.failed:
         return ()
     latency = file.bench.with_threads(threads)

@@ -14,7 +14,7 @@ from edgekit.stats.latency import percentile
 
 @dataclass(frozen=True)
 class Timing:
-    """Latency of one file with one thread setting, batch 1, in milliseconds; None: too few runs for that percentile."""
+    """Latency of one file with one thread setting, batch 1, in ms; None if too few runs support a percentile."""
 
     threads: int
     n_runs: int
@@ -35,7 +35,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """One exported file on one target (None: not measured on any)."""
+    """One exported file on one target; ``target`` is None if the file was not measured."""
 
     number: int
     run: RunData
@@ -88,7 +88,7 @@ class ExportedFile:
 
     @property
     def runtime_text(self) -> str:
-        """``litert 2.3.0 XNNPACK``; empty where it was not measured."""
+        """``litert 2.3.0 XNNPACK``; empty if it was not measured."""
         runtime = self.runtime
         return "" if runtime is None else " ".join(filter(None, (runtime.name, runtime.version, runtime.delegate)))
 
@@ -124,7 +124,7 @@ class ExportedFile:
 
     @property
     def energy(self) -> EnergyPerRun | None:
-        """Energy of one run; None where it was not measured, or by an emulator."""
+        """Energy of one run; None if it was not measured, or by an emulator."""
         if self.bench is None or self.bench.energy is None or self.emulated:
             return None
         return self.bench.energy.per_run()

@@ -1,4 +1,4 @@
-"""What is compared: a kind of exported file, over all seeds it was trained with. With one seed it is one file."""
+"""Groups, which the report compares: the exported files of one kind over all seeds; with one seed, a single file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Group:
     def interval(self) -> tuple[float, float] | None:
         """95% interval: Wilson's over the test images for one seed, Student's t over several seeds.
 
-        Seeds that happen to have the same accuracy tell nothing about other seeds: they get Wilson's interval too.
+        Seeds that happen to have the same accuracy say nothing about other seeds, so they get Wilson's interval too.
         """
         if self.accuracy is None:
             return None
@@ -70,7 +70,7 @@ class Group:
 
     @property
     def marks(self) -> list[str]:
-        """Those of its members and of what is left out, each once."""
+        """The marks of its members and of files that are left out, each once."""
         return list(dict.fromkeys(text for member in (*self.left_out, *self.members) for text in member.marks()))
 
     def p50(self, threads: int) -> float | None:

@@ -15,7 +15,7 @@ AUDIT_FILE = "audit.json"
 
 @dataclass(frozen=True)
 class LeakedPair:
-    """A test image and the training image that it repeats, with the bytes of their thumbnails (JPEG)."""
+    """A test image and the training image that it duplicates, with the bytes of their thumbnails (JPEG)."""
 
     train: str
     test: str
@@ -28,7 +28,7 @@ class LeakedPair:
 class WithAndWithout:
     """Accuracy of one Keras model on all test images, without exact copies of training images, and without near ones.
 
-    ``leaked`` is on the left-out images alone; None where there are none.
+    ``leaked`` is on the left-out images alone; None if there are none.
     """
 
     title: str
@@ -73,18 +73,19 @@ class Leaks:
 
     @property
     def sentence(self) -> str:
-        """What a reader of the accuracies must know."""
+        """The effect of leaked images on accuracy, in a sentence."""
         if not self.audit.leaked_test_images:
-            return "The audit found no test image that repeats a training or validation image, exactly or nearly."
+            return "The audit found no test image that is an exact or near duplicate of a training or validation image."
         n = len(self.audit.leaked_test_images)
+        verb = "duplicates" if n == 1 else "duplicate"
         return (
-            f"{n:,} of the {self.n_test:,} test images {'repeats' if n == 1 else 'repeat'} a training or validation "
-            f"image ({self.n_exact:,} exactly, {self.n_near:,} nearly). Accuracy on this test set may be optimistic."
+            f"{n:,} of the {self.n_test:,} test images {verb} a training or validation image "
+            f"({self.n_exact:,} exactly, {self.n_near:,} nearly). Accuracy on this test set may be optimistic."
         )
 
     @property
     def limit(self) -> str:
-        """The same as one of the limits of the report."""
+        """The same, for the list of what the numbers do not prove."""
         more = ' The section "Image audit" shows it without these images.' if self.audit.leaked_test_images else ""
         return self.sentence + more
 
@@ -99,7 +100,7 @@ class Leaks:
 
 
 def leaks(folder: Path, runs: Sequence[RunData]) -> Leaks | None:
-    """The audit that a study left in its folder; None where there is none."""
+    """The audit that a study left in its folder; None if there is none."""
     file = folder / AUDIT_FILE
     if not file.is_file():
         return None

@@ -30,7 +30,7 @@ class Learning:
 
 
 def learning(runs: Sequence[RunData]) -> Learning | None:
-    """The curves of all finished runs; None where fewer than two have any, because a run's own curves are enough."""
+    """The curves of all finished runs; None if fewer than two have any, because a run's own curves are enough."""
     known = [run for run in runs if run.history and run.document.done]
     if len(known) < 2:
         return None
@@ -74,7 +74,7 @@ def _kind(title: str, runs: Sequence[RunData], starts: dict[str, int]) -> Learni
 
 
 def _mean_of_all(values: Sequence[float | None]) -> float | None:
-    """None where one is unknown."""
+    """None if one is unknown."""
     known = [value for value in values if value is not None]
     return mean(known) if len(known) == len(values) else None
 

@@ -105,6 +105,6 @@ def _of_machines(measured: Sequence[BenchDocument]) -> Iterator[str]:
         yield f"Latency and memory were measured on {listing(known)}; the order may differ on another processor."
     if any(bench.emulated for bench in measured):
         yield (
-            "Times marked as emulated are those of an emulator, not of the device. They take part in no comparison "
-            "and appear in no figure."
+            "Times marked as emulated are those of an emulator, not of the device. They are excluded from comparisons "
+            "and figures."
         )

@@ -1,4 +1,4 @@
-"""What is not there yet: a sentence, and the command that makes it."""
+"""Missing results: a sentence about each, and the command that creates it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekit.report.model.source import RunData, Source
 
 
 def missing(source: Source, files: Sequence[ExportedFile]) -> list[MissingRecord]:
-    """Everything that training, export or bench has not done yet."""
+    """The results that training, export and bench have yet to produce."""
     found = [*_of_study(source)]
     for run in source.runs:
         mine = [file for file in files if file.run is run]

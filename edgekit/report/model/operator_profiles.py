@@ -25,7 +25,7 @@ class ProfiledFile:
 
 
 def profile_of(file: ExportedFile) -> Profile | None:
-    """The profile by kind of operator; None where none was asked for."""
+    """The profile by kind of operator; None if the file was not profiled."""
     return None if file.bench is None or file.bench.profile is None else file.bench.profile.by_operator()
 
 

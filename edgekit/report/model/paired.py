@@ -1,4 +1,4 @@
-"""Two kinds of model on the same test images: the difference of each image, seed by seed, and its interval."""
+"""Two kinds of model on the same test images: the difference for each image and seed, and its interval."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONE_SEED = "holds for these two networks; another seed may give another differen
 
 
 def paired_evidence(claim: Claim, left: Subject, right: Subject) -> Evidence | None:
-    """The evidence on accuracy, loss or what corruption does to accuracy; None where one side was not measured."""
+    """The evidence on accuracy, loss or what corruption does to accuracy; None if one side was not measured."""
     metric = claim.metric
     if metric == "accuracy":
         differences = _differences(left.correct(), right.correct())
@@ -69,7 +69,7 @@ def _of_losses(differences: Differences) -> Evidence:
 def corrupted_evidence(
     left: CorruptedBySeed, right: CorruptedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
 ) -> Evidence | None:
-    """Accuracy under the corruptions (or groups) ``names``; None where it was not measured.
+    """Accuracy under the corruptions (or groups) ``names``; None if it was not measured.
 
     Without names: all corruptions that every model was evaluated on; ``("clean",)``: the clean images. An image counts
     once, with its mean over corruptions and severities. ``less_clean`` compares the accuracy lost against clean images.
@@ -104,7 +104,7 @@ def _shared(names: Sequence[str], models: list[CorruptedPredictions]) -> list[tu
 
 
 def _by_image(model: CorruptedPredictions, conditions: list[tuple[str, int]], less_clean: bool) -> dict[str, float]:
-    """The share of ``conditions`` under which each image is classified correctly; or clean less that."""
+    """The share of ``conditions`` under which each image is classified correctly, or clean minus that share."""
     right = np.mean([model.correct(*condition) for condition in conditions], axis=0)
     values = model.correct(CLEAN, 0) - right if less_clean else right
     return dict(zip(model.files, values.tolist()))

@@ -1,4 +1,4 @@
-"""The Pareto front: what nothing else beats in both cost and value."""
+"""The Pareto front: the points that no other point beats in both cost and value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def pareto_front(points: Sequence[tuple[float, float]]) -> set[int]:
     """Indices of the ``(cost, value)`` points that no other point beats.
 
-    A point is beaten by one that costs no more and is worth no less, and is better in at least one of the two.
+    A point beats another if its cost is no higher and its value no lower, and at least one of the two is better.
     Equal points stay together. Reading the points by rising cost, a point stays if its value exceeds all before.
     """
     front: set[int] = set()

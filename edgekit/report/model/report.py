@@ -1,4 +1,4 @@
-"""Everything one report says, computed once: the sections show it, and ``report.json`` stores it."""
+"""The content of a report, computed once: the sections show it, and ``report.json`` stores it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Report:
 
 
 def compose(source: Source, created: str, edgekit_version: str) -> Report:
-    """Everything the folder's documents say."""
+    """Compute the content of the report on a folder."""
     files = exported_files(source.runs)
     groups = grouped(files)
     comparisons = Comparisons(files)

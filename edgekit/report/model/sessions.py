@@ -31,7 +31,7 @@ Controls = Mapping[tuple[str, int], Control]
 def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], Control]:
     """The A/A controls by session and thread count.
 
-    What an emulator measured is not the time of a device, and takes part in no comparison.
+    Emulated times are not those of a device, so they are not compared.
     """
     floors: dict[tuple[str, int], Control] = {}
     for result in results:
@@ -94,7 +94,7 @@ def without_benefit(results: Sequence[BenchResult], controls: Controls | None = 
     """Conversions that are no faster, or no smaller, than the fp32 file of the same run and format.
 
     One entry per model and thread count (None: about the size). Only models of one session, on a quiet machine, are
-    compared. ``fell_back`` tells why there may be no benefit, as far as that is known: see :func:`fell_back`.
+    compared. ``fell_back`` has possible reasons; see :func:`fell_back`.
     """
     controls = noise_floors(results) if controls is None else controls
     found = []
@@ -151,7 +151,7 @@ def _is_fp32_counterpart(other: BenchResult, result: BenchResult) -> bool:
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
-    """What of a model does not run as intended, in phrases: float operators in int8, operators outside the delegate.
+    """The parts of a model that do not run as intended: float operators in int8, operators outside the delegate.
 
     The latter is known where the model was profiled, or where the runtime used no delegate at all.
     """

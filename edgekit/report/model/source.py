@@ -1,4 +1,4 @@
-"""What is in a run or study folder, read once: documents, training curves, bench results, per-image predictions."""
+"""The contents of a run or study folder, read once: documents, training curves, bench results, predictions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run folder. What is not there yet is empty."""
+    """One run folder. Missing results are empty."""
 
     folder: RunFolder
     place: str
@@ -199,7 +199,7 @@ def strategy_title(strategy: str, arm: str | None) -> str:
 
 
 def read_source(path: Path) -> Source:
-    """Read a run or study folder; :class:`InputError` where it is neither, or holds files of a newer edgekit."""
+    """Read a run or study folder; :class:`InputError` if it is neither, or holds files of a newer edgekit."""
     if not path.is_dir():
         raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
     if (path / "study.json").is_file():
@@ -262,7 +262,7 @@ def _correct(path: Path | None) -> Correct:
 
 
 def _predictions(path: Path) -> Predictions | None:
-    """None where there are none; :class:`InputError` for a damaged file."""
+    """None if there are none; :class:`InputError` for a damaged file."""
     import numpy as np
 
     if not path.is_file():

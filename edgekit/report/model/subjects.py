@@ -1,4 +1,4 @@
-"""What a claim is about: kinds of model over all their seeds, and which of them are compared with each other."""
+"""The subjects of claims: kinds of model over all their seeds, and the pairs of them that a claim compares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Subject:
         return self.backbone, self.strategy, self.arm
 
     def fits(self, side: Side) -> bool:
-        """Whether it is what a side of a claim asks for; None asks for nothing."""
+        """Whether a side of a claim includes it; a None in the side matches everything."""
         pairs = (
             (side.backbone, self.backbone),
             (side.strategy, self.strategy),
@@ -66,7 +66,7 @@ def opponents(
 
 
 def _opposes(b: Subject, right: Side, a: Subject) -> bool:
-    """Whether ``b`` is what the right side of a claim asks for, and equals ``a`` in everything else."""
+    """Whether the right side of a claim includes ``b``, and ``b`` equals ``a`` in everything else."""
     same_backbone = (
         b.backbone != a.backbone if right.backbone == "others" else b.backbone == (right.backbone or a.backbone)
     )

@@ -35,7 +35,7 @@ class TargetFacts:
 
 
 def target_facts(files: Sequence[ExportedFile]) -> list[TargetFacts]:
-    """One for every measured file; none at all where no target reported more than its latency."""
+    """One for every measured file; empty if no target reported more than latency."""
     rows = [facts_of(file, file.bench) for file in files if file.bench is not None]
     telling = any(row.agreement or row.energy_asked or row.sustained for row in rows)
     return rows if telling else []

@@ -1,4 +1,4 @@
-"""The verdict in words: most accurate, fastest, smallest, the Pareto front, and what each difference is worth."""
+"""The verdict in words: most accurate, fastest, smallest, the Pareto front, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group], comparisons:
 
 
 def _not_separated(winners: Sequence[Group], scored: Sequence[Group], comparisons: Comparisons) -> str:
-    """Which other files are as accurate as far as the test images can tell."""
+    """The other files whose accuracy does not differ significantly from that of the winners, in a sentence."""
     first, others = winners[0], [group for group in scored if group not in winners]
     alike = comparisons.not_separated(first, others)
     if not alike:
@@ -190,7 +190,7 @@ def _front(groups: Sequence[Group], threads: int, comparisons: Comparisons, wher
     question = f"Pareto front{where}"
     chosen = front(groups, threads)
     if not chosen:
-        return _open(question, "needs the accuracy and a stable latency of at least one file")
+        return _open(question, "this requires the accuracy and a stable latency of at least one file")
     remark = (
         f"accuracy against p50 with {plural(threads, 'thread')}, fastest first; "
         "no other exported file is both faster and at least as accurate"

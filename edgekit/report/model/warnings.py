@@ -1,4 +1,4 @@
-"""What went wrong or needs attention, each warning once with everything it is about."""
+"""The warnings of training, export and bench, each once with everything it is about."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from edgekit.report.sections.table import SECTIONS
 
 @dataclass(frozen=True)
 class Digits:
-    """Decimals of a quantity that stands in several tables."""
+    """Decimals of a quantity that appears in several tables."""
 
     size: int
     latency: int

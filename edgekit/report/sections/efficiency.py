@@ -1,4 +1,4 @@
-"""What accuracy costs: each cost beside that of the most accurate file, and backbones on equal terms."""
+"""Efficiency: each cost beside that of the most accurate file, and backbones on equal terms."""
 
 from __future__ import annotations
 

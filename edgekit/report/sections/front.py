@@ -35,7 +35,7 @@ def _plots(report: Report) -> Iterator[Plot]:
 
 def _plot(points: Sequence[Point], left_out: Sequence[str], caption: str, threads: int, name: str) -> Plot:
     if not all(point.stable for point in points):
-        caption += "; pale points are unstable and take part in no comparison"
+        caption += "; pale points are unstable and excluded from comparisons"
     if left_out:
         caption += f"; not shown because emulated, failed or not scored: {listing(left_out, 8)}"
     label = f"latency, p50 in ms, {plural(threads, 'thread')} (logarithmic)"

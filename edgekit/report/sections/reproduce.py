@@ -1,4 +1,4 @@
-"""The commands and the recipe that make the folder again."""
+"""The commands and the recipe that reproduce the folder."""
 
 from __future__ import annotations
 

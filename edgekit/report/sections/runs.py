@@ -68,7 +68,7 @@ class RunsView:
         return len(self.runs) > OPEN_RUNS
 
     def validation(self, row: ReportedFigure) -> str:
-        """What is known beside a published validation accuracy."""
+        """The remark on a published validation accuracy."""
         parts = [percent_range(row.val_ci95)] if row.val_ci95 else []
         return ", ".join([*parts, *([f"loss {number(row.val_loss, 3)}"] if row.val_loss is not None else [])])
 

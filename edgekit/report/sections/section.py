@@ -1,4 +1,4 @@
-"""What a section of a report is: a view of the report, a template that shows it, and what Markdown says of it."""
+"""A section of a report: a view of the report, a template for the page, and an optional Markdown form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ V = TypeVar("V")
 class Section(Generic[V]):
     """One section of the page and of ``report.md``.
 
-    ``view`` gives what the section shows, or None where the report has no such section. The template is
+    ``view`` gives what the section shows, or None if the report has no such section. The template is
     ``<anchor>.html.jinja`` in this package; it gets ``report`` and ``view``. Without ``markdown`` the section is on
     the page only.
     """

@@ -32,7 +32,7 @@ Every verb takes these options.
 | Option | Description |
 | --- | --- |
 | `--json` | Print one JSON document on stdout and nothing else. |
-| `-q`, `--quiet` | Print no progress on stderr. |
+| `-q`, `--quiet` | Show no progress on stderr. |
 | `-h`, `--help` | Show the help and exit. |
 
 `edgekit --version` prints the version. An error is one message that says what is wrong, where, and how to fix it;
@@ -126,7 +126,8 @@ def _parameters(command: Any, context: Any) -> tuple[list[tuple[str, ...]], list
         description, extras = _extras(record[1])
         limits = [extra for extra in extras if not extra.startswith(("default:", "required"))]
         if limits and value in {"int range", "float range", "int", "float", "N"}:
-            value = f"{'N' if 'int' in value else value}, {', '.join(limits)}".replace("float range", "number")
+            signs = ", ".join(limits).replace("x>=", "≥ ").replace("x<=", "≤ ")
+            value = f"{'N' if 'int' in value else value}, {signs}".replace("float range", "number")
         default = next((e.partition(":")[2].strip() for e in extras if e.startswith("default:")), "")
         if parameter.param_type_name == "argument":
             name = getattr(parameter, "metavar", None) or record[0].partition(" ")[0]
