@@ -26,7 +26,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What every phase of a run shares: the network, the images, and where checkpoints go."""
+    """Shared by all phases of a run: the network, the images, and the folder for checkpoints."""
 
     recipe: Recipe
     network: keras.Model
