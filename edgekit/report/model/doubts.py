@@ -11,10 +11,8 @@ from edgekit.report.model.source import Source
 
 
 def doubts_of(source: Source, groups: Sequence[Group], absent: Sequence[str], audit: Leaks | None) -> list[str]:
-    """Test images that do not test, files that are not there, one seed, and noise, in this order."""
+    """Files that are not there, one seed, and noise, in this order; doubts about the test images are stronger."""
     doubts = []
-    if audit is not None and audit.doubt:
-        doubts.append(audit.doubt)
     if absent:
         doubts.append(f"Not compared, because not there: {listing(absent, 4)}.")
     if groups and all(len(group.members) == 1 for group in groups) and len({run.title for run in source.runs}) > 1:

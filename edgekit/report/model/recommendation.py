@@ -107,10 +107,12 @@ def recommendation(
     comparisons: Comparisons,
     doubts: Sequence[str] = (),
     asked: RecipeConstraint | None = None,
+    of_images: str = "",
 ) -> RecommendationRecord | None:
     """What to deploy on the first target on which files were scored; None where none was scored.
 
     ``asked``: the constraint of the command line; without one, that of the recipe where it has exactly one.
+    ``of_images``: the doubt about the test images, which is stronger than all others.
     """
     constraint = asked or _only_constraint(source)
     for target in dict.fromkeys(group.target for group in groups):
@@ -134,7 +136,7 @@ def recommendation(
             field.allowed_points / 100,
             field.constraints,
         )
-        return _record(field, found, target, doubts)
+        return _record(field, found, target, doubts, of_images)
     return None
 
 
@@ -159,7 +161,9 @@ def _limits(constraint: RecipeConstraint) -> list[Constraint]:
     return [Constraint(name, limit) for name, limit in limits.items() if limit is not None]
 
 
-def _record(field: _Field, found: Recommendation, target: str | None, doubts: Sequence[str]) -> RecommendationRecord:
+def _record(
+    field: _Field, found: Recommendation, target: str | None, doubts: Sequence[str], of_images: str
+) -> RecommendationRecord:
     status, positions, reasons = _ANSWERS[found.status](field, found)
     session = field.session
     first = field.groups[positions[0]] if positions else None
@@ -172,7 +176,7 @@ def _record(field: _Field, found: Recommendation, target: str | None, doubts: Se
         threads=field.threads if session is not None else None,
         runtime=runtime,
         reasons=tuple(reasons),
-        doubts=(*own, *doubts),
+        doubts=(*([of_images] if of_images else []), *own, *doubts),
     )
 
 

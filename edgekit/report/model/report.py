@@ -123,7 +123,7 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
         files=files,
         groups=groups,
         comparisons=comparisons,
-        recommendation=recommendation(source, groups, comparisons, doubts, constraint),
+        recommendation=recommendation(source, groups, comparisons, doubts, constraint, audit.doubt if audit else ""),
         findings=[*findings(source.runs, groups, comparisons, absent), *_choices(source, targets)],
         limits=limits(source, groups, comparisons, audit.limit if audit else None),
         warnings=warnings(source, files, comparisons),
