@@ -144,7 +144,7 @@ def _expect(event: Event, *names: str, **values: object) -> Event:
 
 def _check_runs(numbers: Sequence[float], count: int, total: float, what: str) -> None:
     """Times of single runs: none is 0, and they end with the first one after which there are enough."""
-    if any(number <= 0 for number in numbers):
+    if numbers and min(numbers) <= 0:
         raise InvalidAnswer(f"{what}: a run took no time")
     if len(numbers) < count:
         raise InvalidAnswer(f"{what}: {len(numbers)} runs, and {count} were asked for")
