@@ -18,11 +18,20 @@ from edgekit.render.text import capitalized, clipped, plural
 if TYPE_CHECKING:
     from edgekit.documents.report import ReportDocument
     from edgekit.documents.report_findings import Finding, JudgedClaim
-    from edgekit.documents.report_rows import ExportedFileRecord, SeedGroup
+    from edgekit.documents.report_rows import ExportedFileRecord, Mark, SeedGroup
     from edgekit.recipe import Constraint
 
 LEFT = ("backbone", "strategy", "file", "95%", "mark")
 """Columns of words."""
+
+MARK_LETTERS: dict[Mark, str] = {
+    "failed": "f",
+    "gate failed": "g",
+    "gate undecided": "?",
+    "unstable": "u",
+    "emulated": "e",
+    "float operators": "o",
+}
 
 UNKNOWN = "-"
 """In place of a number; tables in a terminal are plain ASCII."""
@@ -130,7 +139,10 @@ def _table(document: ReportDocument) -> str:
     headers = ["#", "backbone", "strategy", "s", "file", "acc %", "95%", f"ms({threads})", "MB", "mark"]
     seeds = "number of seeds; accuracies are means over them, latencies medians" if document.groups else "seed"
     about = f"95%: interval of the accuracy; ms({threads}): p50 with {plural(threads, 'thread')}; s: {seeds}"
-    marks = "* on the Pareto front  f failed  u unstable  e emulated  o float operators"
+    marks = (
+        "* on the Pareto front  f failed a check  g gate failed  ? gate undecided\n"
+        "u unstable  e emulated  o float operators"
+    )
     return "\n".join([_fitted(headers, rows), wrapped(about), marks])
 
 
@@ -178,8 +190,7 @@ def _fitted(headers: list[str], rows: list[list[str]]) -> str:
 
 
 def _marks(row: ExportedFileRecord | SeedGroup) -> str:
-    letters = {"failed": "f", "unstable": "u", "emulated": "e", "float operators": "o"}
-    return "*" * row.on_pareto_front + "".join(letters[mark] for mark in row.marks)
+    return "*" * row.on_pareto_front + "".join(MARK_LETTERS[mark] for mark in row.marks)
 
 
 def _answer(finding: Finding) -> str:

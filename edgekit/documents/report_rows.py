@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edgekit.documents.base import Part
 from edgekit.documents.bench import EnergyPerRun, HostAgreement, SustainedSummary
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.profile import Profile
 from edgekit.documents.report_findings import Range
+
+Mark = Literal["failed", "gate undecided", "gate failed", "emulated", "unstable", "float operators"]
+"""What a reader must know before using the numbers of an exported file."""
 
 
 class ReportedRun(Part):
@@ -98,9 +103,8 @@ class ExportedFileRecord(Part):
     """``ok`` or ``failed``."""
     problems: tuple[str, ...]
     """Why it failed."""
-    marks: tuple[str, ...]
-    """What a reader must know before using the numbers: ``failed``, ``gate undecided``, ``gate failed``, ``emulated``,
-    ``unstable``, ``float operators``."""
+    marks: tuple[Mark, ...]
+    """What a reader must know before using the numbers."""
     on_pareto_front: bool
     """Whether no other file on the target is both faster and at least as accurate."""
     accuracy: float | None
@@ -174,7 +178,7 @@ class SeedGroup(Part):
     """Size of the first file."""
     target: str | None
     """Name of the target."""
-    marks: tuple[str, ...]
+    marks: tuple[Mark, ...]
     """The marks of all its files."""
     on_pareto_front: bool
     """Whether it is on the Pareto front of its target."""

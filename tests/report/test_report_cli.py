@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from document_factory import FILES
 from report_factory import study_of_seeds, write_bench, write_run, write_study
 
 from edgekit.cli.app import main
+from edgekit.cli.report import MARK_LETTERS
+from edgekit.documents.report_rows import Mark
 
 
 def run_cli(*arguments: str) -> int:
@@ -121,3 +124,8 @@ def test_constraints_are_given_by_name(study, capsys):
 def test_a_wrong_constraint_is_wrong_usage(study, capsys, wrong):
     assert run_cli(str(study), "--constraint", wrong) == 2
     assert "--constraint" in capsys.readouterr().err
+
+
+def test_every_mark_has_a_letter_that_the_legend_explains():
+    assert set(MARK_LETTERS) == set(get_args(Mark))
+    assert len(set(MARK_LETTERS.values())) == len(MARK_LETTERS)

@@ -9,9 +9,10 @@ from statistics import median
 from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, Latency, RuntimeRecord
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.report_rows import Mark
 from edgekit.report.model.source import Correct, RunData, Score
 from edgekit.stats.latency import percentile
-from edgekit.stats.noninferiority import HELD
+from edgekit.stats.noninferiority import FAILED, HELD
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,6 @@ class ExportedFile:
         return judged or self.export.gate
 
     @property
-    def gate_mark(self) -> str:
-        """``gate undecided`` or ``gate failed``; empty where the gate holds or where there is none."""
-        return "" if self.gate is None or self.gate.status == HELD else f"gate {self.gate.status}"
-
-    @property
     def emulated(self) -> bool:
         return self.bench is not None and self.bench.emulated
 
@@ -167,12 +163,20 @@ class ExportedFile:
     def timing(self, threads: int) -> Timing | None:
         return next((timing for timing in self.timings if timing.threads == threads), None)
 
-    def marks(self) -> list[str]:
+    def marks(self) -> list[Mark]:
         """What a reader must know before using its numbers."""
-        marks = ["failed"] if self.failed else [self.gate_mark] if self.gate_mark else []
-        marks += ["emulated"] if self.emulated else []
-        marks += ["unstable"] if any(timing.unstable for timing in self.timings) else []
-        return marks + (["float operators"] if self.not_integer else [])
+        marks: list[Mark] = []
+        if self.failed:
+            marks.append("failed")
+        elif self.gate is not None and self.gate.status != HELD:
+            marks.append("gate failed" if self.gate.status == FAILED else "gate undecided")
+        if self.emulated:
+            marks.append("emulated")
+        if any(timing.unstable for timing in self.timings):
+            marks.append("unstable")
+        if self.not_integer:
+            marks.append("float operators")
+        return marks
 
 
 def exported_files(runs: Sequence[RunData]) -> list[ExportedFile]:

@@ -9,6 +9,7 @@ from statistics import mean, median, stdev
 
 import numpy as np
 
+from edgekit.documents.report_rows import Mark
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.stats.intervals import mean_interval
 from edgekit.stats.seeds_and_images import method_mean
@@ -89,7 +90,7 @@ class Group:
         return interval.low, interval.high
 
     @property
-    def marks(self) -> list[str]:
+    def marks(self) -> list[Mark]:
         """The marks of its members and of files that are left out, each once."""
         return list(dict.fromkeys(text for member in (*self.left_out, *self.members) for text in member.marks()))
 
