@@ -26,10 +26,10 @@ help:
 	@echo "make lint         ruff, mypy --strict and the import contracts"
 	@echo "make check        make lint, then the tests"
 	@echo "make docs         build the documentation as a site (build/site); warnings are errors"
-	@echo "make docs-reference  write the generated reference pages again"
-	@echo "make format       let ruff format the code"
-	@echo "make lock         resolve the pinned versions anew"
-	@echo "make clean        remove the environment and what the commands made"
+	@echo "make docs-reference  regenerate the reference pages"
+	@echo "make format       format the code with ruff"
+	@echo "make lock         update the pinned versions"
+	@echo "make clean        remove the environment and all generated files"
 
 setup: $(VENV)/.ready
 

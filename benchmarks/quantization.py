@@ -71,7 +71,7 @@ def rows_of(run: RunFolder, target: str) -> Iterator[dict[str, Any]]:
         if result is not None and result.bench.sha256 != export.sha256:
             result = None  # measured before it was exported again
         gate, trained, weights = export.gate, export.parity.trained, export.weights
-        kept = {"verdict", "drop_points", "drop_ci95_points", "n_images"}
+        kept = {"status", "drop_points", "lower95_points", "upper95_points", "n_samples"}
         yield {
             "run_id": document.run_id,
             "backbone": document.backbone,

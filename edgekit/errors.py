@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgekit.device.plain_text import visible
+
 
 class EdgekitError(Exception):
     """The job failed for a known reason.
@@ -20,7 +22,7 @@ class EdgekitError(Exception):
     def __str__(self) -> str:
         lines = [self.problem]
         if self.where:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"  where: {visible(self.where)}")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)

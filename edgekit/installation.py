@@ -137,7 +137,7 @@ def _runtime(name: str) -> Check:
 
 
 def _installed(module: str) -> str | None:
-    """The name and version of the package that contains ``module``, without importing it; None: not installed."""
+    """The name and version of the package that contains ``module``, without importing it, or None."""
     top = module.partition(".")[0]
     try:
         if importlib.util.find_spec(top) is None:

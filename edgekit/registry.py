@@ -46,11 +46,11 @@ class Scheme:
     calibrated: bool
     summary: str
     compression: str = ""
-    """The compression that the network goes through first, one of :data:`COMPRESSIONS`; empty: none."""
+    """The compression that the network goes through first, one of :data:`COMPRESSIONS`, or empty."""
     methods: tuple[str, ...] = ("minmax",)
     """The calibration methods that a calibrated file can use."""
     source: str | None = None
-    """The key of the exported file that this one is converted from; None: it is made from the network."""
+    """The key of the exported file that this one is converted from; None if it is made from the network."""
 
     @property
     def calibration_methods(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ run = edgekit.train(
 )
 print(f"Keras model    {run.accuracy:.1%} of {run.n_samples} test images")
 
-# 2. Export it. Each file is checked against the Keras model before it counts as done.
+# 2. Export it. Each file is verified against the Keras model.
 for export in edgekit.export(run, files=["tflite-fp32", "tflite-int8", "onnx-fp32"]):
     print(f"{export.key:<14} {export.size_bytes / 1e6:.2f} MB, agreement {export.parity.agreement:.1%}")
 

@@ -23,6 +23,7 @@ from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
 from edgekit.targets.device_program import program
 from edgekit.targets.local import LOCAL
+from edgekit.targets.sendable import check_golden, check_model
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes, object_name
 
@@ -68,6 +69,8 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFac
         for name, content in _generated_files(model, machine.config.python).items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
+        check_golden(model.golden)
+        check_model(model.path)
         hashes = Hashes()
         objects = {name: object_name(str(path), hashes) for name, path in sources.items()}
         machine.send({objects[name]: str(path) for name, path in sources.items()})
@@ -82,8 +85,11 @@ def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
     """The files that are not copied: the device program, the labels and a README."""
     file = model.path.name
     readme = (
-        f"{model.id}, SHA-256 {model.sha256}, copied here by `edgekit deploy`.\n"
-        f"{python} {PROGRAM} predict {file} photo.jpg   (or: --camera; verify {file} golden.npz; --help)\n"
+        f"{model.id}, copied here by `edgekit deploy`. SHA-256 of {file}: {model.sha256}\n\n"
+        f"Classify an image:         {python} {PROGRAM} predict {file} photo.jpg\n"
+        f"Classify camera frames:    {python} {PROGRAM} predict {file} --camera\n"
+        f"Check the golden outputs:  {python} {PROGRAM} verify {file} golden.npz\n"
+        f"Show all commands:         {python} {PROGRAM} --help\n"
     )
     labels = "".join(f"{label}\n" for label in model.labels or ())
     return {PROGRAM: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}

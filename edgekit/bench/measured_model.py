@@ -15,6 +15,7 @@ from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
+from edgekit.stats.noninferiority import GateLimits
 
 THIRD_PARTY = "third-party"
 """The scheme of models that edgekit did not export: how they were quantized is not known."""
@@ -46,6 +47,8 @@ class MeasuredModel:
     runtime: str | None = None
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
+    limits: GateLimits | None = None
+    """The limits of its accuracy gate; None where its export has no gate."""
 
     @property
     def golden(self) -> Path:

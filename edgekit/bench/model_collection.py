@@ -86,6 +86,7 @@ def _exported(export: ExportFolder) -> MeasuredModel:
         labels=document.labels,
         resize=document.resize,
         operators=FileOperators(counts=document.operators, float=document.float_operators),
+        limits=None if document.gate is None else document.gate.limits,
     )
 
 

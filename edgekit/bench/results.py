@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.bench.accuracy import AccuracyRun, Predictions
 from edgekit.bench.agreement import agreement
 from edgekit.bench.evaluation_images import SPLIT, ImageSet
+from edgekit.bench.keras_comparison import compare_with_keras
 from edgekit.bench.latency import LatencySession
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol
@@ -26,7 +26,7 @@ from edgekit.documents.bench import (
     MemoryRecord,
     SustainedRecord,
 )
-from edgekit.documents.folders import RunFolder
+from edgekit.documents.gate import GateRecord
 from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.support.files import atomic_path
@@ -55,11 +55,13 @@ class SessionResults:
         ``here``: what this machine predicts with the same model and images, where the target is another machine.
         """
         path = model.result_path(self.target)
-        document = self._document(model, self._accuracy(model, here, path))
+        document = self._document(model, *self._accuracy(model, here, path))
         document.write(path)
         return BenchResult(path, document)
 
-    def _document(self, model: MeasuredModel, accuracy: AccuracyRecord | None) -> BenchDocument:
+    def _document(
+        self, model: MeasuredModel, accuracy: AccuracyRecord | None, gate: GateRecord | None
+    ) -> BenchDocument:
         run = model.run
         before, after = self.latency[0].before, self.latency[-1].after
         problem = self._problem(model)
@@ -89,6 +91,7 @@ class SessionResults:
             latency=tuple(session.latency[model.id] for session in self.latency if model.id in session.latency),
             memory=self.memory.get(model.id),
             accuracy=accuracy,
+            gate=gate,
             energy=self.energy.get(model.id),
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
@@ -101,26 +104,30 @@ class SessionResults:
         reasons = [self.accuracy.failed.get(model.id), *(session.failed.get(model.id) for session in self.latency)]
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
-    def _accuracy(self, model: MeasuredModel, here: Predictions | None, path: Path) -> AccuracyRecord | None:
-        """The accuracy of ``model``, whose predictions are written beside the document ``path``."""
+    def _accuracy(
+        self, model: MeasuredModel, here: Predictions | None, path: Path
+    ) -> tuple[AccuracyRecord | None, GateRecord | None]:
+        """The accuracy of ``model`` and its gate; its predictions are written beside the document ``path``."""
         predictions, images = self.accuracy.predictions.get(model.id), self.images.get(model.id)
         if predictions is None or images is None:
-            return None
+            return None, None
         name = f"{model.key}-predictions.npz"
         _write_predictions(path.parent / name, images, predictions)
         classes = predictions.probabilities.argmax(axis=1)
         n_correct = int((classes == images.labels).sum())
-        return AccuracyRecord(
+        keras = compare_with_keras(model, images, classes)
+        record = AccuracyRecord(
             accuracy=n_correct / len(images.labels),
             n_samples=len(images.labels),
             n_correct=n_correct,
             split=SPLIT,
             decoder=predictions.decoder,
             activation=predictions.activation,
-            agreement_with_keras=None if model.run is None else _agreement_with_keras(model, images, classes),
+            agreement_with_keras=None if keras is None else keras.agreement,
             predictions=name,
             agreement_with_host=_agreement_with_host(predictions, here, images),
         )
+        return record, None if keras is None else keras.gate
 
 
 def _write_predictions(path: Path, images: ImageSet, predictions: Predictions) -> None:
@@ -132,14 +139,3 @@ def _write_predictions(path: Path, images: ImageSet, predictions: Predictions) -
 
 def _agreement_with_host(there: Predictions, here: Predictions | None, images: ImageSet) -> HostAgreement | None:
     return None if here is None else agreement(there, here, images)
-
-
-def _agreement_with_keras(model: MeasuredModel, images: ImageSet, classes: NDArray[np.int64]) -> float | None:
-    """Share of images with the same top class as the Keras model's own predictions; None if there are none."""
-    path = RunFolder(model.folder).predictions
-    if not path.is_file():
-        return None
-    with np.load(path) as stored:
-        keras = dict(zip(stored["files"].tolist(), stored["probabilities"].argmax(axis=1).tolist()))
-    same = [keras[file] == given for file, given in zip(images.files, classes.tolist()) if file in keras]
-    return sum(same) / len(same) if same else None

@@ -57,7 +57,7 @@ def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target:
 
 
 def image_limit(models: Sequence[MeasuredModel], options: BenchOptions) -> int | None:
-    """The largest number of images to score on; None: all."""
+    """The largest number of images to score on; None for all."""
     if options.images is not None:
         return options.images
     limits = [model.run.recipe.bench.images for model in models if model.run is not None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import gc
 import io
 import os
 import re
 import signal
+import stat
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -104,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     debug = os.environ.get("EDGEKIT_DEBUG") == "1"
     _escape_what_cannot_be_encoded()
     out = Output(json_mode="--json" in arguments)
-    signal.signal(signal.SIGTERM, interrupt)
+    _watch_signals()
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -129,7 +131,8 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(failure.exit_code)
         code = INTERRUPTED
     if code == INTERRUPTED:  # Typer may also return this code itself
-        out.stderr.print("interrupted", style="yellow")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            out.stderr.print("interrupted", style="yellow")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -140,9 +143,38 @@ def _escape_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def interrupt(_signal: int, _frame: object) -> None:
-    """Handle SIGTERM like Ctrl-C: a training writes its checkpoint, and the command says how to resume."""
+def _watch_signals() -> None:
+    """SIGTERM and SIGHUP interrupt, except where whoever started this process ignores them, as ``nohup`` does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """Handle SIGTERM and SIGHUP like Ctrl-C: a training writes its checkpoint, and the command says how to resume.
+
+    Both may arrive together and more than once, so the second one does not disturb what the first one started.
+    """
+    for again in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(again) is interrupt:
+            signal.signal(again, _interrupted_already)
+    if number == signal.SIGHUP:
+        _leave_terminal()
     raise KeyboardInterrupt
+
+
+def _interrupted_already(_number: int, _frame: object) -> None:
+    pass
+
+
+def _leave_terminal() -> None:
+    """The terminal is gone: writing to it would fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def as_edgekit_error(error: Exception) -> EdgekitError:

@@ -95,6 +95,9 @@ def bench(
     measured twice (the A/A control). Differences no larger than the one between its two measurements count as noise.
     Conversions with no measurable benefit are flagged.
 
+    The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
+    still measured; the exit code does not change.
+
     \b
     Examples:
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
@@ -105,7 +108,9 @@ def bench(
     from edgekit.bench.settings import BenchOptions
     from edgekit.bench.sustained import parse_duration
     from edgekit.cli.render.bench_tables import bench_text
+    from edgekit.render.gate import gate_text
     from edgekit.report.model.sessions import bench_summary
+    from edgekit.stats.noninferiority import FAILED
 
     output = Output(json_mode=json_mode, quiet=quiet)
     options = BenchOptions(
@@ -124,6 +129,9 @@ def bench(
     for error in errors.values():
         output.warn(str(error))
     for result in results:
+        gate = result.bench.gate
+        if gate is not None and gate.status == FAILED:
+            output.warn(f"{result.id}: on the test split, {gate_text(gate)}")
         if not result.ok:
             output.warn(f"{result.id} failed: {'; '.join(result.bench.problems)}")
     if errors:

@@ -96,6 +96,8 @@ def _duplicates_table(document: AuditDocument) -> str:
 
 def _findings(document: AuditDocument) -> list[str]:
     """What makes measurements on these images unreliable, one finding per line."""
+    from edgekit.render.baselines import baselines_text
+
     lines = [*_corrupt(document), *_label_conflicts(document)]
     for shortcut in document.shortcuts:
         lines.append(
@@ -116,7 +118,8 @@ def _findings(document: AuditDocument) -> list[str]:
                 "data.split.dedupe: true leaves the duplicates out of training",
             )
         )
-    return lines or ["found no problems"]
+    found = [] if document.baselines is None else [_wrapped("baselines", baselines_text(document.baselines))]
+    return [*(lines or ["found no problems"]), *found]
 
 
 def _corrupt(document: AuditDocument) -> list[str]:
@@ -166,7 +169,7 @@ def _wrapped(label: str, text: str) -> str:
     return textwrap.fill(f"{label:10}{text}", width=WIDTH, subsequent_indent=" " * 10, break_long_words=False)
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", short_help="Download a public dataset from Kaggle.")
 def fetch(
     name: Annotated[str, typer.Argument(help="brain-tumor-mri or jellyfish.", metavar="NAME", show_default=False)],
     json_mode: JsonOption = False,

@@ -23,7 +23,9 @@ def deploy(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the folder on the target.", metavar="NAME", show_default="run and export"),
+        typer.Option(
+            "--name", help="Name of the folder on the target (default: RUN-EXPORT)", metavar="NAME", show_default=False
+        ),
     ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,

@@ -53,7 +53,7 @@ def export(
         typer.Option(
             "--max-drop",
             min=0,
-            help="Accuracy that a file may lose on validation images, in points (default: that of the recipe)",
+            help="Accuracy that a file may lose to the Keras model, in points (default: that of the recipe)",
             metavar="POINTS",
             show_default=False,
         ),
@@ -79,9 +79,15 @@ def export(
     inputs with their outputs to verify a target (golden.npz) and, for int8, the quantization range of every activation
     with the share of clipped values (calibration.json).
 
-    A file that loses more than --max-drop points of accuracy on validation images fails the accuracy gate if the loss
-    is statistically significant; the exit code is then 3. With --repair, edgekit ranks the layers by sensitivity and
-    keeps the fewest layers in float with which the file passes.
+    The accuracy gate compares each file with the Keras model, image by image, on images that were set aside for it
+    (data.split.gate), or on the validation images of a run that has none. It holds if the upper 95% bound of the loss
+    is at most --max-drop. It fails if the lower bound is above --max-drop; the file is marked as failed, and the exit
+    code is 3. Otherwise it is undecided: the file is kept, a warning says how many more images would decide, and the
+    exit code is 0. A file also fails if it agrees with the Keras model on too few images (export.min_agreement), or if
+    one class loses too much (export.max_class_drop).
+
+    --repair ranks the layers by sensitivity and keeps as few of them in float as the limits require. The layers are
+    chosen on one half of the images; the repaired file is judged on the other.
 
     --qat, --prune and --cluster fine-tune the network on the run's training images, with the settings export.qat,
     export.pruning and export.clustering. They require pip install "edgekit[compress]". If they are interrupted, rerun

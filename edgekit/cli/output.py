@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Protocol
 
+from edgekit.device.plain_text import visible
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.progress import Bar, Progress
 
@@ -62,10 +64,11 @@ class Output(Progress):
 
     def info(self, text: str) -> None:
         if not self.quiet:
-            self.stderr.print(self._labelled(text), markup=False, soft_wrap=True)
+            self.stderr.print(_harmless(self._labelled(text)), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self.stderr.print(self._labelled(f"warning: {text}"), style="yellow", markup=False, soft_wrap=True)
+        text = _harmless(self._labelled(f"warning: {text}"))
+        self.stderr.print(text, style="yellow", markup=False, soft_wrap=True)
 
     def _labelled(self, text: str) -> str:
         return text if self._label is None else f"{self._label}: {text}"
@@ -83,14 +86,14 @@ class Output(Progress):
         from rich.progress import Progress as RichProgress
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(compact=True),
         )
         with RichProgress(*columns, console=self.stderr, transient=True) as progress:
-            yield _RichBar(progress, progress.add_task(description, total=total, note=""))
+            yield _RichBar(progress, progress.add_task(visible(description), total=total, note=""))
 
     def result(self, document: Mapping[str, object] | Document, text: str = "") -> None:
         """Print the result of the command: ``document`` with ``--json``, otherwise ``text``."""
@@ -99,17 +102,19 @@ class Output(Progress):
             json.dump(values, sys.stdout, indent=1, allow_nan=False)
             sys.stdout.write("\n")
         elif text:
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.write(_harmless(text.rstrip("\n")) + "\n")
         sys.stdout.flush()
 
     def error(self, error: EdgekitError) -> None:
         """Print why the command failed, on stderr; with ``--json`` also as a document on stdout."""
-        self.stderr.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        self.stderr.print(_harmless(f"error: {error}"), style="red", markup=False, soft_wrap=True)
         self._error_document(error)
 
     def usage_error(self, error: UsageError) -> None:
         """Print a mistake on the command line, in Typer's words."""
-        error.show(sys.stderr)
+        shown = io.StringIO()
+        error.show(shown)
+        sys.stderr.write(_harmless(shown.getvalue()))
         self._error_document(InputError(error.format_message()))
 
     def _error_document(self, error: EdgekitError) -> None:
@@ -124,6 +129,11 @@ class Output(Progress):
                     }
                 }
             )
+
+
+def _harmless(text: str) -> str:
+    """``text`` without control characters, which could come from a device, a file name or a class name."""
+    return visible(text, keep="\n\t")
 
 
 class _LoggedBar:
@@ -152,12 +162,12 @@ class _RichBar:
         self._progress.advance(self._task, steps)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)
+        self._progress.update(self._task, note=visible(text))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Format a plain-text table. ``right`` holds the indices of the right-aligned columns."""
-    cells = [list(headers), *[list(row) for row in rows]]
+    cells = [[visible(cell) for cell in row] for row in (headers, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     lines = [
         "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()

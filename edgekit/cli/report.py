@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edgekit.documents.report import ReportDocument
     from edgekit.documents.report_findings import Finding, JudgedClaim
     from edgekit.documents.report_rows import ExportedFileRecord, SeedGroup
+    from edgekit.recipe import Constraint
 
 LEFT = ("backbone", "strategy", "file", "95%", "mark")
 """Columns of words."""
@@ -39,33 +41,77 @@ def report(
             show_default=False,
         ),
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--constraint",
+            help="What the recommended file must meet: latency_ms=30, size_mb=5, memory_mb=50 or points_lost=1; "
+            "threads=4 sets the thread count of the latency. Repeatable.",
+            metavar="NAME=VALUE",
+            show_default=False,
+        ),
+    ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write report.html and report.json for a run or a study.
 
-    The report names the most accurate, the fastest and the smallest exported file and those on the Pareto front of
-    accuracy and latency, and says what the numbers do not prove. The page is a single file that works offline. If
-    exports or bench results are missing, the report lists them. report.md, candidates.csv and a model card for every
-    exported file are written beside the page.
+    The report begins with a recommendation: of the exported files that are shown to lose at most the allowed accuracy,
+    the fastest, and of equally fast ones the smallest. It names the most accurate, the fastest and the smallest
+    exported file and those on the Pareto front of accuracy and latency, and says what the numbers do not prove. The
+    page is a single file that works offline. If exports or bench results are missing, the report lists them. report.md,
+    candidates.csv and a model card for every exported file are written beside the page.
 
-    Example: edgekit report runs/digits-mobilenetv2
+    Example: edgekit report runs/digits-mobilenetv2 --constraint latency_ms=30 --constraint size_mb=5
     """
-    show_report(folder, Output(json_mode=json_mode, quiet=quiet), claims)
+    show_report(folder, Output(json_mode=json_mode, quiet=quiet), claims, constraint or ())
 
 
-def show_report(folder: Path, out: Output, claims: str | None = None) -> None:
+def show_report(folder: Path, out: Output, claims: str | None = None, constraints: Sequence[str] = ()) -> None:
     """Make the report of ``folder`` and print its table, also at the end of a study."""
     from edgekit.recipe import load_recipe
     from edgekit.report.build import build_report
 
     recipe = None if claims is None else load_recipe(claims)
-    document = build_report(folder, claims=recipe, progress=out)
+    document = build_report(folder, claims=recipe, constraint=_constraint(constraints), progress=out)
     out.result(document, _text(document))
 
 
+def _constraint(given: Sequence[str]) -> Constraint | None:
+    """``latency_ms=30`` and the like as a constraint of a recipe; None without any."""
+    from edgekit.errors import InputError
+    from edgekit.recipe import Constraint
+
+    names = ("latency_ms", "size_mb", "memory_mb", "points_lost")
+    values: dict[str, float] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        usable = math.isfinite(number) and number >= 0 and (number > 0 or name == "points_lost")
+        if name not in (*names, "threads") or not usable or (name == "threads" and number % 1):
+            raise InputError(
+                f"unknown constraint {text!r}",
+                where="--constraint",
+                hint=f"give one of {', '.join(f'{n}=NUMBER' for n in names)}, or threads=NUMBER",
+            )
+        values[name] = number
+    threads = int(values.pop("threads", 1))
+    if not values and not given:
+        return None
+    if not values:
+        raise InputError("threads alone limits nothing", where="--constraint", hint="add latency_ms=NUMBER")
+    return Constraint.model_validate({**{f"max_{name}": value for name, value in values.items()}, "threads": threads})
+
+
 def _text(document: ReportDocument) -> str:
+    from edgekit.render.recommendations import advice_lines
+
     parts = [_table(document)] if document.candidates else []
+    if document.recommendation is not None:
+        parts.insert(0, "\n".join(map(wrapped, advice_lines(document.recommendation))))
     parts.append("\n".join(wrapped(f"{finding.question}: {_answer(finding)}") for finding in document.verdict))
     if document.claims:
         parts.append("\n".join(wrapped(f"{claim.verdict}: {_claim(claim)}") for claim in document.claims))
@@ -141,22 +187,23 @@ def _answer(finding: Finding) -> str:
     if any(winner.figure for winner in finding.winners):
         return ", ".join(f"#{winner.number}" for winner in finding.winners)
     names = [f"#{winner.number} " * bool(winner.number) + winner.title for winner in finding.winners]
+    from edgekit.render.recommendations import MOST_NAMES
+
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES - 1 :] = [f"{len(names) - MOST_NAMES + 1} more (see the report)"]
     return ". ".join(capitalized(part) for part in ("; ".join(names), finding.figure, finding.remark) if part)
 
 
 def _claim(claim: JudgedClaim) -> str:
     """The claim, and what was measured if it is about one pair; several pairs are in the report."""
+    from edgekit.render.claims import claim_marks, more_text
+
     if len(claim.pairs) != 1:
-        about = f"{len(claim.pairs)} comparisons, see the report" if claim.pairs else claim.reason
-        return f"{claim.text} ({about})"
+        about = f"{len(claim.pairs)} comparisons, see the report" if claim.pairs else ""
+        return f"{claim.text} ({'; '.join(filter(None, [about, claim.reason, *claim_marks(claim)]))})"
     (pair,) = claim.pairs
     unit = " times" if claim.unit == "ratio" else f" {claim.unit}"
     interval = "no interval" if pair.effect_ci95 is None else "95%: {:.3g} to {:.3g}".format(*pair.effect_ci95)
     interval = "exact" if pair.basis == "counted" else interval
-    more = pair.more_would_decide
-    would = "" if more is None else f"; about {more.n:,} more {_unit(more.unit, more.n)} would decide"
-    return f"{claim.text} ({pair.effect:.3g}{unit}, {interval}{would})"
-
-
-def _unit(plural_unit: str, n: int) -> str:
-    return plural_unit.removesuffix("s") if n == 1 else plural_unit
+    notes = [more_text(pair.more_would_decide), claim.reason, *claim_marks(claim)]
+    return f"{claim.text} ({'; '.join([f'{pair.effect:.3g}{unit}, {interval}', *filter(None, notes)])})"

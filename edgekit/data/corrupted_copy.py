@@ -20,7 +20,7 @@ from edgekit.device.corruptions import CORRUPTIONS, SEVERITIES, SUITE, corrupt
 from edgekit.device.images import ImageError, decode_rgb
 from edgekit.documents.images import CorruptedCopyDocument
 from edgekit.errors import InputError
-from edgekit.recipe import Data
+from edgekit.recipe import Data, Split
 from edgekit.support.progress import SILENT, Progress
 from edgekit.support.suggestions import unknown_name_error
 
@@ -44,7 +44,7 @@ def corrupt_folder(
     images, or if ``out`` exists. After an interrupt, ``out`` does not exist.
     """
     _check(out, name, severities)
-    dataset = open_dataset(Data(path=str(source)), progress=progress)
+    dataset = open_dataset(Data(path=str(source), split=Split(gate=0)), progress=progress)
     chosen = _chosen(dataset, per_class, test_per_class, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.edgekit-", suffix=".partial", dir=out.parent))

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from edgekit.documents.dataset_list import DatasetRow
 
-SPLITS = ("train", "val", "test")
+GATE = "gate"
+"""Images set aside for the accuracy gate; a dataset need not have them."""
+
+SPLITS = ("train", "val", "test", GATE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +24,8 @@ class Dataset:
     """N labelled images, sorted by path.
 
     ``files`` are POSIX paths below ``root``. ``labels`` (N,) int32 are indices into ``classes``. ``splits`` (N,) are
-    ``"train"``, ``"val"`` or ``"test"``. ``sha256`` are the hashes of the files' bytes. ``layout`` says in words how
-    the images came to be split.
+    ``"train"``, ``"val"``, ``"test"`` or ``"gate"``. ``sha256`` are the hashes of the files' bytes. ``layout`` says in
+    words how the images came to be split.
     """
 
     root: Path
@@ -62,6 +65,7 @@ class Dataset:
                 for label, name in enumerate(self.classes)
             }
             for split in SPLITS
+            if split != GATE or GATE in self.splits
         }
 
     def rows(self) -> list[DatasetRow]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import digits
-from edgekit.data.dataset import SPLITS, Dataset
+from edgekit.data.dataset import GATE, SPLITS, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
@@ -21,6 +21,9 @@ from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 from edgekit.render.text import plural
 from edgekit.support.progress import SILENT, Progress
+
+GATE_AT_LEAST = 100
+"""Fewer images than this are not set aside for the accuracy gate: they could not show that a file loses little."""
 
 
 def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
@@ -44,7 +47,8 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     dataset = _hashed(scan, data, progress)
     dataset = _split(dataset, scan, data.split, progress)
     if data.name == digits.NAME:
-        dataset = replace(dataset, name=digits.NAME, layout=digits.LAYOUT)
+        drawn = dataset.layout.split("; ")[1:]
+        dataset = replace(dataset, name=digits.NAME, layout="; ".join([digits.LAYOUT, *drawn]))
     if data.limit_per_class is not None:
         dataset = _limited(dataset, data.limit_per_class, data.split.seed)
     return dataset
@@ -146,6 +150,12 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
             )
         splits = _draw(dataset, splits, contents, name, fraction, split.seed)
         layout.append(f"{name}: {fraction:.0%} of {_pool(name, scan)} images, drawn with seed {split.seed}")
+    if split.gate * np.count_nonzero(splits == "train") >= GATE_AT_LEAST:
+        try:
+            splits = _draw(dataset, splits, contents, GATE, split.gate, split.seed)
+            layout.append(f"{GATE}: {split.gate:.0%} of the training images, drawn with seed {split.seed}")
+        except InputError as error:  # a class of one image; that is no reason not to train
+            progress.warn(f"no images are set aside for the accuracy gate: {error.problem}")
     return replace(dataset, splits=splits.astype("<U5"), layout="; ".join([*layout, *left_out]))
 
 
@@ -173,9 +183,11 @@ def _draw(
 
 def _limited(dataset: Dataset, per_class: int, seed: int) -> Dataset:
     keep = dataset.splits == "test"
-    for split in ("train", "val"):
+    for split in ("train", "val", GATE):
         pool = dataset.indices(split)
         contents = [dataset.sha256[i] for i in pool.tolist()]
-        keep[pool[at_most(dataset.labels[pool], contents, per_class, seed)]] = True
+        chosen = at_most(dataset.labels[pool], contents, per_class, seed)
+        if split != GATE or np.count_nonzero(chosen) >= GATE_AT_LEAST:
+            keep[pool[chosen]] = True
     limited = dataset.take(np.flatnonzero(keep))
     return replace(limited, layout=f"{dataset.layout}; at most {per_class} training and validation images per class")

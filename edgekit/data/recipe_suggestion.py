@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.data.dataset import SPLITS, Dataset
+from edgekit.data.dataset import Dataset
 from edgekit.data.image_properties import ImageProperties, read_properties
 from edgekit.data.loading import listing, open_dataset
 from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
@@ -19,6 +19,9 @@ from edgekit.recipe import Data, Recipe, parse_yaml, validate
 from edgekit.render.text import plural
 from edgekit.support.files import write_text
 from edgekit.support.progress import SILENT, Progress
+
+_FRACTIONS = {"val": 0.2, "test": 0.2, "gate": 0.1}
+"""How much of the images goes into the splits that the folder lacks."""
 
 _SIZES = (96, 128, 160, 192, 224)
 _SKEWED = 1.5
@@ -158,10 +161,10 @@ def _why_seeds(facts: ImageProperties) -> str:
 
 
 def _split_lines(dataset: Dataset) -> str:
-    drawn = [split for split in ("val", "test") if f"{split}: " in dataset.layout]
+    drawn = [split for split in _FRACTIONS if f"{split}: " in dataset.layout]
     if not drawn:
         return ""
-    fractions = "".join(f"\n    {split}: 0.2" for split in drawn)
+    fractions = "".join(f"\n    {split}: {_FRACTIONS[split]:g}" for split in drawn)
     return (
         "\n  # Splits that the folder lacks are drawn at random: stratified, repeatable, exact copies kept together."
         f"\n  split:{fractions}\n    seed: 0"
@@ -175,7 +178,7 @@ def _facts_lines(facts: ImageProperties) -> list[str]:
     lines = [
         f"{len(dataset):,} images of {len(dataset.classes)} classes in {_quoted(str(dataset.root))}",
         f"layout: {dataset.layout}",
-        *(f"{split}: {sum(counts[split].values()):,} images" for split in SPLITS),
+        *(f"{split}: {sum(counts[split].values()):,} images" for split in counts),
         f"training images per class: {_listed(counts['train'])}",
         f"short side in pixels, {of}: {sides[0]} to {sides[-1]}, median {int(np.median(sides))}",
         f"formats: {_listed(facts.formats)}; modes: {_listed(facts.modes)}",

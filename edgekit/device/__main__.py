@@ -7,11 +7,13 @@ anything is installed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +21,10 @@ from typing import Any, BinaryIO
 from .failures import DeviceError, MissingRuntimeError, StorageError
 from .protocol import Emit
 from .protocol.events import DoneEvent, ErrorEvent
+from .protocol.requests import AliveEvent
+
+ALIVE_S = 15.0
+"""How often a program that works on a request says that it is there."""
 
 JOB_VERBS = {
     "probe": "model_probe.inspect",
@@ -109,10 +115,7 @@ def _error(error: DeviceError) -> ErrorEvent:
 def _run(verb: str, path: str | None, emit: Emit[Mapping[str, object]]) -> None:
     try:
         if verb in REQUEST_VERBS:
-            call = _function("calls.read_call")(sys.stdin.buffer)
-            _function(REQUEST_VERBS[verb])(call, emit)
-            if verb != "purge":  # which removes the folder that the lease would be written to
-                _function("session.renew")(call)
+            _answer_request(verb, emit)
         else:
             text = Path(path).read_text(encoding="utf-8") if path is not None else sys.stdin.read()
             try:
@@ -125,6 +128,18 @@ def _run(verb: str, path: str | None, emit: Emit[Mapping[str, object]]) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
         raise StorageError(error.strerror or str(error), error.filename) from None
+
+
+def _answer_request(verb: str, emit: Emit[Mapping[str, object]]) -> None:
+    call = _function("calls.read_call")(sys.stdin.buffer)
+    ended = threading.Event()
+    threading.Thread(target=_emit_alive, args=(emit, ended), daemon=True).start()
+    try:
+        _function(REQUEST_VERBS[verb])(call, emit)
+    finally:
+        ended.set()
+    if verb != "purge":  # which removes the folder that the lease would be written to
+        _function("session.renew")(call)
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -141,11 +156,22 @@ def _claim_stdout() -> BinaryIO:
 
 
 def _emitter(stream: BinaryIO) -> Emit[Mapping[str, object]]:
+    lock = threading.Lock()
+
     def emit(event: Mapping[str, object]) -> None:
-        stream.write(json.dumps(event, allow_nan=False).encode() + b"\n")
-        stream.flush()
+        line = json.dumps(event, allow_nan=False).encode() + b"\n"
+        with lock:
+            stream.write(line)
+            stream.flush()
 
     return emit
+
+
+def _emit_alive(emit: Emit[AliveEvent], ended: threading.Event) -> None:
+    """Tell the host every few seconds that the connection works, until the request has ``ended``."""
+    with contextlib.suppress(OSError, ValueError):  # nobody reads the events any more
+        while not ended.wait(ALIVE_S):
+            emit({"event": "alive"})
 
 
 if __name__ == "__main__":

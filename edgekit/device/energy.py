@@ -31,8 +31,8 @@ class Meter(Protocol):
 
     def start(self) -> None: ...
 
-    def stop(self, seconds: float) -> float:
-        """Joules since :meth:`start`, which was ``seconds`` ago."""
+    def stop(self, seconds: float) -> float | None:
+        """Joules since :meth:`start`, which was ``seconds`` ago; None where the source gave no readings."""
 
 
 def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
@@ -72,8 +72,8 @@ def _runs(invoke: Callable[[], object], seconds: float) -> int:
     return len(run_block(invoke, 3, int(seconds * 1e9)))
 
 
-def measured(meter: Meter, work: Callable[[], Result]) -> tuple[float, float, Result]:
-    """Joules and seconds of ``work()``, and its result."""
+def measured(meter: Meter, work: Callable[[], Result]) -> tuple[float | None, float, Result]:
+    """Joules (None without readings) and seconds of ``work()``, and its result."""
     meter.start()
     start = time.monotonic()
     result = work()
@@ -106,10 +106,10 @@ class PmicMeter:
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def stop(self, seconds: float) -> float:
+    def stop(self, seconds: float) -> float | None:
         self._stop.set()
         self._thread.join()
-        return seconds * sum(self._watts) / len(self._watts) if self._watts else 0.0
+        return seconds * sum(self._watts) / len(self._watts) if self._watts else None
 
     def _sample(self) -> None:
         while not self._stop.is_set():

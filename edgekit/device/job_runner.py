@@ -28,21 +28,22 @@ POLL_S = 0.25
 
 
 def start(call: Call[StartRequest], emit: Emit[FollowEvent]) -> None:
-    """The verb: run a job in the background, then follow it.
+    """The verb: run a job in the background, then follow it. A job that was started already is only followed.
 
     Raises :class:`BusyError` while another session has the device.
     """
     name = plain_name(call.request["id"])
     with locked() as owner:
-        if owner is not None:
-            _take_over(owner, call.session)
-        _remove_ended()
-        folder = job_folder(name)
-        folder.mkdir(parents=True)
-        (folder / "job.json").write_text(json.dumps(call.request["job"]), encoding="utf-8")
-        (folder / "lines.jsonl").touch()
-        start_process(folder, call.request["verb"])
-        hold(call, name)
+        if owner is None or owner["session"] != call.session or owner["job"] != name:
+            if owner is not None:
+                _take_over(owner, call.session)
+            _remove_ended()
+            folder = job_folder(name)
+            folder.mkdir(parents=True)
+            (folder / "job.json").write_text(json.dumps(call.request["job"]), encoding="utf-8")
+            (folder / "lines.jsonl").touch()
+            start_process(folder, call.request["verb"])
+            hold(call, name)
     _follow(name, 0, emit)
 
 
@@ -69,9 +70,9 @@ def _follow(name: str, skip: int, emit: Emit[FollowEvent]) -> None:
     if not (folder / "lines.jsonl").is_file():
         emit({"event": "lost"})
         return
-    for line in _lines(folder, skip):
+    for number, line in enumerate(_lines(folder, skip), start=skip):
         event = _parsed(line)
-        emit({"event": "line", "line": event})
+        emit({"event": "line", "number": number, "line": event})
         if event["event"] == "exit":
             emit({"event": "stderr", "text": _tail(folder / "stderr.txt")})
             return

@@ -49,8 +49,10 @@ def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
         scaling = parse_scaling(own["scaling"]) if "scaling" in own else None
     except DeviceError:
         scaling = None
+    resize = own.get("resize")
+    resize = resize if isinstance(resize, str) else None
     is_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    return FileMetadata(labels if is_names else None, scaling, own.get("resize"))
+    return FileMetadata(labels if is_names else None, scaling, resize)
 
 
 def _tflite_labels(path: str) -> list[str] | None:

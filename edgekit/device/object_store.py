@@ -39,7 +39,8 @@ def have(call: Call[HaveRequest], emit: Emit[HaveEvent]) -> None:
         elif file_sha256(path) != name[:64]:
             path.unlink()
             missing.append(name)
-    emit({"event": "have", "missing": missing, "free_bytes": shutil.disk_usage(OBJECTS).free - KEEP_FREE})
+    free = max(0, shutil.disk_usage(OBJECTS).free - KEEP_FREE)
+    emit({"event": "have", "missing": missing, "free_bytes": free})
 
 
 def put(call: Call[PutRequest], emit: Emit[StoredEvent]) -> None:

@@ -14,14 +14,11 @@ from . import corruptions, images
 from .classifier import Classifier, Geometry, load_pixels
 from .failures import DeviceError, OutputError
 from .jobs import Job
-from .protocol import CLEAN, Emit
+from .protocol import CHUNK, CLEAN, Emit
 from .protocol.events import AccuracyEvent, OpeningEvent, PackedPredictions, PredictEvent
 from .protocol.jobs import AccuracyJob, PredictJob
 from .protocol.verbs import Given
 from .runtimes import all_cores
-
-CHUNK = 32
-"""How many images one ``predictions`` event is about."""
 
 Condition = tuple[str, int]
 """Name of a corruption and severity, or :data:`CLEAN`."""

@@ -24,7 +24,7 @@ class Runtime:
     adapter: str
     """The module beside this one whose ``open_model(runtime, path, threads)`` opens a file with it."""
     profiler: str | None = None
-    """The module beside this one whose ``profile(entry, threads, runs)`` times each operator; None: there is none."""
+    """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
 
 
 RUNTIMES: dict[str, Runtime] = {

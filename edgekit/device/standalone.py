@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .failures import DeviceError
+from .plain_text import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         return 4
     except DeviceError as error:
         where = f"\n  where: {error.where}" if error.where else ""
-        sys.stderr.write(f"error: {error.reason}{where}\n")
+        sys.stderr.write(visible(f"error: {error.reason}{where}", keep="\n") + "\n")
         return EXIT_CODES.get(error.kind, 1)
     except (KeyboardInterrupt, BrokenPipeError):
         return 130
@@ -113,7 +114,7 @@ def _predict(options: argparse.Namespace) -> int:
         return _predict_frames(classifier, names, options)
     for path in options.images:
         probabilities = classifier.classify(load_pixels(path, classifier.geometry))
-        print(f"{path}  {_top_classes(probabilities, names, options.top)}", flush=True)
+        print(visible(f"{path}  {_top_classes(probabilities, names, options.top)}"), flush=True)
     return 0
 
 
@@ -123,7 +124,7 @@ def _predict_frames(classifier: Classifier, names: list[str] | None, options: ar
 
     for number, frame in enumerate(frames(), 1):
         probabilities = classifier.classify(square_rgb(frame, *classifier.geometry))
-        print(_top_classes(probabilities, names, options.top), flush=True)
+        print(visible(_top_classes(probabilities, names, options.top)), flush=True)
         if number == options.frames:
             break
     return 0
@@ -167,7 +168,7 @@ def _verify(options: argparse.Namespace) -> int:
     inputs, outputs = read_golden(options.golden)
     result = compare(entry, model, inputs, outputs)
     if result["event"] == "failed":
-        print(result["reason"])
+        print(visible(result["reason"]))
         return 3
     same = sum(a == b for a, b in zip(result["predicted"], result["expected"]))
     total = len(result["predicted"])

@@ -47,12 +47,13 @@ def sustained(job: Job[TimedJob], emit: Emit[SustainedEvent]) -> None:
                 **probe.state(),
             }
         )
-        _run(model, entry.key, seconds, emit)
-        emit({"event": "sustained_end", "key": entry.key, **probe.state()})
+        windows = _run(model, entry.key, seconds, emit)
+        emit({"event": "sustained_end", "key": entry.key, "windows": windows, **probe.state()})
 
 
-def _run(model: Model, key: str, seconds: float, emit: Emit[WindowEvent]) -> None:
-    start, asked = time.monotonic(), float("-inf")
+def _run(model: Model, key: str, seconds: float, emit: Emit[WindowEvent]) -> int:
+    """Emit the windows. Returns how many there were."""
+    start, asked, number = time.monotonic(), float("-inf"), 0
     while (now := time.monotonic() - start) < seconds:
         flags = None
         if now - asked >= STATE_EVERY_S:
@@ -62,6 +63,7 @@ def _run(model: Model, key: str, seconds: float, emit: Emit[WindowEvent]) -> Non
             {
                 "event": "window",
                 "key": key,
+                "number": number,
                 "start_s": round(now, 3),
                 "ns": samples,
                 "frequency_khz": probe.frequency_khz(),
@@ -69,6 +71,8 @@ def _run(model: Model, key: str, seconds: float, emit: Emit[WindowEvent]) -> Non
                 "throttled": flags,
             }
         )
+        number += 1
+    return number
 
 
 def cool_down(wanted_c: float | None, limit_s: float = COOL_MAX_S) -> float:

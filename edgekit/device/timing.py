@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from . import probe
+from .block_order import block_order
 from .classifier import Classifier, load_pixels
 from .failures import DeviceError
 from .jobs import Job, JobModel
@@ -133,11 +133,10 @@ def _subjects(job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]
 def _measure_rounds(
     subjects: list[Subject], job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]
 ) -> None:
-    order = random.Random(int(job.settings.get("seed", 0)))
+    by_key = {subject.key: subject for subject in subjects}
     skip = int(job.settings.get("skip", 0))
-    for number in range(protocol.rounds):
-        order.shuffle(subjects)
-        for place, subject in enumerate(subjects):
+    for number, keys in enumerate(block_order(list(by_key), protocol.rounds, int(job.settings.get("seed", 0)))):
+        for place, subject in enumerate(by_key[key] for key in keys):
             if number * len(subjects) + place < skip:
                 continue
             time.sleep(protocol.cooldown_ns / 1e9)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from edgekit.documents.base import Document, Part
+from edgekit.documents.base import Document, JsonObject, Migration, Part
 
 
 class CorruptFile(Part):
@@ -121,6 +121,31 @@ class ShortcutRecord(Part):
     """Number of images by value of the property and class."""
 
 
+class BaselineAccuracy(Part):
+    """The accuracy of a rule that needs no network."""
+
+    accuracy: float
+    """Share of images that are classified correctly (0 to 1)."""
+    n_samples: int
+    """Number of images."""
+
+
+class NearestNeighbourAccuracy(BaselineAccuracy):
+    """The accuracy of the class of the nearest training or validation image, by its grey pixels."""
+
+    size: int
+    """Side of the pictures that are compared, in pixels."""
+
+
+class Baselines(Part):
+    """What needs no network. Of the test images; without a test split, each image is predicted from all others."""
+
+    majority: BaselineAccuracy
+    """Always naming the largest class."""
+    nearest_neighbour: NearestNeighbourAccuracy
+    """Naming the class of the nearest image."""
+
+
 class AuditPicture(Part):
     """A thumbnail in the folder of a study."""
 
@@ -130,8 +155,16 @@ class AuditPicture(Part):
     """The thumbnail, relative to the study folder."""
 
 
+def _without_baselines(value: JsonObject) -> JsonObject:
+    """Version 1 knew no baselines."""
+    return {**value, "baselines": None}
+
+
 class AuditDocument(Document):
     """The findings of an audit. Paths are relative to the image folder."""
+
+    VERSION: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: _without_baselines}
 
     root: str
     """The image folder."""
@@ -167,6 +200,8 @@ class AuditDocument(Document):
     """Number of images by file format."""
     shortcuts: tuple[ShortcutRecord, ...]
     """File properties that predict the class, the most accurate first."""
+    baselines: Baselines | None
+    """Accuracies that need no network; None for too few images, or in an audit of an older edgekit."""
     notes: tuple[str, ...] = ()
     """Warnings about the folder."""
     pictures: tuple[AuditPicture, ...] | None = None

@@ -76,9 +76,13 @@ class Document(Part):
                 where=where,
                 hint="upgrade edgekit: pip install --upgrade edgekit",
             )
-        while version < cls.VERSION:
-            value = cls.MIGRATIONS[version](dict(value))
-            version += 1
+        try:
+            while version < cls.VERSION:
+                value = cls.MIGRATIONS[version](dict(value))
+                version += 1
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"this file is damaged: {reason}", where=where) from None
         try:
             # Validated as JSON: arrays become tuples, and a string is never taken for a number.
             return cls.model_validate_json(json.dumps({**value, "schema_version": version}), strict=True)

@@ -14,6 +14,7 @@ from pydantic import field_validator
 
 from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.gate import GateRecord
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.profile import OperatorProfile
 from edgekit.stats.intervals import wilson_interval
@@ -263,6 +264,8 @@ class BenchDocument(Document):
     latency: tuple[Latency, ...]
     memory: MemoryRecord | None
     accuracy: AccuracyRecord | None
+    gate: GateRecord | None = None
+    """The accuracy gate of the export, judged again on these test images; None for a file without a gate."""
     energy: EnergyRecord | None = None
     sustained: SustainedRecord | None = None
     profile: OperatorProfile | None = None

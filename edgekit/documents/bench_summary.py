@@ -6,6 +6,7 @@ from typing import Literal
 
 from edgekit.documents.base import Document, JsonObject, Part
 from edgekit.documents.bench import BenchResult, HostAgreement, Latency
+from edgekit.documents.gate import GateRecord
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -31,6 +32,8 @@ class BenchRow(Part):
     accuracy_ci95: tuple[float, float] | None
     """Wilson's interval."""
     agreement_with_keras: float | None
+    gate: GateRecord | None = None
+    """The accuracy gate, judged again on the test images."""
     agreement_with_host: HostAgreement | None
     baseline_rss_bytes: int | None
     peak_rss_bytes: int | None
@@ -54,7 +57,7 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """``null``, like the other percentiles, where there are too few runs to support it."""
+    """``null``, like the other percentiles, if there are too few runs to support it."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
     latency_ms_p99: float | None
@@ -98,6 +101,8 @@ class NoBenefit(Part):
     ratio_ci95: tuple[float, float] | None = None
     fell_back: tuple[str, ...]
     """The parts of the file that do not run as intended."""
+    decided: bool = True
+    """False where the session is too noisy to say whether there is a benefit."""
 
 
 class BenchSummary(Document):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, Part
+from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.gate import GateRecord
 from edgekit.recipe import Clustering, Pruning, Qat
+from edgekit.stats.noninferiority import FAILED, UNDECIDED, Verdict, images_to_decide, judge_loss, paired_loss_bounds
 
 
 class InputTensor(Part):
@@ -38,11 +40,11 @@ class CompressionAgreement(Part):
     max_abs_difference: float
     mean_abs_difference: float
     agreement_of_kernels: float | None = None
-    """The same share between LiteRT's kernels with and without XNNPACK, where that was measured."""
+    """The same share between LiteRT's kernels with and without XNNPACK, if that was measured."""
 
 
 class ParityRecord(Part):
-    """The parity check: the exported file against the Keras model on validation images.
+    """The parity check: the exported file against the Keras model on images that its weights were not trained on.
 
     Everything but ``split`` and ``n_images`` is ``null`` if the file could not be run.
     """
@@ -56,23 +58,6 @@ class ParityRecord(Part):
     keras_accuracy: float | None = None
     accuracy: float | None = None
     trained: CompressionAgreement | None = None
-
-
-Verdict = Literal["held", "undecided", "failed"]
-
-
-class GateRecord(Part):
-    """The accuracy gate. Differences are in percentage points, positive where the exported file is worse."""
-
-    verdict: Verdict
-    max_drop_points: float
-    drop_points: float
-    drop_ci95_points: tuple[float, float]
-    n_images: int
-    agreement: float
-    became_wrong: tuple[str, ...]
-    """Images that the Keras model classifies correctly and the exported file does not."""
-    became_right: tuple[str, ...]
 
 
 class GoldenRecord(Part):
@@ -92,7 +77,7 @@ class LayerSensitivity(Part):
 
 
 class RepairTrial(Part):
-    """One attempt of a repair, with ``kept`` layers in float."""
+    """One attempt of a repair, with ``kept`` layers in float, judged on the images that choose the layers."""
 
     kept: int
     drop_points: float
@@ -112,6 +97,9 @@ class RepairRecord(Part):
     """The layers that a repair keeps in float, and what that costs."""
 
     held: bool
+    """Whether the accuracy gate holds for the repaired file."""
+    chosen_on: int | None = None
+    """Images on which the layers were chosen; the gate judges on others. None where both used the same images."""
     kept_in_float: tuple[str, ...]
     n_layers: int
     size_bytes_before: int
@@ -134,7 +122,7 @@ class ClippedTensor(Part):
     low: float
     high: float
     outside: float
-    """Share of the values of validation images outside the range."""
+    """Share of the values of held-out images outside the range."""
     outside_calibration: float
     values: int | None = None
 
@@ -223,9 +211,49 @@ class ExportTiming(Part):
     check_seconds: float
 
 
+def _with_judged_gate(old: JsonObject) -> JsonObject:
+    """Version 1 to 2: the gate of older files is judged again by its counts, with one-sided bounds.
+
+    A file that failed for its loss alone, which the counts do not show to exceed the limit, is undecided.
+    """
+    if old["gate"] is None:
+        return old
+    gate = dict(old["gate"])
+    n, worse, better = gate.pop("n_images"), len(gate["became_wrong"]), len(gate["became_right"])
+    before, limit = gate.pop("verdict"), gate.pop("max_drop_points")
+    del gate["drop_ci95_points"]
+    bounds = paired_loss_bounds(worse, better, n)
+    status = judge_loss(bounds, limit / 100)
+    if status == FAILED and before != FAILED:
+        status = UNDECIDED  # its warning says so already
+    decided = images_to_decide(worse, better, n, limit / 100) if status == UNDECIDED else None
+    old["gate"] = {
+        **gate,
+        "status": status,
+        "upper95_points": 100 * bounds.upper,
+        "lower95_points": 100 * bounds.lower,
+        "limit_points": limit,
+        "n_samples": n,
+        "more_images": None if decided is None else decided - n,
+        "split": old["parity"]["split"],
+        "chose_epoch": True,
+    }
+    if status == UNDECIDED and before == FAILED:
+        about_gate = [text for text in old["problems"] if "points of accuracy against the Keras model" in text]
+        old["problems"] = [text for text in old["problems"] if text not in about_gate]
+        old["warnings"] = [*old["warnings"], *about_gate]
+        old["status"] = "failed" if old["problems"] else "ok"
+    return old
+
+
 class ExportDocument(Document):
     """One exported file."""
 
+    VERSION: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: _with_judged_gate}
+
+    schema_version: int = 2
+    """Version of this kind of document."""
     run_id: str
     backbone: str
     alpha: float | None = None
@@ -270,6 +298,13 @@ class ExportDocument(Document):
     def ok(self) -> bool:
         """Whether every check held."""
         return self.status == "ok"
+
+    @property
+    def outcome(self) -> Literal["ok", "undecided", "failed"]:
+        """``failed`` where a check failed, ``undecided`` where only the accuracy gate is."""
+        if not self.ok:
+            return "failed"
+        return "undecided" if self.gate is not None and self.gate.status == UNDECIDED else "ok"
 
     @property
     def key(self) -> str:

@@ -42,6 +42,10 @@ class RunFolder:
         """Test split: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
         return self.path / "predictions.npz"
 
+    def predictions_of(self, split: str) -> Path:
+        """The same of another split (``val``, ``gate``), with ``model_sha256``; may be missing."""
+        return self.path / f"predictions-{split}.npz"
+
     @property
     def checkpoint(self) -> Path:
         """What ``--resume`` needs; removed when training has finished."""

@@ -26,6 +26,7 @@ from edgekit.documents.report_findings import (
     JudgedClaim,
     LeakSummary,
     MissingRecord,
+    RecommendationRecord,
     ReportedFigure,
     WarningRecord,
 )
@@ -43,6 +44,8 @@ class ReportDocument(Document):
     """ISO 8601, UTC."""
     edgekit_version: str
     """Version that wrote the report."""
+    recommendation: RecommendationRecord | None = None
+    """Which exported file to deploy; None where no exported file was scored."""
     verdict: tuple[Finding, ...]
     """Answers to the usual questions."""
     limits: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgekit.documents.audit import ShortcutRecord
+from edgekit.documents.audit import Baselines, ShortcutRecord
 from edgekit.documents.base import Part
 
 Range = tuple[float, float]
@@ -21,7 +21,7 @@ class Winner(Part):
     number: int | None = None
     """Its number in the tables; ``null`` for a Keras model, which has none."""
     figure: str = ""
-    """What it reaches, where each winner has a figure of its own."""
+    """What it reaches, if the winners have different figures."""
 
 
 class Finding(Part):
@@ -30,20 +30,62 @@ class Finding(Part):
     question: str
     """``Most accurate``, ``Fastest, 1 thread``, ``Smallest``, ``Pareto front``, or a constraint of the recipe."""
     winners: tuple[Winner, ...]
-    """The models that answer it; several where they are equal."""
+    """The models that answer it; several if they are equal."""
     figure: str
     """What the winners reach, in words."""
     remark: str
     """What the difference to the others is worth."""
 
 
+class RecommendedFile(Part):
+    """An exported file that the recommendation names; one for all seeds of a model."""
+
+    number: int
+    """Its number in the tables."""
+    title: str
+    """Model, strategy and exported file."""
+    run_ids: tuple[str, ...]
+    """The runs that it was exported from, one for each seed."""
+    format: str
+    """File format."""
+    scheme: str
+    """Scheme."""
+
+
+class RecommendationRecord(Part):
+    """Which exported file to deploy, by rule.
+
+    Among the files that meet the constraints and are shown to lose at most the allowed accuracy against the best, the
+    fastest; of those that latency does not separate, the smallest.
+    """
+
+    status: Literal["chosen", "none", "undecided"]
+    """``none``: no file meets the constraints. ``undecided``: what was measured does not decide."""
+    exports: tuple[RecommendedFile, ...]
+    """The chosen file; with ``none`` the nearest one; with ``undecided`` those that it is undecided between."""
+    target: str | None
+    """The target that the latency is of; None where nothing was measured on one."""
+    threads: int | None
+    """Number of threads that the latency was measured with; None without a latency."""
+    runtime: str | None
+    """The runtime that the first of ``exports`` was measured with."""
+    reasons: tuple[str, ...]
+    """Sentences: its numbers with their intervals, and what it was chosen from."""
+    doubts: tuple[str, ...]
+    """Sentences: what speaks against it, the strongest doubt first."""
+
+
 class MoreNeeded(Part):
     """How many more seeds, images or rounds would decide a claim, if the estimate stays as it is."""
 
     unit: str
-    """``seeds``, ``images``, ``rounds`` or ``epochs``."""
+    """``seeds``, ``images`` or ``rounds``."""
     n: int
     """How many more."""
+    images: int = 0
+    """How many more test images are needed as well."""
+    power: float | None = None
+    """The chance that so many decide the claim (0 to 1)."""
 
 
 class ClaimPair(Part):
@@ -62,13 +104,13 @@ class ClaimPair(Part):
     basis: str
     """What was measured: seeds, images, rounds."""
     more_would_decide: MoreNeeded | None
-    """What would decide the pair, where it is undecided."""
+    """What would decide an undecided pair."""
     remark: str
     """What to know about the evidence."""
     reported_effect: float | None
     """The effect in the published figures of the recipe."""
     reported_effect_ci95: Range | None
-    """Interval of the reported effect, where the source gives counts."""
+    """Interval of the reported effect, if the source gives counts."""
     reported_source: str
     """The source of the reported effect, or an empty string."""
 
@@ -88,6 +130,16 @@ class JudgedClaim(Part):
     """Where the effect must lie for the claim to hold."""
     pairs: tuple[ClaimPair, ...]
     """Every pair of models that was judged."""
+    about: Literal["methods", "networks"] = "methods"
+    """Whether the claim is about methods (any seed) or about these trained networks only."""
+    missing: tuple[str, ...] = ()
+    """What the study planned and did not measure, by name. Such a claim is not supported."""
+    p: float | None = None
+    """p-value of the direction that the evidence points to; None where it points nowhere or effects are counted."""
+    p_holm: float | None = None
+    """The same, corrected for all claims of the recipe (Holm)."""
+    after_the_fact: bool = False
+    """Whether the claim was added after the study was run (``--claims``)."""
 
 
 class ReportedFigure(Part):
@@ -100,7 +152,7 @@ class ReportedFigure(Part):
     accuracy: float | None
     """Accuracy on test images (0 to 1)."""
     n_samples: int
-    """Number of images behind ``accuracy``, or behind ``val_accuracy`` where that is all there is."""
+    """Number of images behind ``accuracy``, or behind ``val_accuracy`` if that is all there is."""
     ci95: Range | None
     """Interval of ``accuracy``."""
     source: str
@@ -130,6 +182,21 @@ class ScoreRecord(Part):
     """Wilson's interval."""
 
 
+class LeakDifference(Part):
+    """Accuracy on leaked and on other test images, averaged over the classes with their shares in the test split."""
+
+    leaked: float | None
+    """Class-standardised accuracy on leaked images (0 to 1); None where no class has both kinds of images."""
+    clean: float | None
+    """The same on the other images."""
+    difference: float | None
+    """``leaked`` less ``clean``."""
+    difference_ci95: Range | None
+    """Its interval, over such images (duplicates count as one)."""
+    verdict: str
+    """``higher on leaked images``, ``may be too high``, ``lower on leaked images`` or that no class has both kinds."""
+
+
 class LeakEffect(Part):
     """Accuracy of one Keras model on the test images with and without those that duplicate a training image."""
 
@@ -143,6 +210,8 @@ class LeakEffect(Part):
     """Without exact and near duplicates."""
     leaked: ScoreRecord | None
     """On the duplicates alone."""
+    standardised: LeakDifference | None = None
+    """Leaked against other images within classes; None without leaked images."""
 
 
 class LeakSummary(Part):
@@ -158,6 +227,8 @@ class LeakSummary(Part):
     """Accuracy of each Keras model with and without leaked images."""
     shortcuts: tuple[ShortcutRecord, ...]
     """File properties that predict the class."""
+    baselines: Baselines | None = None
+    """Accuracies that need no network."""
 
 
 class WarningRecord(Part):

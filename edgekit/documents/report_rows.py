@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekit.documents.base import Part
 from edgekit.documents.bench import EnergyPerRun, HostAgreement, SustainedSummary
+from edgekit.documents.gate import GateRecord
 from edgekit.documents.profile import Profile
 from edgekit.documents.report_findings import Range
 
@@ -22,7 +23,7 @@ class ReportedRun(Part):
     status: str
     """``running`` or ``done``."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     accuracy: float | None
     """Accuracy of the Keras model on the test split (0 to 1)."""
     n_samples: int | None
@@ -35,6 +36,8 @@ class ReportedRun(Part):
     """Mean cross-entropy in nats."""
     ece: float | None
     """Expected calibration error (0 to 1)."""
+    ece_by_chance: float | None = None
+    """What a perfectly calibrated network shows on as many images: few images make every error positive."""
     parameters: int | None
     """Number of weights."""
     keras_size_bytes: int | None
@@ -84,7 +87,7 @@ class ExportedFileRecord(Part):
     strategy: str
     """Training strategy."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     seed: int
     """Random seed."""
     format: str
@@ -96,7 +99,8 @@ class ExportedFileRecord(Part):
     problems: tuple[str, ...]
     """Why it failed."""
     marks: tuple[str, ...]
-    """What a reader must know before using the numbers: ``failed``, ``emulated``, ``unstable``, ``float operators``."""
+    """What a reader must know before using the numbers: ``failed``, ``gate undecided``, ``gate failed``, ``emulated``,
+    ``unstable``, ``float operators``."""
     on_pareto_front: bool
     """Whether no other file on the target is both faster and at least as accurate."""
     accuracy: float | None
@@ -109,6 +113,8 @@ class ExportedFileRecord(Part):
     """Accuracy of the Keras model minus that of the file, on the same images."""
     agreement_with_keras: float | None
     """Share of test images with the same top class as the Keras model."""
+    gate: GateRecord | None = None
+    """The accuracy gate on the test split, or on the images of the export where that was not judged."""
     size_bytes: int | None
     """Size of the file."""
     gzip_bytes: int | None
@@ -134,7 +140,7 @@ class ExportedFileRecord(Part):
     joules_per_inference: float | None = None
     """Energy of one run; ``null`` if the machine does not report its power."""
     profile: Profile | None = None
-    """Time by operator, where it was profiled."""
+    """Time by operator, if it was profiled."""
     latency: tuple[LatencyRecord, ...]
     """One entry for each thread count."""
     agreement_with_host: HostAgreement | None = None
@@ -159,7 +165,7 @@ class SeedGroup(Part):
     strategy: str
     """Training strategy."""
     arm: str | None = None
-    """Training variant of the study, where it compares several."""
+    """Training variant of the study, if it compares several."""
     format: str
     """``tflite`` or ``onnx``."""
     scheme: str

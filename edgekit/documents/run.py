@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, Part
+from edgekit.documents.base import Document, JsonObject, Migration, Part
 from edgekit.recipe import Recipe
 
-SplitName = Literal["train", "val", "test"]
+SplitName = Literal["train", "val", "test", "gate"]
 
 
 class WeightsRecord(Part):
@@ -176,8 +176,21 @@ class SplitMetrics(Part):
     """Number of images, with the true classes in rows and the predicted classes in columns."""
 
 
+def without_gate_split(old: JsonObject) -> JsonObject:
+    """A document of version 1: its recipe set no images aside for the accuracy gate."""
+    data = old["recipe"].setdefault("data", {})
+    data.setdefault("split", {}).setdefault("gate", 0.0)
+    return old
+
+
 class RunDocument(Document):
     """One training run."""
+
+    VERSION: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: without_gate_split}
+
+    schema_version: int = 2
+    """Version of this kind of document."""
 
     status: Literal["running", "done"]
     """``running`` until training has finished, also if it was interrupted."""

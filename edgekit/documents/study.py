@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, Part
+from edgekit.documents.base import Document, Migration, Part
+from edgekit.documents.run import without_gate_split
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 
@@ -23,7 +24,7 @@ class CellRecord(Part):
     strategy: str
     seed: int
     arm: str | None = None
-    """The training variant, where the study compares several."""
+    """The training variant, if the study compares several."""
     status: CellStatus = "waiting"
     error: str | None = None
     seconds: float | None = None
@@ -32,6 +33,12 @@ class CellRecord(Part):
 
 class StudyDocument(Document):
     """A study. Its recipe does not contain the paths of images and weights on this machine."""
+
+    VERSION: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: without_gate_split}
+
+    schema_version: int = 2
+    """Version of this kind of document."""
 
     name: str
     created: str

@@ -11,12 +11,14 @@ import numpy as np
 
 from edgekit.documents.export import CalibrationRecord, ExportDocument
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.gate import gate_limits
 from edgekit.documents.run import RunDocument
 from edgekit.errors import CheckFailed, ConversionFailed, InputError
 from edgekit.export.base import ExportFacts, Maker, QuantizingMaker
 from edgekit.export.check.exported_file import Reference
 from edgekit.export.compress.compressor import Compressor
 from edgekit.export.file_export import ExportedRun, FileSource, export_file
+from edgekit.export.keras_predictions import keras_predictions
 from edgekit.export.makers import MAKERS
 from edgekit.export.network import TrainedNetwork, load_network, prepare_keras
 from edgekit.export.plan import REPAIRED, ExportPlan, PlannedFile, plan_export
@@ -24,8 +26,9 @@ from edgekit.export.repair.int8_repair import Int8Repair
 from edgekit.export.replacing import remove_export
 from edgekit.export.requirements import need_tools
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
-from edgekit.recipe import Recipe, assign, validate
+from edgekit.recipe import Export, Recipe, assign, validate
 from edgekit.registry import get_backbone, get_scheme
+from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.progress import SILENT, Progress
 
@@ -54,7 +57,7 @@ class ExportOutcome:
             f"{n_failed} of {n_files} {what}:\n" + "\n".join(lines),
             where=str(run.exports),
             hint="do not deploy these files. For details, see export.json and parity.npz in the folder of each; "
-            "--max-drop sets how many points of accuracy a file may lose",
+            "--repair may help; --max-drop sets how many points of accuracy a file may lose",
         )
 
 
@@ -121,11 +124,17 @@ def _prepare(
     prepare_keras(need_tensorflow="tflite" in plan.formats)
     network = load_network(run, document)
     facts = _facts(document, recipe, network)
-    max_drop = None if recipe.export.max_drop is None else recipe.export.max_drop / 100
-    reference = Reference(facts, parity, network.predict(parity.pixels), max_drop)
+    reference = Reference(facts, parity, keras_predictions(run, network, parity), _limits(recipe.export))
     exported = ExportedRun(run, document, recipe, network, reference, record)
     compressor = Compressor(run.exports, network, recipe, calibration, reference, progress)
     return _Exporter(exported, calibration, compressor, progress)
+
+
+def _limits(settings: Export) -> GateLimits | None:
+    """The limits of the accuracy gate; None where it is switched off."""
+    if settings.max_drop is None:
+        return None
+    return gate_limits(settings.max_drop, settings.min_agreement, settings.max_class_drop)
 
 
 def _calibration_record(samples: Samples) -> CalibrationRecord:
@@ -219,5 +228,7 @@ class _Exporter:
 
 
 def _repair_failed(document: ExportDocument | None) -> bool:
-    """Whether a repair was tried and the gate held with no choice of float layers."""
-    return document is not None and document.repair is not None and not document.repair.held
+    """Whether a repair was tried, and the repaired file is still seen to lose more than allowed."""
+    if document is None or document.repair is None or document.gate is None:
+        return False
+    return document.gate.beyond_limits

@@ -25,7 +25,7 @@ class PlannedFile:
 
     @property
     def compression(self) -> str | None:
-        """The compression of the network that the file is made from; None: the trained network as it is."""
+        """The compression of the network that the file is made from; None for the trained network itself."""
         return self.scheme.compression or None
 
     @property

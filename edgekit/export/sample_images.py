@@ -1,16 +1,16 @@
-"""The images of the run's dataset that an export uses: training images to calibrate, validation images to check."""
+"""The images of the run's dataset that an export uses: training images to calibrate, others to check."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.dataset import Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.loading import listing, open_run_dataset
 from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
@@ -43,6 +43,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def take(self, chosen: NDArray[np.int64]) -> Samples:
+        """Those of the images at the places ``chosen`` (M,) among these."""
+        return replace(self, positions=self.positions[chosen], pixels=self.pixels[chosen])
+
     @property
     def labels(self) -> NDArray[np.int32]:
         return self.dataset.labels[self.positions]
@@ -55,7 +59,7 @@ class Samples:
 def read_samples(
     run: RunFolder, document: RunDocument, recipe: Recipe, data_root: Path | None, progress: Progress
 ) -> tuple[Samples, Samples]:
-    """The calibration images (training split) and the parity images (validation split) of a run.
+    """The calibration images (training split) and the parity images (gate split, else validation split) of a run.
 
     Only these images are decoded, with the decoder that targets use. Raises :class:`InputError` that names ``--data``
     where the images have moved.
@@ -67,7 +71,9 @@ def read_samples(
     calibration = recipe.export.calibration
     return (
         draw_samples(dataset, "train", calibration.images, calibration.seed, recipe),
-        draw_samples(dataset, "val", recipe.export.parity_images, PARITY_SEED, recipe),
+        draw_samples(
+            dataset, GATE if GATE in dataset.splits else "val", recipe.export.parity_images, PARITY_SEED, recipe
+        ),
     )
 
 
@@ -96,15 +102,15 @@ def _spread(pixels: NDArray[np.uint8]) -> float:
     return float(pixels[:FEW_IMAGES, ::4, ::4].astype(np.float32).std(axis=0).mean())
 
 
-def draw_samples(dataset: Dataset, split: str, count: int, seed: int, recipe: Recipe) -> Samples:
-    """Up to ``count`` images of ``split``, decoded as on a target, with every class in proportion.
+def draw_samples(dataset: Dataset, split: str, count: int | None, seed: int, recipe: Recipe) -> Samples:
+    """Up to ``count`` images of ``split`` (None: all), decoded as on a target, with every class in proportion.
 
     Raises :class:`InputError` if the split is empty or an image cannot be decoded.
     """
     members = dataset.indices(split)
     if not len(members):
         raise InputError(f"the run's image list has no image of the {split} split", where=str(dataset.root))
-    positions = members[stratified_choice(dataset.labels[members], count, seed)]
+    positions = members[stratified_choice(dataset.labels[members], len(members) if count is None else count, seed)]
     pixels = _decode(dataset, positions, recipe.data.image_size, recipe.data.resize)
     return Samples(split, dataset, positions, pixels, seed)
 

@@ -10,12 +10,16 @@ from edgekit.recipe.section import Fraction, Section
 
 
 class Split(Section):
-    """How to split the images where the folder does not already have validation or test folders."""
+    """How to split the images if the folder has no validation or test folders."""
 
     val: Fraction = 0.2
     """Fraction of the training images to use for validation (0 to 1)."""
     test: Fraction = 0.2
     """Fraction of all images to use for the test split (0 to 1)."""
+    gate: Fraction = 0.1
+    """Fraction of the training images to set aside for the accuracy gate (0 to 1). These images choose nothing:
+    neither weights nor the best epoch. No images are set aside where they would be fewer than 100; the gate then uses
+    the validation images."""
     seed: int = 0
     """Seed of the random split."""
     dedupe: bool = False

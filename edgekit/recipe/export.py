@@ -35,11 +35,17 @@ class Export(Section):
     quantizer: Literal["converter", "ai-edge-quantizer"] = "converter"
     """Which tool quantizes ``tflite-int8`` and ``tflite-dynamic``. Both are equally good at int8; for dynamic files of
     MobileNetV2, the TFLite converter is faster and closer to Keras (``benchmarks/quantizers.py``)."""
-    parity_images: Annotated[int, Field(ge=1)] = 400
-    """Upper limit on the validation images that each file is compared with the Keras model on (at least 1)."""
+    parity_images: Annotated[int, Field(ge=1)] | None = None
+    """Upper limit on the images on which each file is compared with the Keras model (at least 1). ``null`` uses all
+    images of the gate split, or all validation images where the run has no gate split."""
     max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0
     """Accuracy gate: how many points of accuracy a file of lower precision than fp32 may lose on those images (0 to
-    100). ``null`` switches the gate off."""
+    100). The file passes if the upper 95% bound of its loss is at most this. ``null`` switches the gate off."""
+    min_agreement: Annotated[float, Field(ge=0, le=100)] = 90.0
+    """Accuracy gate: percentage of those images for which a file must predict the same class as the Keras model (0 to
+    100), unless ``max_drop`` allows that more predictions change."""
+    max_class_drop: Annotated[float, Field(ge=0, le=100)] = 10.0
+    """Accuracy gate: how many points of accuracy a single class may lose (0 to 100; at least ``max_drop`` applies)."""
     sensitivity: bool = False
     """Rank the layers of int8 files by how much quantizing each one alone changes the predictions (takes minutes)."""
     repair: bool = False

@@ -114,7 +114,7 @@ class Side(Section):
     """Arm of the study."""
     file: str | None = None
     """Exported file, such as ``tflite-int8``. If omitted, latency and size are compared for every file, and all other
-    metrics for the Keras model."""
+    metrics for the Keras model. On the right, ``keras`` means the Keras model itself (for accuracy)."""
 
     @field_validator("backbone")
     @classmethod
@@ -124,7 +124,7 @@ class Side(Section):
     @field_validator("file")
     @classmethod
     def _known_file(cls, value: str | None) -> str | None:
-        return value if value is None else known_name("exported file", value, SCHEMES)
+        return value if value is None else known_name("exported file", value, [*SCHEMES, "keras"])
 
 
 DIFFERENCES = {"accuracy": "points", "corrupted_accuracy": "points", "accuracy_lost": "points", "loss": "nats"}
@@ -157,6 +157,9 @@ class Claim(Section):
     ``margin`` above it. ``within``: both."""
     right: Side
     """The models that they are compared with."""
+    about: Literal["methods", "networks"] = "methods"
+    """``methods``: the statement holds for any seed, so that accuracy and loss need at least two seeds for a verdict.
+    ``networks``: it is about these trained networks only, and one seed is enough."""
     margin: float | None = None
     """Points of accuracy (0 to 100) or nats of loss (0 or more), by default 0; for all other metrics a factor of at
     least 1, by default 1."""
@@ -176,6 +179,8 @@ class Claim(Section):
     def _sides_fit(self) -> Claim:
         if self.left.backbone == "others":
             raise ValueError("others is allowed only on the right of a claim")
+        if "keras" in (self.left.file, self.right.file) and (self.left.file == "keras" or self.metric != "accuracy"):
+            raise ValueError("the file keras is allowed only on the right of a claim about accuracy")
         if self.corruptions and self.metric not in CORRUPTED:
             raise ValueError(f"corruptions require the metric {' or '.join(CORRUPTED)}, not {self.metric}")
         if self.metric == "loss" and (self.left.file or self.right.file):

@@ -17,7 +17,7 @@ def calibration_text(calibration: CalibrationRecord) -> str:
     worst = ", ".join(f"{layer} {share}" for layer, share in shares if share != "0.00%")
     return (
         f"{ranges.tensors} quantization ranges ({calibration.method}, {calibration.images} images) clip "
-        f"{ranges.outside:.3%} of the values of validation images and {ranges.outside_calibration:.3%} of those of "
+        f"{ranges.outside:.3%} of the values of held-out images and {ranges.outside_calibration:.3%} of those of "
         f"calibration images{f'; most in {worst}' if worst else ''}"
     )
 

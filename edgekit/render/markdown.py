@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from edgekit.device.plain_text import visible
+
 
 def escaped(text: str) -> str:
     """``text`` on one line, with every character escaped that Markdown or HTML would take for markup."""
-    plain = re.sub(r"([\\`*_\[\]<>|])", r"\\\1", " ".join(text.split()))
+    plain = re.sub(r"([\\`*_\[\]<>|])", r"\\\1", visible(" ".join(text.split())))
     return re.sub(r"^([#+-])(?=\s|#)", r"\\\1", plain)
 
 

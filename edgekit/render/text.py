@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekit.device.plain_text import visible
+
+__all__ = ["capitalized", "clipped", "listing", "plural", "visible"]
+
 
 def plural(n: float, noun: str, several: str | None = None) -> str:
     """``1 file``, ``3 files``, ``1,204 images``; ``several`` is the plural of nouns that take more than an *s*."""

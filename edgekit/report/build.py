@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgekit import __version__
 from edgekit.documents.report import ReportDocument
-from edgekit.recipe import Recipe
+from edgekit.recipe import Constraint, Recipe
 from edgekit.report.model.document import report_document
 from edgekit.report.model.report import compose
 from edgekit.report.model.source import read_source
@@ -19,7 +19,9 @@ from edgekit.support.files import write_text
 from edgekit.support.progress import SILENT, Progress
 
 
-def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress = SILENT) -> ReportDocument:
+def build_report(
+    path: Path, *, claims: Recipe | None = None, constraint: Constraint | None = None, progress: Progress = SILENT
+) -> ReportDocument:
     """Write the report on the run or study in ``path`` into ``path / "report"``.
 
     It consists of ``report.html``, ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported
@@ -27,15 +29,16 @@ def build_report(path: Path, *, claims: Recipe | None = None, progress: Progress
     in the report and reported to ``progress``.
 
     ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
-    with. Returns the document of ``report.json`` with the paths of the page and of the stored document; all other paths
-    in it are below ``path``, so that the stored document does not name folders of this machine. Raises
-    :class:`InputError` if ``path`` is neither a run nor a study, or holds documents that cannot be read.
+    with. ``constraint`` is what the recommended exported file must meet. Returns the document of ``report.json`` with
+    the paths of the page and of the stored document; all other paths in it are below ``path``, so that the stored
+    document does not name folders of this machine. Raises :class:`InputError` where ``path`` is neither a run nor a
+    study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
     source = read_source(path)
     if claims is not None:
         source = source.with_claims(claims)
-    report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__)
+    report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__, constraint)
     document = report_document(report)
     folder = path / "report"
     texts = {

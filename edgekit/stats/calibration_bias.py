@@ -85,6 +85,14 @@ def calibration_error(
     )
 
 
+def error_by_chance(
+    probabilities: NDArray[np.floating[Any]], *, bins: int = ECE_BINS, resamples: int = 200, seed: int = 0
+) -> float:
+    """The mean ECE that a perfectly calibrated network with these ``probabilities`` (N, classes) shows by chance."""
+    shown = probabilities.max(axis=1).astype(np.float64)
+    return float(_Simulation(shown, bins, resamples, seed).errors(shown).mean())
+
+
 class _Simulation:
     """Draws of whether images are predicted correctly, from the same random numbers for every shift."""
 

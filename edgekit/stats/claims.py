@@ -55,25 +55,33 @@ class Region:
 
 @dataclass(frozen=True)
 class More:
-    """What would decide a claim: ``n`` more of ``unit`` (seeds, images, rounds), if the estimate stays as it is."""
+    """What would decide a claim: ``n`` more of ``unit`` (seeds, images, rounds), if the estimate stays as it is.
+
+    ``images``: so many more test images as well. ``power``: the chance that it is decided then; None where no number
+    is enough for sure.
+    """
 
     unit: str
     n: int
+    images: int = 0
+    power: float | None = None
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What was measured of one pair of models.
 
-    ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None: too little was measured for
-    an interval, and only ``estimate`` is known. ``more`` returns what would decide, given the gap.
+    ``interval`` gives the effect at a confidence, on a scale where 0 is no effect; None if too little was measured for
+    an interval, and only ``estimate`` is known. ``more`` returns what would decide, given the gap and a confidence.
+    ``one_seed``: the evidence is about two trained networks only, so it decides nothing about methods.
     """
 
     estimate: float
     interval: Callable[[float], Interval] | None
     basis: str
-    more: Callable[[float], More | None]
+    more: Callable[[float, float], More | None]
     remark: str = ""
+    one_seed: bool = False
 
 
 def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95) -> list[Verdict]:
@@ -94,10 +102,3 @@ def judge(evidence: Sequence[Evidence], region: Region, confidence: float = 0.95
             verdict = UNDECIDED
         verdicts.append(verdict)
     return verdicts
-
-
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Refuted where one pair is, supported where all are."""
-    if REFUTED in verdicts:
-        return REFUTED
-    return SUPPORTED if verdicts and all(verdict == SUPPORTED for verdict in verdicts) else UNDECIDED

@@ -1,6 +1,6 @@
 """Accuracy of leaked against clean test images, compared class by class, so that the class mix has no effect.
 
-Leaked images (which also stand in the training images) are not spread evenly over the classes. Plain accuracy of the
+Leaked images (which are also training images) are not spread evenly over the classes. Plain accuracy of the
 clean ones mostly shows which classes are left. Here the differences within classes are averaged with the class shares
 of the whole test split (direct standardisation). Duplicates among the test images count as clusters.
 """

@@ -26,7 +26,7 @@ DRAWS = 8_000
 class ComparisonWithBest:
     """K exported files against the best of the others.
 
-    ``low`` and ``high`` (K,) bound accuracy less that of the best other file, all at once with the stated confidence;
+    ``low`` and ``high`` (K,) bound accuracy minus that of the best other file, all at once with the stated confidence;
     ``high`` 0 means that the file is not the best, ``low`` 0 that it is. ``candidates`` are the positions that cannot
     be told from the best, the highest accuracy first: the best file is among them with that confidence.
     """

@@ -30,7 +30,7 @@ class Sample:
 class DecidingSample:
     """The samples that would decide, as totals and not in addition; None if no number would.
 
-    ``by_seeds``: with the images of today. ``by_images``: with the seeds of today. ``by_both``: the pair with the
+    ``by_seeds``: with the present images. ``by_images``: with the present seeds. ``by_both``: the pair with the
     fewest predictions (seeds x images) among those with at least as many seeds and images as today. It holds if the
     true difference is the observed one, if the variances are those of ``components``, and with probability ``power``.
     """
@@ -100,3 +100,18 @@ def planned_width(
     normal = NormalDist()
     quantiles = [(float(t.ppf(tail, seeds - 1)), normal.inv_cdf(tail)) for tail in (0.5 + confidence / 2, power)]
     return sum(math.sqrt(student**2 * of_seeds + z**2 * of_images) for student, z in quantiles)
+
+
+def deciding_number(
+    deviation: float, gap: float, n: int, *, power: float = 0.80, confidence: float = 0.95
+) -> int | None:
+    """How many in all decide where there is one source of chance, ``deviation`` being the standard error with ``n``.
+
+    The half width and the quantile of ``power`` must both fit into ``gap``. None where no number would decide.
+    """
+    if gap < 1e-12:
+        return None
+    normal = NormalDist()
+    factor = normal.inv_cdf(0.5 + confidence / 2) + normal.inv_cdf(power)
+    needed = n * (factor * deviation / gap) ** 2
+    return None if needed > MOST_IMAGES else max(n, math.ceil(needed))

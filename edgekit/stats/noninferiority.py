@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from edgekit.stats.bisection import crossing, smallest
 from edgekit.stats.intervals import paired_difference_interval, wilson_interval
 
-HELD, UNDECIDED, FAILED = "held", "undecided", "failed"
+Verdict = Literal["held", "undecided", "failed"]
+
+HELD: Verdict = "held"
+UNDECIDED: Verdict = "undecided"
+FAILED: Verdict = "failed"
 
 ALPHA = 0.05
 """Error rate of each one-sided bound: a file that loses exactly the limit is accepted in at most 5% of cases."""
@@ -56,7 +60,7 @@ class ClassLoss:
     worse: int
     better: int
     bounds: Bounds
-    verdict: str
+    verdict: Verdict
     over_limit: bool
     """Whether the observed loss is above the limit, which is reason enough to name the class."""
 
@@ -69,9 +73,9 @@ class ClassLoss:
 class GateDecision:
     """The decision and the evidence behind it. ``loss`` is positive where the exported file is worse."""
 
-    verdict: str
-    loss_verdict: str
-    agreement_verdict: str
+    verdict: Verdict
+    loss_verdict: Verdict
+    agreement_verdict: Verdict
     limits: GateLimits
     n_images: int
     worse: int
@@ -136,14 +140,14 @@ def paired_loss_bounds(worse: int, better: int, n: int, alpha: float = ALPHA) ->
     return Bounds(min(lower, score.lower), max(upper, score.upper))
 
 
-def judge_loss(bounds: Bounds, limit: float) -> str:
+def judge_loss(bounds: Bounds, limit: float) -> Verdict:
     """``held``, ``failed`` or ``undecided``; a loss of exactly the limit is allowed."""
     if bounds.upper <= limit:
         return HELD
     return FAILED if bounds.lower > limit else UNDECIDED
 
 
-def judge_floor(bounds: Bounds, floor: float) -> str:
+def judge_floor(bounds: Bounds, floor: float) -> Verdict:
     """The same for a share that must be at least ``floor``."""
     if bounds.lower >= floor:
         return HELD
@@ -176,7 +180,7 @@ def judge_export(
     agreement_verdict = judge_floor(agreement_bounds, limits.min_agreement)
     verdicts = [loss_verdict, agreement_verdict, *(c.verdict for c in classes if c.over_limit)]
     return GateDecision(
-        verdict=next((v for v in (FAILED, UNDECIDED) if v in verdicts), HELD),
+        verdict=FAILED if FAILED in verdicts else UNDECIDED if UNDECIDED in verdicts else HELD,
         loss_verdict=loss_verdict,
         agreement_verdict=agreement_verdict,
         limits=limits,

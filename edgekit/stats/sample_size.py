@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 
 def images_needed(gap: float, deviation: float, n: int, *, confidence: float = 0.95) -> int | None:
-    """How many images in all make the interval half as wide as ``gap`` asks, if the estimate stays; None: no number.
+    """How many images in all reduce half the interval to ``gap``, if the estimate stays; None if no number does.
 
     ``deviation`` is the standard error with ``n`` images, which falls with the root of their number.
     """

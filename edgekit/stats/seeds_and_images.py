@@ -191,3 +191,17 @@ def one_network(correct: Values, confidence: float = 0.95) -> Interval:
     n, right = len(correct), int(correct.sum())
     low, high = wilson_interval(right, n, confidence)
     return Interval(right / n, low, high, math.sqrt(right / n * (1 - right / n) / n), n)
+
+
+def difference_interval(differences: Values, confidence: float = 0.95) -> Interval:
+    """The difference of two sides from ``differences`` (seeds, images): of methods, or of two networks for one seed."""
+    methods = paired_methods(differences) if len(differences) > 1 else None
+    return two_networks(differences.mean(axis=0), confidence) if methods is None else methods.interval(confidence)
+
+
+def difference_p(differences: Values) -> float:
+    """Two-sided p of no difference: the test of :func:`paired_methods`, or the exact McNemar test for one seed."""
+    from edgekit.stats.significance import mcnemar_of_differences
+
+    methods = paired_methods(differences) if len(differences) > 1 else None
+    return mcnemar_of_differences(differences.mean(axis=0)) if methods is None else methods.p_value()

@@ -26,9 +26,11 @@ def audit_study(recipe: Recipe, folder: Path, progress: Progress) -> None:
     dataset = open_dataset(recipe.data, progress=progress)
     file = folder / AUDIT_FILE
     if file.is_file():
-        if AuditDocument.read(file).fingerprint == dataset.fingerprint:
+        before = AuditDocument.read(file)
+        unchanged = before.fingerprint == dataset.fingerprint
+        if unchanged and before.baselines is not None:  # an older edgekit looked for no baselines
             return
-        if any(folder.glob("runs/*/run.json")):
+        if not unchanged and any(folder.glob("runs/*/run.json")):
             raise InputError(
                 "the images have changed since this study was started",
                 where=str(dataset.root),

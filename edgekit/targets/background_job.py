@@ -13,7 +13,8 @@ from edgekit.device.protocol.verbs import FOLLOW, START
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.targets.base import crash, failure, model_path
 from edgekit.targets.connection import ConnectionLost
-from edgekit.targets.device_client import DeviceClient
+from edgekit.targets.device_client import TRIES, DeviceClient
+from edgekit.targets.job_events import JobAnswers, ModelFacts
 from edgekit.targets.resume import JobProgress
 from edgekit.targets.upload import Upload
 
@@ -21,12 +22,21 @@ from edgekit.targets.upload import Upload
 class BackgroundJob:
     """A job of a verb. ``upload`` translates the device's paths back to those of this machine."""
 
-    def __init__(self, client: DeviceClient, verb: str, job: AnyJob, upload: Upload, progress: JobProgress) -> None:
+    def __init__(
+        self,
+        client: DeviceClient,
+        verb: str,
+        job: AnyJob,
+        upload: Upload,
+        progress: JobProgress,
+        facts: ModelFacts,
+    ) -> None:
         self._client = client
         self._verb = verb
         self._job = job
         self._upload = upload
         self._progress = progress
+        self._answers = JobAnswers(client.name, verb, job, facts, upload.local_path)
         self._id = uuid.uuid4().hex
         self._lines = 0
         self._exit_code = 1
@@ -35,16 +45,27 @@ class BackgroundJob:
     def run(self) -> Generator[JobEvent, None, bool]:
         """Start the job and yield its events. The generator returns whether the job finished; False: it was lost.
 
-        If the connection breaks, it is restored, and the events continue where they stopped.
+        If the connection breaks, it is restored, and the events continue where they stopped. Raises the error of the
+        connection if it breaks again and again without any event in between.
         """
-        events = self._client.stream(START, StartRequest(id=self._id, verb=self._verb, job=self._job))
+        events, seen, losses = self._start(), 0, 0
         while True:
             try:
                 with contextlib.closing(events):
                     return (yield from self._follow(events))
             except ConnectionLost as lost:
-                self._client.reconnect(lost)
-                events = self._client.stream(FOLLOW, FollowRequest(id=self._id, skip_lines=self._lines))
+                losses = 0 if self._lines > seen else losses + 1
+                if losses == TRIES:
+                    raise lost.error from None
+                seen = self._lines
+                self._client.reconnect(lost, measuring=True)
+                if self._lines:
+                    events = self._client.stream(FOLLOW, FollowRequest(id=self._id, skip_lines=self._lines))
+                else:  # it may not have started; if it has, it is only followed
+                    events = self._start()
+
+    def _start(self) -> Generator[FollowEvent, None, None]:
+        return self._client.stream(START, StartRequest(id=self._id, verb=self._verb, job=self._job))
 
     def _follow(self, events: Generator[FollowEvent, None, None]) -> Generator[JobEvent, None, bool]:
         for event in events:
@@ -53,7 +74,7 @@ class BackgroundJob:
             if event["event"] == "stderr":
                 raise crash(self._exit_code, self._opening, event["text"])
             self._lines += 1
-            line = event["line"]
+            line = self._answers.checked(event["line"])
             if line["event"] == "done":
                 return True
             if line["event"] == "error":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from edgekit.device.jobs import entry_key
+from edgekit.device.plain_text import visible
 from edgekit.device.protocol import model_key
 from edgekit.device.protocol.events import ErrorEvent
 from edgekit.device.protocol.jobs import AnyJob
@@ -45,7 +46,7 @@ class Target(Protocol):
 
 def failure(event: ErrorEvent, *, install: str) -> EdgekitError:
     """The error that an ``error`` event describes. ``install`` is the command that adds a runtime."""
-    kind, reason, where = event["kind"], event["reason"], event["where"]
+    kind, reason, where = event["kind"], visible(" ".join(event["reason"].split())), event["where"]
     if kind in {"model", "image"}:
         return InputError(reason, where=where)
     if kind == "runtime":
@@ -69,12 +70,14 @@ def crash(code: int, opening: str | None, stderr: str) -> EdgekitError:
         return EdgekitError(
             "the device program was killed, probably because memory ran out", hint="bench fewer files at once"
         )
+    if code in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP):
+        return EdgekitError("the device program was ended by somebody else", hint="rerun this command")
     if code < 0 and opening is not None:
         return InputError(
             "the runtime crashed on this file: it is damaged, not a model, or not supported by this runtime",
             where=opening,
         )
-    last = f": {lines[-1]}" if lines else ""
+    last = f": {visible(lines[-1])}" if lines else ""
     return EdgekitError(f"the device program ended with exit code {code}{last}", where=opening)
 
 

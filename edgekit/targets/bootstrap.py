@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import cast
 
 from edgekit.device.protocol.requests import HelloEvent
 from edgekit.device.working_folder import MARKER, OBJECTS
@@ -13,6 +12,8 @@ from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection import Connection, RemoteFailure, quoted, shell_path
 from edgekit.targets.device_program import program, program_name
 from edgekit.targets.folder_rules import SYSTEM, SYSTEM_WHOLE
+from edgekit.targets.limits import NOISE_BYTES
+from edgekit.targets.request_events import RequestAnswers
 from edgekit.targets.wheels import MIN_PYTHON
 
 NO_FOLDER, NO_PYTHON, DAMAGED, SYSTEM_FOLDER, OTHERS_FOLDER = 91, 92, 93, 94, 95
@@ -83,15 +84,24 @@ def bring_program(connection: Connection, config: TargetConfig) -> None:
     raise _push_failed(config, "the file is missing after the transfer")
 
 
-def read_events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The JSON lines of the program. Anything else, such as the output of a login script, is skipped."""
+def event_lines(lines: Iterable[bytes], target: str) -> Iterator[bytes]:
+    """The lines of the program. Anything else, such as the output of a login script, is skipped.
+
+    So is a line that is not complete, because the connection broke. Raises :class:`TargetError` where there is too much
+    else.
+    """
+    noise = 0
     for line in lines:
-        if line.startswith(b'{"event"'):
-            try:
-                event: dict[str, Any] = json.loads(line)
-            except ValueError:
-                continue
-            yield event
+        if line.startswith(b'{"event"') and line.endswith(b"\n"):
+            yield line
+            continue
+        noise += len(line)
+        if noise > NOISE_BYTES:
+            raise TargetError(
+                f"{target} sends too much that is no answer, so edgekit stopped listening",
+                where=f"target {target}",
+                hint="check what its login scripts print",
+            )
 
 
 def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
@@ -102,12 +112,14 @@ def _hello(connection: Connection, config: TargetConfig) -> HelloEvent:
         f"command -v {python} >/dev/null || exit {NO_PYTHON}; exec {python} -s -c {quoted(HELLO)} {program_name()}"
     )
     try:
-        for event in read_events(connection.stream(script)):
-            if event["event"] == "hello":
-                if tuple(event["version"]) < MIN_PYTHON:
-                    version = ".".join(map(str, event["version"]))
-                    raise _no_python(config, f"Python {version} on {config.name} is too old")
-                return {"event": "hello", "version": event["version"], "program": event["program"]}
+        answers, hello = RequestAnswers(config.name, "hello", {}), None
+        for line in event_lines(connection.stream(script), config.name):
+            hello = cast("HelloEvent", answers.parsed(line))
+            if tuple(hello["version"]) < MIN_PYTHON:
+                version = ".".join(map(str, hello["version"]))
+                raise _no_python(config, f"Python {version} on {config.name} is too old")
+        if hello is not None:
+            return hello
     except RemoteFailure as error:
         raise _refusal(config, error) from None
     raise TargetError(f"{config.name} did not answer as expected", hint=f"check that this works: ssh {config.host}")

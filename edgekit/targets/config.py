@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
-from edgekit.support.files import write_text
 from edgekit.targets.folder_rules import folder_problem, normal_folder
+from edgekit.targets.limits import Limits
 from edgekit.targets.local import LOCAL
+from edgekit.targets.targets_file import TomlValue, append_table, read_document, remove_table
 
 FILE = "targets.toml"
-
-TomlValue = str | int | list[int]
-"""What a target's table contains."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # Nothing that ssh could take for an option, and nothing that has a meaning for a shell.
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]{0,254}")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}")
+LIMITS = tuple(limit.name for limit in fields(Limits))
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class TargetConfig:
     """One machine. ``host`` is a host name, an address, or an alias from ``~/.ssh/config``.
 
     ``folder`` is the working folder there (``~/`` is the home there); ``threads`` and ``runtime`` are the defaults of
-    bench; ``ssh_config`` is used instead of ``~/.ssh/config``.
+    bench; ``ssh_config`` is used instead of ``~/.ssh/config``; the last four are :class:`Limits`.
     """
 
     name: str
@@ -42,6 +39,10 @@ class TargetConfig:
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
     ssh_config: str | None = None
+    max_line_mb: int = Limits.max_line_mb
+    max_job_mb: int = Limits.max_job_mb
+    silence_s: int = Limits.silence_s
+    job_silence_s: int = Limits.job_silence_s
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", normal_folder(self.folder))
@@ -75,7 +76,15 @@ class TargetConfig:
             value = getattr(self, name)
             if value is not None and (not value or value.startswith("-") or not value.isprintable()):
                 return f"{name} is not a path: {value!r}"
+        for name in LIMITS:
+            if getattr(self, name) < 1:
+                return f"{name} must be 1 or more, not {getattr(self, name)}"
         return folder_problem(self.folder)
+
+    @property
+    def limits(self) -> Limits:
+        """How much the device may send, and how long it may be silent."""
+        return Limits(self.max_line_mb, self.max_job_mb, self.silence_s, self.job_silence_s)
 
     @property
     def address(self) -> str:
@@ -128,24 +137,14 @@ def find_target(name: str) -> TargetConfig:
 
 def read_targets(path: Path) -> list[TargetConfig]:
     """The targets of a file; none if it is missing. Raises :class:`InputError` if it is invalid."""
-    if not path.is_file():
-        return []
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"this file is not valid TOML ({error})", where=str(path)) from None
-    return [_target(name, table, path) for name, table in document.items()]
+    return [_target(name, table, path) for name, table in read_document(path).items()]
 
 
 def _target(name: str, table: object, path: Path) -> TargetConfig:
     where = f"{path}, [{name}]"
     if not isinstance(table, dict) or "host" not in table:
         raise InputError("a target is a table that has at least a host", where=where)
-    types: dict[str, type] = {"port": int, "threads": list}
+    types: dict[str, type] = {"port": int, "threads": list, **dict.fromkeys(LIMITS, int)}
     known = [f.name for f in fields(TargetConfig) if f.name != "name"]
     for key, value in table.items():
         if key not in known:
@@ -169,11 +168,7 @@ def add_target(config: TargetConfig, path: Path) -> None:
             where=str(path),
             hint=f"edgekit target remove {config.name}, or edit the file",
         )
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-    # Strings of printable text, numbers and lists are the same in JSON and TOML.
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in config.entries().items()]
-    write_text(path, before + gap + "\n".join([f"[{config.name}]", *lines]) + "\n")
+    append_table(path, config.name, config.entries())
 
 
 def remove_target(name: str) -> Path:
@@ -182,12 +177,5 @@ def remove_target(name: str) -> Path:
     if name not in known:
         find_target(name)
     path = known[name][1]
-    kept, skipping = [], False
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        header = re.match(r"\s*\[+\s*[\"']?([^\]\"']+?)[\"']?\s*\]", line)
-        if header is not None:
-            skipping = header.group(1) == name
-        if not skipping:
-            kept.append(line)
-    write_text(path, "".join(kept).rstrip("\n") + "\n" if kept else "")
+    remove_table(path, name)
     return path

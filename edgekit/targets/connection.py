@@ -5,30 +5,39 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import stat
 import subprocess
-import tempfile
-import threading
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from edgekit.errors import EdgekitError, TargetError
+from edgekit.device.plain_text import visible
+from edgekit.errors import TargetError
 from edgekit.targets.config import TargetConfig
+from edgekit.targets.connection_guard import ConnectionGuard
+from edgekit.targets.host_keys import refused_key
+from edgekit.targets.ssh_process import Silence, SshProcess
 
 CONNECT_S = 15
 LOST = 255
 """Exit code of ssh itself. All others are those of the remote program."""
 
+UNREACHABLE = ("ssh: connect to host ", "ssh: Could not resolve hostname ")
+"""How ssh's last message starts where there is nobody to talk to. After other messages, a second try may help."""
+
 
 class ConnectionLost(Exception):
-    """The connection broke, or could not be established for a reason that may pass. ``error`` is what to report."""
+    """The connection broke, or could not be established for a reason that may pass. ``error`` is what to report.
 
-    def __init__(self, error: TargetError) -> None:
+    ``brief``: somebody is there, so that it is worth trying again at once.
+    """
+
+    def __init__(self, error: TargetError, *, brief: bool) -> None:
         super().__init__(str(error))
         self.error = error
+        self.brief = brief
 
 
 class Connection:
@@ -38,49 +47,41 @@ class Connection:
         self.config = config
         if shutil.which("ssh") is None:
             raise TargetError("OpenSSH's client is not installed here", hint="sudo apt install openssh-client")
-        self._running: subprocess.Popen[bytes] | None = None
-        identity = repr((config.host, config.user, config.port, config.ssh_config))
+        self._running: SshProcess | None = None
+        identity = repr((config.name, config.host, config.user, config.port, config.ssh_config))
         self._socket = _socket_folder() / f"{os.getpid()}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        self._guard = ConnectionGuard(self._client(), self._socket)
 
-    def stream(self, script: str, body: Iterable[bytes] = ()) -> Generator[bytes, None, None]:
+    def stream(
+        self, script: str, body: Iterable[bytes] = (), *, silence_s: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Run ``script`` with ``body`` as its stdin and yield the lines of its stdout.
 
-        Raises :class:`ConnectionLost` if ssh failed for a reason that may pass, :class:`TargetError` if a host key or
-        the login was refused, :class:`RemoteFailure` if the exit code of the script is not 0.
+        Raises :class:`ConnectionLost` if ssh failed for a reason that may pass, or if nothing was heard for
+        ``silence_s`` (default: that of the target); :class:`TargetError` if a host key or the login was refused, or if
+        the device sends too much; :class:`RemoteFailure` if the exit code of the script is not 0.
         """
-        with tempfile.TemporaryFile() as stderr:
-            # In a session of its own: Ctrl-C reaches only this program, which then ends the remote one properly.
-            process = subprocess.Popen(
-                [*self._client(), f"sh -c {shlex.quote(script)}"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        limits = self.config.limits
+        limits = limits if silence_s is None else replace(limits, silence_s=silence_s)
+        self._guard.start()
+        command = [*self._client(), f"sh -c {shlex.quote(script)}"]
+        with SshProcess(command, body, self.config.name, limits) as process:
             self._running = process
-            troubles: list[EdgekitError] = []
-            writer = threading.Thread(target=_write, args=(process, body, troubles), daemon=True)
-            writer.start()
             try:
-                assert process.stdout is not None
-                yield from process.stdout
-                code = process.wait()
+                yield from process.lines()
+                code, remote, log = process.ended()
+            except Silence:
+                raise self._silent(limits.silence_s) from None
             finally:
                 self._running = None
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-                writer.join(timeout=5)
-                assert process.stdout is not None
-                process.stdout.close()
-            if troubles:
-                raise troubles[0]
-            stderr.seek(0)
-            words = stderr.read().decode(errors="replace")
         if code == LOST or code < 0:
-            raise self._refusal(words)
+            raise self._refusal(log)
         if code != 0:
-            raise RemoteFailure(code, words)
+            raise RemoteFailure(code, remote)
+
+    def leave_with(self, script: str, body: bytes) -> None:
+        """What to run on the target if this process is killed: see :class:`ConnectionGuard`."""
+        self._guard.leave_with(f"sh -c {shlex.quote(script)}", body)
 
     def interrupt(self) -> None:
         """From another thread: end the running client. The thread that follows it sees a lost connection."""
@@ -90,8 +91,16 @@ class Connection:
 
     def close(self) -> None:
         """End the shared connection."""
+        self._guard.stop()
         if self._socket.exists():
-            subprocess.run([*self._client(), "-O", "exit"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [*self._client(), "-O", "exit"],
+                    capture_output=True,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    timeout=CONNECT_S,
+                )
             with contextlib.suppress(FileNotFoundError):
                 self._socket.unlink()
 
@@ -121,44 +130,42 @@ class Connection:
         }
         return ["ssh", *(f"-o{key}={value}" for key, value in options.items()), *self.ssh_words()]
 
-    def _refusal(self, words: str) -> Exception:
-        """The error for a message of ssh, with what to do about it."""
+    def _refusal(self, log: str) -> Exception:
+        """The error for the messages of ssh itself, with what to do about it."""
         name, ssh = self.config.name, shlex.join(["ssh", *self.ssh_words()])
         where = f"target {name}: {ssh}"
-        if "has changed" in words or "IDENTIFICATION HAS CHANGED" in words:
-            return TargetError(
-                "the host key of this target has changed: its system was reinstalled, or this is another machine",
-                where=where,
-                hint=f"if you know why the key changed: {self._forget_key(words)} && {self._accept_key()}",
-            )
-        if "Host key verification failed" in words or "host key is known" in words:
-            return TargetError(
-                "this machine does not know the host key of this target yet",
-                where=where,
-                hint=f"compare the fingerprint that this command shows, and accept it: {self._accept_key()}",
-            )
-        if "Permission denied" in words or "Too many authentication failures" in words:
+        lines = [line.strip() for line in log.splitlines() if line.strip()]
+        # A server can end the connection with words of its own, which ssh repeats: they decide nothing.
+        own = not any(line.startswith("Received disconnect from ") for line in lines)
+        if own and "Host key verification failed." in lines:
+            return refused_key(name, self.ssh_words())
+        denied = ("Permission denied (", "Too many authentication failures")
+        if any(f": {text}" in line for line in lines for text in denied):
             copy = shlex.join(["ssh-copy-id", *self.ssh_words()])
             return TargetError(
                 "the target refused the login; edgekit logs in with SSH keys only", where=where, hint=copy
             )
-        lines = [line for line in words.strip().splitlines() if line.strip()] or ["the connection was closed"]
+        last = lines[-1] if lines else "the connection was closed"
         return ConnectionLost(
             TargetError(
-                f"cannot reach the target: {lines[-1].strip()}",
+                f"cannot reach the target: {visible(last)}",
                 where=where,
                 hint=f"check that it is switched on and reachable: {ssh}",
-            )
+            ),
+            brief=not last.startswith(UNREACHABLE),
         )
 
-    def _accept_key(self) -> str:
-        return shlex.join(["ssh", "-o", "StrictHostKeyChecking=ask", *self.ssh_words(), "true"])
-
-    def _forget_key(self, words: str) -> str:
-        offending = re.search(r"Offending .* key in (.+):\d+", words)
-        host = re.search(r"Host key for (\S+) has changed", words)
-        file = ["-f", offending.group(1)] if offending is not None else []
-        return shlex.join(["ssh-keygen", *file, "-R", host.group(1) if host is not None else self.config.host])
+    def _silent(self, seconds: int) -> ConnectionLost:
+        name, ssh = self.config.name, shlex.join(["ssh", *self.ssh_words()])
+        return ConnectionLost(
+            TargetError(
+                f"{name} has not answered for {seconds} seconds",
+                where=f"target {name}: {ssh}",
+                hint=f"check that it still works: {ssh}; for a slower device, raise silence_s of this target in "
+                "targets.toml",
+            ),
+            brief=False,
+        )
 
 
 class RemoteFailure(Exception):
@@ -167,7 +174,7 @@ class RemoteFailure(Exception):
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
         self.code = code
-        self.last = (words.strip().splitlines() or [f"exit code {code}"])[-1]
+        self.last = visible((words.strip().splitlines() or [f"exit code {code}"])[-1][-500:])
 
 
 def quoted(text: str) -> str:
@@ -180,23 +187,6 @@ def shell_path(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         return '"$HOME"' + (f"/{shlex.quote(path[2:])}" if len(path) > 2 else "")
     return shlex.quote(path)
-
-
-def _write(process: subprocess.Popen[bytes], body: Iterable[bytes], troubles: list[EdgekitError]) -> None:
-    """Send ``body``. Errors are left in ``troubles`` for the thread that reads the answer."""
-    assert process.stdin is not None
-    try:
-        for block in body:
-            process.stdin.write(block)
-            process.stdin.flush()
-    except BrokenPipeError:
-        pass  # the other side ended, and its exit code says why
-    except EdgekitError as error:
-        troubles.append(error)
-    except OSError as error:
-        troubles.append(EdgekitError(f"cannot read the data to send: {error}"))
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
 
 
 def _socket_folder() -> Path:

@@ -8,14 +8,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
-from edgekit.device.protocol.events import DoneEvent, ErrorEvent, JobEvent
+from edgekit.device.protocol.events import JobEvent
 from edgekit.device.protocol.jobs import AnyJob
 from edgekit.device.protocol.verbs import Answer, Given, Verb
 from edgekit.targets.base import crash, failure, model_path
+from edgekit.targets.job_events import JobAnswers, ModelFacts
 
 LOCAL = "local"
 
@@ -33,6 +34,8 @@ class LocalTarget:
     name: str = LOCAL
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
+    facts: ModelFacts = field(default_factory=ModelFacts, compare=False, repr=False)
+    """What its answers said about model files so far."""
 
     def run(self, verb: Verb[Given, Answer], job: Given) -> Iterator[Answer]:
         """See :class:`edgekit.targets.base.Target`. Paths in the job are absolute."""
@@ -42,7 +45,7 @@ class LocalTarget:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=PACKAGE_ROOT
             )
             try:
-                yield from cast("Iterator[Answer]", _events(process, cast("AnyJob", job), stderr))
+                yield from cast("Iterator[Answer]", _events(process, verb, cast("AnyJob", job), stderr, self.facts))
             finally:
                 _stop(process)
 
@@ -53,14 +56,19 @@ class LocalTarget:
         """Nothing to do: no process outlives :meth:`run`."""
 
 
-def _events(process: subprocess.Popen[bytes], job: AnyJob, stderr: IO[bytes]) -> Iterator[JobEvent]:
+def _events(
+    process: subprocess.Popen[bytes], verb: str, job: AnyJob, stderr: IO[bytes], facts: ModelFacts
+) -> Iterator[JobEvent]:
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(BrokenPipeError):  # it ended before it read the job; its exit code and stderr say why
         process.stdin.write(json.dumps(job).encode())
         process.stdin.close()
     opening: str | None = None
+    answers = JobAnswers(LOCAL, verb, job, facts)
     for line in process.stdout:
-        event: JobEvent | DoneEvent | ErrorEvent = json.loads(line)
+        if not line.endswith(b"\n"):  # it was killed while writing, and its exit code says how
+            break
+        event = answers.parsed(line)
         if event["event"] == "opening":
             opening = model_path(job, event["key"])
         elif event["event"] == "error":

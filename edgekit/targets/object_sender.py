@@ -8,7 +8,8 @@ from pathlib import Path
 from edgekit.device.protocol.requests import HaveRequest, PutRequest, SizedObject
 from edgekit.device.protocol.verbs import HAVE, PUT
 from edgekit.errors import TargetError
-from edgekit.targets.device_client import DeviceClient
+from edgekit.targets.connection import ConnectionLost
+from edgekit.targets.device_client import TRIES, DeviceClient
 from edgekit.targets.upload import read_blocks
 
 
@@ -24,22 +25,28 @@ class ObjectSender:
 
         Raises :class:`TargetError` if there is not enough space, or if a file arrives damaged twice.
         """
-        for attempt in range(2):
-            missing = self._missing(files)
-            if not missing:
-                return
-            self._put(missing, files)
+        damages = cuts = 0
+        while missing := self._missing(files):
+            try:
+                self._put(missing, files)
+            except ConnectionLost as lost:
+                cuts += 1
+                if cuts == TRIES:
+                    raise lost.error from None
+                self._client.reconnect(lost)
+                continue
             damaged = set(files) - self._there
-            if damaged and attempt == 0:
-                self._client.progress.warn(
-                    f"{len(damaged)} of {len(missing)} files arrived damaged on {self._client.name}; sending them again"
+            if not damaged:
+                return
+            damages += 1
+            if damages == 2:
+                raise TargetError(
+                    f"files arrive damaged on {self._client.name} repeatedly",
+                    where=files[min(damaged)],
+                    hint="check the device's memory card and network",
                 )
-        damaged = set(files) - self._there
-        if damaged:
-            raise TargetError(
-                f"files arrive damaged on {self._client.name} repeatedly",
-                where=files[min(damaged)],
-                hint="check the device's memory card and network",
+            self._client.progress.warn(
+                f"{len(damaged)} of {len(missing)} files arrived damaged on {self._client.name}; sending them again"
             )
 
     def forget(self, names: Iterable[str]) -> None:
@@ -69,7 +76,7 @@ class ObjectSender:
         total = sum(sizes.values())
         body = (block for name, size in sizes.items() for block in read_blocks(files[name], size))
         with self._client.progress.bar(f"send {total / 1e6:.1f} MB", len(sizes)) as bar:
-            for event in self._client.call(PUT, PutRequest(objects=objects), body):
+            for event in self._client.stream(PUT, PutRequest(objects=objects), body):
                 if event["event"] == "stored":
                     self._there.add(event["name"])
                     bar.advance()

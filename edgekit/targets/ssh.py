@@ -14,13 +14,18 @@ from edgekit.errors import EdgekitError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.background_job import BackgroundJob
 from edgekit.targets.config import TargetConfig
+from edgekit.targets.connection import ConnectionLost
 from edgekit.targets.device_client import DeviceClient
+from edgekit.targets.job_events import ModelFacts
 from edgekit.targets.object_sender import ObjectSender
 from edgekit.targets.resume import JobProgress
 from edgekit.targets.upload import Hashes, prepare_upload
 
 RESTARTS = 5
 """How many times one job is started before giving up on a device that loses it."""
+
+RELEASE_S = 20
+"""How long a device may take to end its job when a session ends."""
 
 FULL_BYTES = 1 << 20
 """A device with less free space than this could not write the events of its job."""
@@ -35,6 +40,7 @@ class SshTarget:
         self._client = DeviceClient(config, progress)
         self._sender = ObjectSender(self._client)
         self._hashes = Hashes()
+        self._facts = ModelFacts()
         self._started = False
 
     @property
@@ -59,7 +65,8 @@ class SshTarget:
         progress = JobProgress(verb, upload.job)
         for _ in range(RESTARTS):
             self._started = True
-            finished = yield from BackgroundJob(self._client, verb, progress.rest(upload.job), upload, progress).run()
+            rest = progress.rest(upload.job)
+            finished = yield from BackgroundJob(self._client, verb, rest, upload, progress, self._facts).run()
             if finished:
                 return
             self._check_after_loss(progress)
@@ -103,8 +110,8 @@ class SshTarget:
     def close(self) -> None:
         """End whatever still runs there, let others measure, end the connection."""
         if self._started:
-            with contextlib.suppress(EdgekitError):
-                self._client.ask(RELEASE, NoRequest())
+            with contextlib.suppress(EdgekitError, ConnectionLost):
+                self._client.ask_once(RELEASE, NoRequest(), RELEASE_S)
             self._started = False
         self._client.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edgekit.device.runtime_table import SUFFIXES
 from edgekit.device.working_folder import OBJECTS
 from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
+from edgekit.targets.sendable import check_golden, check_image, check_model
 
 
 @dataclass
@@ -21,8 +23,11 @@ class Hashes:
     _known: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     def of(self, path: str) -> str:
+        """Raises :class:`InputError` for what is not a readable file: opening a pipe or a device may never end."""
         try:
             facts = Path(path).stat()
+            if not stat.S_ISREG(facts.st_mode):
+                raise InputError("this is not a regular file", where=path)
             key = (path, facts.st_size, facts.st_mtime_ns)
             if key not in self._known:
                 self._known[key] = sha256_file(Path(path))
@@ -52,10 +57,14 @@ def object_name(path: str, hashes: Hashes) -> str:
 
 
 def prepare_upload(job: AnyJob, hashes: Hashes) -> Upload:
-    """Name each file of ``job`` by its content. Raises :class:`InputError` for a file that cannot be read."""
+    """Name each file of ``job`` by its content.
+
+    Raises :class:`InputError` for a file that cannot be read, and for a link that leads to something else than it says.
+    """
     files: dict[str, str] = {}
 
-    def there(path: str) -> str:
+    def there(path: str, check: Callable[[Path], None] = check_image) -> str:
+        check(Path(path))
         name = object_name(path, hashes)
         files.setdefault(name, path)
         return f"{OBJECTS}/{name}"
@@ -64,11 +73,15 @@ def prepare_upload(job: AnyJob, hashes: Hashes) -> Upload:
     translated: AnyJob = {**job}
     if "models" in job:
         translated["models"] = [
-            {**model, "path": there(model["path"]), "images": [there(path) for path in model.get("images", [])]}
+            {
+                **model,
+                "path": there(model["path"], check_model),
+                "images": [there(path) for path in model.get("images", [])],
+            }
             for model in job["models"]
         ]
     if "golden" in job:
-        translated["golden"] = {key: there(path) for key, path in job["golden"].items()}
+        translated["golden"] = {key: there(path, check_golden) for key, path in job["golden"].items()}
     if "files" in job:
         translated["files"] = [there(path) for path in order]
         translated["root"] = ""

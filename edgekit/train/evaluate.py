@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.dataset import Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_run_dataset
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.history import read_history
+from edgekit.documents.keras_predictions import KerasPredictions
 from edgekit.documents.run import RunDocument, SplitMetrics, SplitName
 from edgekit.errors import EdgekitError, InputError
 from edgekit.stats.classification import classification_metrics
@@ -86,6 +87,8 @@ def evaluate_network(
     probabilities = np.empty(0, np.float32)
     for split in ("val", "test"):
         probabilities = _probabilities(network, dataset, pixels, split, progress, known or {})
+        if split == "val":
+            _store(run, dataset, split, probabilities)
         try:
             found = classification_metrics(dataset.labels[dataset.indices(split)], probabilities, dataset.classes)
         except ValueError as error:
@@ -94,6 +97,8 @@ def evaluate_network(
             ) from None
         metrics[split] = SplitMetrics.model_validate(found)
     _write_predictions(run, dataset, probabilities)
+    if GATE in dataset.splits:
+        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
     _draw(run, metrics["test"])
     explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
     seconds = time.perf_counter() - started
@@ -129,6 +134,14 @@ def _write_predictions(run: RunFolder, dataset: Dataset, probabilities: Probabil
     files = np.array([dataset.files[i] for i in rows])
     with atomic_path(run.predictions) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=dataset.labels[rows], probabilities=probabilities, files=files)
+
+
+def _store(run: RunFolder, dataset: Dataset, split: str, probabilities: Probabilities) -> None:
+    """Store the predictions for the images that exported files are compared on."""
+    rows = dataset.indices(split)
+    files = tuple(dataset.files[i] for i in rows.tolist())
+    found = KerasPredictions(files, dataset.labels[rows], probabilities, sha256_file(run.model))
+    found.write(run.predictions_of(split))
 
 
 def _draw(run: RunFolder, test: SplitMetrics) -> None:

@@ -79,7 +79,7 @@ class SameImages:
 
 
 def _changes(before: dict[str, DatasetRow], now: dict[str, DatasetRow]) -> dict[str, list[str]]:
-    """Paths by what happened to them, without the kinds of change that did not happen."""
+    """The changed paths by kind of change; kinds that did not occur are left out."""
     found: dict[str, list[str]] = {
         "added": [],
         "removed": [],

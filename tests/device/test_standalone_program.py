@@ -133,7 +133,7 @@ def test_camera_loop(pyz, onnx_models, tmp_path):
     ended = frames()
     assert len(ended.stdout.splitlines()) == 3
     assert ended.returncode == 1
-    assert "delivers no pictures" in ended.stderr
+    assert "returns no images" in ended.stderr
 
 
 def test_raspberry_pi_5_power_is_the_sum_of_its_rails():
@@ -152,6 +152,13 @@ def test_energy_is_mean_power_times_time(monkeypatch, onnx_models):
     assert lines[-1]["joules"] == pytest.approx(watts * lines[-1]["wall_s"])
     assert lines[-1]["idle_joules"] == pytest.approx(watts * lines[-1]["idle_s"])
     assert lines[-1]["runs"] >= 3
+
+
+def test_a_power_chip_without_readings_is_not_0_joules(monkeypatch):
+    """The meter was found, but while it measured the firmware gave no answer."""
+    monkeypatch.setattr(probe, "output", lambda *command: None)
+    joules, _, result = energy.measured(energy.PmicMeter(), lambda: "done")
+    assert (joules, result) == (None, "done")
 
 
 def test_rapl_counters_may_wrap_around(monkeypatch, tmp_path, onnx_models):

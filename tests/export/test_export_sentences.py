@@ -42,7 +42,7 @@ def test_calibration():
     )
     ranges = RangesSummary(file="calibration.json", tensors=68, outside=0.00012, outside_calibration=0.0, worst=worst)
     assert calibration_text(calibration.model_copy(update={"ranges": ranges})) == (
-        "68 quantization ranges (minmax, 51 images) clip 0.012% of the values of validation images and 0.000% of those "
+        "68 quantization ranges (minmax, 51 images) clip 0.012% of the values of held-out images and 0.000% of those "
         "of calibration images; most in Conv_1 0.40%"
     )
     assert calibration_text(calibration.model_copy(update={"ranges": None})) == ""

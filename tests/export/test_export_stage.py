@@ -230,9 +230,11 @@ def edgekit_command(*arguments: str, **environment: str) -> subprocess.Completed
 
 def test_command_is_quiet_and_its_json_clean(run):
     """From a shell set up for JAX: a .tflite file is made with TensorFlow all the same."""
+    allowed = ("--max-drop", "30")  # the 21 images can hold no smaller limit; an undecided gate is a warning
     done = edgekit_command(
-        "export", str(run.path), "--format", "tflite", "--fp32", "--int8", "--json", "--quiet", KERAS_BACKEND="jax"
-    )
+        "export", str(run.path), "--format", "tflite", "--fp32", "--int8", *allowed, "--json", "--quiet",
+        KERAS_BACKEND="jax",
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(done.stdout)
     assert document["run_dir"] == str(run.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.export.check.gate import Gate
+from edgekit.documents.gate import GateRecord, gate_limits, gate_record
 from edgekit.export.check.sensitivity import LayerCost
 from edgekit.export.repair.float_layers import FloatLayerSearch
 from edgekit.support.progress import SILENT
@@ -26,10 +26,11 @@ class OneByteALayer:
 def search(n_needed: int) -> FloatLayerSearch:
     """Files lose 2 points for each float layer fewer than ``n_needed``; 1 point is allowed."""
 
-    def judge(content: bytes) -> Gate:
-        n_worse = 2 * max(0, n_needed - len(content))
-        empty = np.empty(0, np.int64)
-        return Gate(0.01, N_IMAGES, 1 - n_worse / N_IMAGES, np.arange(n_worse, dtype=np.int64), empty)
+    def judge(content: bytes) -> GateRecord:
+        labels = np.zeros(N_IMAGES, np.int64)
+        exported = (np.arange(N_IMAGES) < 2 * max(0, n_needed - len(content))).astype(np.int64)
+        names = (["a", "b"], [str(number) for number in range(N_IMAGES)])
+        return gate_record(labels, exported, labels, names, gate_limits(1, 90, 10), split="val")
 
     return FloatLayerSearch(OneByteALayer(), COSTS, judge, SILENT)  # type: ignore[arg-type]
 
@@ -38,12 +39,12 @@ def search(n_needed: int) -> FloatLayerSearch:
 def test_the_fewest_layers_are_found_without_trying_all(n_needed):
     tried = search(n_needed)
     best = tried.run()
-    assert (best.n_float, best.held, len(best.content)) == (n_needed, True, n_needed)
+    assert (best.n_float, best.suits, len(best.content)) == (n_needed, True, n_needed)
     assert len(tried.tried) == len({one.n_float for one in tried.tried}) <= 10
 
 
 def test_where_no_choice_holds_the_smallest_drop_is_kept():
     tried = search(LAYERS + 5)
     best = tried.run()
-    assert (best.n_float, best.held) == (LAYERS, False)
+    assert (best.n_float, best.suits) == (LAYERS, False)
     assert [one.n_float for one in tried.tried] == [1, 2, 4, 8, 16, 20]

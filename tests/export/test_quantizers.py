@@ -68,7 +68,7 @@ def test_ai_edge_quantizer_keeps_the_contract(run, made):
     assert (document.status, document.integer_only) == ("ok", True)
     assert document.converter.name == "ai-edge-quantizer"
     assert document.input.dtype == document.output.dtype == "uint8"
-    assert document.gate.verdict == "held"
+    assert document.gate.status == "undecided"  # of 21 images
     assert document.size_bytes == pytest.approx(made["tflite-int8"].size_bytes, rel=0.1)
     operators = tflite_operators(run.export("tflite-int8").model().read_bytes())
     assert operators.counts["QUANTIZE"] == 2

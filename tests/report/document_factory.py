@@ -10,11 +10,14 @@ import numpy as np
 from edgekit.documents.audit import (
     AuditDocument,
     AuditPicture,
+    BaselineAccuracy,
+    Baselines,
     Duplicates,
     DuplicatesAcross,
     ImageSizes,
     LeakedImage,
     NearDuplicates,
+    NearestNeighbourAccuracy,
     ShortcutRecord,
 )
 from edgekit.documents.bench import ControlRecord, Latency, MemoryRecord, ProtocolRecord, RuntimeRecord
@@ -157,11 +160,12 @@ def export(document: RunDocument, key: str, scale: float) -> ExportDocument:
             accuracy=0.93,
         ),
         gate=GateRecord(
-            verdict="held",
-            max_drop_points=2.0,
+            status="held",
+            limit_points=2.0,
             drop_points=1.0,
-            drop_ci95_points=(-0.5, 1.8),
-            n_images=100,
+            lower95_points=-0.5,
+            upper95_points=1.8,
+            n_samples=100,
             agreement=0.98,
             became_wrong=("Training/1.jpg",),
             became_right=(),
@@ -286,6 +290,10 @@ def audit(leaks: tuple[LeakedImage, ...], pictures: tuple[AuditPicture, ...]) ->
                 n_images=400,
                 values={},
             ),
+        ),
+        baselines=Baselines(
+            majority=BaselineAccuracy(accuracy=0.3, n_samples=400),
+            nearest_neighbour=NearestNeighbourAccuracy(accuracy=0.979, n_samples=400, size=48),
         ),
         pictures=pictures,
     )

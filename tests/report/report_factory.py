@@ -184,11 +184,16 @@ def write_bench(
 
 
 def write_study(folder: Path, cells: Sequence[tuple[RunFolder, CellStatus]], recipe: Recipe | None = None) -> Path:
-    """``study.json`` over runs that lie in ``folder/runs``."""
+    """``study.json`` over runs that lie in ``folder/runs``; their test images get the same names.
+
+    Without ``recipe``, the study planned the files that the runs were exported to.
+    """
+    give_the_same_images(folder)
+    planned = dict.fromkeys(export.read_export().key for run, _ in cells for export in run.done_exports())
     StudyDocument(
         name=folder.name,
         created=CREATED,
-        recipe=recipe or recipe_of(),
+        recipe=recipe or (recipe_of(export={"files": list(planned)}) if planned else recipe_of()),
         cells=tuple(_cell(folder, run, status) for run, status in cells),
     ).write(folder / "study.json")
     return folder

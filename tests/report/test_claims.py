@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from document_factory import recipe_of
-from report_factory import change_run, write_bench, write_run, write_study
+from report_factory import change_export, change_run, change_study, write_bench, write_run, write_study
 
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
 from edgekit.documents.run import TimingRecord
+from edgekit.documents.study import StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
 from edgekit.report.build import build_report
 from edgekit.report.model.report import compose
 from edgekit.report.model.source import read_source
-from edgekit.stats.claims import Evidence, Region, judge, overall
+from edgekit.stats.claims import Evidence, Region, judge
 from edgekit.stats.intervals import Interval
 
 REPORTED = [
@@ -32,6 +34,9 @@ def claim(metric: str, relation: str, margin: float | None = None, **sides: dict
     left = sides.get("left", {"backbone": "mobilenetv2"})
     right = sides.get("right", {"backbone": "resnet50v2"})
     return {"text": metric, "metric": metric, "left": left, "relation": relation, "right": right, "margin": margin}
+
+
+EXPORT = {"files": ["tflite-fp32", "tflite-int8"]}
 
 
 def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, list[float]]) -> list[JudgedClaim]:
@@ -51,7 +56,11 @@ def study_of(folder: Path, claims: list[dict[str, Any]], accuracies: dict[str, l
             for key in ("tflite-fp32", "tflite-int8"):
                 write_bench(run, key, factor=1.0 if backbone == "mobilenetv2" else 6.0)
             cells.append((run, "exported"))
-    write_study(folder, cells, recipe_of(claims=claims, reported=REPORTED))
+    write_study(folder, cells, recipe_of(claims=claims, reported=REPORTED, export=EXPORT))
+    return judged_again(folder)
+
+
+def judged_again(folder: Path) -> list[JudgedClaim]:
     return compose(read_source(folder), "2026-11-22", "0.1.0").claims
 
 
@@ -63,10 +72,31 @@ def same_images(run: RunFolder) -> None:
     np.savez_compressed(run.predictions, **parts)
 
 
+def test_one_seed_decides_nothing_about_a_method(tmp_path: Path) -> None:
+    claims = [claim("accuracy", "below"), claim("accuracy", "below") | {"about": "networks"}]
+    method, networks = study_of(tmp_path, claims, {"mobilenetv2": [0.86], "resnet50v2": [0.93]})
+    assert method.verdict == "undecided"
+    assert method.reason == "one seed decides nothing about a method; of these trained networks it is supported"
+    assert (networks.verdict, networks.reason, networks.about) == ("supported", "", "networks")
+
+
+def test_two_equal_methods_with_one_seed_are_never_decided(tmp_path: Path) -> None:
+    """Seeds differ by 1.6 points: judged on images alone, half of such claims were "supported" or "refuted"."""
+    random = np.random.default_rng(0)
+    for study in range(10):
+        claims = [claim("accuracy", "below"), claim("accuracy", "above")]
+        a, b = (0.9 + random.normal(0, 0.05) for _ in range(2))
+        found = study_of(tmp_path / str(study), claims, {"mobilenetv2": [min(a, 1)], "resnet50v2": [min(b, 1)]})
+        assert [one.verdict for one in found] == ["undecided", "undecided"]
+
+
 def test_one_seed_is_judged_on_paired_images(tmp_path: Path) -> None:
     clear, close, wrong = study_of(
         tmp_path,
-        [claim("accuracy", "below"), claim("accuracy", "not-below", 2), claim("accuracy", "above")],
+        [
+            one | {"about": "networks"}
+            for one in (claim("accuracy", "below"), claim("accuracy", "not-below", 2), claim("accuracy", "above"))
+        ],
         {"mobilenetv2": [0.86], "resnet50v2": [0.93]},
     )
     assert [clear.verdict, close.verdict, wrong.verdict] == ["supported", "refuted", "refuted"]
@@ -80,12 +110,116 @@ def test_one_seed_is_judged_on_paired_images(tmp_path: Path) -> None:
 
 
 def test_an_undecided_claim_says_what_would_decide(tmp_path: Path) -> None:
-    (judged,) = study_of(tmp_path, [claim("accuracy", "below")], {"mobilenetv2": [0.92], "resnet50v2": [0.93]})
+    claims = [claim("accuracy", "below") | {"about": "networks"}]
+    (judged,) = study_of(tmp_path, claims, {"mobilenetv2": [0.92], "resnet50v2": [0.93]})
     assert judged.verdict == "undecided"
     more = judged.pairs[0].more_would_decide
     assert more is not None
-    assert more.unit == "images"
-    assert 1000 < more.n < 100_000
+    assert (more.unit, more.power) == ("images", 0.8)
+    low, high = judged.pairs[0].effect_ci95
+    deviation = (high - low) / 2 / 1.959964
+    # 1.96 for the interval and 0.84 for 80% power.
+    assert 400 + more.n == pytest.approx(400 * (2.8016 * deviation / 1.0) ** 2, rel=0.01)
+
+
+def test_seeds_and_images_that_would_decide_are_solved_together(tmp_path: Path) -> None:
+    accuracies = {"mobilenetv2": [0.90, 0.93, 0.87], "resnet50v2": [0.92, 0.91, 0.93]}
+    (judged,) = study_of(tmp_path, [claim("accuracy", "below")], accuracies)
+    assert judged.verdict == "undecided"
+    more = judged.pairs[0].more_would_decide
+    assert more is not None
+    assert (more.unit, more.power) == ("seeds", 0.8)
+    assert more.n > 5
+    assert more.images > 100
+
+
+def test_a_failed_cell_makes_a_claim_undecided_by_name(tmp_path: Path) -> None:
+    accuracies = {"mobilenetv2": [0.84] * 3, "resnet50v2": [0.95] * 3, "vgg16": [0.95] * 3}
+    every = claim("accuracy", "below", right={"backbone": "others"})
+    size = claim("size_bytes", "below", right={"backbone": "others"})
+    assert [one.verdict for one in study_of(tmp_path, [every, size], accuracies)] == ["supported", "supported"]
+    shutil.rmtree(tmp_path / "runs" / "vgg16-2")
+    study = StudyDocument.read(tmp_path / "study.json")
+    cells = [
+        cell.model_copy(update={"status": "failed", "error": "out of memory"}) if cell.run.endswith("vgg16-2") else cell
+        for cell in study.cells
+    ]
+    change_study(tmp_path, cells=tuple(cells))
+    accuracy, sizes = judged_again(tmp_path)
+    assert accuracy.verdict == "undecided"
+    assert accuracy.missing == ("VGG16, fine-tuning, seed 2 (training failed)",)
+    assert accuracy.reason == "not measured: VGG16, fine-tuning, seed 2 (training failed)"
+    assert sizes.verdict == "supported"  # the size does not depend on the seed
+    for seed in range(2):
+        shutil.rmtree(tmp_path / "runs" / f"vgg16-{seed}")
+    accuracy, sizes = judged_again(tmp_path)
+    assert [accuracy.verdict, sizes.verdict] == ["undecided", "undecided"]
+    assert "VGG16, fine-tuning, seed 0, tflite-int8 (not trained yet)" in sizes.missing
+
+
+def test_a_failed_export_makes_a_claim_undecided_by_name(tmp_path: Path) -> None:
+    """The claim is about every exported file: the three pairs that are left are not all of them."""
+    accuracies = {"mobilenetv2": [0.9], "resnet50v2": [0.9]}
+    (judged,) = study_of(tmp_path, [claim("latency", "below", 3)], accuracies)
+    assert judged.verdict == "supported"
+    run = RunFolder(tmp_path / "runs" / "resnet50v2-0")
+    change_export(run, "tflite-int8", status="failed", problems=("parity",))
+    run.bench_json("local", "tflite-int8").unlink()
+    (judged,) = judged_again(tmp_path)
+    assert judged.verdict == "undecided"
+    assert judged.missing == ("ResNet50V2, fine-tuning, seed 0, tflite-int8 (failed a check)",)
+    assert [pair.verdict for pair in judged.pairs] == ["supported"]
+
+
+def test_a_claim_holds_among_all_claims_of_the_recipe(tmp_path: Path) -> None:
+    """Alone it is supported (p = 0.03 to 0.05); as one of ten it is not."""
+    alone = claim("accuracy", "below") | {"about": "networks"}
+    accuracies = {"mobilenetv2": [0.885], "resnet50v2": [0.93]}
+    (judged,) = study_of(tmp_path / "alone", [alone], accuracies)
+    assert judged.verdict == "supported"
+    assert 0.005 < judged.p < 0.05
+    others = [claim("accuracy", "above", 0.1 * i) | {"about": "networks"} for i in range(1, 10)]
+    undecidable = [one | {"left": {"backbone": "vgg16"}} for one in others]
+    judged, *_ = study_of(tmp_path / "ten", [alone, *undecidable], accuracies)
+    assert judged.verdict == "undecided"
+    assert judged.p_holm == pytest.approx(10 * judged.p)
+    assert judged.reason.startswith("supported on its own, but not among the 10 claims of this recipe")
+    assert judged.pairs[0].verdict == "undecided"
+
+
+def test_claims_added_after_the_fact_are_marked(tmp_path: Path) -> None:
+    planned = claim("accuracy", "below")
+    study_of(tmp_path, [planned], {"mobilenetv2": [0.8] * 2, "resnet50v2": [0.9] * 2})
+    recipe = recipe_of(claims=[planned, claim("accuracy", "below", 5)])
+    claims = build_report(tmp_path, claims=recipe).claims
+    assert [one.after_the_fact for one in claims] == [False, True]
+    assert "added after the study was run" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_fewer_than_six_rounds_give_no_verdict(tmp_path: Path) -> None:
+    study_of(tmp_path, [claim("latency", "below", 3)], {"mobilenetv2": [0.9], "resnet50v2": [0.9]})
+    for backbone, factor in (("mobilenetv2", 1.0), ("resnet50v2", 6.0)):
+        for key in EXPORT["files"]:
+            write_bench(RunFolder(tmp_path / "runs" / f"{backbone}-0"), key, factor=factor, rounds=3)
+    (judged,) = judged_again(tmp_path)
+    assert judged.verdict == "undecided"
+    assert judged.pairs[0].more_would_decide == MoreNeeded(unit="rounds", n=3)
+
+
+def test_an_exported_file_is_judged_against_its_own_keras_model(tmp_path: Path) -> None:
+    sides = {"left": {"file": "tflite-int8"}, "right": {"file": "keras"}}
+    (judged,) = study_of(tmp_path, [claim("accuracy", "not-below", 5, **sides)], {"mobilenetv2": [0.9] * 3})
+    assert [(pair.left, pair.right) for pair in judged.pairs] == [
+        ("MobileNetV2, fine-tuning, tflite-int8", "MobileNetV2, fine-tuning")
+    ]
+
+
+def test_equal_times_are_no_interval_of_width_0(tmp_path: Path) -> None:
+    (judged,) = study_of(
+        tmp_path, [claim("train_seconds", "not-above")], {"mobilenetv2": [0.9] * 2, "resnet50v2": [0.9] * 2}
+    )
+    assert judged.pairs[0].effect == pytest.approx(1)
+    assert (judged.verdict, judged.pairs[0].effect_ci95) == ("undecided", None)
 
 
 def test_several_seeds_are_taken_together(tmp_path: Path) -> None:
@@ -117,10 +251,7 @@ def test_latency_sizes_and_times(tmp_path: Path) -> None:
     assert fast.pairs[0].effect == pytest.approx(1 / 6, rel=0.05)
     assert (small.verdict, other_way.verdict) == ("supported", "refuted")
     assert small.pairs[0].effect == pytest.approx(1 / 9.4, rel=1e-3)
-    assert (once.verdict, once.pairs[0].more_would_decide) == (
-        "undecided",
-        MoreNeeded(unit="seeds", n=1),
-    )
+    assert (once.verdict, once.pairs[0].more_would_decide) == ("undecided", None)
 
 
 def test_times_of_several_seeds_have_an_interval(tmp_path: Path) -> None:
@@ -149,10 +280,10 @@ def test_the_page_shows_claims_with_reported_figures_beside(tmp_path: Path) -> N
     study_of(tmp_path, claims, {"mobilenetv2": [0.86], "resnet50v2": [0.93]})
     build_report(tmp_path)
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "2 supported, 0 refuted, 1 undecided" in page
+    assert "1 supported, 0 refuted, 2 undecided" in page
     assert "&lt;b&gt;worse&lt;/b&gt;" in page
     assert "−0.4" in page  # reported: 90.69 against 91.08
-    assert "about 1 more seed would decide" in page
+    assert "one seed decides nothing about a method; of these trained networks it is supported" in page
 
 
 def test_a_claim_about_models_that_the_study_lacks_says_so(tmp_path: Path) -> None:
@@ -199,16 +330,14 @@ def test_one_refuted_pair_refutes_at_bonferronis_level() -> None:
             half = NormalDist().inv_cdf(0.5 + confidence / 2) * deviation
             return Interval(estimate, estimate - half, estimate + half, deviation, 9)
 
-        return Evidence(estimate, interval, "", lambda _: None)
+        return Evidence(estimate, interval, "", lambda *_: None)
 
     region = Region.of("above", 0.0)
     barely = evidence(-2.1, 1.0)  # p = 0.036: refuted alone, not as one of three
     assert judge([barely], region) == ["refuted"]
     verdicts = judge([evidence(5, 1), barely, evidence(5, 1)], region)
     assert verdicts == ["supported", "undecided", "supported"]
-    assert overall(verdicts) == "undecided"
-    assert overall(judge([evidence(5, 1), evidence(-4, 1)], region)) == "refuted"
-    assert overall([]) == "undecided"
+    assert judge([evidence(5, 1), evidence(-4, 1)], region) == ["supported", "refuted"]
     assert Region.of("above", 0.0).gap(-math.inf) == math.inf
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from document_factory import recipe_of
 from report_factory import (
@@ -55,7 +56,13 @@ def same_images(folder: Path) -> list[Group]:
     return grouped(exported_files(read_source(folder).runs))
 
 
-def test_the_chance_of_being_on_the_front(study: Path, groups: list[Group]) -> None:
+def test_the_chance_of_being_on_the_front(study: Path) -> None:
+    second = sorted((study / "runs").iterdir())[1]
+    for file in second.rglob("*predictions.npz"):
+        with np.load(file) as stored:
+            parts = dict(stored)
+        np.savez_compressed(file, **{**parts, "files": np.array([f"other-{name}" for name in parts["files"]])})
+    groups = grouped(exported_files(read_source(study).runs))
     assert set(front_probabilities(groups, 1)) == {1, 2}  # predictions for other images do not pair
     chances = front_probabilities(same_images(study), 1)
     assert set(chances) == {1, 2, 3, 4}
@@ -145,6 +152,38 @@ def test_accuracy_with_and_without_leaked_images(tmp_path: Path) -> None:
         for limit in report.limits
     )
     assert NOT_AUDITED not in report.limits
+
+
+def test_leaked_images_are_compared_within_classes(tmp_path: Path) -> None:
+    """The leaked images are of the first class: plain accuracy without them has another class mix."""
+    report = compose(read_source(leaky_study(tmp_path / "study")), "2026-11-22", "0.1.0")
+    audit = report_document(report).audit
+    assert audit is not None
+    first = audit.accuracies[0]
+    assert first.standardised is not None
+    assert first.standardised.difference_ci95 is not None
+    run = report.runs[0]
+    leaked = {leak.b for leak in report.leaks.audit.leaked_test_images}
+    label = run.truth[next(iter(leaked))]
+    assert {run.truth[file] for file in leaked} == {label}
+    mine = [file for file in run.correct if run.truth[file] == label]
+    shares = [np.mean([run.correct[file] for file in mine if (file in leaked) == kind]) for kind in (True, False)]
+    assert first.standardised.difference == pytest.approx(shares[0] - shares[1])
+    low, high = first.standardised.difference_ci95
+    assert low < 0 < high
+    assert first.standardised.verdict == "may be too high"
+    build_report(tmp_path / "study")
+    assert "may be too high" in (tmp_path / "study" / "report" / "report.html").read_text()
+
+
+def test_baselines_stand_in_the_report_and_doubt_the_choice(tmp_path: Path) -> None:
+    document = build_report(leaky_study(tmp_path / "study"))
+    assert document.audit is not None
+    assert document.audit.baselines is not None
+    assert document.audit.baselines.nearest_neighbour.accuracy == 0.979
+    assert document.recommendation is not None
+    assert document.recommendation.doubts[0].startswith("The nearest neighbour on pixels is correct for 97.9%")
+    assert "always naming the largest class" in (tmp_path / "study" / "report" / "report.html").read_text()
 
 
 def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:

@@ -81,6 +81,6 @@ def test_the_page_says_what_lies_outside_the_ranges(tmp_path: Path) -> None:
     build_report(study)
     page = (study / "report" / "report.html").read_text(encoding="utf-8")
     text = calibration_text(CALIBRATION)
-    assert text.startswith("68 quantization ranges (minmax, 200 images) clip 0.012% of the values of validation images")
+    assert text.startswith("68 quantization ranges (minmax, 200 images) clip 0.012% of the values of held-out images")
     assert page.count("<h3>Quantization ranges</h3>") == 1
     assert text in page

@@ -10,7 +10,7 @@ from report_factory import give_the_same_images, write_bench, write_run, write_s
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import exported_files
 from edgekit.report.model.groups import Group, grouped
-from edgekit.report.model.ranking import _letters, accuracy_ranking
+from edgekit.report.model.ranking import accuracy_ranking
 from edgekit.report.model.source import read_source
 from edgekit.stats.significance import mcnemar_exact
 
@@ -55,7 +55,6 @@ def test_one_seed_is_ranked_by_mcnemar(tmp_path: Path) -> None:
     right_a, right_b = a.first.correct, b.first.correct
     only = [sum(x[f] and not y[f] for f in x) for x, y in ((right_a, right_b), (right_b, right_a))]
     assert comparisons.p_value(a, b) == mcnemar_exact(*only)
-    assert comparisons.not_separated(a, [group for group in groups if group is not a]) == [b]
 
 
 def test_several_seeds_have_mean_ranks(tmp_path: Path) -> None:
@@ -79,6 +78,30 @@ def test_two_are_no_ranking(tmp_path: Path) -> None:
     assert accuracy_ranking(groups, comparisons_of(groups)) is None
 
 
-def test_letters() -> None:
-    assert _letters(4, [[0, 1], [1, 2]]) == ["a", "ab", "b", "c"]
-    assert _letters(2, []) == ["a", "b"]
+def test_letters_say_what_the_tests_say(tmp_path: Path) -> None:
+    """The second and the fourth are the same network; the third differs from both, the first from neither.
+
+    Contiguous stretches would give the second and the fourth no common letter.
+    """
+    groups = study_of(tmp_path, {"mobilenetv2": [0.90], "resnet50v2": [0.89], "vgg16": [0.885], "resnet50": [0.88]})
+    comparisons = comparisons_of(groups)
+    significant = {(groups[1].number, groups[2].number), (groups[2].number, groups[3].number)}
+    for a in groups:
+        for b in groups:
+            key = (min(a.number, b.number), max(a.number, b.number))
+            comparisons._p[key] = 1e-9 if key in significant else 0.9
+    ranking = accuracy_ranking(groups, comparisons)
+    assert ranking is not None
+    rows = {row.group.number: set(row.letters) for row in ranking.rows}
+    for a in groups:
+        for b in groups:
+            if a.number < b.number:
+                assert bool(rows[a.number] & rows[b.number]) == ((a.number, b.number) not in significant)
+
+
+def test_the_note_names_the_test_of_each_pair(tmp_path: Path) -> None:
+    """Two backbones share three seeds; the third shares one seed with each of them."""
+    groups = study_of(tmp_path, {"mobilenetv2": [0.9] * 3, "resnet50v2": [0.91] * 3, "vgg16": [0.92]})
+    ranking = accuracy_ranking(groups, comparisons_of(groups))
+    assert ranking is not None
+    assert ranking.tests == ("exact McNemar test, 2 pairs", "test over seeds and images, 1 pair")

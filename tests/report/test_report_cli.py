@@ -17,6 +17,13 @@ def run_cli(*arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
+def table_of(lines: list[str]) -> list[str]:
+    """The table, which stands between the recommendation and the verdict."""
+    start = next(i for i, line in enumerate(lines) if line.startswith("#  "))
+    assert lines[0].startswith(("Deploy:", "Undecided between:", "Nothing meets"))
+    return lines[start : lines.index("", start)]
+
+
 def test_table_fits_80_columns(tmp_path, capsys):
     cells = []
     for backbone, strategy in (("resnet50v2", "feature-extraction"), ("mobilenetv2", "fine-tuning")):
@@ -35,7 +42,7 @@ def test_table_fits_80_columns(tmp_path, capsys):
         cells.append((run, "exported"))
     assert run_cli(str(write_study(tmp_path, cells))) == 0
     lines = capsys.readouterr().out.splitlines()
-    table = lines[: lines.index("")]
+    table = table_of(lines)
     assert len(table) == 2 + 8 + 2
     assert max(map(len, table)) <= 80
     assert all(len(line) <= 80 for line in lines if not line.startswith("report: "))
@@ -54,7 +61,7 @@ def test_long_names_of_files_fit_too(tmp_path, capsys, strategies):
         cells.append((run, "exported"))
     assert run_cli(str(write_study(tmp_path, cells))) == 0
     lines = capsys.readouterr().out.splitlines()
-    table = lines[: lines.index("")]
+    table = table_of(lines)
     assert max(map(len, table)) <= 80
     shared = strategies[0] == strategies[1]
     assert ("strategy" in table[0]) != shared
@@ -65,7 +72,7 @@ def test_over_seeds_a_line_is_a_kind_of_exported_file(tmp_path, capsys):
     """So that the numbers of the table are those of the verdict."""
     assert run_cli(str(study_of_seeds(tmp_path / "study"))) == 0
     lines = capsys.readouterr().out.splitlines()
-    table = lines[: lines.index("")]
+    table = table_of(lines)
     assert [line.split()[:2] for line in table[2:6]] == [
         [str(n), backbone] for n, backbone in enumerate(("mobilenetv2", "mobilenetv2", "resnet50v2", "resnet50v2"), 1)
     ]
@@ -101,3 +108,16 @@ def test_missing_pieces_are_told_on_stderr_unless_quiet(tmp_path, capsys):
 def test_a_wrong_folder_is_wrong_usage(tmp_path, capsys):
     assert run_cli(str(tmp_path)) == 2
     assert "neither a run folder" in capsys.readouterr().err
+
+
+def test_constraints_are_given_by_name(study, capsys):
+    assert run_cli(str(study), "--constraint", "latency_ms=0.01", "--constraint", "size_mb=50") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("Nothing meets the constraints. The nearest: ")
+    assert "No exported file meets at most 0.01 ms and at most 50 MB; the nearest is" in out
+
+
+@pytest.mark.parametrize("wrong", ["latency=3", "size_mb=", "size_mb=-1", "size_mb=nan", "threads=1.5", "threads=4"])
+def test_a_wrong_constraint_is_wrong_usage(study, capsys, wrong):
+    assert run_cli(str(study), "--constraint", wrong) == 2
+    assert "--constraint" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgekit.documents.corruptions import CLEAN, Store
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import GradCamDocument, GradCamPicture
 from edgekit.report.model.corruption_rows import ArmDifference
-from edgekit.report.model.paired import _of_seeds
+from edgekit.report.model.paired import _of_differences
 
 N = 200
 LABELS = np.arange(N, dtype=np.int32) % 4
@@ -94,6 +95,23 @@ def test_arms_are_compared_seed_by_seed(arms):
     assert keras["verdict"] == int8["verdict"] == "supported"
 
 
+def test_the_reference_arm_is_the_same_where_its_first_seed_lacks_a_file(arms):
+    """Without it, the first arm that had an int8 file became the reference, which reversed the sign of the column."""
+    first = sorted((arms / "runs").iterdir())[0]
+    gone = [path for path in first.rglob("*") if "int8" in path.name and "corrupt" in str(path.relative_to(first))]
+    assert gone
+    for path in gone:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    text, _ = page_of(arms)
+    document = json.loads((arms / "report" / "report.json").read_text())
+    keras, int8 = document["robustness_of_arms"]
+    assert (keras["arm"], keras["reference"], keras["seeds"]) == ("mixed", "basic", 2)
+    assert (int8["arm"], int8["reference"], int8["seeds"]) == ("mixed", "basic", 1)
+    assert int8["corrupted"] == pytest.approx(0.1)
+    assert "tflite-int8, mixed minus basic, 1 seed" in text
+    assert "Keras, mixed minus basic, 2 seeds" in text
+
+
 def test_files_are_judged_against_their_fp32_counterparts_over_all_seeds(arms):
     page_of(arms)
     document = json.loads((arms / "report" / "report.json").read_text())
@@ -111,7 +129,8 @@ def test_files_are_judged_against_their_fp32_counterparts_over_all_seeds(arms):
 
 def test_one_seed_decides_nothing_about_an_arm():
     def verdict(first: float, second: float, seeds: int = 2) -> str:
-        evidence = _of_seeds(np.array([[first] * 40, [second] * 40]) + np.tile([0.05, -0.05], 20))
+        differences = np.array([[first] * 400, [second] * 400]) + np.tile([0.05, -0.05], 200)
+        evidence = _of_differences(differences, "methods")
         return ArmDifference("m", "local", "mixed", "basic", seeds, evidence, evidence, {}).verdict
 
     assert verdict(0.25, 0.26) == "supported"

@@ -34,7 +34,7 @@ def test_a_study_as_text(tmp_path: Path) -> None:
     card = (folder / "cards" / cards[1]).read_text()
     for part in (
         "3,100,000 bytes",
-        "92.2 (",
+        "92.2% of ",
         "p50 4.5",
         "litert 2.3.0",
         "40 of the 400 test images duplicate",

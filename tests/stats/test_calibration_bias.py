@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgekit.stats.calibration_bias import calibration_error
+from edgekit.stats.calibration_bias import calibration_error, error_by_chance
 from edgekit.stats.classification import expected_calibration_error
 
 TRUTHS = {
@@ -52,6 +52,13 @@ def test_a_perfect_network_s_error_is_that_of_chance(n):
     assert np.mean([f.observed for f in found]) == pytest.approx(np.mean([f.by_chance for f in found]), rel=0.1)
     assert np.mean([f.p < 0.05 for f in found]) <= 0.13
     assert np.mean([f.low == 0 for f in found]) >= 0.9
+
+
+def test_the_error_by_chance_needs_no_labels():
+    labels, probabilities = network(np.random.default_rng(4), 100, TRUTHS["temperature"])
+    alone = error_by_chance(probabilities, resamples=500)
+    assert alone == calibration_error(labels, probabilities).by_chance
+    assert alone > 0.04
 
 
 def test_a_clear_miscalibration_is_found():

@@ -325,7 +325,7 @@ def test_the_audit_comes_first_and_once(tmp_path: Path, monkeypatch: pytest.Monk
     study = load_recipe(None, {"data.name": "digits"})
     audit_study(study, tmp_path, SILENT)
     document = json.loads((tmp_path / "audit.json").read_text())
-    assert document["splits"] == {"train": 1076, "val": 362, "test": 359}
+    assert document["splits"] == {"train": 967, "val": 362, "test": 359, "gate": 109}
     assert document["fingerprint"] == open_dataset(Data(name="digits")).fingerprint
     monkeypatch.setattr("edgekit.study.leak_audit.audit", lambda *_, **__: pytest.fail("audited twice"))
     audit_study(study, tmp_path, SILENT)

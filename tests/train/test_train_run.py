@@ -49,6 +49,7 @@ def test_a_run_folder_is_complete(trained):
         "dataset.csv",
         "history.csv",
         "predictions.npz",
+        "predictions-val.npz",
         "figures/curves.png",
         "figures/confusion.png",
     }
@@ -59,7 +60,7 @@ def test_run_json_describes_the_run(trained, images, weights):
     assert RunDocument.read(trained.folder.run_json) == trained.document
     document = trained.document.to_dict()
     assert document == json.loads(trained.folder.run_json.read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["status"] == "done"
     assert document["run_id"] == "trained"
     assert (document["backbone"], document["alpha"], document["seed"]) == ("mobilenetv2", 0.35, 0)

@@ -11,6 +11,7 @@ from edgekit.cli.render.tables import fitted_table, wrapped
 from edgekit.cli.render.targets_table import targets_text
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.bench_summary import BenchRow, BenchSummary, ComparisonRecord
+from edgekit.render.gate import outcome_text
 from edgekit.render.numbers import NONE, megabytes, milliseconds, number, percent
 from edgekit.render.text import clipped, plural
 from edgekit.report.model.sessions import bench_summary, no_benefit_text
@@ -57,6 +58,7 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
     counts = sorted({row.threads for row in summary.results if row.threads is not None})
     parts = [
         _files_table(results, names),
+        _gate_text(results, names),
         *(_latency_table(threads, summary, names) for threads in counts),
         _unstable_text(summary),
         _no_benefit_section(summary, names),
@@ -86,6 +88,14 @@ def _files_table(results: Sequence[BenchResult], names: Names) -> str:
             ]
         )
     return fitted_table(["file", "accuracy [95%]", "MB", "gzip MB", "RSS MB"], rows, right=FIGURES)
+
+
+def _gate_text(results: Sequence[BenchResult], names: Names) -> str:
+    gated = [(names[result.id], result.bench.gate) for result in results if result.bench.gate is not None]
+    if not gated:
+        return ""
+    lines = [wrapped(f"{name}: {outcome_text(gate)}", "  ") for name, gate in gated]
+    return "\n".join(["accuracy gate against the Keras model, on the test split:", *lines])
 
 
 def _latency_table(threads: int, summary: BenchSummary, names: Names) -> str:
@@ -139,5 +149,9 @@ def _unstable_text(summary: BenchSummary) -> str:
 def _no_benefit_section(summary: BenchSummary, names: Names) -> str:
     if not summary.not_worth_it:
         return ""
-    lines = [wrapped(f"{names[entry.model]}: {no_benefit_text(entry)}", "  ") for entry in summary.not_worth_it]
-    return "\n".join(["conversions with no measurable benefit:", *lines])
+    parts = []
+    for decided, title in ((True, "conversions with no measurable benefit:"), (False, "too noisy to say:")):
+        entries = [entry for entry in summary.not_worth_it if entry.decided == decided]
+        lines = [wrapped(f"{names[entry.model]}: {no_benefit_text(entry)}", "  ") for entry in entries]
+        parts += [title, *lines] if lines else []
+    return "\n".join(parts)

@@ -29,8 +29,18 @@ def exports_summary(documents: Sequence[ExportDocument]) -> str:
 
 
 def _files(documents: Sequence[ExportDocument]) -> str:
-    headers = ["file", "MB", "gzip MB", "agree", "drop pt", "floats", "seconds", "status"]
-    return table(headers, [_row(document) for document in documents], right=(1, 2, 3, 4, 5, 6))
+    headers = ["file", "MB", "gzip MB", "agree", "pt lost (max)", "floats", "status"]
+    files = table(headers, [_row(document) for document in documents], right=(1, 2, 3, 4, 5))
+    gated = [document.gate for document in documents if document.gate is not None]
+    if not gated:
+        return files
+    note = f"(max): upper 95% bound of the points lost, which the accuracy gate compares with {gated[0].limit_points:g}"
+    undecided = " Undecided: too few images to show that the loss is within the limit or beyond it."
+    return f"{files}\n{textwrap.fill(note + '.' + undecided * any(_is_undecided(d) for d in documents), WIDTH)}"
+
+
+def _is_undecided(document: ExportDocument) -> bool:
+    return document.outcome == "undecided"
 
 
 def _row(document: ExportDocument) -> list[str]:
@@ -41,10 +51,9 @@ def _row(document: ExportDocument) -> list[str]:
         f"{document.size_bytes / 1e6:.2f}",
         f"{document.gzip_bytes / 1e6:.2f}",
         "-" if n_disagree is None else f"{parity.n_images - n_disagree}/{parity.n_images}",
-        "-" if gate is None else f"{gate.drop_points:.1f}",
+        "-" if gate is None else f"{gate.drop_points:.1f} ({gate.upper95_points:.1f})",
         str(sum(document.float_operators.values())),
-        f"{document.seconds:.1f}",
-        document.status,
+        document.outcome,
     ]
 
 

@@ -42,8 +42,11 @@ HASH_BITS = 256
 HASH_WORDS = HASH_BITS // 64
 _NO_HASH = bytes(HASH_BITS // 8)
 
-_VERSION = "audit-2"
+_VERSION = "audit-3"
 _SIDE, _KEPT = 32, 16
+PICTURE_SIDE = 48
+"""Side of the small grey pictures that the nearest neighbour compares."""
+_NO_PICTURE = np.zeros((PICTURE_SIDE, PICTURE_SIDE), dtype=np.uint8)
 _AHEAD_IMAGES = 64
 
 _GREY_LEVEL = 256.0
@@ -65,8 +68,8 @@ class Fingerprints:
 
     ``pixels`` (N,) are SHA-256 hashes of the size and the RGB pixels, ``hashes`` (N, 4) the perceptual hashes, and
     ``soft`` (N, 4) the second hashes of soft images (zeros for all others). ``widths`` and ``heights`` (N,) are in
-    pixels; ``modes`` and ``formats`` (N,) are the names that Pillow uses. Images that cannot be decoded have empty
-    entries, and ``corrupt`` has the reasons by path.
+    pixels; ``modes`` and ``formats`` (N,) are the names that Pillow uses; ``grey`` (N, 48, 48) are small pictures.
+    Images that cannot be decoded have empty entries, and ``corrupt`` has the reasons by path.
     """
 
     pixels: NDArray[np.str_]
@@ -76,6 +79,7 @@ class Fingerprints:
     heights: NDArray[np.int32]
     modes: NDArray[np.str_]
     formats: NDArray[np.str_]
+    grey: NDArray[np.uint8]
     corrupt: dict[str, str]
 
     @property
@@ -93,6 +97,7 @@ class _Print:
     height: int
     mode: str
     format: str
+    grey: NDArray[np.uint8]
     reason: str = ""
     lost: bool = False
     """Whether the file could not be read at all, which says nothing about its content."""
@@ -178,16 +183,24 @@ def _print(path: Path) -> _Print:
         image = decode_rgb(content)
         header = read_header(content)
     except ImageError as error:
-        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", error.reason)
+        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", reason, lost=True)
+        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, reason, lost=True)
     digest = hashlib.sha256(f"{image.width}x{image.height}/".encode())
     digest.update(image.tobytes())
-    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    low = frequencies(np.asarray(grey))
+    grey = image.convert("L")
+    low = frequencies(np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)))
+    small = np.asarray(grey.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
     return _Print(
-        digest.hexdigest(), perceptual_hash(low), soft_hash(low), image.width, image.height, header.mode, header.format
+        pixels=digest.hexdigest(),
+        bits=perceptual_hash(low),
+        soft=soft_hash(low),
+        width=image.width,
+        height=image.height,
+        mode=header.mode,
+        format=header.format,
+        grey=small,
     )
 
 
@@ -200,6 +213,7 @@ def _columns(prints: list[_Print]) -> Columns:
         "heights": np.array([p.height for p in prints], dtype=np.int32),
         "modes": np.array([p.mode for p in prints], dtype=str),
         "formats": np.array([p.format for p in prints], dtype=str),
+        "grey": np.array([p.grey for p in prints], dtype=np.uint8).reshape(-1, PICTURE_SIDE, PICTURE_SIDE),
         "reasons": np.array([p.reason for p in prints], dtype=str),
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.audit.baselines import baselines
 from edgekit.data.audit.duplicates import NEAR_BITS, DuplicateIndex, DuplicatePair, find_duplicates
 from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
@@ -19,6 +20,7 @@ from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.documents.audit import (
     AuditDocument,
+    Baselines,
     CorruptFile,
     Duplicates,
     DuplicatesAcross,
@@ -74,6 +76,16 @@ class Audit:
         """The file properties that predict the class, the most accurate first."""
         return shortcuts(self.prints, self.dataset.labels, self.dataset.classes)
 
+    @cached_property
+    def baselines(self) -> Baselines | None:
+        """What needs no network: on the test images from all others, or without a test split one from all others."""
+        readable = np.flatnonzero(self.prints.readable)
+        is_test = self.dataset.splits[readable] == "test"
+        test, reference = readable[is_test], readable[~is_test]
+        if not len(test) or not len(reference):
+            test = reference = readable
+        return baselines(self.prints.grey, self.dataset.labels, reference, test)
+
     def label_conflicts(self) -> list[LabelConflict]:
         """Duplicates with different classes: groups of exact duplicates, and the closest pairs of near ones."""
         labels = self.dataset.labels
@@ -118,6 +130,7 @@ class Audit:
             modes=_counted(prints.modes[prints.readable].tolist()),
             formats=_counted(prints.formats[prints.readable].tolist()),
             shortcuts=tuple(shortcut.record() for shortcut in self.shortcuts),
+            baselines=self.baselines,
             notes=self.notes,
         )
 

@@ -19,6 +19,9 @@ CONTROL_SUFFIX = "#again"
 CLEAN: tuple[str, int] = ("clean", 0)
 """The condition of an image that is not corrupted, in place of the name and severity of a corruption."""
 
+CHUNK = 32
+"""How many images one ``predictions`` event is about."""
+
 
 def control_key(key: str) -> str:
     """The key of the second copy of the model ``key``."""

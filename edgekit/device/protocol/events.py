@@ -167,10 +167,11 @@ class SustainedStartEvent(State):
 
 
 class WindowEvent(TypedDict):
-    """About one second of a sustained run, which began ``start_s`` after the run did."""
+    """About one second of a sustained run, which began ``start_s`` after the run did. ``number`` counts from 0."""
 
     event: Literal["window"]
     key: str
+    number: int
     start_s: float
     ns: list[int]
     frequency_khz: int | None
@@ -180,10 +181,11 @@ class WindowEvent(TypedDict):
 
 
 class SustainedEndEvent(State):
-    """The state after a sustained run."""
+    """The state after a sustained run, which had so many ``windows``."""
 
     event: Literal["sustained_end"]
     key: str
+    windows: int
 
 
 class _EnergyEvent(TypedDict):
@@ -196,10 +198,10 @@ class EnergyEvent(_EnergyEvent, total=False):
     """The energy of ``runs`` runs and of an idle period before. Without a ``source`` there are no other keys."""
 
     threads: int
-    joules: float
+    joules: float | None
     wall_s: float
     runs: int
-    idle_joules: float
+    idle_joules: float | None
     idle_s: float
 
 

@@ -169,10 +169,17 @@ class BrokenEvent(TypedDict):
 JobLine = Union[JobEvent, DoneEvent, ErrorEvent, ExitEvent, BrokenEvent]
 
 
+class AliveEvent(TypedDict):
+    """The program still works on a request. It says so every few seconds, so that silence means a broken link."""
+
+    event: Literal["alive"]
+
+
 class LineEvent(TypedDict):
-    """The next line of a background job."""
+    """The next line of a background job. ``number`` counts its lines from 0."""
 
     event: Literal["line"]
+    number: int
     line: JobLine
 
 

@@ -42,7 +42,7 @@ class Machine(TypedDict):
     os: str
     kernel: str
     emulated: str | None
-    """Why this looks like an emulated processor; None: it does not."""
+    """Why this looks like an emulated processor, or None."""
     python: str
     versions: dict[str, str]
 

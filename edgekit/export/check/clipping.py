@@ -1,7 +1,7 @@
 """The calibration report: the range of every quantized activation, and the share of real values that are clipped.
 
 A value outside the range is clipped to its nearest end. On calibration images, a calibration method clips values on
-purpose; on validation images, clipping also reveals ranges that rest on too few or unrepresentative images.
+purpose; on images that were held out, clipping also reveals ranges that rest on too few or unrepresentative images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IMAGES = 32
 
 WORST = 5
 CLIPPED_SHARE = 0.01
-"""Warn where the clipped share on validation images exceeds that on calibration images by more than this."""
+"""Warn where the clipped share on held-out images exceeds that on calibration images by more than this."""
 
 
 def calibration_report(
@@ -60,7 +60,7 @@ def calibration_report(
 
 
 def summarize(report: CalibrationDocument) -> RangesSummary:
-    """The summary of the report for ``export.json``, with the tensors that are clipped most on validation images."""
+    """The summary of the report for ``export.json``, with the tensors that are clipped most on held-out images."""
     clipped = [tensor for tensor in report.tensors if tensor.validation.outside > 0]
     worst = (
         ClippedTensor(
@@ -91,7 +91,7 @@ def clipping_warnings(summary: RangesSummary) -> tuple[str, ...]:
     if not clipped:
         return ()
     names = ", ".join(f"{one.layer} {one.outside:.1%}" for one in clipped[:3])
-    return (f"the quantization ranges clip values of validation images: {names}; more calibration images may help",)
+    return (f"the quantization ranges clip values of held-out images: {names}; more calibration images may help",)
 
 
 def _lower_bound(tensor: ClippedTensor) -> float:

@@ -7,18 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.runtimes import Model
-from edgekit.documents.export import GateRecord, GoldenRecord, InputTensor, OutputTensor, ParityRecord
+from edgekit.documents.export import GoldenRecord, InputTensor, OutputTensor, ParityRecord
 from edgekit.documents.folders import ExportFolder
+from edgekit.documents.gate import GateRecord, gate_record
 from edgekit.export.base import ExportFacts, OperatorTable, Probabilities
 from edgekit.export.check.compression_agreement import compare_with_trained
 from edgekit.export.check.findings import Findings
-from edgekit.export.check.gate import FAILED, UNDECIDED, judge
 from edgekit.export.check.parity import compare, open_exported, predict, top_classes_without_xnnpack
 from edgekit.export.sample_images import Samples
 from edgekit.registry import Scheme
+from edgekit.render.gate import gate_text, undecided_text
+from edgekit.stats.noninferiority import FAILED, UNDECIDED, GateLimits
 from edgekit.support.files import sha256_file
 
 GOLDEN_IMAGES = 8
@@ -26,13 +29,31 @@ GOLDEN_IMAGES = 8
 
 @dataclass(frozen=True)
 class Reference:
-    """What every file of a run is compared with: ``keras`` are the predictions (N, classes) on ``parity``."""
+    """What every file of a run is compared with: ``keras`` are the predictions (N, classes) on ``parity``.
+
+    ``limits`` are those of the accuracy gate; None: no gate. ``judged`` are the positions in ``parity`` of the images
+    that the gate judges on; None: all. A repaired file is judged on images that did not choose the repair.
+    """
 
     facts: ExportFacts
     parity: Samples
     keras: Probabilities
-    max_drop: float | None = None
-    """The largest share of the images that a file of lower precision may lose; None: no accuracy gate."""
+    limits: GateLimits | None = None
+    judged: NDArray[np.int64] | None = None
+
+    def gate(self, exported: Probabilities) -> GateRecord:
+        """The accuracy gate of a file that predicts ``exported`` (N, classes) for all parity images."""
+        assert self.limits is not None
+        chosen = np.arange(len(self.parity)) if self.judged is None else self.judged
+        files = self.parity.files
+        return gate_record(
+            self.keras.argmax(axis=1)[chosen],
+            exported.argmax(axis=1)[chosen],
+            self.parity.labels[chosen],
+            (self.parity.dataset.classes, [files[i] for i in chosen.tolist()]),
+            self.limits,
+            split="gate" if self.parity.split == "gate" else "val",
+        )
 
 
 @dataclass(frozen=True)
@@ -113,15 +134,15 @@ def _operator_findings(scheme: Scheme, operators: OperatorTable, *, float_layers
 
 def _gate(scheme: Scheme, exported: Probabilities, reference: Reference) -> tuple[GateRecord | None, Findings]:
     """The accuracy gate. An fp32 file needs none, because it has to give the same probabilities."""
-    if reference.max_drop is None or scheme.name == "fp32":
+    if reference.limits is None or scheme.name == "fp32":
         return None, Findings()
-    gate = judge(reference.keras, exported, reference.parity.labels, reference.max_drop)
+    gate = reference.gate(exported)
     findings = Findings()
-    if gate.verdict == FAILED:
-        findings = Findings((gate.sentence(),))
-    elif gate.verdict == UNDECIDED:
-        findings = Findings(warnings=(f"{gate.sentence()}; the difference is not statistically significant",))
-    return gate.record(reference.parity.files), findings
+    if gate.status == FAILED:
+        findings = Findings((gate_text(gate),))
+    elif gate.status == UNDECIDED:
+        findings = Findings(warnings=(undecided_text(gate),))
+    return gate, findings
 
 
 def _input(model: Model) -> InputTensor:

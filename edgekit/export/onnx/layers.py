@@ -116,7 +116,7 @@ def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
 
 
 def _batchnorm(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    """One that stands alone: a depthwise 1x1 convolution, which is quantized per channel, or work for a Dense."""
+    """A BatchNorm that cannot be folded: a depthwise 1x1 convolution, quantized per channel, or deferred to a Dense."""
     scale, shift = _scale_and_shift(layer)
     value = graph.materialize(inputs[0], layer.name)
     if value.rank == 2:

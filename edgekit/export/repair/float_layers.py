@@ -1,34 +1,42 @@
-"""Search for the fewest layers that must compute in float for an int8 file to pass the accuracy gate."""
+"""Search for the fewest layers that must compute in float for an int8 file to stay within its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edgekit.documents.gate import GateRecord
 from edgekit.export.base import QuantizingMaker
-from edgekit.export.check.gate import HELD, Gate
 from edgekit.export.check.sensitivity import LayerCost, costliest
 from edgekit.support.progress import Progress
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An int8 file whose ``n_float`` costliest layers compute in float, and the result of its gate."""
+    """An int8 file whose ``n_float`` costliest layers compute in float, and its gate on the images that choose.
+
+    It suits where the observed loss is within the limits. Whether that is shown is judged on other images, of which
+    there are too few here.
+    """
 
     n_float: int
     content: bytes
-    gate: Gate
+    gate: GateRecord
 
     @property
-    def held(self) -> bool:
-        return self.gate.verdict == HELD
+    def suits(self) -> bool:
+        return not self.gate.beyond_limits
 
 
 class FloatLayerSearch:
-    """Finds the candidate with the fewest float layers for which the gate holds; ``tried`` has all in order."""
+    """Finds the candidate with the fewest float layers that suits; ``tried`` has all in order."""
 
     def __init__(
-        self, maker: QuantizingMaker, costs: Sequence[LayerCost], judge: Callable[[bytes], Gate], progress: Progress
+        self,
+        maker: QuantizingMaker,
+        costs: Sequence[LayerCost],
+        judge: Callable[[bytes], GateRecord],
+        progress: Progress,
     ) -> None:
         self._maker = maker
         self._costs = costs
@@ -43,21 +51,21 @@ class FloatLayerSearch:
     def run(self) -> Candidate:
         """The result of the search.
 
-        The number of float layers is doubled until the gate holds, then bisected. Where the gate does not even hold
-        with all layers in float, the result is the candidate with the smallest drop.
+        The number of float layers is doubled until a candidate suits, then bisected. Where not even the one with all
+        layers in float does, the result is the candidate with the smallest drop.
         """
         low, high = self._bracket()
-        if not self._try(high).held:
-            return min(self.tried, key=lambda candidate: (candidate.gate.drop, candidate.n_float))
+        if not self._try(high).suits:
+            return min(self.tried, key=lambda candidate: (candidate.gate.drop_points, candidate.n_float))
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._try(middle).held else (middle, high)
+            low, high = (low, middle) if self._try(middle).suits else (middle, high)
         return self._try(high)
 
     def _bracket(self) -> tuple[int, int]:
-        """A number for which the gate does not hold, and a larger one for which it does or which is all layers."""
+        """A number of float layers that does not suit, and a larger one that does or that is all layers."""
         low, high, most = 0, 1, len(self._costs)
-        while not self._try(min(high, most)).held and high < most:
+        while not self._try(min(high, most)).suits and high < most:
             low, high = high, 2 * high
         return low, min(high, most)
 
@@ -65,7 +73,7 @@ class FloatLayerSearch:
         if n_float not in self._tried:
             content = self._maker.with_float_layers(costliest(self._costs, n_float))
             candidate = Candidate(n_float, content, self._judge(content))
-            drop = 100 * candidate.gate.drop
+            drop = candidate.gate.drop_points
             self._progress.info(f"repair: with {n_float} of {len(self._costs)} layers in float, {drop:.1f} points lost")
             self._tried[n_float] = candidate
         return self._tried[n_float]

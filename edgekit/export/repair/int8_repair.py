@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from edgekit.documents.export import LatencyRatio, LayerSensitivity, RepairRecord, RepairTrial
+from edgekit.documents.gate import GateRecord
 from edgekit.export.base import QuantizingMaker
 from edgekit.export.check.exported_file import FileCheck, Reference, check_file
 from edgekit.export.check.findings import Findings
-from edgekit.export.check.gate import HELD, Gate, judge
 from edgekit.export.check.parity import predict_bytes
 from edgekit.export.check.sensitivity import IMAGES, LayerCost, layer_costs
 from edgekit.export.network import TrainedNetwork
@@ -19,8 +20,12 @@ from edgekit.export.repair.latency_ratio import latency_ratio
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Export
 from edgekit.registry import Scheme
+from edgekit.stats.image_halves import ImageHalves, split_into_halves
+from edgekit.stats.noninferiority import HELD
 from edgekit.support.files import write_bytes
 from edgekit.support.progress import Progress
+
+HALVES_SEED = 0
 
 THREADS = 1
 """Threads for the latency comparison."""
@@ -51,34 +56,44 @@ class Int8Repair:
     progress: Progress
 
     def apply(self, path: Path, scheme: Scheme, content: bytes, checked: FileCheck) -> RepairedFile:
-        """Repair the file ``content`` in ``path`` where its gate did not hold; the repaired file replaces it."""
-        broken = checked.gate is not None and checked.gate.verdict != HELD
+        """Repair the file ``content`` in ``path`` where it loses more than allowed; the repaired file replaces it.
+
+        The layers are chosen on one half of the images, and the repaired file is judged on the other: the best of
+        several repairs owes something to chance on the images that chose it.
+        """
+        broken = checked.gate is not None and checked.gate.beyond_limits
         repair = self.settings.repair and broken
         if not self.settings.sensitivity and not repair:
             return RepairedFile(checked)
         sensitivity = tuple(cost.record() for cost in self._costs)
         if not repair:
             return RepairedFile(checked, sensitivity)
-        search = FloatLayerSearch(self.maker, self._costs, self._judge, self.progress)
+        halves = split_into_halves(self.reference.parity.labels, HALVES_SEED)
+        search = FloatLayerSearch(self.maker, self._costs, self._judge_on(halves), self.progress)
         best = search.run()
         write_bytes(path, best.content)
         operators = self.maker.operators(best.content)
-        again = check_file(path, scheme, operators, self.reference, float_layers=True)
-        if not best.held:
-            warning = Findings(warnings=("repair: the gate holds with no choice of float layers; the best was kept",))
+        again = check_file(path, scheme, operators, replace(self.reference, judged=halves.judge), float_layers=True)
+        if not best.suits:
+            warning = Findings(warnings=("repair: no choice of float layers is within the limits; the best was kept",))
             again = again.with_findings(warning)
-        return RepairedFile(again, sensitivity, self._record(best, search.tried, content))
+        held = again.gate is not None and again.gate.status == HELD
+        record = self._record(search, best, content, held=held, chosen_on=len(halves.choose))
+        return RepairedFile(again, sensitivity, record)
 
-    def _judge(self, content: bytes) -> Gate:
-        assert self.reference.max_drop is not None
-        parity = self.reference.parity
-        predictions = predict_bytes(content, parity.pixels)
-        return judge(self.reference.keras, predictions, parity.labels, self.reference.max_drop)
+    def _judge_on(self, halves: ImageHalves) -> Callable[[bytes], GateRecord]:
+        """Judges an int8 file on the half of the images that chooses the layers."""
+        chosen = self.reference.parity.take(halves.choose)
+        reference = replace(self.reference, parity=chosen, keras=self.reference.keras[halves.choose])
+        return lambda content: reference.gate(predict_bytes(content, chosen.pixels))
 
-    def _record(self, best: Candidate, tried: list[Candidate], before: bytes) -> RepairRecord:
+    def _record(
+        self, search: FloatLayerSearch, best: Candidate, before: bytes, *, held: bool, chosen_on: int
+    ) -> RepairRecord:
         ratio = latency_ratio(best.content, before, THREADS)
         return RepairRecord(
-            held=best.held,
+            held=held,
+            chosen_on=chosen_on,
             kept_in_float=tuple(cost.layer for cost in self._costs[: best.n_float]),
             n_layers=len(self._costs),
             size_bytes_before=len(before),
@@ -87,11 +102,11 @@ class Int8Repair:
             trials=tuple(
                 RepairTrial(
                     kept=one.n_float,
-                    drop_points=100 * one.gate.drop,
-                    verdict=one.gate.verdict,
+                    drop_points=one.gate.drop_points,
+                    verdict=one.gate.status,
                     bytes=len(one.content),
                 )
-                for one in tried
+                for one in search.tried
             ),
         )
 

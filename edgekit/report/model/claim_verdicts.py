@@ -1,4 +1,4 @@
-"""The claims of a recipe judged by what a study measured: the models each is about, the evidence, the verdict."""
+"""Judges the claims of a recipe on a study's measurements: the models of each claim, the evidence, the verdict."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 from edgekit.documents.report_findings import ClaimPair, JudgedClaim, MoreNeeded
 from edgekit.recipe import CORRUPTED, DIFFERENCES, Claim, Reported
-from edgekit.render.text import listing
+from edgekit.render.text import listing, plural
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.evidence import evidence_of
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source
 from edgekit.report.model.subjects import Subject, opponents
-from edgekit.stats.claims import REFUTED, UNDECIDED, Evidence, Region, judge, overall
+from edgekit.stats.claim_families import ClaimDecision, ClaimEvidence, decide_claims
+from edgekit.stats.claims import UNDECIDED, Evidence, Region, Verdict, judge
 from edgekit.stats.intervals import Interval, unpaired_difference
 
 CONFIDENCE = 0.95
+
+ONE_SEED = "one seed decides nothing about a method"
+
+COUNTED_METRICS = ("parameters", "macs", "size_bytes")
+"""Metrics that are known exactly, so that they cannot be decided falsely."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,15 @@ _SCALES = {
 
 
 def judged_claims(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[JudgedClaim]:
-    """Every claim of the recipe, judged; for a single run, only claims whose two sides it has."""
+    """Every claim of the recipe, judged by what is in the folder; for a single run only claims it has both sides of.
+
+    The claims are a family: together they have no more false decisions than one claim may have (Holm).
+    """
     if source.recipe is None:
         return []
-    judged = [_judged(claim, source, files, comparisons) for claim in source.recipe.claims]
+    family = [_gathered(claim, source, files, comparisons) for claim in source.recipe.claims]
+    decisions = decide_claims([one.for_decision() for one in family])
+    judged = [_judged(one, decision, len(family), source) for one, decision in zip(family, decisions)]
     return judged if source.study is not None else [claim for claim in judged if claim.pairs]
 
 
@@ -51,39 +62,116 @@ class _Found:
     right: Subject
     evidence: Evidence
 
+    @property
+    def missing(self) -> list[str]:
+        return [*self.left.missing, *self.right.missing]
 
-def _judged(claim: Claim, source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> JudgedClaim:
+    def bounds(self, confidence: float) -> tuple[float, float] | None:
+        if self.evidence.interval is None:
+            return None
+        interval = self.evidence.interval(confidence)
+        return interval.low, interval.high
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """A claim with the evidence on each of its pairs. ``missing``: what was planned and not measured, by name."""
+
+    claim: Claim
+    unit: str
+    margin: float
+    region: Region
+    found: tuple[_Found, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether the claim is about methods and one seed is all there is of a pair."""
+        return self.claim.about == "methods" and any(pair.evidence.one_seed for pair in self.found)
+
+    def verdict_of(self, pair: _Found, alone: Verdict, decision: ClaimDecision) -> Verdict:
+        """Of one pair: that of the claim where it is the only one, and undecided where it may not decide."""
+        if len(self.found) == 1 and not self.missing:
+            return decision.verdict
+        return alone if self._decides(pair) else UNDECIDED
+
+    def _decides(self, pair: _Found) -> bool:
+        return not pair.missing and not (pair.evidence.one_seed and self.claim.about == "methods")
+
+    def for_decision(self) -> ClaimEvidence:
+        """What decides the claim: pairs with nothing missing, of several seeds where it is about methods."""
+        deciding = [pair for pair in self.found if self._decides(pair)]
+        return ClaimEvidence(
+            self.region,
+            tuple(pair.bounds for pair in deciding),
+            missing=(*self.missing, *([ONE_SEED] if self.one_seed else [])),
+            counted=self.claim.metric in COUNTED_METRICS,
+        )
+
+
+def _gathered(claim: Claim, source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> _Gathered:
     unit = DIFFERENCES.get(claim.metric, "ratio")
     margin = claim.margin if claim.margin is not None else (1.0 if unit == "ratio" else 0.0)
-    region = Region.of(claim.relation, _SCALES[unit].stored(margin))
-    found, lacking = [], []
-    for left, right in opponents(claim, source.runs, files):
+    found: list[_Found] = []
+    missing: list[str] = []
+    for left, right in opponents(claim, source, files):
         evidence = evidence_of(claim, left, right, comparisons)
-        if evidence is None:
-            lacking.append(f"{left.title} against {right.title}")
-        else:
+        planned = [*left.missing, *right.missing]
+        if evidence is not None:
             found.append(_Found(left, right, evidence))
-    verdicts = judge([pair.evidence for pair in found], region, CONFIDENCE)
+        elif not planned:
+            planned = [f"{left.title} against {right.title}"]
+        missing += planned
+    region = Region.of(claim.relation, _SCALES[unit].stored(margin))
+    return _Gathered(claim, unit, margin, region, tuple(found), tuple(dict.fromkeys(missing)))
+
+
+def _judged(gathered: _Gathered, decision: ClaimDecision, n_claims: int, source: Source) -> JudgedClaim:
+    claim, region, unit = gathered.claim, gathered.region, gathered.unit
+    alone = judge([pair.evidence for pair in gathered.found], region, CONFIDENCE)
+    confidence = CONFIDENCE
+    if decision.verdict != decision.alone:
+        confidence = 1 - (1 - CONFIDENCE) / n_claims
     reported = source.recipe.reported if source.recipe is not None else []
     pairs = [
-        _pair(claim.metric, pair, verdict, region, _SCALES[unit].shown, reported)
-        for pair, verdict in zip(found, verdicts)
+        _pair(claim.metric, pair, gathered.verdict_of(pair, verdict, decision), region, confidence, unit, reported)
+        for pair, verdict in zip(gathered.found, alone)
     ]
-    verdict = overall(verdicts)
-    if lacking and verdict != REFUTED:
-        verdict = UNDECIDED
-    reason = f"not measured: {listing(lacking)}" if lacking else "" if found else _nothing(claim, source.runs)
     # The verdict and the unit come from tables, which mypy does not see; pydantic checks both.
     return JudgedClaim.model_validate(
         {
             "text": claim.text,
-            "verdict": verdict,
-            "reason": reason,
+            "verdict": decision.verdict,
+            "reason": _reason(gathered, decision, alone, n_claims, source.runs),
             "unit": unit,
-            "relation": _relation(claim.relation, margin, unit),
+            "relation": _relation(claim.relation, gathered.margin, unit),
             "pairs": pairs,
+            "about": claim.about,
+            "missing": gathered.missing,
+            "p": decision.p,
+            "p_holm": decision.p_adjusted,
+            "after_the_fact": source.planned_claims is not None and claim not in source.planned_claims,
         }
     )
+
+
+def _reason(
+    gathered: _Gathered, decision: ClaimDecision, alone: Sequence[Verdict], n_claims: int, runs: Sequence[RunData]
+) -> str:
+    """Why nothing, or not everything, could be judged, or why a verdict does not hold for the whole recipe."""
+    parts = [f"not measured: {listing(gathered.missing, 6)}"] if gathered.missing else []
+    if not gathered.found and not parts:
+        parts.append(_nothing(gathered.claim, runs))
+    if gathered.one_seed and decision.verdict == UNDECIDED:
+        decided = [verdict for verdict in dict.fromkeys(alone) if verdict != UNDECIDED]
+        networks = f"; of these trained networks it is {decided[0]}" if len(decided) == 1 == len(set(alone)) else ""
+        parts.append(f"{ONE_SEED}{networks}")
+    if decision.verdict != decision.alone and decision.p_adjusted is not None:
+        parts.append(
+            f"{decision.alone} on its own, but not among the {plural(n_claims, 'claim')} of this recipe "
+            f"(p = {decision.p:.2g}, corrected by Holm {decision.p_adjusted:.2g})"
+        )
+    return "; ".join(parts)
 
 
 def _nothing(claim: Claim, runs: Sequence[RunData]) -> str:
@@ -120,12 +208,13 @@ def _pair(
     found: _Found,
     verdict: str,
     region: Region,
-    shown: Callable[[float], float],
+    confidence: float,
+    unit: str,
     reported: Sequence[Reported],
 ) -> ClaimPair:
-    evidence = found.evidence
+    evidence, shown = found.evidence, _SCALES[unit].shown
     interval = None if evidence.interval is None else evidence.interval(CONFIDENCE)
-    more = evidence.more(region.gap(evidence.estimate)) if verdict == UNDECIDED else None
+    more = evidence.more(region.gap(evidence.estimate), confidence) if verdict == UNDECIDED else None
     published, source = _published(metric, found.left, found.right, reported) or (None, "")
     known = published if published is not None and published.n > 0 else None
     return ClaimPair.model_validate(
@@ -136,7 +225,7 @@ def _pair(
             "effect": shown(evidence.estimate),
             "effect_ci95": None if interval is None else (shown(interval.low), shown(interval.high)),
             "basis": evidence.basis,
-            "more_would_decide": None if more is None else MoreNeeded(unit=more.unit, n=more.n),
+            "more_would_decide": None if more is None else MoreNeeded(**vars(more)),
             "remark": evidence.remark,
             "reported_effect": None if published is None else shown(published.estimate),
             "reported_effect_ci95": None if known is None else (shown(known.low), shown(known.high)),

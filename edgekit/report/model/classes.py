@@ -13,8 +13,9 @@ from edgekit.render.numbers import points
 from edgekit.render.text import listing
 from edgekit.report.model.comparisons import ALPHA, Comparisons
 from edgekit.report.model.groups import Group
-from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_mean_interval
-from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
+from edgekit.stats.intervals import Interval
+from edgekit.stats.seeds_and_images import difference_interval, difference_p
+from edgekit.stats.significance import holm
 
 MOST_PAIRS = 30
 MOST_CLASSES = 12
@@ -158,10 +159,9 @@ def _rows(
 
 def _difference(differences: NDArray[np.float64]) -> tuple[Interval, float]:
     """Of one class, from ``differences`` (seeds, images)."""
-    seeds, images = differences.shape
-    if seeds > 1 and images > 1:
-        return over_seeds_and_images(differences), p_over_seeds_and_images(differences)
-    return paired_mean_interval(differences[0]), mcnemar_of_differences(differences[0])
+    if differences.shape[1] < 2:  # a single image says nothing about other seeds
+        differences = differences.mean(axis=0, keepdims=True)
+    return difference_interval(differences), difference_p(differences)
 
 
 def _recall(group: Group, seeds: Sequence[int], files: Sequence[str], mine: NDArray[np.bool_]) -> float:

@@ -13,7 +13,7 @@ from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
 from edgekit.report.model.sessions import Control, Controls, noise_floors
 from edgekit.stats.latency import Ratio, compare_rounds
-from edgekit.stats.significance import holm, mcnemar_of_differences, p_over_seeds_and_images
+from edgekit.stats.seeds_and_images import difference_p
 
 ALPHA = 0.05
 
@@ -81,23 +81,18 @@ class Comparisons:
     def p_value(self, left: Group, right: Group) -> float | None:
         """Two-sided p of equal accuracy on the same test images; None if the images are not the same.
 
-        One seed each: exact McNemar test. Several seeds: the t test over seeds and images, of the seeds that both have.
+        One seed in common: exact McNemar test. Several: the test over seeds and images, of the seeds that both have.
         """
         key = (min(left.number, right.number), max(left.number, right.number))
         if key not in self._p:
             differences = self.differences(left, right)
-            self._p[key] = None if differences is None else p_of_differences(differences)
+            self._p[key] = None if differences is None else difference_p(differences)
         return self._p[key]
 
     def separated(self, left: Group, right: Group) -> bool | None:
         """Whether the test images separate the accuracy of two groups at 5%; None if that cannot be said."""
         p = self.p_value(left, right)
         return None if p is None else p < ALPHA
-
-    def not_separated(self, best: Group, others: Sequence[Group]) -> list[Group]:
-        """Those of ``others`` whose accuracy is not separated from ``best``, corrected for their number (Holm)."""
-        known = [(p, group) for group in others if (p := self.p_value(best, group)) is not None]
-        return [group for adjusted, (_, group) in zip(holm([p for p, _ in known]), known) if adjusted >= ALPHA]
 
 
 def paired_differences(left: Group, right: Group) -> Differences | None:
@@ -110,10 +105,3 @@ def paired_differences(left: Group, right: Group) -> Differences | None:
     if not seeds or any(correct.keys() != files for side in (a, b) for correct in side.values()):
         return None
     return np.array([[float(a[seed][file]) - float(b[seed][file]) for file in files] for seed in seeds])
-
-
-def p_of_differences(differences: Differences) -> float:
-    """Two-sided p that the mean of ``differences`` (seeds, images) is 0."""
-    if len(differences) > 1:
-        return p_over_seeds_and_images(differences)
-    return mcnemar_of_differences(differences[0])

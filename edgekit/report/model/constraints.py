@@ -76,7 +76,7 @@ def _limits(constraint: Constraint, groups: Sequence[Group]) -> list[Limit]:
     if (most := constraint.max_latency_ms) is not None:
         found.append(Limit(f"at most {most:g} ms", lambda g: g.comparable_p50(constraint.threads), most))
     if (most := constraint.max_size_mb) is not None:
-        found.append(Limit(f"at most {most:g} MB", lambda g: g.first.export.size_bytes / 1e6, most))
+        found.append(Limit(f"at most {most:g} MB", lambda g: g.size_bytes / 1e6, most))
     if (most := constraint.max_memory_mb) is not None:
         found.append(Limit(f"at most {most:g} MB of memory", _memory_mb, most))
     if (most := constraint.max_points_lost) is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedPredictions, ModelUnderCorruption
+from edgekit.documents.corruptions import CLEAN, KERAS, CorruptedAccuracy, CorruptedPredictions, ModelUnderCorruption
 from edgekit.documents.report_comparisons import RobustnessOfArm, RobustnessOfFile
 from edgekit.report.model.corruption_figures import figures, fp32_counterparts
 from edgekit.report.model.paired import corrupted_evidence
@@ -161,9 +161,12 @@ def robustness(runs: Sequence[RunData]) -> Robustness | None:
     if not kinds:
         return None
     models = [
-        _model(title, target, [figures(model) for model in by_seed.values()])
+        row
         for (title, target), by_seed in kinds.items()
+        if (row := _model(title, target, [figures(one) for one in by_seed.values()])) is not None
     ]
+    if not models:
+        return None
     return Robustness(models, file_differences(runs), arm_differences(runs))
 
 
@@ -187,7 +190,11 @@ def file_differences(runs: Sequence[RunData]) -> list[FileDifference]:
 
 
 def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
-    """Every arm against the first one of the study, for the seeds that both have."""
+    """Every arm against the first one of the study, for the seeds that both have.
+
+    The first one is the same for every kind of model, also where its first seed lacks a file of that kind.
+    """
+    order = list(dict.fromkeys(run.arm for run in runs if run.arm is not None))
     found: dict[tuple[str, str], dict[str, dict[int, CorruptedPredictions]]] = {}
     for run in runs:
         if run.arm is None:
@@ -199,7 +206,7 @@ def arm_differences(runs: Sequence[RunData]) -> list[ArmDifference]:
                 by_arm.setdefault(run.arm, {}).setdefault(run.seed, model)
     differences = []
     for (title, target), by_arm in found.items():
-        reference, *others = by_arm
+        reference, *others = (arm for arm in order if arm in by_arm)
         for arm in others:
             seeds = [seed for seed in by_arm[arm] if seed in by_arm[reference]]
             sides = [{seed: by_arm[name][seed] for seed in seeds} for name in (arm, reference)]
@@ -223,12 +230,14 @@ def _what(key: str) -> str:
     return "Keras" if key == KERAS else key
 
 
-def _model(title: str, target: str, found: list[ModelUnderCorruption]) -> CorruptedModel:
-    """The mean over seeds of one kind of model."""
+def _model(title: str, target: str, found: list[ModelUnderCorruption]) -> CorruptedModel | None:
+    """The mean over seeds of one kind of model; None where its seeds share no corruption."""
     # Only corruptions that every seed was evaluated on are averaged: others would give a mean of something else.
     shared = [name for name in found[0].corruptions if all(name in one.corruptions for one in found)]
+    if not shared:
+        return None
     severities = sorted({row.severity for one in found for name in shared for row in one.corruptions[name]})
-    errors = [_known(one.mean_corruption_error) for one in found]
+    errors = [_mean_of(one, shared, lambda row: 1 - row.accuracy) for one in found]
 
     def cell(name: str, severity: int) -> float | None:
         values = [row.accuracy for one in found for row in one.corruptions[name] if row.severity == severity]
@@ -242,16 +251,15 @@ def _model(title: str, target: str, found: list[ModelUnderCorruption]) -> Corrup
         clean=mean(one.clean.accuracy for one in found),
         corrupted=1 - mean(errors),
         deviation=stdev(errors) if len(errors) > 1 else None,
-        relative_error=mean(_known(one.relative_corruption_error) for one in found),
+        relative_error=mean(error - (1 - one.clean.accuracy) for error, one in zip(errors, found)),
         clean_ece=mean(one.clean.ece for one in found),
-        ece=mean(_known(one.mean_ece) for one in found),
+        ece=mean(_mean_of(one, shared, lambda row: row.ece) for one in found),
         severities=severities,
         table={name: [cell(name, severity) for severity in severities] for name in shared},
         calibration={name: mean(row.ece for one in found for row in one.corruptions[name]) for name in shared},
     )
 
 
-def _known(value: float | None) -> float:
-    """A figure that is only unknown without corruptions, and such models are left out."""
-    assert value is not None
-    return value
+def _mean_of(model: ModelUnderCorruption, names: Sequence[str], of: Callable[[CorruptedAccuracy], float]) -> float:
+    """The mean over corruptions ``names`` of the mean over severities."""
+    return mean(mean(of(row) for row in model.corruptions[name]) for name in names)

@@ -109,7 +109,7 @@ def _mean_of(group: Group, value: Callable[[ExportedFile], float | None]) -> flo
 COSTS: dict[str, Callable[[Group, int], float | None]] = {
     "parameters": lambda group, _: _mean_of(group, lambda file: file.run.size.parameters),
     "macs": lambda group, _: _mean_of(group, lambda file: file.run.size.macs),
-    "size_bytes": lambda group, _: group.first.export.size_bytes,
+    "size_bytes": lambda group, _: group.size_bytes,
     "model_rss_bytes": lambda group, _: _mean_of(group, lambda file: file.model_rss_bytes),
     "joules_per_inference": lambda group, _: _mean_of(group, lambda file: file.joules),
     "latency_ms_p50": lambda group, threads: group.real_p50(threads),

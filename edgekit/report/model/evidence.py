@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 
 from edgekit.recipe import DIFFERENCES, Claim
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import ExportedFile
-from edgekit.report.model.paired import paired_evidence
+from edgekit.report.model.paired import POWER, paired_evidence
 from edgekit.report.model.source import RunData
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
+from edgekit.stats.deciding_sample import deciding_number
 from edgekit.stats.intervals import Interval, log_ratio
 from edgekit.stats.latency import compare_rounds
-from edgekit.stats.sample_size import images_needed
+
+COUNTED = "counted"
+
+FEWEST_ROUNDS = 6
+"""Fewer rounds give no verdict: whatever is computed from them, an interval covers less than 95%."""
 
 
 def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Comparisons) -> Evidence | None:
@@ -29,7 +35,7 @@ def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Compar
     if metric == "train_seconds":
         return _times(*([run.train_seconds for run in side.runs] for side in (left, right)), unit="seeds")
     if metric == "epoch_seconds":
-        return _times(*([s for run in side.runs for s in _epoch_seconds(run)] for side in (left, right)), unit="epochs")
+        return _times(*([_epoch_seconds(run) for run in side.runs] for side in (left, right)), unit="seeds")
     return _exact(_count(metric, left), _count(metric, right))
 
 
@@ -60,18 +66,29 @@ def _rounds(file: ExportedFile, threads: int) -> Sequence[Sequence[int]]:
 def _of_rounds(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], floor: float) -> Evidence:
     """``floor``: ratios up to this are noise (A/A control); the interval is widened by it on both sides."""
     noise = math.log(floor)
+    basis = f"{len(a)} rounds, interleaved"
+    if len(a) < FEWEST_ROUNDS:
+        estimate = math.log(compare_rounds(a, b).median)
+        needed = More("rounds", FEWEST_ROUNDS - len(a))
+        return Evidence(estimate, None, basis, lambda *_: needed, f"fewer than {FEWEST_ROUNDS} rounds have no interval")
 
     def interval(confidence: float) -> Interval:
         ratio = compare_rounds(a, b, confidence=confidence)
         low, high = math.log(ratio.low), math.log(ratio.high)
         return Interval(math.log(ratio.median), low - noise, high + noise, (high - low) / 3.92, ratio.n_rounds)
 
-    def more(gap: float) -> More | None:
-        needed = images_needed(gap - noise, interval(0.95).deviation, len(a))
-        return None if needed is None or needed <= len(a) else More("rounds", needed - len(a))
+    def bounded(confidence: float) -> Interval:
+        # A median of n rounds lies within their range with 1 - 2 * 0.5 ** n; no interval of rounds is surer than that.
+        if 1 - confidence < 2 * 0.5 ** len(a):
+            return Interval(interval(0.95).estimate, -math.inf, math.inf, math.inf, len(a))
+        return interval(confidence)
+
+    def more(gap: float, confidence: float) -> More | None:
+        needed = deciding_number(interval(0.95).deviation, gap - noise, len(a), power=POWER, confidence=confidence)
+        return None if needed is None or needed <= len(a) else More("rounds", needed - len(a), power=POWER)
 
     remark = f"interval widened by the A/A noise floor, {100 * (floor - 1):.1f}%"
-    return Evidence(interval(0.95).estimate, interval, f"{len(a)} rounds, interleaved", more, remark)
+    return Evidence(interval(0.95).estimate, bounded, basis, more, remark)
 
 
 def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit: str) -> Evidence | None:
@@ -81,13 +98,15 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
     estimate = float(np.log(a).mean() - np.log(b).mean())
     fewest = min(len(a), len(b))
     if fewest < 2:
-        needed = More(unit, 2 - fewest)
-        return Evidence(estimate, None, f"1 {unit[:-1]}", lambda _: needed, "a time measured once has no interval")
+        return Evidence(estimate, None, f"1 {unit[:-1]}", lambda *_: None, "a time measured once has no interval")
+    if log_ratio(a, b).deviation == 0:
+        remark = "the times of all seeds are equal, which says nothing about other seeds"
+        return Evidence(estimate, None, f"{fewest} {unit}", lambda *_: None, remark)
 
-    def more(gap: float) -> More | None:
-        found = log_ratio(a, b)
-        enough = images_needed(gap, found.deviation, fewest)
-        return None if enough is None or enough <= fewest else More(unit, enough - fewest)
+    def more(gap: float, confidence: float) -> More | None:
+        deviation = log_ratio(a, b).deviation
+        enough = deciding_number(deviation, gap, fewest, power=POWER, confidence=confidence)
+        return None if enough is None or enough <= fewest else More(unit, enough - fewest, power=POWER)
 
     def interval(confidence: float) -> Interval:
         found = log_ratio(a, b, confidence=confidence)
@@ -96,20 +115,27 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
     return Evidence(estimate, interval, f"{fewest} {unit}", more)
 
 
-def _epoch_seconds(run: RunData) -> list[float]:
-    """Seconds of the epochs of the last phase, without the first, in which everything is compiled."""
+def _epoch_seconds(run: RunData) -> float | None:
+    """Median seconds of the epochs of the last phase, without the first, in which everything is compiled.
+
+    One figure for each network: epochs of one training share the machine's state, so they are no replicates.
+    """
     phase = run.history[-1].stage if run.history else None
-    return [row.seconds for row in run.history if row.stage == phase][1:]
+    seconds = [row.seconds for row in run.history if row.stage == phase][1:]
+    return median(seconds) if seconds else None
 
 
 def _count(metric: str, side: Subject) -> float | None:
     """A number that is known exactly and does not depend on the seed."""
+    if not side.runs:
+        return None
     if metric == "parameters":
         return side.runs[0].size.parameters
     if metric == "macs":
         return side.runs[0].size.macs
     assert metric == "size_bytes"
-    return side.files[0].export.size_bytes
+    sizes = [file.export.size_bytes for file in side.files if not file.failed]
+    return median(sizes) if sizes else None
 
 
 def _exact(left: float | None, right: float | None) -> Evidence | None:
@@ -117,4 +143,4 @@ def _exact(left: float | None, right: float | None) -> Evidence | None:
         return None
     effect = math.log(left / right)
     exact = Interval(effect, effect, effect, 0.0, 1)
-    return Evidence(effect, lambda _: exact, "counted", lambda _: None)
+    return Evidence(effect, lambda _: exact, COUNTED, lambda *_: None)

@@ -8,8 +8,10 @@ from statistics import median
 
 from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, Latency, RuntimeRecord
 from edgekit.documents.export import ExportDocument
+from edgekit.documents.gate import GateRecord
 from edgekit.report.model.source import Correct, RunData, Score
 from edgekit.stats.latency import percentile
+from edgekit.stats.noninferiority import HELD
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,17 @@ class ExportedFile:
         return self.status != "ok"
 
     @property
+    def gate(self) -> GateRecord | None:
+        """The accuracy gate on the test split where that was judged, else on the images of the export."""
+        judged = None if self.bench is None else self.bench.gate
+        return judged or self.export.gate
+
+    @property
+    def gate_mark(self) -> str:
+        """``gate undecided`` or ``gate failed``; empty where the gate holds or where there is none."""
+        return "" if self.gate is None or self.gate.status == HELD else f"gate {self.gate.status}"
+
+    @property
     def emulated(self) -> bool:
         return self.bench is not None and self.bench.emulated
 
@@ -156,7 +169,7 @@ class ExportedFile:
 
     def marks(self) -> list[str]:
         """What a reader must know before using its numbers."""
-        marks = ["failed"] if self.failed else []
+        marks = ["failed"] if self.failed else [self.gate_mark] if self.gate_mark else []
         marks += ["emulated"] if self.emulated else []
         marks += ["unstable"] if any(timing.unstable for timing in self.timings) else []
         return marks + (["float operators"] if self.not_integer else [])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean, median, stdev
 
+import numpy as np
+
 from edgekit.report.model.exported_files import ExportedFile
-from edgekit.report.model.pareto import pareto_front
 from edgekit.stats.intervals import mean_interval
+from edgekit.stats.seeds_and_images import method_mean
 
 
 @dataclass(frozen=True)
@@ -50,23 +53,40 @@ class Group:
         return mean(self.accuracies)
 
     @property
+    def size_bytes(self) -> int:
+        """Median over its members, which differ little: the weights compress differently."""
+        return round(median(member.export.size_bytes for member in self.members))
+
+    @property
+    def gzip_bytes(self) -> int:
+        return round(median(member.export.gzip_bytes for member in self.members))
+
+    @property
     def deviation(self) -> float | None:
         """Standard deviation over seeds."""
         return stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95% interval: Wilson's over the test images for one seed, Student's t over several seeds.
+        """95% interval: Wilson's over the test images for one seed, over seeds and images for several.
 
-        Seeds that happen to have the same accuracy say nothing about other seeds, so they get Wilson's interval too.
+        Seeds that were not scored on the same images have Student's interval over seeds, which is all that is known.
         """
         if self.accuracy is None:
             return None
-        if not self.deviation:
-            assert self.first.score is not None
+        assert self.first.score is not None
+        if len(self.members) == 1:
             return self.first.score.ci95
-        over_seeds = mean_interval(self.accuracies)
-        return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
+        images = list(self.first.correct)
+        if any(member.correct.keys() != self.first.correct.keys() for member in self.members):
+            over_seeds = mean_interval(self.accuracies)
+            return max(0.0, over_seeds.low), min(1.0, over_seeds.high)
+        table = np.array([[member.correct[file] for file in images] for member in self.members], dtype=np.float64)
+        found = method_mean(table) if table.shape[1] > 1 else None
+        if found is None:
+            return self.first.score.ci95
+        interval = found.interval()
+        return interval.low, interval.high
 
     @property
     def marks(self) -> list[str]:
@@ -123,14 +143,3 @@ def grouped(files: Sequence[ExportedFile]) -> list[Group]:
 def thread_counts(groups: Sequence[Group]) -> list[int]:
     """Every number of threads that something was measured with, ascending."""
     return sorted({timing.threads for group in groups for member in group.members for timing in member.timings})
-
-
-def front(groups: Sequence[Group], threads: int) -> list[Group]:
-    """The groups on the Pareto front of accuracy and p50, fastest first. All must be of one target."""
-    placed = [
-        (p50, group.accuracy, group)
-        for group in groups
-        if (p50 := group.comparable_p50(threads)) is not None and group.accuracy is not None
-    ]
-    chosen = pareto_front([(p50, accuracy) for p50, accuracy, _ in placed])
-    return [placed[i][2] for i in sorted(chosen, key=lambda i: placed[i][0])]

@@ -74,8 +74,8 @@ def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterato
     counts = sorted({score.n_samples for score in scores})
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     yield (
-        f"Accuracy was measured on {images} test images. That determines it to within about ±{percent(half)} "
-        "points (Wilson 95% interval) for images like these, and says nothing about other images."
+        f"Accuracy was measured on {images} test images. For images like these, the 95% interval (Wilson) is about "
+        f"±{percent(half)} points. Accuracy on other images may be different."
     )
 
 
@@ -102,7 +102,7 @@ def _of_machines(measured: Sequence[BenchDocument]) -> Iterator[str]:
     real = {bench.environment.before.cpu for bench in measured if not bench.emulated}
     known = sorted(cpu for cpu in real if cpu is not None)
     if known:
-        yield f"Latency and memory were measured on {listing(known)}; the order may differ on another processor."
+        yield f"Latency and memory were measured on {listing(known)}; another processor may change the order."
     if any(bench.emulated for bench in measured):
         yield (
             "Times marked as emulated are those of an emulator, not of the device. They are excluded from comparisons "

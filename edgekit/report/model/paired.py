@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +13,22 @@ from edgekit.recipe import Claim
 from edgekit.render.text import plural
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
-from edgekit.stats.intervals import Interval, mean_interval, over_seeds_and_images, paired_mean_interval
-from edgekit.stats.sample_size import images_needed, seeds_needed
+from edgekit.stats.deciding_sample import Sample, deciding_number, deciding_sample
+from edgekit.stats.intervals import Interval, mean_interval
+from edgekit.stats.seeds_and_images import Kind, SeedsAndImages, paired_methods, two_networks
 from edgekit.stats.significance import mcnemar_of_differences
 
 Differences = NDArray[np.float64]
-"""(seeds, images): the figure of the left model less that of the right one, of each test image."""
+"""(seeds, images): the figure of the left model minus that of the right one, for each test image."""
 
 ByImage = Mapping[str, float]
 
 CorruptedBySeed = Mapping[int, CorruptedPredictions]
 """Predictions of one kind of model for corrupted images, by seed."""
 
-ONE_SEED = "holds for these two networks; another seed may give another difference"
+POWER = 0.80
+
+OF_NETWORKS = "of these trained networks; another seed may give another difference"
 
 
 def paired_evidence(claim: Claim, left: Subject, right: Subject) -> Evidence | None:
@@ -34,12 +36,14 @@ def paired_evidence(claim: Claim, left: Subject, right: Subject) -> Evidence | N
     metric = claim.metric
     if metric == "accuracy":
         differences = _differences(left.correct(), right.correct())
-        return None if differences is None else _of_predictions(differences)
+        return None if differences is None else _of_differences(differences, claim.about, mcnemar=True)
     if metric == "loss":
         differences = _differences(left.losses(), right.losses())
-        return None if differences is None else _of_losses(differences)
+        return None if differences is None else _of_differences(differences, claim.about, kind="unbounded")
     less_clean = metric == "accuracy_lost"
-    return corrupted_evidence(left.corrupted, right.corrupted, claim.corruptions, less_clean=less_clean)
+    return corrupted_evidence(
+        left.corrupted, right.corrupted, claim.corruptions, less_clean=less_clean, about=claim.about
+    )
 
 
 def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> Differences | None:
@@ -51,23 +55,23 @@ def _differences(left: Mapping[int, ByImage], right: Mapping[int, ByImage]) -> D
     return np.array([[left[seed][f] - right[seed][f] for f in files] for seed in seeds], dtype=np.float64)
 
 
-def _of_predictions(differences: Differences) -> Evidence:
-    """Correct or wrong: an image differs by -1, 0 or 1."""
-    if len(differences) > 1:
-        return _of_seeds(differences)
-    p = mcnemar_of_differences(differences[0])
-    return _of_pairs(differences[0], f"exact McNemar p = {p:.2g}; {ONE_SEED}")
-
-
-def _of_losses(differences: Differences) -> Evidence:
-    if len(differences) > 1:
-        return _of_seeds(differences)
-    of_images = [float(value) for value in differences[0]]
-    return _of_images(lambda confidence: mean_interval(of_images, confidence=confidence), len(of_images), ONE_SEED)
+def _of_differences(
+    differences: Differences, about: str, *, kind: Kind = "difference", shown: str = "", mcnemar: bool = False
+) -> Evidence:
+    """On methods where there are several seeds; on the trained networks for one seed, or where the claim says so."""
+    methods = paired_methods(differences, kind) if len(differences) > 1 and about == "methods" else None
+    if methods is None:
+        return _of_networks(differences, kind, shown, mcnemar=mcnemar)
+    return _of_methods(methods, shown)
 
 
 def corrupted_evidence(
-    left: CorruptedBySeed, right: CorruptedBySeed, names: Sequence[str] = (), *, less_clean: bool = False
+    left: CorruptedBySeed,
+    right: CorruptedBySeed,
+    names: Sequence[str] = (),
+    *,
+    less_clean: bool = False,
+    about: str = "methods",
 ) -> Evidence | None:
     """Accuracy under the corruptions (or groups) ``names``; None if it was not measured.
 
@@ -82,11 +86,7 @@ def corrupted_evidence(
     differences = _differences(*sides)
     if differences is None:
         return None
-    shown = f", {plural(len(conditions), 'condition')}"
-    if len(differences) > 1:
-        return _of_seeds(differences, shown)
-    found = _of_pairs(differences[0], ONE_SEED)
-    return Evidence(found.estimate, found.interval, found.basis + shown, found.more, found.remark)
+    return _of_differences(differences, about, shown=f", {plural(len(conditions), 'condition')}")
 
 
 def _shared(names: Sequence[str], models: list[CorruptedPredictions]) -> list[tuple[str, int]]:
@@ -110,40 +110,45 @@ def _by_image(model: CorruptedPredictions, conditions: list[tuple[str, int]], le
     return dict(zip(model.files, values.tolist()))
 
 
-def _of_pairs(differences: Differences, remark: str) -> Evidence:
-    """One seed, one difference for each image."""
+def _of_networks(differences: Differences, kind: Kind, shown: str, *, mcnemar: bool) -> Evidence:
+    """The trained networks themselves: the images are the only source of chance."""
+    seeds, n = differences.shape
+    of_images = differences.mean(axis=0)
 
     def interval(confidence: float) -> Interval:
-        return paired_mean_interval(differences, confidence=confidence)
+        if kind == "unbounded":
+            return mean_interval(of_images.tolist(), confidence=confidence)
+        return two_networks(of_images, confidence)
 
-    return _of_images(interval, len(differences), remark)
+    def more(gap: float, confidence: float) -> More | None:
+        needed = deciding_number(interval(0.95).deviation, gap, n, power=POWER, confidence=confidence)
+        return None if needed is None or needed <= n else More("images", needed - n, power=POWER)
+
+    test = f"exact McNemar p = {mcnemar_of_differences(of_images):.2g}; " if mcnemar and seeds == 1 else ""
+    return Evidence(
+        estimate=float(of_images.mean()),
+        interval=interval if n > 1 else None,
+        basis=f"{plural(seeds, 'seed')}, {n:,} images{shown}",
+        more=more,
+        remark=test + OF_NETWORKS,
+        one_seed=seeds == 1,
+    )
 
 
-def _of_images(interval: Callable[[float], Interval], n: int, remark: str) -> Evidence:
-    """One seed: the images are the only source of chance."""
+def _of_methods(found: SeedsAndImages, shown: str) -> Evidence:
+    """Any seed and any such image."""
+    seeds, images = min(found.n_seeds), found.n_images
 
-    def more(gap: float) -> More | None:
-        needed = images_needed(gap, interval(0.95).deviation, n)
-        return None if needed is None or needed <= n else More("images", needed - n)
+    def more(gap: float, confidence: float) -> More | None:
+        sample = deciding_sample(found.components, gap, seeds, images, power=POWER, confidence=confidence)
+        together = None if sample is None else sample.by_both or sample.by_seeds or sample.by_images
+        return None if together is None else _more(together, seeds, images)
 
-    return Evidence(interval(0.95).estimate, interval, f"1 seed, {n:,} images", more, remark)
+    return Evidence(found.estimate, found.interval, f"{seeds} seeds, {images:,} images{shown}", more)
 
 
-def _of_seeds(differences: Differences, shown: str = "") -> Evidence:
-    seeds, images = differences.shape
-    spread = float(np.std(differences.mean(axis=1), ddof=1))
-    of_images = float(np.std(differences.mean(axis=0), ddof=1)) / math.sqrt(images)
-
-    def interval(confidence: float) -> Interval:
-        return over_seeds_and_images(differences, confidence=confidence)
-
-    def more(gap: float) -> More | None:
-        # More seeds do not reduce the chance of the images.
-        left_over = gap**2 - (1.96 * of_images) ** 2
-        if left_over > 0:
-            needed = seeds_needed(math.sqrt(left_over), spread, seeds)
-            return None if needed is None or needed <= seeds else More("seeds", needed - seeds)
-        needed = images_needed(gap, of_images, images)
-        return None if needed is None or needed <= images else More("images", needed - images)
-
-    return Evidence(float(differences.mean()), interval, f"{seeds} seeds, {images:,} images{shown}", more)
+def _more(sample: Sample, seeds: int, images: int) -> More | None:
+    more_seeds, more_images = sample.seeds - seeds, sample.images - images
+    if more_seeds > 0:
+        return More("seeds", more_seeds, images=more_images, power=POWER)
+    return More("images", more_images, power=POWER) if more_images > 0 else None

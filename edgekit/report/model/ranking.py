@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.documents.report_comparisons import RankedRecord, RankingRecord
+from edgekit.render.text import plural
 from edgekit.report.model.comparisons import ALPHA, Comparisons
 from edgekit.report.model.groups import Group
-from edgekit.stats.intervals import Interval, over_seeds_and_images, paired_bootstrap
-from edgekit.stats.ranking import cliques, rank_models
+from edgekit.stats.intervals import Interval
+from edgekit.stats.letter_display import compact_letters
+from edgekit.stats.ranking import rank_models
+from edgekit.stats.seeds_and_images import difference_interval
 from edgekit.stats.significance import holm
 
 
@@ -21,8 +24,8 @@ from edgekit.stats.significance import holm
 class RankedRow:
     """One group: groups that share a letter are not separated. ``rank`` is its mean over seeds.
 
-    ``behind`` is how far below the first it is (0 to 1), paired by image: by the bootstrap over images for one seed,
-    by seeds and images for several; None for the first itself.
+    ``behind`` is how far below the first it is (0 to 1), paired by image; over seeds as well, where the two share
+    several. None for the first itself.
     """
 
     group: Group
@@ -40,6 +43,8 @@ class AccuracyRanking:
     critical_difference: float | None
     friedman_p: float | None
     n_seeds: int
+    tests: tuple[str, ...]
+    """The tests that were used: which one depends on how many seeds the two groups of a pair share."""
 
     def document(self) -> RankingRecord:
         return RankingRecord(
@@ -66,7 +71,7 @@ def _record(row: RankedRow) -> RankedRecord:
 def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> AccuracyRanking | None:
     """The groups of one target that were scored on the same images; None for fewer than three.
 
-    Every pair is tested (exact McNemar, or t over seeds and images), corrected for the number of pairs (Holm). With
+    Every pair is tested (exact McNemar, or over seeds and images), corrected for the number of pairs (Holm). With
     several seeds also Friedman's test and mean ranks, the seeds being the blocks.
     """
     scored = sorted((g for g in groups if g.accuracy is not None), key=lambda g: -(g.accuracy or 0.0))
@@ -79,7 +84,7 @@ def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> Accur
     apart = [[False] * len(scored) for _ in scored]
     for (a, b), adjusted in zip(pairs, holm([p for p in tested if p is not None])):
         apart[a][b] = apart[b][a] = adjusted < ALPHA
-    letters = _letters(len(scored), cliques(range(len(scored)), apart))
+    letters = compact_letters(apart)
     blocks = _by_seed(scored)
     ranking = rank_models(blocks) if blocks.shape[1] > 1 else None
     ranks = [None] * len(scored) if ranking is None else ranking.ranks
@@ -92,24 +97,23 @@ def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> Accur
         critical_difference=None if ranking is None else ranking.critical_difference,
         friedman_p=None if ranking is None else ranking.p,
         n_seeds=blocks.shape[1],
+        tests=_tests([len(d) for a, b in pairs if (d := comparisons.differences(scored[a], scored[b])) is not None]),
     )
+
+
+def _tests(shared_seeds: Sequence[int]) -> tuple[str, ...]:
+    """The tests of all pairs, from how many seeds each pair shares, with their numbers where there are both."""
+    one = sum(seeds == 1 for seeds in shared_seeds)
+    several = len(shared_seeds) - one
+    counts = {"exact McNemar test": one, "test over seeds and images": several}
+    return tuple(f"{test}, {plural(n, 'pair')}" if one and several else test for test, n in counts.items() if n)
 
 
 def _behind(best: Group, group: Group, comparisons: Comparisons) -> Interval | None:
     differences = None if group is best else comparisons.differences(best, group)
     if differences is None:
         return None
-    return paired_bootstrap(differences[0]) if len(differences) == 1 else over_seeds_and_images(differences)
-
-
-def _letters(n_rows: int, found: Sequence[Sequence[int]]) -> list[str]:
-    """A letter for each clique, and one for each row that is in none (Piepho's compact letter display)."""
-    sets = sorted([*map(list, found), *([i] for i in range(n_rows) if not any(i in clique for clique in found))])
-    return ["".join(_name(n) for n, members in enumerate(sets) if i in members) for i in range(n_rows)]
-
-
-def _name(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else f"({number + 1})"
+    return difference_interval(differences)
 
 
 def _by_seed(groups: Sequence[Group]) -> NDArray[np.float64]:

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgekit.documents.report_findings import Finding, JudgedClaim, MissingRecord, ReportedFigure, WarningRecord
+from edgekit.documents.report_findings import (
+    Finding,
+    JudgedClaim,
+    MissingRecord,
+    RecommendationRecord,
+    ReportedFigure,
+    WarningRecord,
+)
+from edgekit.recipe import Constraint
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.constraints import choose
 from edgekit.report.model.corruption_rows import Robustness, robustness
+from edgekit.report.model.doubts import doubts_of
 from edgekit.report.model.efficiency import EfficiencyRow, EqualTerms, efficiency, equal_terms
 from edgekit.report.model.exported_files import ExportedFile, exported_files
-from edgekit.report.model.groups import Group, front, grouped, thread_counts
+from edgekit.report.model.front import front
+from edgekit.report.model.groups import Group, grouped, thread_counts
 from edgekit.report.model.leaks import Leaks, leaks
 from edgekit.report.model.learning import Learning, learning
 from edgekit.report.model.limits import limits
 from edgekit.report.model.missing import missing
+from edgekit.report.model.planned import absent_files
 from edgekit.report.model.ranking import AccuracyRanking, accuracy_ranking
+from edgekit.report.model.recommendation import recommendation
 from edgekit.report.model.reported import reported_figures
 from edgekit.report.model.source import RunData, Source
 from edgekit.report.model.verdict import findings
@@ -48,6 +60,7 @@ class Report:
     files: list[ExportedFile]
     groups: list[Group]
     comparisons: Comparisons
+    recommendation: RecommendationRecord | None
     findings: list[Finding]
     limits: list[str]
     warnings: list[WarningRecord]
@@ -94,13 +107,15 @@ class Report:
         return target is not None and any(file in group.members for group in target.front)
 
 
-def compose(source: Source, created: str, edgekit_version: str) -> Report:
-    """Compute the content of the report on a folder."""
+def compose(source: Source, created: str, edgekit_version: str, constraint: Constraint | None = None) -> Report:
+    """Everything the folder's documents say; ``constraint`` is what the recommended file must meet."""
     files = exported_files(source.runs)
     groups = grouped(files)
     comparisons = Comparisons(files)
     audit = leaks(source.path, source.runs)
     targets = _by_target(groups, comparisons)
+    absent = absent_files(source, files)
+    doubts = doubts_of(source, groups, absent, audit)
     return Report(
         source=source,
         created=created,
@@ -108,7 +123,8 @@ def compose(source: Source, created: str, edgekit_version: str) -> Report:
         files=files,
         groups=groups,
         comparisons=comparisons,
-        findings=[*findings(source.runs, groups, comparisons), *_choices(source, targets)],
+        recommendation=recommendation(source, groups, comparisons, doubts, constraint),
+        findings=[*findings(source.runs, groups, comparisons, absent), *_choices(source, targets)],
         limits=limits(source, groups, comparisons, audit.limit if audit else None),
         warnings=warnings(source, files, comparisons),
         missing=missing(source, files),

@@ -15,6 +15,9 @@ from edgekit.stats.latency import NO_DIFFERENCE, NoiseFloor, Ratio, compare_roun
 SMALLER = 0.99
 """A file with more than this share of another file's bytes is as large."""
 
+USEFUL_GAIN = 1.05
+"""How many times as fast a file must be for the gain to be of use."""
+
 
 class Control(NamedTuple):
     """The A/A control of a session and thread count: the model measured twice, its ratio, and the noise floor."""
@@ -120,15 +123,22 @@ def _no_faster(result: BenchResult, fp32: BenchResult, controls: Controls) -> li
             continue
         low, high = entry.ratio_ci95
         inverted = entry.model != result.id
+        low, high = (1 / high, 1 / low) if inverted else (low, high)
+        floor = controls[entry.session_id, entry.threads].floor
+        # Noise may hide a gain: there is none only where the interval, widened by the noise, leaves no room for one.
+        decided = slower or low * floor.low > 1 / USEFUL_GAIN
+        reason = f"{'slower' if slower else 'no faster'} than its fp32 file"
+        noise = f"latency against its fp32 file is not measurable in this session (noise floor {floor.high - 1:.1%})"
         found.append(
             NoBenefit(
                 model=result.id,
                 fp32=fp32.id,
-                reason=f"{'slower' if slower else 'no faster'} than its fp32 file",
+                reason=reason if decided else noise,
                 threads=entry.threads,
                 ratio=1 / entry.ratio if inverted else entry.ratio,
-                ratio_ci95=(1 / high, 1 / low) if inverted else (low, high),
+                ratio_ci95=(low, high),
                 fell_back=fell_back(result),
+                decided=decided,
             )
         )
     return found

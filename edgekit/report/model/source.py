@@ -15,8 +15,9 @@ from edgekit.documents.history import EpochResult, read_history
 from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe
+from edgekit.recipe import Claim, Recipe
 from edgekit.registry import BACKBONES
+from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
 
@@ -91,6 +92,8 @@ class RunData:
     losses: Losses
     truth: dict[str, int]
     """By test image: the number of its class."""
+    ece_by_chance: float | None
+    """The calibration error that a perfectly calibrated network shows on so many images; None before evaluation."""
     corrupted: list[CorruptedPredictions]
     """Of every model that was evaluated on corrupted images."""
     gradcam: list[GradCam]
@@ -158,6 +161,8 @@ class Source:
     runs: list[RunData]
     study: StudyDocument | None
     troubled_cells: list[TroubledCell]
+    planned_claims: tuple[Claim, ...] | None = None
+    """The claims that the folder was started with, where others take their place; None where none do."""
 
     @property
     def recipe(self) -> Recipe | None:
@@ -174,17 +179,18 @@ class Source:
 
     def with_claims(self, claims: Recipe) -> Source:
         """The same folder, as if it had been started with the claims and reported figures of another recipe."""
+        planned = () if self.recipe is None else tuple(self.recipe.claims)
         update = {"claims": claims.claims, "reported": claims.reported}
         if self.study is not None:
             recipe = self.study.recipe.model_copy(update=update)
-            return replace(self, study=self.study.model_copy(update={"recipe": recipe}))
+            return replace(self, study=self.study.model_copy(update={"recipe": recipe}), planned_claims=planned)
         runs = [
             replace(
                 run, document=run.document.model_copy(update={"recipe": run.document.recipe.model_copy(update=update)})
             )
             for run in self.runs
         ]
-        return replace(self, runs=runs)
+        return replace(self, runs=runs, planned_claims=planned)
 
 
 def model_title(backbone: str, alpha: float | None = None) -> str:
@@ -243,6 +249,7 @@ def _run(folder: RunFolder, place: str) -> RunData:
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
+        ece_by_chance=None if predictions is None else error_by_chance(predictions.probabilities),
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from edgekit.documents.corruptions import KERAS, CorruptedPredictions
 from edgekit.recipe import CORRUPTED, Claim, Side
 from edgekit.report.model.exported_files import ExportedFile
-from edgekit.report.model.source import Correct, Losses, RunData
+from edgekit.report.model.planned import PlannedCell, files_without, networks_without, planned_cells
+from edgekit.report.model.source import Correct, Losses, RunData, Source
 
 
 @dataclass
@@ -25,6 +27,8 @@ class Subject:
     files: list[ExportedFile] = field(default_factory=list)
     corrupted: dict[int, CorruptedPredictions] = field(default_factory=dict)
     """By seed: predictions for corrupted images; only where the claim is about those."""
+    missing: list[str] = field(default_factory=list)
+    """What the study planned of it and did not measure, by name."""
 
     @property
     def kind(self) -> tuple[str, str, str | None]:
@@ -52,16 +56,16 @@ class Subject:
         return {run.seed: run.losses for run in self.runs if run.losses}
 
 
-def opponents(
-    claim: Claim, runs: Sequence[RunData], files: Sequence[ExportedFile]
-) -> Iterator[tuple[Subject, Subject]]:
-    """Every pair of kinds of model that the claim is about, of those in the folder."""
-    subjects = _subjects(claim, runs, files)
+def opponents(claim: Claim, source: Source, files: Sequence[ExportedFile]) -> Iterator[tuple[Subject, Subject]]:
+    """Every pair of kinds of model that the claim is about: those that the study planned, measured or not."""
+    subjects = _subjects(claim, source, files)
+    against_keras = claim.right.file == KERAS
+    rivals = _networks(claim, source) if against_keras else subjects
     for a in subjects:
         if not a.fits(claim.left):
             continue
-        for b in subjects:
-            if b is not a and b.target == a.target and _opposes(b, claim.right, a):
+        for b in rivals:
+            if b is not a and (against_keras or b.target == a.target) and _opposes(b, claim.right, a):
                 yield a, b
 
 
@@ -74,41 +78,54 @@ def _opposes(b: Subject, right: Side, a: Subject) -> bool:
         same_backbone
         and b.strategy == (right.strategy or a.strategy)
         and (right.arm or a.arm) in (None, b.arm)
-        and (right.file or a.file) in (None, b.file)
+        and (right.file == KERAS or (right.file or a.file) in (None, b.file))
     )
 
 
-def _subjects(claim: Claim, runs: Sequence[RunData], files: Sequence[ExportedFile]) -> list[Subject]:
+def _subjects(claim: Claim, source: Source, files: Sequence[ExportedFile]) -> list[Subject]:
     """Kinds of model, over all seeds: Keras models, or exported files where the claim is about files."""
     of_files = claim.metric in ("latency", "size_bytes") or claim.left.file is not None
     if claim.metric in CORRUPTED:
-        return _evaluated_on_corrupted_images(claim, runs, of_files)
-    return _files(claim, files) if of_files else _networks(runs)
+        return _evaluated_on_corrupted_images(claim, source, of_files)
+    return _files(claim, source, files) if of_files else _networks(claim, source)
 
 
-def _networks(runs: Sequence[RunData]) -> list[Subject]:
+def _networks(claim: Claim, source: Source) -> list[Subject]:
     found: dict[str, Subject] = {}
-    for run in runs:
+    for run in source.runs:
         found.setdefault(run.title, _subject(run, run.title, None, None)).runs.append(run)
+    for planned, missing in networks_without(claim.metric, planned_cells(source)):
+        found.setdefault(planned.title, _unmeasured(planned, planned.title, None, None)).missing.append(missing)
     return list(found.values())
 
 
-def _files(claim: Claim, files: Sequence[ExportedFile]) -> list[Subject]:
-    several = len({file.target for file in files if file.target is not None}) > 1
+def _files(claim: Claim, source: Source, files: Sequence[ExportedFile]) -> list[Subject]:
+    of_target = claim.metric in ("latency", "accuracy")
+    targets = list(dict.fromkeys(file.target for file in files if file.target is not None)) if of_target else []
+    several = len(targets) > 1
     found: dict[tuple[str, str | None], Subject] = {}
     for file in files:
-        target = file.target if claim.metric in ("latency", "accuracy") else None
-        if claim.target is not None and target != claim.target:
+        target = file.target if of_target else None
+        if claim.target not in (None, file.target) or (target is None and targets):
             continue
-        title = f"{file.title} on {target}" if several and target is not None else file.title
+        title = f"{file.title} on {target}" if several else file.title
         subject = found.setdefault((title, target), _subject(file.run, title, file.key, target))
         if file.seed not in {other.seed for other in subject.files}:
             subject.files.append(file)
             subject.runs.append(file.run)
+    cells = planned_cells(source)
+    planned_files = source.recipe.export.files if cells and source.recipe is not None else []
+    wanted: list[str | None] = [claim.target] if claim.target is not None and of_target else [*targets] or [None]
+    for key, target in product(planned_files, wanted):
+        for planned, missing in files_without(claim, cells, key, target, files):
+            title = f"{planned.title}, {key}" + (f" on {target}" if several else "")
+            subject = found.setdefault((title, target), _unmeasured(planned, title, key, target))
+            subject.missing.append(missing)
     return list(found.values())
 
 
-def _evaluated_on_corrupted_images(claim: Claim, runs: Sequence[RunData], of_files: bool) -> list[Subject]:
+def _evaluated_on_corrupted_images(claim: Claim, source: Source, of_files: bool) -> list[Subject]:
+    runs, cells = source.runs, planned_cells(source)
     several = len({model.target for run in runs for model in run.corrupted if model.key != KERAS}) > 1
     found: dict[tuple[str, str], Subject] = {}
     for run in runs:
@@ -120,7 +137,19 @@ def _evaluated_on_corrupted_images(claim: Claim, runs: Sequence[RunData], of_fil
             file = model.key if of_files else None
             subject = found.setdefault((title, model.target), _subject(run, title, file, model.target))
             subject.corrupted.setdefault(run.seed, model)
+    # Seeds and kinds that the plan has: which files are evaluated is not in it, so kinds of file are those found.
+    files_and_targets = list(dict.fromkeys((subject.file, subject.target) for subject in found.values()))
+    for planned, (file, target) in product(cells, files_and_targets):
+        title = f"{planned.title}, {file or 'Keras'}" + (f" on {target}" if several and of_files else "")
+        subject = found.setdefault((title, target or ""), _unmeasured(planned, title, file, target))
+        if planned.cell.seed not in subject.corrupted:
+            subject.missing.append(f"{planned.named}, {file or 'Keras'} (not evaluated on corrupted images)")
     return list(found.values())
+
+
+def _unmeasured(planned: PlannedCell, title: str, file: str | None, target: str | None) -> Subject:
+    cell = planned.cell
+    return Subject(title, cell.backbone, cell.strategy, cell.arm, file, target)
 
 
 def _subject(run: RunData, title: str, file: str | None, target: str | None) -> Subject:

@@ -9,14 +9,20 @@ from statistics import mean
 from edgekit.documents.report_findings import Finding, Winner
 from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
 from edgekit.render.text import listing, plural
+from edgekit.report.model.common_images import CommonImages, common_images
 from edgekit.report.model.comparisons import Comparisons, LatencyRatio
-from edgekit.report.model.groups import Group, front, thread_counts
+from edgekit.report.model.front import front
+from edgekit.report.model.groups import Group, thread_counts
+from edgekit.report.model.session_latency import SessionLatency, session_latency
 from edgekit.report.model.source import RunData, Score
+from edgekit.stats.comparison_with_best import accuracy_of_chosen
 from edgekit.stats.latency import NO_DIFFERENCE
 
 
-def findings(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comparisons) -> list[Finding]:
-    """The verdict on everything in the folder."""
+def findings(
+    runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comparisons, absent: Sequence[str] = ()
+) -> list[Finding]:
+    """The verdict on everything in the folder. ``absent`` names exported files that were planned and are not there."""
     targets = list(dict.fromkeys(group.target for group in groups if group.target is not None))
     quickest, fronts = [], []
     for target in targets:
@@ -27,8 +33,16 @@ def findings(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comp
         fronts += [_front(members, counts[0], comparisons, where)] if counts else []
     if not quickest:
         quickest.append(_open("Fastest", "not measured yet"))
-    found = [most_accurate(runs, groups, comparisons), *quickest, smallest(groups), *fronts]
-    return [_with_failures(finding, groups) for finding in found]
+    found = [most_accurate(runs, groups), *quickest, smallest(groups), *fronts]
+    return [_with_absent(_with_failures(finding, groups), absent) for finding in found]
+
+
+def _with_absent(finding: Finding, absent: Sequence[str]) -> Finding:
+    """Add what was planned and could not be compared: it might have won."""
+    if not absent or not finding.winners:
+        return finding
+    remark = "; ".join(filter(None, [finding.remark, f"not compared: {listing(absent, 4)}"]))
+    return finding.model_copy(update={"remark": remark})
 
 
 def _open(question: str, remark: str) -> Finding:
@@ -50,39 +64,47 @@ def _with_failures(finding: Finding, groups: Sequence[Group]) -> Finding:
     return finding.model_copy(update={"remark": remark})
 
 
-def most_accurate(runs: Sequence[RunData], groups: Sequence[Group], comparisons: Comparisons) -> Finding:
-    """The best accuracy of the exported files; of the Keras models where no file was scored."""
+def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
+    """The exported files that may be the most accurate, on common images; the Keras models where none was scored.
+
+    Comparison with the best (Hsu): a winner is named alone only where every other file is shown to be worse.
+    """
+    question = "Most accurate"
     scored = [group for group in groups if group.accuracy is not None]
     if not scored:
         return _most_accurate_keras(runs)
-    best = max(group.accuracy or 0.0 for group in scored)
-    winners = [group for group in scored if group.accuracy == best]
-    first, score = winners[0], winners[0].first.score
-    assert score is not None
-    figure = _accuracy_text(score)
-    if len(first.members) > 1:
-        figure = f"mean accuracy {percent(best)}% over {plural(len(first.members), 'seed')}"
-        figure += f" (95% interval over seeds {percent_range(first.interval)}%)"
-    remark = _not_separated(winners, scored, comparisons)
-    return Finding(question="Most accurate", winners=_winners(winners), figure=figure, remark=remark)
+    common = common_images(scored)
+    if common is None:
+        return _open(question, "these exported files were not scored on the same test images")
+    found = common.with_best()
+    winners = [common.groups[i] for i in found.candidates]
+    figure = _figure_of_best(common)
+    if len(scored) == 1:
+        return Finding(question=question, winners=_winners(winners), figure=figure, remark="")
+    test = "(comparison with the best, Hsu, 95%)"
+    if len(winners) == 1:
+        remark = f"every other exported file is measurably less accurate on {common.basis} {test}"
+    elif len(winners) == len(scored):
+        kind = "kinds of exported file" if common.of_methods else "exported files"
+        remark = f"accuracy does not separate these {len(scored)} {kind} on {common.basis} {test}"
+    else:
+        remark = f"accuracy does not separate these {len(winners)} of {len(scored)} on {common.basis} {test}"
+    return Finding(question=question, winners=_winners(winners), figure=figure, remark=remark)
 
 
-def _not_separated(winners: Sequence[Group], scored: Sequence[Group], comparisons: Comparisons) -> str:
-    """The other files whose accuracy does not differ significantly from that of the winners, in a sentence."""
-    first, others = winners[0], [group for group in scored if group not in winners]
-    alike = comparisons.not_separated(first, others)
-    if not alike:
-        return ""
-    assert first.first.score is not None
-    images = plural(first.first.score.n_samples, "image")
-    seeds = len(first.members) > 1
-    test = "t test over seeds and images" if seeds else "exact McNemar test"
-    basis = f"{images} and {plural(len(first.members), 'seed')}" if seeds else images
-    how = f"({test} at 5%, Holm-corrected)"
-    if len(alike) == len(others):
-        kind = "kinds of exported file" if seeds else "exported files"
-        return f"accuracy does not separate these {len(scored)} {kind} on {basis} {how}"
-    return f"accuracy does not separate it from {_named(alike)} on {basis} {how}"
+def _figure_of_best(common: CommonImages) -> str:
+    """The highest accuracy, with an interval that takes account of its being the highest."""
+    best = accuracy_of_chosen(common.correct)
+    count = len(common.groups)
+    among = f", being the highest of {count}" if count > 1 else ""
+    share = f"{percent(best.observed)}%"
+    of = f"{share} of {plural(common.n_images, 'test image')}"
+    if count > 1:
+        of = f"the highest accuracy is {of}"
+    if common.of_methods:
+        seeds = plural(len(common.seeds), "seed")
+        of = f"the highest mean accuracy is {share} over {seeds}" if count > 1 else f"{share} on average over {seeds}"
+    return f"{of} (95% interval {percent_range((best.accuracy.low, best.accuracy.high))}%{among})"
 
 
 def _accuracy_text(score: Score) -> str:
@@ -121,17 +143,19 @@ def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
 
 
 def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, where: str = "") -> Finding:
-    """The lowest stable p50 with one thread setting, and how far behind the next one is."""
+    """The lowest latency within one session with one thread setting, and how far behind the next one is."""
     question = f"Fastest, {plural(threads, 'thread')}{where}"
-    placed = [(p50, group) for group in groups if (p50 := group.comparable_p50(threads)) is not None]
-    if not placed:
+    session = session_latency(groups, threads)
+    if session is None:
         return _open(question, _why_nothing_wins(groups, threads))
-    p50, winner = min(placed, key=lambda entry: entry[0])
+    winner = session.fastest(comparisons)
+    low, high = session.bounds(winner)
     return Finding(
         question=question,
         winners=_winners([winner]),
-        figure=f"{significant(p50)} ms (p50, batch 1)",
-        remark=_next_fastest(winner, [group for _, group in placed], threads, comparisons),
+        figure=f"{significant(session.ms(winner))} ms (median of the rounds, {significant(low)} to "
+        f"{significant(high)} ms; batch 1)",
+        remark=_next_fastest(winner, session, comparisons),
     )
 
 
@@ -148,20 +172,21 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     return "not measured yet"
 
 
-def _next_fastest(winner: Group, groups: Sequence[Group], threads: int, comparisons: Comparisons) -> str:
+def _next_fastest(winner: Group, session: SessionLatency, comparisons: Comparisons) -> str:
     """How the others of the same session compare with the winner, by the ratio per round."""
-    # A ratio per round belongs to two files; the first seed represents the others, because their graphs are equal.
     found = [
         (comparison, group)
-        for group in groups
-        if group is not winner and (comparison := comparisons.latency(group.first, winner.first, threads)) is not None
+        for group in session.groups
+        if group is not winner and (comparison := session.ratio(group, winner, comparisons)) is not None
     ]
-    same = [group for comparison, group in found if comparison.verdict == NO_DIFFERENCE]
+    same = [group for comparison, group in found if comparison.verdict != "slower"]
     slower = [(comparison, group) for comparison, group in found if comparison.verdict == "slower"]
     parts = [f"latency does not separate it from {_named(same)}"] if same else []
     if slower:
         comparison, group = min(slower, key=lambda entry: entry[0].ratio.median)
         parts.append(f"the next, {group.named}, takes {ratio_text(comparison)} as long")
+    if session.elsewhere:
+        parts.append(f"not compared, because measured in another session: {_named(session.elsewhere)}")
     return "; ".join(parts)
 
 
@@ -176,12 +201,11 @@ def smallest(groups: Sequence[Group]) -> Finding:
     sized = [group for group in groups if not group.failed]
     if not sized:
         return _open("Smallest", "nothing has been exported yet")
-    winner = min(sized, key=lambda group: group.first.export.size_bytes)
-    export = winner.first.export
+    winner = min(sized, key=lambda group: group.size_bytes)
     return Finding(
         question="Smallest",
         winners=(Winner(title=winner.first.title, number=winner.number),),
-        figure=f"{megabytes(export.size_bytes)} MB, {megabytes(export.gzip_bytes)} MB as gzip",
+        figure=f"{megabytes(winner.size_bytes)} MB, {megabytes(winner.gzip_bytes)} MB as gzip",
         remark="",
     )
 
@@ -192,25 +216,30 @@ def _front(groups: Sequence[Group], threads: int, comparisons: Comparisons, wher
     if not chosen:
         return _open(question, "this requires the accuracy and a stable latency of at least one file")
     remark = (
-        f"accuracy against p50 with {plural(threads, 'thread')}, fastest first; "
+        f"accuracy against latency with {plural(threads, 'thread')}, fastest first; "
         "no other exported file is both faster and at least as accurate"
     )
+    common, session = common_images(groups), session_latency(groups, threads)
+    assert common is not None
+    assert session is not None
     winners = tuple(
         Winner(
             title=group.title,
             number=group.number,
-            figure=f"{significant(group.p50(threads) or 0)} ms, {percent(group.accuracy)}%",
+            figure=f"{significant(session.ms(group))} ms, {percent(common.accuracies[group.number])}%",
         )
         for group in chosen
     )
-    doubts = [doubt for fast, slow in pairwise(chosen) for doubt in _doubts(fast, slow, threads, comparisons)]
-    return Finding(question=question, winners=winners, figure="", remark="; ".join([remark, *doubts[:4]]))
+    doubts = [doubt for fast, slow in pairwise(chosen) for doubt in _doubts(fast, slow, session, comparisons)]
+    if session.elsewhere:
+        doubts.append(f"not compared, because measured in another session: {_named(session.elsewhere)}")
+    return Finding(question=question, winners=winners, figure="", remark="; ".join([remark, *doubts]))
 
 
-def _doubts(fast: Group, slow: Group, threads: int, comparisons: Comparisons) -> Iterator[str]:
+def _doubts(fast: Group, slow: Group, session: SessionLatency, comparisons: Comparisons) -> Iterator[str]:
     """Which differences between two neighbours on the front are not significant."""
     if comparisons.separated(fast, slow) is False:
         yield f"accuracy does not separate #{slow.number} from #{fast.number}"
-    latency = comparisons.latency(slow.first, fast.first, threads)
+    latency = session.ratio(slow, fast, comparisons)
     if latency is not None and latency.verdict == NO_DIFFERENCE:
         yield f"latency does not separate #{fast.number} from #{slow.number}"

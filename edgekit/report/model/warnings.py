@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from edgekit.documents.report_findings import WarningRecord
 from edgekit.render.exports import repair_text, training_text
+from edgekit.render.gate import gate_text
 from edgekit.render.text import plural
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import ExportedFile, outdated
 from edgekit.report.model.sessions import no_benefit_text, without_benefit
 from edgekit.report.model.source import RunData, Source
+from edgekit.stats.noninferiority import FAILED
 
 
 def warnings(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[WarningRecord]:
@@ -32,7 +34,8 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
     for entry in without_benefit(comparisons.results, comparisons.controls):
-        yield f"no measurable benefit: {no_benefit_text(entry)}", measured[entry.model].named
+        text = no_benefit_text(entry)
+        yield f"no measurable benefit: {text}" if entry.decided else text, measured[entry.model].named
 
 
 def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
@@ -59,6 +62,9 @@ def _of_file(file: ExportedFile) -> Iterator[tuple[str, str]]:
         yield training_text(export), about
     if file.not_integer:
         yield "int8, but some operators still compute in float", about
+    judged = None if file.bench is None else file.bench.gate
+    if judged is not None and judged.status == FAILED:
+        yield f"on the test split, {gate_text(judged)}", about
     for timing in file.timings:
         for reason in timing.unstable:
             yield f"unstable with {plural(timing.threads, 'thread')}, so not compared: {reason}", about

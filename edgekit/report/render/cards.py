@@ -1,4 +1,4 @@
-"""Model cards: a Markdown page for every exported file, with what was measured of this very file."""
+"""Model cards: a Markdown page for every exported file, with the measurements of this file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from edgekit.documents.bench import BenchDocument
 from edgekit.render.markdown import bullets, escaped, table
-from edgekit.render.numbers import megabytes, points, significant
+from edgekit.render.numbers import megabytes, percent, percent_range, points, significant
 from edgekit.render.text import plural
 from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.report import Report
-from edgekit.report.sections.exported_files import score_text
+from edgekit.report.model.source import Score
 
 
 def model_cards(report: Report) -> dict[str, str]:
@@ -44,7 +44,7 @@ def _card(report: Report, members: Sequence[ExportedFile]) -> Iterator[str]:
         f"Strategy: {escaped(first.strategy)}; weights: {escaped(run.weights.source)}."
     )
     if first.run.score is not None:
-        yield f"Accuracy of the Keras model before export: {score_text(first.run.score)}% of the test images."
+        yield f"Accuracy of the Keras model before export: {_of_images(first.run.score)}."
     if report.limits:
         yield "## What these numbers do not prove"
         yield bullets(map(escaped, report.limits))
@@ -61,11 +61,17 @@ def _facts(file: ExportedFile) -> Iterator[tuple[str, str]]:
     yield "checks", "; ".join([file.status, *file.problems])
 
 
+def _of_images(score: Score) -> str:
+    """``79.9% of 1,311 test images (95% interval 77.7 to 82.0%)``."""
+    interval = percent_range(score.ci95)
+    return f"{percent(score.accuracy)}% of {score.n_samples:,} test images (95% interval {interval}%)"
+
+
 def _measured(file: ExportedFile, bench: BenchDocument) -> Iterator[tuple[str, str]]:
     where = bench.target
     if file.score is not None:
         drop = "" if file.drop is None else f"; drop from the Keras model: {points(file.drop)} points"
-        yield f"accuracy, {where}", f"{score_text(file.score)}% of {file.score.n_samples:,} test images{drop}"
+        yield f"accuracy, {where}", f"{_of_images(file.score)}{drop}"
     for timing in file.timings:
         yield f"latency, {where}, {plural(timing.threads, 'thread')}", _latency(file, timing)
     if file.model_rss_bytes is not None:

@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgekit.render import numbers, text
+from edgekit.render.recommendations import advice_title
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import AnySection
 from edgekit.report.sections.table import SECTIONS
@@ -58,6 +59,7 @@ def _templates(report: Report) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        advice_title=advice_title,
         report=report,
         w=SimpleNamespace(**vars(numbers), **{name: getattr(text, name) for name in WORDS}),
         digits=Digits(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edgekit.documents.report_findings import ClaimPair, JudgedClaim
+from edgekit.render.claims import claim_marks, more_text
 from edgekit.render.markdown import table
 from edgekit.render.numbers import NONE, points, signed, significant
 from edgekit.render.text import plural
@@ -55,15 +56,15 @@ class ClaimsView:
 
     def more(self, pair: ClaimPair) -> str:
         """What would decide the pair; empty for a pair that is decided, or that nothing would decide."""
-        return more_text(pair)
+        return more_text(pair.more_would_decide)
 
+    def marks(self, claim: JudgedClaim) -> str:
+        """What to know about the claim, besides its verdict and the reason of it."""
+        return "; ".join(claim_marks(claim))
 
-def more_text(pair: ClaimPair) -> str:
-    """``about 1 more seed would decide``, ``about 4,200 more images would decide``; or nothing."""
-    more = pair.more_would_decide
-    if more is None:
-        return ""
-    return f"about {more.n:,} more {more.unit.removesuffix('s') if more.n == 1 else more.unit} would decide"
+    @property
+    def after_the_fact(self) -> int:
+        return sum(claim.after_the_fact for claim in self.claims)
 
 
 def _view(report: Report) -> ClaimsView | None:
@@ -77,14 +78,15 @@ def _markdown(_: Report, view: ClaimsView) -> Iterator[str]:
 
 def _rows(claim: JudgedClaim) -> Iterator[list[str]]:
     """The claim with its verdict, then a row for each pair of models where there are several."""
-    about = f"{claim.text}: {claim.relation}"
+    about = "; ".join([f"{claim.text}: {claim.relation}", *claim_marks(claim)])
     alone = len(claim.pairs) == 1
-    if not alone:
+    if not alone or claim.reason:
         yield [about, claim.verdict, claim.reason or f"{plural(len(claim.pairs), 'pair')}:", "", "", ""]
+        alone, about = False, ""
     for pair in claim.pairs:
         measured = _effect(claim, pair.effect, pair.effect_ci95)
         reported = _effect(claim, pair.reported_effect, pair.reported_effect_ci95)
-        more = more_text(pair).removesuffix(" would decide")
+        more = more_text(pair.more_would_decide).replace(" would decide", "")
         models = f"{pair.left} against {pair.right}"
         yield [about if alone else "", claim.verdict if alone else pair.verdict, models, measured, reported, more]
 

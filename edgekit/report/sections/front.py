@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from edgekit.render.text import listing, plural
 from edgekit.report.figures.charts import Point, accuracy_latency
 from edgekit.report.figures.svg import SERIES
-from edgekit.report.model.groups import Group, front, thread_counts
+from edgekit.report.model.front import front
+from edgekit.report.model.groups import Group, thread_counts
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Plot, Section
 

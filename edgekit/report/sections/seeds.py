@@ -30,7 +30,7 @@ def _cells(report: Report, group: Group) -> Iterator[str]:
     yield NONE if group.accuracy is None else f"{percent(group.accuracy)}{interval}"
     for threads in report.threads:
         yield milliseconds(group.p50(threads))
-    yield megabytes(group.first.export.size_bytes)
+    yield megabytes(group.size_bytes)
     yield ", ".join([*(["front"] if report.on_front(group.first) else []), *group.marks])
 
 

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 from edgekit.documents.report_findings import Finding
 from edgekit.render.markdown import bullets, escaped
+from edgekit.render.recommendations import advice_lines
 from edgekit.render.text import capitalized
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section, whole_report
 
 
 def _markdown(report: Report, _: Report) -> Iterator[str]:
+    if report.recommendation is not None:
+        first, *sentences = advice_lines(report.recommendation)
+        yield f"**{escaped(first)}**"
+        yield escaped(" ".join(sentences))
     yield bullets(f"**{escaped(finding.question)}**: {_finding(finding)}" for finding in report.findings)
     if report.limits:
         yield "What these numbers do not prove:"

@@ -15,7 +15,10 @@ EXIT_CODES = (
     ("0", "Success."),
     ("1", "The job failed. The message gives the reason."),
     ("2", "Wrong usage or bad input."),
-    ("3", "A check failed: the accuracy gate, the parity check or the golden outputs."),
+    (
+        "3",
+        "A check failed: the accuracy gate, the parity check or the golden outputs (an undecided gate: 0).",
+    ),
     ("4", "A target could not be reached or prepared."),
     ("130", "Interrupted. Most verbs resume when you run the same command again."),
 )
