@@ -86,8 +86,9 @@ class ViewStore:
     @property
     def total_bytes(self) -> int:
         """Size of all files together."""
-        images = len(self.rows["val"]) + self.n_views * len(self.rows["train"])
-        return images * self.network.values_per_image * np.dtype(self.phase.view_storage).itemsize
+        per_view = len(self.rows["train"]) * np.dtype(self.phase.view_storage).itemsize
+        val = len(self.rows["val"]) * np.dtype(np.float32).itemsize
+        return (val + self.n_views * per_view) * self.network.values_per_image
 
     def shortage(self) -> str | None:
         """Why the files do not fit, in words; ``None`` if they do."""
@@ -113,8 +114,11 @@ class ViewStore:
         )
 
     def validation(self, pixels: Values, progress: Progress) -> Values:
-        """The outputs (N, ...) for the unchanged validation images."""
-        return self._outputs("val", pixels, None, progress)
+        """The outputs (N, ...) for the unchanged validation images, always in float32.
+
+        The probabilities computed from them are those of the whole network, and need not be computed again.
+        """
+        return self._outputs("val", pixels, None, "float32", progress)
 
     def views(self, pixels: Values, progress: Progress) -> list[Values]:
         """The outputs (N, ...) for each view of the training images.
@@ -122,15 +126,16 @@ class ViewStore:
         View v is augmented as epoch v of the phase would be: with as many views as epochs, the images are those that
         training without stored outputs sees.
         """
-        return [self._outputs("train", pixels, view, progress) for view in range(self.n_views)]
+        storage = self.phase.view_storage
+        return [self._outputs("train", pixels, view, storage, progress) for view in range(self.n_views)]
 
-    def _outputs(self, split: str, pixels: Values, view: int | None, progress: Progress) -> Values:
+    def _outputs(self, split: str, pixels: Values, view: int | None, storage: str, progress: Progress) -> Values:
         """Compute the outputs for a split, unless an earlier start of this run has stored them."""
         name = split if view is None else f"{split}-view{view}"
         file = self.folder / f"features-frozen-{name}.npy"
         if not file.is_file():
             try:
-                self._store(file, split, pixels, view, self.phase.view_storage, progress)
+                self._store(file, split, pixels, view, storage, progress)
             except _OutOfRange:
                 progress.warn(
                     f"outputs of layer {self.network.last_frozen} exceed the range of float16, so they are stored in "
