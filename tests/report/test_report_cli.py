@@ -46,7 +46,7 @@ def test_table_fits_80_columns(tmp_path, capsys):
     assert run_cli(str(write_study(tmp_path, cells))) == 0
     lines = capsys.readouterr().out.splitlines()
     table = table_of(lines)
-    assert len(table) == 2 + 8 + 2
+    assert len(table) == 2 + 8 + 3  # heading, files, legend
     assert max(map(len, table)) <= 80
     assert all(len(line) <= 80 for line in lines if not line.startswith("report: "))
     assert any(line.endswith("  eu") for line in table)
