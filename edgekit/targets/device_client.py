@@ -75,7 +75,7 @@ class DeviceClient:
         """One request, followed by the bytes of ``body``. Yields its events.
 
         Raises the error that an ``error`` event describes, and :class:`TargetError` if the connection breaks or if an
-        answer cannot be right.
+        answer is invalid.
         """
         try:
             yield from self.stream(verb, request, body)

@@ -36,7 +36,7 @@ def test_a_document_stands_for_its_folder(study: Path) -> None:
     assert "read_from" not in copy.to_dict()
     unread = type(copy).parse(copy.to_dict(), "test")
     assert unread == copy
-    with pytest.raises(edgekit.InputError, match="not read from a folder"):
+    with pytest.raises(edgekit.InputError, match="not read from a file"):
         edgekit.report(unread)
 
 
