@@ -72,7 +72,10 @@ def test_a_lie_ends_with_exit_code_4(config, tmp_path, project, capsys, onnx_mod
         ("""yes '{"event": "alive"}'""", "a sign of life more often than once a second"),
         ("yes 'not an event'", "too much that is no answer"),
         ("""yes '{"event": "alive", "more": "' | tr -d '\\n'""", "a line of more than 2 MB"),
-        ("""x=$(head -c 900000 /dev/zero | tr '\\0' x); while :; do echo "{\\"event\\" $x"; done""", "an invalid response"),
+        (
+            """x=$(head -c 900000 /dev/zero | tr '\\0' x); while :; do echo "{\\"event\\" $x"; done""",
+            "an invalid response",
+        ),
         ("""while :; do echo '{"event": "alive"}'; sleep 0.1; done""", "has not reported anything for 2 seconds"),
         ("sleep 1000", "has not answered for 3 seconds"),
     ],
