@@ -76,7 +76,7 @@ def test_few_images_show_nothing_and_the_fastest_is_not_recommended_for_it(tmp_p
     found = advice(study_of(tmp_path, n_test=60))
     assert found.status == "undecided"
     assert len(found.exports) == 2
-    assert "60 images do not show for any exported file" in found.reasons[1]
+    assert "On 60 images, no exported file is shown to lose at most 2 points" in found.reasons[1]
 
 
 def test_constraints_are_answered_with_a_winner_the_nearest_or_undecided(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from edgekit.documents.report_findings import RecommendationRecord, RecommendedFile
 from edgekit.recipe import Constraint as RecipeConstraint
 from edgekit.render.numbers import megabytes, percent, percent_range, significant
-from edgekit.render.text import capitalized, listing, plural
+from edgekit.render.text import listing, plural
 from edgekit.report.model.common_images import CommonImages, common_images
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.groups import Group, thread_counts
@@ -216,9 +216,9 @@ def _not_shown(field: _Field, found: Recommendation) -> _Answer:
     assert found.chosen is not None
     candidates = [i for i in field.with_best.candidates if i != found.chosen]
     reason = (
-        f"{capitalized(field.common.basis)} do not show for any exported file that it loses at most "
+        f"On {field.common.basis}, no exported file is shown to lose at most "
         f"{plural(field.allowed_points, 'point')} against the best. {field.groups[found.chosen].named} has the highest "
-        "accuracy of those that may be deployed."
+        "accuracy of the files that may be deployed."
     )
     return "undecided", [found.chosen, *candidates], [field.numbers(found.chosen), reason]
 
