@@ -12,6 +12,6 @@ def baselines_text(found: Baselines) -> str:
     return (
         f"Without any network, the class of the nearest other image ({near.size} x {near.size} grey pixels) is correct "
         f"for {percent(near.accuracy)}% of {near.n_samples:,} images, and always naming the largest class for "
-        f"{percent(majority.accuracy)}%. A network shows that it has learned more than to find similar images only by "
-        "what it exceeds the nearest neighbour by."
+        f"{percent(majority.accuracy)}%. A network that does not clearly exceed the nearest neighbour may only have "
+        "learned to find similar images."
     )
