@@ -54,7 +54,7 @@ def jobs(onnx_models, colours, golden) -> dict[str, dict]:
     timed = {"models": two, "threads": 1}
     return {
         "probe": {"models": two, "load_runtimes": True},
-        "latency": {**timed, "protocol": PROTOCOL, "control": "a", "seed": 5},
+        "latency": {**timed, "protocol": PROTOCOL, "controls": ["a"], "seed": 5},
         "sustained": {"models": one, "threads": 1, "seconds": 2},
         "energy": {**timed, "seconds": 0.1},
         "memory": {"models": one, "threads": 1},

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, Latency, RuntimeRecord
+from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, RuntimeRecord
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.latency import Latency
 from edgekit.documents.report_rows import Mark
 from edgekit.report.model.source import Correct, RunData, Score
 from edgekit.stats.latency import percentile
