@@ -19,6 +19,7 @@ from report_factory import (
 )
 
 from edgekit.documents.bench import BenchDocument
+from edgekit.documents.latency import MeasuredProcess
 from edgekit.documents.report_findings import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
@@ -356,13 +357,16 @@ def test_seeds_of_equal_accuracy_are_not_certainty(tmp_path):
     assert high - low > 0.02
 
 
+def slowed(process: MeasuredProcess, ratio: float) -> MeasuredProcess:
+    blocks = (block.model_copy(update={"ns": tuple(int(ratio * ns) for ns in block.ns)}) for block in process.blocks)
+    return process.model_copy(update={"blocks": tuple(blocks)})
+
+
 def with_noise(path: Path, ratio: float) -> None:
     """The A/A control of a result differs by ``ratio``."""
     result = BenchDocument.read(path)
     controls = tuple(
-        control.model_copy(
-            update={"rounds_b": tuple(tuple(int(ratio * ns) for ns in block) for block in control.rounds_a)}
-        )
+        control.model_copy(update={"second": tuple(slowed(process, ratio) for process in control.first)})
         for control in result.control
     )
     change_bench(path, control=controls)

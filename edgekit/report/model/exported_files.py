@@ -171,6 +171,8 @@ class ExportedFile:
             marks.append("failed")
         elif self.gate is not None and self.gate.status != HELD:
             marks.append("gate failed" if self.gate.status == FAILED else "gate undecided")
+        if self.bench is not None and self.bench.incomplete:
+            marks.append("partial")
         if self.emulated:
             marks.append("emulated")
         if any(timing.unstable for timing in self.timings):
