@@ -6,12 +6,14 @@ A process is what repeats independently: rounds of one process share its memory 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from pydantic import Field
 
 from edgekit.device.protocol.jobs import BlockSettings
 from edgekit.documents.base import JsonObject, Part
 from edgekit.stats.latency import percentile
+from edgekit.stats.process_ratio import percentile_over_processes
 
 Runs = tuple[tuple[int, ...], ...]
 """[round][run], in nanoseconds."""
@@ -60,7 +62,7 @@ class Block(Part):
     """Single runs of one file in one round of a process."""
 
     round: int
-    ns: tuple[int, ...]
+    ns: tuple[int, ...] = Field(min_length=1)
 
 
 class MeasuredProcess(Part):
@@ -73,12 +75,17 @@ class MeasuredProcess(Part):
     load_ns: int
     first_ns: int
     warmup_ns: tuple[int, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block, ...] = Field(min_length=1)
 
     @property
     def samples_ns(self) -> list[int]:
         """All measured runs, in order."""
         return [ns for block in self.blocks for ns in block.ns]
+
+    @property
+    def round_medians_ns(self) -> list[float]:
+        """The median of each block."""
+        return [float(median(block.ns)) for block in self.blocks]
 
 
 class Latency(Part):
@@ -119,10 +126,34 @@ class Latency(Part):
         """All measured runs, in order."""
         return [sample for block in self.rounds for sample in block]
 
+    @property
+    def round_median_ms(self) -> float:
+        """The median of the medians of the rounds, in milliseconds, however few runs there are."""
+        return median(median(block) for block in self.rounds if block) / 1e6
+
     def percentile_ms(self, p: int) -> float | None:
-        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it."""
+        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it.
+
+        The 50th is the median of the medians of the rounds: a block lasts as long for every file, so that a fast round
+        has more runs than a slow one, and would count for more.
+        """
         value = percentile(self.samples_ns, p)
-        return None if value is None else value / 1e6
+        if value is None:
+            return None
+        return self.round_median_ms if p == 50 else value / 1e6
+
+    def interval_ms(self, p: int) -> tuple[float, float] | None:
+        """95% interval of the ``p``-th percentile of any process, in milliseconds, from those of the processes.
+
+        None where the percentile is, and for one process, which says nothing of others.
+        """
+        if self.percentile_ms(p) is None or len(self.processes) < 2:
+            return None
+        if p == 50:
+            found = percentile_over_processes([process.round_medians_ns for process in self.processes], p)
+        else:
+            found = percentile_over_processes([process.samples_ns for process in self.processes], p)
+        return None if found is None else (found[0] / 1e6, found[1] / 1e6)
 
 
 class ControlRecord(Part):

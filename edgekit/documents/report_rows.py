@@ -194,20 +194,29 @@ class SeedGroup(Part):
     """By number of threads."""
 
 
+class ControlRatio(Part):
+    """An A/A control: one file measured as if it were two."""
+
+    model: str
+    """The file."""
+    ratio: float
+    """Ratio of its two measurements."""
+    ratio_ci95: Range
+    """Interval of the ratio, over processes, then rounds."""
+    n_processes: int
+    """Number of processes."""
+    n_rounds: int
+    """Number of rounds in all processes."""
+
+
 class SessionNoiseFloor(Part):
-    """The A/A control of one session and thread count: ratios within ``floor`` are noise."""
+    """The A/A controls of one session and thread count: ratios within ``floor`` are noise."""
 
     session_id: str
     """The session."""
     threads: int
     """Number of threads."""
-    model: str
-    """The file that was measured twice."""
-    ratio: float
-    """Median ratio of its two measurements."""
-    ratio_ci95: Range
-    """Interval of the ratio."""
-    n_rounds: int
-    """Number of rounds."""
+    controls: tuple[ControlRatio, ...]
+    """The files that were measured twice."""
     floor: Range
     """Ratios within this range are noise."""

@@ -166,13 +166,10 @@ def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
         SessionNoiseFloor(
             session_id=session_id,
             threads=threads,
-            model=control.model,
-            ratio=control.ratio.median,
-            ratio_ci95=(control.ratio.low, control.ratio.high),
-            n_rounds=control.ratio.n_rounds,
-            floor=(control.floor.low, control.floor.high),
+            controls=noise.record().controls,
+            floor=noise.record().floor,
         )
-        for (session_id, threads), control in report.comparisons.controls.items()
+        for (session_id, threads), noise in report.comparisons.sessions.items()
     )
 
 
