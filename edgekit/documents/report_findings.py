@@ -139,7 +139,7 @@ class JudgedClaim(Part):
     p_holm: float | None = None
     """The same, corrected for all claims of the recipe (Holm)."""
     after_the_fact: bool = False
-    """Whether the claim was added after the study was run (``--claims``)."""
+    """Whether the claim was written or changed after the first result of the study."""
 
 
 class ReportedFigure(Part):

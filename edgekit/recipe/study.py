@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -169,6 +171,11 @@ class Claim(Section):
     """Target for latency and for the accuracy of exported files. If omitted, every target that was measured."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Number of threads for latency (at least 1)."""
+
+    def digest(self) -> str:
+        """SHA-256 of the claim as it is written. Keys that have their default value do not count."""
+        content = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @field_validator("corruptions")
     @classmethod

@@ -15,7 +15,7 @@ from edgekit.documents.history import EpochResult, read_history
 from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
-from edgekit.recipe import Claim, Recipe
+from edgekit.recipe import Recipe
 from edgekit.registry import BACKBONES
 from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
@@ -161,8 +161,8 @@ class Source:
     runs: list[RunData]
     study: StudyDocument | None
     troubled_cells: list[TroubledCell]
-    planned_claims: tuple[Claim, ...] | None = None
-    """The claims that the folder was started with, where others take their place; None where none do."""
+    planned_claims: frozenset[str] | None = None
+    """Digests of the claims that were written before the first result; None where that was not recorded."""
 
     @property
     def recipe(self) -> Recipe | None:
@@ -179,7 +179,10 @@ class Source:
 
     def with_claims(self, claims: Recipe) -> Source:
         """The same folder, as if it had been started with the claims and reported figures of another recipe."""
-        planned = () if self.recipe is None else tuple(self.recipe.claims)
+        present = () if self.recipe is None else self.recipe.claims
+        planned = self.planned_claims
+        if planned is None:
+            planned = frozenset(claim.digest() for claim in present)
         update = {"claims": claims.claims, "reported": claims.reported}
         if self.study is not None:
             recipe = self.study.recipe.model_copy(update=update)
@@ -217,7 +220,11 @@ def read_source(path: Path) -> Source:
             hint="pass a run folder (from `edgekit train`) or a study folder (from `edgekit compare`)",
         )
     run = _run(RunFolder(path), str(path))
-    return Source(path, run.id, [run], None, [])
+    return Source(path, run.id, [run], None, [], _digests(run.document.recipe))
+
+
+def _digests(recipe: Recipe) -> frozenset[str]:
+    return frozenset(claim.digest() for claim in recipe.claims)
 
 
 def _study(path: Path) -> Source:
@@ -227,7 +234,8 @@ def _study(path: Path) -> Source:
     troubled = [
         TroubledCell(cell.run, problem) for cell in document.cells for problem in _problems(cell, folders[cell.run])
     ]
-    return Source(path, document.name, runs, document, troubled)
+    planned = None if document.claims_plan is None else frozenset(document.claims_plan.sha256)
+    return Source(path, document.name, runs, document, troubled, planned)
 
 
 def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
