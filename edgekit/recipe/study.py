@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edgekit.errors import InputError
 from edgekit.recipe.section import Section, Strategy, known_corruptions, known_name
 from edgekit.registry import BACKBONES, SCHEMES
 
@@ -230,3 +233,22 @@ class Constraint(Section):
         if all(value is None for name, value in self if name != "threads"):
             raise ValueError("give at least one limit: max_latency_ms, max_size_mb, max_memory_mb, max_points_lost")
         return self
+
+
+LIMITS = ("latency_ms", "size_mb", "memory_mb", "points_lost")
+"""What a constraint limits; with ``max_`` in front, the keys of a recipe."""
+
+
+def constraint_of(values: Mapping[str, float]) -> Constraint:
+    """A constraint from ``{"latency_ms": 30, "threads": 4}``; :class:`InputError` for names or values that are none."""
+    for name, value in values.items():
+        usable = math.isfinite(value) and value >= 0 and (value > 0 or name == "points_lost")
+        if name not in (*LIMITS, "threads") or not usable or (name == "threads" and value % 1):
+            raise InputError(
+                f"unknown constraint {f'{name}={value:g}'!r}",
+                hint=f"give one of {', '.join(f'{n}=NUMBER' for n in LIMITS)}, or threads=NUMBER",
+            )
+    limits = {f"max_{name}": value for name, value in values.items() if name != "threads"}
+    if not limits:
+        raise InputError("threads alone limits nothing", hint="add latency_ms=NUMBER")
+    return Constraint.model_validate({**limits, "threads": int(values.get("threads", 1))})

@@ -63,7 +63,9 @@ class Study:
         """
         cells = plan_cells(recipe, path)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        created, claims_plan = now, ClaimsPlan(recorded=now, sha256=tuple(claim.digest() for claim in recipe.claims))
+        created = now
+        digests = tuple(claim.digest() for claim in recipe.claims)
+        claims_plan: ClaimsPlan | None = ClaimsPlan(recorded=now, sha256=digests)
         if (path / STUDY_FILE).is_file():
             before = read_study(path)
             _check_is_extension(before.recipe, recipe, path)

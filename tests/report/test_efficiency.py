@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from document_factory import recipe_of
+from edgekit.report.model.constraints import choose
 from report_factory import (
     change_bench,
     give_the_same_images,
@@ -22,7 +23,6 @@ from edgekit.documents.report_comparisons import CostRecord
 from edgekit.errors import InputError
 from edgekit.recipe import Constraint, validate
 from edgekit.report.build import build_report
-from edgekit.report.model.constraints import choose
 from edgekit.report.model.document import report_document
 from edgekit.report.model.efficiency import efficiency, equal_terms, front_probabilities
 from edgekit.report.model.exported_files import exported_files
