@@ -215,16 +215,17 @@ class Claim(Section):
 
 
 class Constraint(Section):
-    """Limits for a recommendation: the report names the most accurate model within them, or the closest one."""
+    """Limits for a recommendation. The report answers with the exported file to deploy within them, with the nearest one,
+    or with those that it is undecided between: a limit is met only if the whole interval is within it."""
 
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     """Largest median latency at batch size 1, in milliseconds (above 0)."""
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
     """Largest size of the exported file in megabytes (millions of bytes, above 0)."""
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
-    """Largest peak memory of the process in megabytes (millions of bytes, above 0)."""
+    """Largest memory that loading and running the file adds to a process, in megabytes (millions of bytes, above 0)."""
     max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
-    """How many points of accuracy the model may be below the most accurate one (0 to 100)."""
+    """How many points of accuracy the file may lose against the most accurate one (0 to 100)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Number of threads that latency is measured with (at least 1)."""
 
