@@ -215,8 +215,11 @@ class Claim(Section):
 
 
 class Constraint(Section):
-    """Limits for a recommendation. The report answers with the exported file to deploy within them, with the nearest one,
-    or with those that it is undecided between: a limit is met only if the whole interval is within it."""
+    """Limits for a recommendation.
+
+    The report answers with the exported file to deploy within them, with the nearest one, or with those that it is
+    undecided between: a limit is met only if the whole interval is within it.
+    """
 
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     """Largest median latency at batch size 1, in milliseconds (above 0)."""
