@@ -72,14 +72,15 @@ class HashIndex:
         lower = LowerLabels(self.numbers, labels)
         a, b, bits = self._directed(lower.numbers)
         # Every number and label with every close number: as many rows as edges, whatever the number of classes.
-        starts, ends = np.searchsorted(a, lower.numbers), np.searchsorted(a, lower.numbers, side="right")
-        rows = np.repeat(np.arange(len(starts)), ends - starts)
-        edges = np.arange(len(rows)) + np.repeat(starts - np.cumsum(ends - starts) + (ends - starts), ends - starts)
+        starts = np.searchsorted(a, lower.numbers)
+        degrees = np.searchsorted(a, lower.numbers, side="right") - starts
+        rows = np.repeat(np.arange(len(lower.numbers)), degrees)
+        edges = np.arange(len(rows)) + np.repeat(starts - np.cumsum(degrees) + degrees, degrees)
         first = lower.first(b[edges], lower.labels[rows])
         kept = np.flatnonzero(first < len(labels))
         kept = kept[np.lexsort((-b[edges[kept]], -bits[edges[kept]]))]  # the closest last, as below
-        other = np.full(len(starts), len(labels), dtype=np.int64)
-        distance = np.full(len(starts), HASH_BITS + 1, dtype=np.int64)
+        other = np.full(len(lower.numbers), len(labels), dtype=np.int64)
+        distance = np.full(len(lower.numbers), HASH_BITS + 1, dtype=np.int64)
         other[rows[kept]], distance[rows[kept]] = first[kept], bits[edges[kept]]
         return other[lower.entry], distance[lower.entry]
 
