@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import cast
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class SessionNoise:
             return None
         if one.unstable or other.unstable:
             return LatencyComparison(ratio, UNSTABLE)
-        return LatencyComparison(ratio, ratio_verdict(ratio, self.floor, useful_gain=USEFUL_GAIN))
+        verdict = ratio_verdict(ratio, self.floor, useful_gain=USEFUL_GAIN)
+        return LatencyComparison(ratio, cast("LatencyVerdict", verdict))
 
     def fastest(self, latencies: Sequence[Latency]) -> int:
         """The position of the file that none is faster than; of those the one with the lowest median of its rounds."""

@@ -40,9 +40,7 @@ def comparisons(results: Sequence[BenchResult], known: Sessions | None = None) -
     return found
 
 
-def _record(
-    result: BenchResult, reference: BenchResult, threads: int, compared: LatencyComparison
-) -> ComparisonRecord:
+def _record(result: BenchResult, reference: BenchResult, threads: int, compared: LatencyComparison) -> ComparisonRecord:
     return ComparisonRecord(
         session_id=result.bench.session_id,
         threads=threads,
@@ -168,4 +166,3 @@ def bench_summary(results: Sequence[BenchResult], errors: Mapping[str, str] | No
         not_worth_it=tuple(without_benefit(results, known)),
         errors=dict(errors or {}),
     )
-
