@@ -183,6 +183,8 @@ def bench(
     runtime: str | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
+    pin: bool = False,
+    rate_hz: float | None = None,
     latency: bool = True,
     labels: AnyPath | None = None,
     scaling: str | None = None,
@@ -204,6 +206,8 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
+        pin: Keep each process to as many cores as it has threads, where the target allows it.
+        rate_hz: Start so many runs per second of each file, as a camera would. Default: one after the other.
         latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names, one per line.
         scaling: For a third-party model: input scaling.
@@ -227,6 +231,8 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
+        pin=pin,
+        rate_hz=rate_hz,
         latency=latency,
         third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
     )

@@ -73,6 +73,18 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Keep each process to as many cores as it has threads, where that is allowed.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            help="Start HZ runs per second of each file, as a camera would, instead of one after the other.",
+            metavar="HZ",
+            show_default=False,
+        ),
+    ] = None,
     no_latency: Annotated[
         bool,
         typer.Option(
@@ -131,6 +143,8 @@ def bench(
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
+        pin=pin,
+        rate_hz=rate,
         latency=not no_latency,
         third_party=ThirdPartyOptions(labels, scaling, resize, out),
     )
@@ -140,6 +154,8 @@ def bench(
     for error in errors.values():
         output.warn(str(error))
     for result in results:
+        for text in result.bench.warnings:
+            output.warn(f"{result.id}: {text}")
         gate = result.bench.gate
         if gate is not None and gate.status == FAILED:
             output.warn(f"{result.id}: on the test split, {gate_text(gate)}")

@@ -15,7 +15,7 @@ from pydantic import field_validator
 from edgekit.documents.base import Document, Migration, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
-from edgekit.documents.latency import ControlRecord, Latency, ProtocolRecord, grouped_by_process
+from edgekit.documents.latency import CacheTest, ControlRecord, Latency, ProtocolRecord, grouped_by_process
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.profile import OperatorProfile
 from edgekit.stats.intervals import wilson_interval
@@ -225,6 +225,7 @@ class BenchDocument(Document):
     sustained: SustainedRecord | None = None
     profile: OperatorProfile | None = None
     control: tuple[ControlRecord, ...]
+    cache_test: tuple[CacheTest, ...] = ()
     environment: EnvironmentRecord
     warnings: tuple[str, ...] = ()
 

@@ -194,7 +194,7 @@ def _round_medians(file: ExportedFile, threads: int) -> dict[tuple[int, int], fl
     return {
         (process.number, block.round): float(np.median(block.ns))
         for process in (() if latency is None else latency.processes)
-        for block in process.blocks
+        for block in process.valid_blocks
     }
 
 

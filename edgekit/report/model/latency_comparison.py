@@ -129,7 +129,7 @@ def _noise(results: Sequence[BenchResult], threads: int) -> SessionNoise | None:
 def _variation(files: Sequence[Sequence[MeasuredProcess]]) -> ProcessVariation | None:
     """From the processes that measured all files."""
     medians = [
-        {process.number: median(np.median(block.ns) for block in process.blocks) for process in processes}
+        {process.number: median(medians) for process in processes if (medians := process.round_medians_ns)}
         for processes in files
     ]
     numbers = sorted(set.intersection(*(set(one) for one in medians))) if medians else []
