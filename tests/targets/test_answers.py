@@ -175,14 +175,8 @@ def wrong_values(name: str, old: object) -> Iterator[object]:
 
 
 NULLABLE = {
-    "predicted",
-    "score",
-    "cores",
-    "memory_total_bytes",
-    "frequency_khz",
-    "frequency_max_khz",
-    "memory_available_bytes",
-    "classes",
+    *("predicted", "score", "cores", "memory_total_bytes", "frequency_khz", "frequency_max_khz"),
+    *("memory_available_bytes", "classes"),
 }
 
 
