@@ -76,8 +76,8 @@ def import_model(
     weights. Its scaling becomes a part of the network, so that exported files take RGB pixels (0-255).
 
     edgekit runs no code from the file: a model with Lambda layers or layers of your own is refused, and they are
-    named. Files of Keras 2 open too, such as keras_model.h5 of Teachable Machine. A model that ends without an activation
-    gets a softmax; one sigmoid output becomes two classes.
+    named. Files of Keras 2 open too, such as keras_model.h5 of Teachable Machine. A model that ends without an
+    activation gets a softmax; one sigmoid output becomes two classes.
 
     If you do not give --scaling, edgekit tries every scaling on labelled images and ends with exit code 2, the accuracy
     of each, and the command to run. A scaling, or an order of the labels, that another one clearly beats is refused

@@ -183,9 +183,9 @@ class _Exporter:
         with self.progress.bar("exporting", len(files)) as bar:
             for planned in files:
                 bar.note(planned.key)
-                source = self._source(planned)
                 bar.advance()
                 try:
+                    source = self._source(planned)
                     document = export_file(planned, source, self.exported)
                 except ConversionFailed as error:  # this file cannot be made, but others can
                     outcome.not_made[planned.key] = error.problem

@@ -31,7 +31,7 @@ IDENTITIES = (
 PER_CHANNEL = ("ZeroPadding2D", "MaxPooling2D", "Cropping2D")
 """Layers that treat every channel alike, so that the order of channels may change after them as well as before."""
 
-COLOUR = 3
+COLOUR, IMAGE_RANK = 3, 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class FlatCopy:
     _weights: list[tuple[Any, Any]] = field(default_factory=list)
     _scaled: dict[int, tuple[Pixels, keras.KerasTensor]] = field(default_factory=dict)
 
-    def apply(self, model: Any, pixels: Pixels) -> keras.KerasTensor:  # noqa: ANN401  # a Keras model
+    def apply(self, model: Any, pixels: Pixels) -> keras.KerasTensor:
         """The output of ``model`` on ``pixels``, as a tensor of a graph of new layers.
 
         Call :meth:`copy_weights` when the whole network has been built.
@@ -94,7 +94,7 @@ class FlatCopy:
             if hasattr(copy, "finalize_state"):  # Normalization computes its factors once
                 copy.finalize_state()
 
-    def original_of(self, copy: Any) -> Any:  # noqa: ANN401  # a Keras layer
+    def original_of(self, copy: Any) -> Any:
         """The layer that ``copy`` was copied from."""
         return next(original for made, original in self._weights if made is copy)
 
@@ -106,22 +106,22 @@ class FlatCopy:
         self.taken.add(name)
         return name
 
-    def _run(self, model: Any, *inputs: Any) -> Any:  # noqa: ANN401  # tensors, or pixels
+    def _run(self, model: Any, *inputs: Any) -> Any:
         functional = model._functional if isinstance(model, keras.Sequential) else model
         return functional._run_through_graph(list(inputs), operation_fn=self._operation)
 
-    def _operation(self, operation: Any) -> Callable[..., Any]:  # noqa: ANN401  # a layer or operation of Keras
-        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as any layer
+    def _operation(self, operation: Any) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
             kwargs = {key: value for key, value in kwargs.items() if key not in ("training", "mask")}
             if isinstance(operation, keras.Model):
                 return self._run(operation, *keras.tree.flatten((args, kwargs)))
             if is_identity(operation):
                 self.left_out.append(operation.name)
                 return args[0]
-            if isinstance(args[0], Pixels) if args else False:
-                scaled = _scaled(operation, args, kwargs)
-                if scaled is not None:
-                    return scaled
+            pixels = [value for value in args if isinstance(value, Pixels)]
+            scaled = _scaled(operation, pixels[0], (*args, *kwargs.values())) if len(pixels) == 1 else None
+            if scaled is not None:
+                return scaled
             if len(args) == 1 and isinstance(args[0], Pixels) and not kwargs:
                 return self._on_pixels(operation, args[0])
             args, kwargs = keras.tree.map_structure(self._tensor, (args, kwargs))
@@ -129,7 +129,7 @@ class FlatCopy:
 
         return call
 
-    def _on_pixels(self, operation: Any, pixels: Pixels) -> Any:  # noqa: ANN401  # a layer or operation
+    def _on_pixels(self, operation: Any, pixels: Pixels) -> Any:
         """Apply a layer to an image: a reversed order of channels passes through, or goes into the kernel."""
         kind = type(operation).__name__
         if pixels.reverse and kind in (*PER_CHANNEL, "Conv2D") and getattr(operation, "groups", 1) == 1:
@@ -142,30 +142,35 @@ class FlatCopy:
             return output
         return self._translated(operation, (self._materialize(pixels),), {})
 
-    def _translated(self, operation: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401  # any arguments of a layer
-        kind = type(operation).__name__
-        if isinstance(operation, keras.layers.Layer):
-            if kind == "Normalization" and (affine := _normalization(operation)) is not None:
-                scale, offset = affine
-                settings = {"scale": scale.tolist(), "offset": offset.tolist()}
-                return keras.layers.Rescaling(**settings, name=self.new_name(operation.name))(args[0])
-            return self._copy(operation)(*args, **kwargs)
-        name = self.new_name(operation.name)
-        if kind in ("Softmax", "Sigmoid", "Relu", "Relu6", "Silu", "Tanh", "HardSigmoid", "HardSilu", "Gelu"):
-            return keras.layers.Activation(ACTIVATIONS.get(kind, kind.lower()), name=name)(args[0])
-        if kind in ("Add", "Multiply", "Subtract") and len(keras.tree.flatten(args)) == 2 and _both_tensors(args):
-            return getattr(keras.layers, kind)(name=name)(list(keras.tree.flatten(args)))
-        affine = _arithmetic(kind, args, lambda value: isinstance(value, keras.KerasTensor))
-        if affine is not None:
-            tensor, scale, offset = affine
-            if _fits_rescaling(tensor, scale, offset):
-                return keras.layers.Rescaling(_plain(scale), offset=_plain(offset), name=name)(tensor)
-        if kind == "Mean" and tuple(np.atleast_1d(operation.axis or ())) in ((1, 2), (2, 1)):
-            return keras.layers.GlobalAveragePooling2D(keepdims=operation.keepdims, name=name)(args[0])
-        self.taken.add(operation.name)
-        return operation(*args, **kwargs)
+    def _translated(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        if not isinstance(operation, keras.layers.Layer):
+            output = self._as_layer(operation, args)
+            if output is not None:
+                return output
+            self.taken.add(operation.name)
+            return operation(*args, **kwargs)
+        if type(operation).__name__ == "Normalization" and (affine := _normalization(operation)) is not None:
+            scale, offset = affine
+            return keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=self.new_name(operation.name))(args[0])
+        return self._copy(operation)(*args, **kwargs)
 
-    def _tensor(self, value: Any) -> Any:  # noqa: ANN401  # a tensor, pixels, or a constant
+    def _as_layer(self, operation: Any, args: Any) -> Any:
+        """The output of a layer that computes what an ``operation`` of ``keras.ops`` computes; None without one."""
+        kind, name, layers = type(operation).__name__, operation.name, keras.layers
+        flat = keras.tree.flatten(args)
+        if kind in ACTIVATIONS:
+            return layers.Activation(ACTIVATIONS[kind], name=self.new_name(name))(args[0])
+        if kind in ("Add", "Multiply", "Subtract") and len(flat) == 2 and _all_tensors(flat):
+            return getattr(layers, kind)(name=self.new_name(name))(flat)
+        if kind == "Mean" and tuple(np.atleast_1d(operation.axis or ())) in ((1, 2), (2, 1)):
+            return layers.GlobalAveragePooling2D(keepdims=operation.keepdims, name=self.new_name(name))(args[0])
+        found = _arithmetic(kind, args, lambda value: isinstance(value, keras.KerasTensor))
+        if found is None or not _fits_rescaling(*found):
+            return None
+        tensor, scale, offset = found
+        return layers.Rescaling(_plain(scale), offset=_plain(offset), name=self.new_name(name))(tensor)
+
+    def _tensor(self, value: Any) -> Any:
         return self._materialize(value) if isinstance(value, Pixels) else value
 
     def _materialize(self, pixels: Pixels) -> keras.KerasTensor:
@@ -184,13 +189,13 @@ class FlatCopy:
         self._scaled[len(self._scaled)] = (pixels, tensor)
         return tensor
 
-    def _copy(self, layer: Any) -> Any:  # noqa: ANN401  # a Keras layer
+    def _copy(self, layer: Any) -> Any:
         if id(layer) not in self._copies:
             copy = self._copies[id(layer)] = self._new(layer)
             self._weights.append((copy, layer))
         return self._copies[id(layer)]
 
-    def _new(self, layer: Any) -> Any:  # noqa: ANN401  # a Keras layer
+    def _new(self, layer: Any) -> Any:
         config = {**layer.get_config(), "name": self.new_name(layer.name), "dtype": "float32"}
         return type(layer).from_config(config)
 
@@ -206,11 +211,21 @@ class _ReversedKernel:
         return [kernel[:, :, ::-1, :], *rest]
 
 
-ACTIVATIONS = {"HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu"}
-"""Activations whose name is not that of the operation in lower case."""
+ACTIVATIONS = {
+    "Gelu": "gelu",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softmax": "softmax",
+    "Tanh": "tanh",
+}
+"""Operations of ``keras.ops`` that are activations, with their names in ``keras.activations``."""
 
 
-def is_identity(layer: Any) -> bool:  # noqa: ANN401  # a layer or operation of Keras
+def is_identity(layer: Any) -> bool:
     """Whether a layer returns its input in inference. Dropout counts as a layer that belongs to the network."""
     kind = type(layer).__name__
     if kind == "Activation":
@@ -218,7 +233,7 @@ def is_identity(layer: Any) -> bool:  # noqa: ANN401  # a layer or operation of 
     return kind in IDENTITIES or is_augmentation(layer)
 
 
-def is_augmentation(layer: Any) -> bool:  # noqa: ANN401  # a layer or operation of Keras
+def is_augmentation(layer: Any) -> bool:
     """Whether a layer changes images in training only."""
     return any("base_image_preprocessing_layer" in base.__module__ for base in type(layer).__mro__) and bool(
         re.match(r"Rand|Random|Aug|Auto|CutMix|Equal|MixUp|Solar", type(layer).__name__)
@@ -232,77 +247,69 @@ def merged_name(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def _scaled(operation: Any, args: Any, kwargs: Any) -> Pixels | None:  # noqa: ANN401  # any arguments
-    """The pixels after an operation that scales them or reverses their channels; None for any other operation."""
-    pixels, kind = args[0], type(operation).__name__
+def _scaled(operation: Any, pixels: Pixels, args: Any) -> Pixels | None:
+    """``pixels`` after an operation on ``args`` that scales them or reverses their channels; None for any other."""
+    kind, channels = type(operation).__name__, len(pixels.scale)
+    if _reverses(operation, args) and channels == COLOUR:
+        return pixels.reversed_channels()
     if kind == "Rescaling":
         return pixels.then(np.asarray(operation.scale, np.float64), np.asarray(operation.offset, np.float64))
-    if kind == "Normalization":
-        affine = _normalization(operation)
-        return None if affine is None else pixels.then(*affine)
-    if kind == "Flip" and _last_axis(operation.axis, 4) and len(pixels.scale) == COLOUR:
-        return pixels.reversed_channels()
-    if kind == "GetItem" and len(pixels.scale) == COLOUR and _reverses(args[1] if len(args) > 1 else kwargs.get("key")):
-        return pixels.reversed_channels()
-    found = _arithmetic(kind, (*args, *kwargs.values()), lambda value: isinstance(value, Pixels))
-    if found is None:
+    affine = _normalization(operation) if kind == "Normalization" else None
+    if affine is None:
+        found = _arithmetic(kind, args, lambda value: isinstance(value, Pixels))
+        affine = None if found is None else (found[1].reshape(-1), found[2].reshape(-1))
+    if affine is None or any(numbers.size not in (1, channels) for numbers in affine):
         return None
-    _, scale, offset = found
-    if scale.size not in (1, len(pixels.scale)) or offset.size not in (1, len(pixels.scale)):
-        return None
-    return pixels.then(scale.reshape(-1), offset.reshape(-1))
+    return pixels.then(*affine)
 
 
-def _normalization(layer: Any) -> tuple[Array, Array] | None:  # noqa: ANN401  # a Keras layer
+def _normalization(layer: Any) -> tuple[Array, Array] | None:
     """Scale and offset of a Normalization over the channels; None for one over other axes."""
     shape = layer.get_build_config() or {}
     rank = len(shape.get("input_shape") or (None,) * 4)
     if layer.axis not in ((), (rank - 1,), (-1,)) or layer.invert:
         return None
-    mean, variance = (
-        np.asarray(keras.ops.convert_to_numpy(v), np.float64).reshape(-1) for v in (layer.mean, layer.variance)
-    )
+    numbers = (np.asarray(keras.ops.convert_to_numpy(value), np.float64) for value in (layer.mean, layer.variance))
+    mean, variance = (value.reshape(-1) for value in numbers)
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
     return 1 / deviation, -mean / deviation
 
 
-def _arithmetic(kind: str, args: Any, is_value: Callable[[Any], bool]) -> tuple[Any, Array, Array] | None:  # noqa: ANN401
+def _arithmetic(kind: str, args: Any, is_value: Callable[[Any], bool]) -> tuple[Any, Array, Array] | None:
     """The one operand that ``is_value``, with the scale and offset that a constant operand means."""
-    if len(args) != 2 or kind not in ("Add", "Subtract", "Multiply", "Divide", "TrueDivide"):
+    if len(args) != 2 or is_value(args[0]) == is_value(args[1]):
         return None
-    left, right = args
-    if is_value(left) == is_value(right):
-        return None
+    first = is_value(args[0])
+    value, other = args if first else args[::-1]
     try:
-        constant = np.asarray(right if is_value(left) else left, np.float64)
+        constant = np.asarray(other, np.float64)
     except (TypeError, ValueError):
         return None
-    value, one, zero = (left if is_value(left) else right), np.ones(1), np.zeros(1)
-    if kind == "Add":
-        return value, one, constant
-    if kind == "Multiply":
-        return value, constant, zero
-    if kind == "Subtract":
-        return (value, one, -constant) if is_value(left) else (value, -one, constant)
-    return (value, 1 / constant, zero) if is_value(left) else None
+    one, zero = np.ones(1), np.zeros(1)
+    meanings = {"Add": (one, constant), "Multiply": (constant, zero)}
+    meanings["Subtract"] = (one, -constant) if first else (-one, constant)
+    if first and np.all(constant != 0):
+        meanings["Divide"] = meanings["TrueDivide"] = (1 / constant, zero)
+    return (value, *meanings[kind]) if kind in meanings else None
 
 
-def _both_tensors(args: Any) -> bool:  # noqa: ANN401  # any arguments
-    return all(isinstance(value, keras.KerasTensor) for value in keras.tree.flatten(args))
+def _all_tensors(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, keras.KerasTensor) for value in values)
 
 
 def _fits_rescaling(tensor: keras.KerasTensor, *numbers: Array) -> bool:
     return all(number.size in (1, tensor.shape[-1]) for number in numbers)
 
 
-def _last_axis(axis: Any, rank: int) -> bool:  # noqa: ANN401  # an int, or a list of one
-    return tuple(np.atleast_1d(axis)) in ((-1,), (rank - 1,))
-
-
-def _reverses(key: Any) -> bool:  # noqa: ANN401  # an index
+def _reverses(operation: Any, args: Any) -> bool:
+    """Whether an operation on an image is ``flip(x, -1)`` or ``x[..., ::-1]``."""
+    if type(operation).__name__ == "Flip":
+        return tuple(np.atleast_1d(operation.axis)) in ((-1,), (IMAGE_RANK - 1,))
+    key = args[1] if type(operation).__name__ == "GetItem" and len(args) > 1 else None
     if not isinstance(key, (tuple, list)) or not key or key[-1] != slice(None, None, -1):
         return False
-    return all(part is Ellipsis or part == slice(None) for part in key[:-1]) and (Ellipsis in key or len(key) == 4)
+    whole = all(part is Ellipsis or part == slice(None) for part in key[:-1])
+    return whole and (any(part is Ellipsis for part in key) or len(key) == IMAGE_RANK)
 
 
 def _plain(values: Array) -> float | list[float]:
@@ -312,9 +319,5 @@ def _plain(values: Array) -> float | list[float]:
 
 
 def _same(a: Pixels, b: Pixels) -> bool:
-    return (
-        a.tensor is b.tensor
-        and a.reverse == b.reverse
-        and np.array_equal(a.scale, b.scale)
-        and np.array_equal(a.offset, b.offset)
-    )
+    same = np.array_equal(a.scale, b.scale) and np.array_equal(a.offset, b.offset)
+    return a.tensor is b.tensor and a.reverse == b.reverse and same

@@ -80,7 +80,7 @@ class OutputForm:
         return np.asarray(values / values.sum(axis=1, keepdims=True), np.float32)
 
 
-def input_form(model: Any, image_size: int | None, path: Path) -> InputForm:  # noqa: ANN401  # a Keras model
+def input_form(model: Any, image_size: int | None, path: Path) -> InputForm:
     """The input of ``model``; builds one that has no fixed input yet, for ``image_size``.
 
     Raises :class:`InputError` if it does not take one square image in channels-last order.
@@ -135,7 +135,7 @@ def input_form(model: Any, image_size: int | None, path: Path) -> InputForm:  # 
     return InputForm(side, int(channels))
 
 
-def output_form(model: Any, path: Path) -> OutputForm:  # noqa: ANN401  # a Keras model
+def output_form(model: Any, path: Path) -> OutputForm:
     """What the output of ``model`` is, by its last layers; :class:`InputError` if it is not that of a classifier."""
     if len(model.outputs) != 1:
         names = ", ".join(str(name) for name in model.output_names)
@@ -198,7 +198,7 @@ def with_probabilities(copy: FlatCopy, output: keras.KerasTensor, form: OutputFo
     return _of_sigmoid(copy, output, form.n_outputs)
 
 
-def _as_softmax(copy: FlatCopy, dense: Any, n_outputs: int) -> keras.KerasTensor:  # noqa: ANN401  # a Dense layer
+def _as_softmax(copy: FlatCopy, dense: Any, n_outputs: int) -> keras.KerasTensor:
     """The last Dense with a softmax; a single output becomes the second of two logits, the first being 0."""
     layer = keras.layers.Dense(max(2, n_outputs), activation="softmax", name=copy.new_name("probabilities"))
     output = layer(dense.input)
@@ -231,7 +231,7 @@ def _of_sigmoid(copy: FlatCopy, output: keras.KerasTensor, n_outputs: int) -> ke
     return probabilities
 
 
-def _last_activation(tensor: Any) -> str:  # noqa: ANN401  # a Keras tensor
+def _last_activation(tensor: Any) -> str:
     """The activation that a tensor comes from, looking through layers that keep one value for each class."""
     operation = tensor._keras_history.operation
     kind = type(operation).__name__
@@ -249,7 +249,7 @@ def _last_activation(tensor: Any) -> str:  # noqa: ANN401  # a Keras tensor
     return "linear"
 
 
-def _refuse_channels_first(model: Any, shape: tuple[int | None, ...], path: Path) -> None:  # noqa: ANN401
+def _refuse_channels_first(model: Any, shape: tuple[int | None, ...], path: Path) -> None:
     layers = [layer for layer in model._flatten_layers() if getattr(layer, "data_format", None) == "channels_first"]
     first = shape[1] in (1, COLOUR) and shape[-1] not in (1, COLOUR)
     if layers or first:

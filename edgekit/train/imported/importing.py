@@ -219,7 +219,7 @@ def _try(
         candidates = {options.scaling: given, **candidates} if options.check else {options.scaling: given}
     positions = tried_images(images.dataset)
     pixels = np.asarray(images.pixels[positions])
-    outputs = predictor(opened.model, form)
+    outputs = predictor(opened.model)
 
     def predict(scaling: Scaling) -> NDArray[np.float32]:
         values = outputs(scale_pixels(pixels, scaling, form))
@@ -265,10 +265,8 @@ def _judge(trials: Trials, dataset: Dataset, options: ImportOptions, labelled: b
         )
     best = trials.best
     if options.scaling is None:
-        close = trials.equally_good()
-        same = (
-            f"\nThese images do not tell {best.scaling} from {' and '.join(t.scaling for t in close)}." if close else ""
-        )
+        close = " and ".join(trial.scaling for trial in trials.equally_good())
+        same = f"\nThese images do not tell {best.scaling} from {close}." if close else ""
         raise InputError(
             f"the scaling of the pixels is not given. Accuracy on {images}, by scaling:\n{table}{same}",
             where=str(options.model),
@@ -331,7 +329,7 @@ def _write(job: _Import, started: float, progress: Progress) -> RunDocument:
     from edgekit.train.imported.network import imported_network, predictor, scale_pixels, verify_network
 
     pixels = np.asarray(job.images.pixels[tried_images(job.images.dataset)[:VERIFIED_IMAGES]])
-    outputs = predictor(job.opened.model, job.form)(scale_pixels(pixels, job.scaling, job.form))
+    outputs = predictor(job.opened.model)(scale_pixels(pixels, job.scaling, job.form))
     output = seen_outputs(job.output, outputs)
     made = imported_network(job.opened.model, "imported", job.scaling, job.form, output)
     difference = verify_network(made.network, output.probabilities(outputs), pixels, job.options.model)

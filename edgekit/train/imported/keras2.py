@@ -77,7 +77,8 @@ class _Translation:
         return self._layer(entry)
 
     def _layer(self, entry: Config) -> Config:
-        kind = ALIASES.get(entry["class_name"], entry["class_name"])
+        stored = str(entry["class_name"])
+        kind = ALIASES.get(stored, stored)
         name = _name(layer_name(entry))
         module = "keras.src.applications.convnext" if kind in ("LayerScale", "StochasticDepth") else "keras.layers"
         renamed = RENAMED.get(kind, {})
@@ -166,7 +167,7 @@ def _name(name: object) -> str:
     return str(name).replace("/", "_")
 
 
-def _history(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def _history(value: Any) -> Any:
     """References to layers, with their names as :func:`_name` writes them."""
     if isinstance(value, dict):
         return {key: _history(inner) for key, inner in value.items()}
@@ -183,7 +184,7 @@ def _renumber(model: Config) -> None:
     """
     kinds = {entry["name"]: entry["class_name"] for entry in model["layers"] if entry["class_name"] in MODELS}
 
-    def renumbered(value: Any, counted: tuple[str, ...]) -> Any:  # noqa: ANN401  # any JSON value
+    def renumbered(value: Any, counted: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
             return {key: renumbered(inner, counted) for key, inner in value.items()}
         if not isinstance(value, list):
@@ -242,20 +243,20 @@ _Found = tuple[str, str, Config, list[list[Any]]]
 
 def _operation(function: str, source: str, constant: object, arguments: Mapping[str, Any]) -> _Found | None:
     plain = function.rpartition(".")[2]
-    if plain in ("add", "subtract", "sub", "multiply", "mul", "truediv", "divide", "bias_add", "AddV2"):
+    if plain in ("add", "subtract", "sub", "multiply", "mul", "truediv", "divide", "bias_add"):
         return _arithmetic(plain, constant, arguments.get("y", arguments.get("bias")))
+    found: _Found | None = None
     if source == "_CONSTANT_VALUE":
-        return None
-    activations = {"relu6", "relu", "sigmoid", "swish", "silu", "tanh", "softmax"}
-    if plain in activations:
-        return "Activation", "keras.layers", {"activation": plain}, []
-    if plain in ("cast", "identity", "stop_gradient"):
-        return "Activation", "keras.layers", {"activation": "linear"}, []
-    if plain == "reduce_mean" and arguments.get("axis") in ([1, 2], [2, 1]):
-        return "GlobalAveragePooling2D", "keras.layers", {"keepdims": bool(arguments.get("keepdims"))}, []
-    if plain == "getitem" and _reverses_channels(arguments.get("slice_spec")):
-        return "Flip", "keras.src.ops.numpy", {"axis": -1}, []
-    return None
+        pass
+    elif plain in ("relu6", "relu", "sigmoid", "swish", "silu", "tanh", "softmax"):
+        found = "Activation", "keras.layers", {"activation": plain}, []
+    elif plain in ("cast", "identity", "stop_gradient"):
+        found = "Activation", "keras.layers", {"activation": "linear"}, []
+    elif plain == "reduce_mean" and arguments.get("axis") in ([1, 2], [2, 1]):
+        found = "GlobalAveragePooling2D", "keras.layers", {"keepdims": bool(arguments.get("keepdims"))}, []
+    elif plain == "getitem" and _reverses_channels(arguments.get("slice_spec")):
+        found = "Flip", "keras.src.ops.numpy", {"axis": -1}, []
+    return found
 
 
 def _arithmetic(operation: str, constant: object, other: object) -> _Found | None:
@@ -271,15 +272,19 @@ def _arithmetic(operation: str, constant: object, other: object) -> _Found | Non
             return None
         scale, offset = (constant, 0.0) if multiplies else (-1.0 if subtracts else 1.0, constant)
         return "Rescaling", "keras.layers", {"scale": scale, "offset": offset}, [other]
-    numbers = other if isinstance(other, list) else [other]
-    if constant is not None or not all(isinstance(x, (int, float)) for x in numbers):
+    listed = other if isinstance(other, list) else [other]
+    numbers = [float(x) for x in listed if isinstance(x, (int, float))]
+    if constant is not None or len(numbers) != len(listed):
         return None
+    scales, offsets = [1.0], [0.0]
     if divides or multiplies:
-        scales = [1.0 / x if divides else x for x in numbers]
-        settings = {"scale": scales if isinstance(other, list) else scales[0], "offset": 0.0}
-        return "Rescaling", "keras.layers", settings, []
-    offsets = [-x if subtracts else x for x in numbers]
-    settings = {"scale": 1.0, "offset": offsets if isinstance(other, list) else offsets[0]}
+        scales = [1.0 / x for x in numbers] if divides else numbers
+    else:
+        offsets = [-x for x in numbers] if subtracts else numbers
+    settings = {
+        "scale": scales if len(scales) > 1 else scales[0],
+        "offset": offsets if len(offsets) > 1 else offsets[0],
+    }
     return "Rescaling", "keras.layers", settings, []
 
 

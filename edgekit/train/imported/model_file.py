@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from edgekit.train.imported.keras2 import translate
 MOST_CONFIG_BYTES = 50_000_000
 """Larger configurations are refused; that of NASNetLarge takes less than 2 MB."""
 
+FileKind = Literal["keras", "h5", "savedmodel"]
+
 HINT = "save the whole classifier again with model.save('model.keras')"
 
 
@@ -28,7 +30,7 @@ class OpenedModel:
     """A Keras model from a file. ``format`` is ``keras``, ``h5`` or ``savedmodel``."""
 
     model: Any
-    format: str
+    format: FileKind
     keras_version: str
     """Of the Keras that saved it; ``unknown`` if the file does not say."""
 
@@ -57,7 +59,7 @@ def open_keras_model(path: Path) -> OpenedModel:
     return OpenedModel(model, kind, version)
 
 
-def file_kind(path: Path) -> str:
+def file_kind(path: Path) -> FileKind:
     """``keras``, ``h5`` or ``savedmodel``, by the content of ``path``; :class:`InputError` for anything else."""
     if not path.exists():
         raise InputError(
@@ -153,9 +155,7 @@ def _read_h5_config(path: Path) -> tuple[Config, str]:
     try:
         with h5py.File(path) as file:
             text, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "unknown")
-            text = text.decode() if isinstance(text, bytes) else text
-            version = version.decode() if isinstance(version, bytes) else str(version)
-            root = None if text is None else json.loads(text)
+            root = None if text is None else json.loads(_text(text))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             "this HDF5 file is damaged", where=str(path), hint="copy it again from where it was made"
@@ -166,7 +166,7 @@ def _read_h5_config(path: Path) -> tuple[Config, str]:
             where=str(path),
             hint=HINT + ", or train from these weights with --weights",
         )
-    return root, version
+    return root, _text(version)
 
 
 def _load_h5_weights(model: Any, path: Path) -> None:
@@ -184,6 +184,9 @@ def _load_h5_weights(model: Any, path: Path) -> None:
         else:
             for variable, value in found:
                 variable.assign(value)
+            for layer in _leaves(model):
+                if hasattr(layer, "finalize_state"):  # Normalization computes its factors once
+                    layer.finalize_state()
     except Exception as error:  # HDF5 and Keras raise their own errors
         raise _weights_error(path, error) from error
 
@@ -191,10 +194,7 @@ def _load_h5_weights(model: Any, path: Path) -> None:
 def _by_name(model: Any, group: Any) -> list[tuple[Any, NDArray[Any]]] | None:
     """Each variable with its value; None if the names do not tell which belongs to which."""
     pairs: list[tuple[Any, NDArray[Any]]] = []
-    places = {
-        str(name.decode() if isinstance(name, bytes) else name).replace("/", "_"): name
-        for name in group.attrs["layer_names"]
-    }
+    places = {_text(name).replace("/", "_"): name for name in group.attrs["layer_names"]}
     for layer in model.layers:
         leaves = {leaf.name: leaf for leaf in _leaves(layer)}
         wanted = [variable for leaf in leaves.values() for variable in leaf.weights]
@@ -203,7 +203,7 @@ def _by_name(model: Any, group: Any) -> list[tuple[Any, NDArray[Any]]] | None:
         if layer.name not in places:
             return None
         stored = group[places[layer.name]]
-        names = [n.decode() if isinstance(n, bytes) else str(n) for n in stored.attrs["weight_names"]]
+        names = [_text(name) for name in stored.attrs["weight_names"]]
         values = {_leaf_and_variable(name, leaves): stored[name] for name in names}
         for leaf in leaves.values():
             for variable in leaf.weights:
@@ -223,6 +223,10 @@ def _leaf_and_variable(name: str, leaves: dict[str, Any]) -> tuple[str, str]:
     parts = place.split("/")
     candidates = ["_".join(parts[start:]) for start in range(len(parts))]
     return next((one for one in candidates if one in leaves), ""), variable
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _leaves(layer: Any) -> list[Any]:

@@ -44,18 +44,18 @@ def suits(scaling: Scaling, form: InputForm) -> bool:
     return form.channels == COLOUR or (len(set(scaling.mean)) == 1 and len(set(scaling.std)) == 1)
 
 
-def predictor(model: Any, form: InputForm, batch_size: int = BATCH_SIZE) -> Callable[..., NDArray[np.float32]]:  # noqa: ANN401
+def predictor(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """A function that gives the outputs of ``model`` for scaled pixels (N, H, W, C)."""
 
     def predict(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs = model.predict(values, batch_size=batch_size, verbose=0)
+        outputs = model.predict(values, batch_size=BATCH_SIZE, verbose=0)
         return np.asarray(outputs, np.float32)
 
     return predict
 
 
 def imported_network(
-    model: Any,  # noqa: ANN401  # a Keras model
+    model: Any,
     name: str,
     scaling: Scaling,
     form: InputForm,

@@ -59,11 +59,14 @@ def load_variables(model: Any, path: Path) -> None:
         objects = _Objects(graph.nodes)
         for variable, key in objects.variables(model, 0):
             variable.assign(np.asarray(reader.get_tensor(key)))
+        for layer in model._flatten_layers():
+            if hasattr(layer, "finalize_state"):  # Normalization computes its factors once
+                layer.finalize_state()
     except (KeyError, ValueError, IndexError, tf.errors.OpError) as error:
         raise damaged from error
 
 
-def _with_lists(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def _with_lists(value: Any) -> Any:
     """``value`` with plain lists instead of marked tuples and shapes."""
     if isinstance(value, dict):
         if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
@@ -73,12 +76,12 @@ def _with_lists(value: Any) -> Any:  # noqa: ANN401  # any JSON value
 
 
 class _Objects:
-    """The tree of objects in a checkpoint: a model has children ``layer-0``, ``layer-1``, ..., a layer its variables."""
+    """The tree of objects in a checkpoint: a model has the children ``layer-0``, ``layer-1``, a layer its variables."""
 
-    def __init__(self, nodes: Any) -> None:  # noqa: ANN401  # protocol buffers have no types
+    def __init__(self, nodes: Any) -> None:
         self._nodes = nodes
 
-    def variables(self, model: Any, node: int) -> Iterator[tuple[Any, str]]:  # noqa: ANN401  # a Keras model
+    def variables(self, model: Any, node: int) -> Iterator[tuple[Any, str]]:
         """Each weight of ``model`` with its key in the checkpoint."""
         import keras
 
@@ -93,7 +96,7 @@ class _Objects:
             else:
                 yield from self._of_layer(layer, child)
 
-    def _of_layer(self, layer: Any, node: int) -> Iterator[tuple[Any, str]]:  # noqa: ANN401  # a Keras layer
+    def _of_layer(self, layer: Any, node: int) -> Iterator[tuple[Any, str]]:
         children = self._children(node)
         for variable in layer.weights:
             # A DepthwiseConv2D of Keras 2 has a depthwise_kernel.

@@ -104,7 +104,7 @@ class Trials:
         labels = self.best.labels
         frequent = float(np.bincount(labels).max() / len(labels))
         margin = 3 * np.sqrt(frequent * (1 - frequent) / len(labels))
-        return self.best.score > frequent + margin
+        return bool(self.best.score > frequent + margin)
 
     def equally_good(self) -> list[Trial]:
         """Other scalings than the best that these images do not tell from it."""
