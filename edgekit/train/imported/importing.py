@@ -397,6 +397,7 @@ def _document(
             input_shape=tuple(network.input.shape[1:]),
         ),
         environment=environment(job.backend),
+        warnings=_warnings(dataset),
         timing=TimingRecord(data_seconds=job.images.seconds),
         imported=ImportRecord(
             file=options.model.name,
@@ -414,6 +415,15 @@ def _document(
             tried_images=job.trials.n_images,
             tried={name: trial.accuracy for name, trial in job.trials.by_scaling.items()},
         ),
+    )
+
+
+def _warnings(dataset: Dataset) -> tuple[str, ...]:
+    if not any(part.startswith("test: ") for part in dataset.layout.split("; ")):
+        return ()
+    return (
+        "edgekit drew the test images from the whole folder; if the model was trained on some of them, its accuracy "
+        "here is too high. Put images that it was not trained on into a test folder",
     )
 
 
