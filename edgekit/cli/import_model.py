@@ -87,7 +87,7 @@ def import_model(
     Examples:
       edgekit import model.keras --data photos
       edgekit import model.keras --data photos --scaling unit --labels labels.txt
-      edgekit import keras_model.h5 --data photos --scaling symmetric --resize crop
+      edgekit import keras_model.h5 --data photos --scaling symmetric
     """
     from edgekit.api import folder_of
     from edgekit.api import import_model as make_run

@@ -24,6 +24,7 @@ def onnx_from_tensorflow(network: TrainedNetwork, reason: UnsupportedLayer) -> A
     if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tf2onnx") is None:
         raise ConversionFailed(f"{reason.problem} ({reason.where}) without TensorFlow and tf2onnx")
     import keras
+    import onnx
     import tf2onnx
 
     if keras.backend.backend() != "tensorflow":
@@ -40,6 +41,7 @@ def onnx_from_tensorflow(network: TrainedNetwork, reason: UnsupportedLayer) -> A
                 output_names=[probabilities.name],
                 opset=OPSET,
             )
+            onnx.checker.check_model(model)  # an operation without a handler is still in the graph
         except Exception as error:  # its handlers raise all kinds of errors
             raise ConversionFailed(f"{reason.problem} ({reason.where}), nor does tf2onnx: {error}") from error
     _name_nodes(model, {operation.name for operation in network.keras_model.operations})
@@ -70,6 +72,7 @@ def with_pixel_input(model: Any, image_size: int) -> Any:
 
 def _name_nodes(model: Any, layers: set[str]) -> None:
     """Let the name of every node begin with its Keras layer where that is known: ``conv1/convolution``."""
+    taken: set[str] = set()
     for node in model.graph.node:
         parts = re.split(r"/", node.name)
         layer = next((part for part in parts if part in layers or re.sub(r"_\d+$", "", part) in layers), None)
@@ -78,3 +81,6 @@ def _name_nodes(model: Any, layers: set[str]) -> None:
         else:
             plain = layer if layer in layers else re.sub(r"_\d+$", "", layer)
             node.name = "/".join([plain, *parts[parts.index(layer) + 1 :]])
+        while node.name in taken:  # a layer that is used twice
+            node.name += "_again"
+        taken.add(node.name)
