@@ -8,7 +8,7 @@ from edgekit.documents.base import Document, JsonObject, Part
 from edgekit.documents.bench import BenchResult, HostAgreement
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import Latency
-from edgekit.documents.report_rows import ControlRatio
+from edgekit.documents.report_rows import ControlRatio, ValidityFlag
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -68,6 +68,8 @@ class BenchRow(Part):
     latency_ms_p99: float | None
     unstable: tuple[str, ...]
     """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
+    validity: tuple[ValidityFlag, ...] = ()
+    """Minimum duration and runs, noise floor, throttling, other load, pinning and so on."""
 
 
 LatencyVerdict = Literal[

@@ -53,6 +53,17 @@ class ReportedRun(Part):
     """The run folder, below the folder of the report."""
 
 
+class ValidityFlag(Part):
+    """One condition of a valid latency."""
+
+    name: str
+    """Such as ``minimum runs``."""
+    holds: bool | None
+    """``null`` if it was not asked for, or is not known."""
+    detail: str
+    """What was found."""
+
+
 class LatencyRecord(Part):
     """Latency of one file with one thread setting, in milliseconds; ``null`` if too few runs support a percentile."""
 
@@ -61,11 +72,15 @@ class LatencyRecord(Part):
     n_runs: int
     """Number of measured runs."""
     latency_ms_p50: float | None
-    """Median."""
+    """Median of the medians of the rounds."""
+    latency_ms_p50_ci95: Range | None = None
+    """Interval of the p50 of any process; ``null`` if there was only one."""
     latency_ms_p90: float | None
     """90th percentile."""
     latency_ms_p95: float | None
     """95th percentile."""
+    latency_ms_p95_ci95: Range | None = None
+    """Interval of the p95 of any process; ``null`` if there was only one."""
     latency_ms_p99: float | None
     """99th percentile."""
     load_ms: float
@@ -78,6 +93,8 @@ class LatencyRecord(Part):
     """Median time to read out the result."""
     unstable: tuple[str, ...]
     """Why the measurement cannot win a comparison; empty on a quiet machine."""
+    validity: tuple[ValidityFlag, ...] = ()
+    """Minimum duration and runs, noise floor, throttling, other load, pinning and so on."""
 
 
 class ExportedFileRecord(Part):

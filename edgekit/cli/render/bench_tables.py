@@ -13,8 +13,9 @@ from edgekit.documents.bench import BenchResult
 from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord
 from edgekit.render.gate import outcome_text
 from edgekit.render.numbers import NONE, megabytes, milliseconds, number, percent
-from edgekit.render.text import clipped, plural
+from edgekit.render.text import clipped, listing, plural
 from edgekit.report.model.sessions import bench_summary, no_benefit_text
+from edgekit.report.model.validity import violated
 from edgekit.stats.process_ratio import FASTER, SLOWER
 
 NAME_WIDTH = 33
@@ -61,6 +62,7 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
         _gate_text(results, names),
         *(_latency_table(threads, summary, names) for threads in counts),
         _unstable_text(summary),
+        _validity_text(summary, names),
         _no_benefit_section(summary, names),
         profiles_text(results, names),
         sustained_text(results, names),
@@ -146,6 +148,20 @@ def _ratio(row: BenchRow, comparison: ComparisonRecord | None) -> str:
 def _unstable_text(summary: BenchSummary) -> str:
     reasons = sorted({reason for row in summary.results for reason in row.unstable})
     return "\n".join(["unstable (marked !; cannot win a comparison):", *(f"  {r}" for r in reasons)]) if reasons else ""
+
+
+def _validity_text(summary: BenchSummary, names: Names) -> str:
+    """The validity flags that do not hold, each with its files; what makes a file unstable is told already."""
+    about: dict[str, list[str]] = {}
+    for row in summary.results:
+        for flag in violated(row.validity):
+            if flag.detail not in row.unstable:
+                files = about.setdefault(f"{flag.name}: {flag.detail}, with {plural(row.threads or 1, 'thread')}", [])
+                files.append(names[row.id])
+    if not about:
+        return ""
+    lines = [wrapped(f"{text} ({listing(files, 3)})", "  ") for text, files in about.items()]
+    return "\n".join(["not valid as a published latency:", *lines])
 
 
 def _no_benefit_section(summary: BenchSummary, names: Names) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from edgekit.documents.bench import BenchResult
+from edgekit.documents.bench import BenchDocument, BenchResult
 from edgekit.documents.bench_summary import UNSTABLE, LatencyVerdict, NoiseFloorRecord
 from edgekit.documents.latency import Latency, MeasuredProcess, paired_rounds
 from edgekit.documents.report_rows import ControlRatio
@@ -64,6 +64,16 @@ class SessionNoise:
             return None
         if one.unstable or other.unstable:
             return LatencyComparison(ratio, UNSTABLE)
+        verdict = ratio_verdict(ratio, self.floor, useful_gain=USEFUL_GAIN)
+        return LatencyComparison(ratio, cast("LatencyVerdict", verdict))
+
+    def cache_test(self, bench: BenchDocument, threads: int) -> LatencyComparison | None:
+        """Varied images against one image again and again; None where the session did not measure that."""
+        test = next((test for test in bench.cache_test if test.threads == threads), None)
+        varied, same = paired_rounds(test.varied, test.same) if test is not None else ((), ())
+        if not varied:
+            return None
+        ratio = measured_ratio(log_ratios(varied, same), self.variation)
         verdict = ratio_verdict(ratio, self.floor, useful_gain=USEFUL_GAIN)
         return LatencyComparison(ratio, cast("LatencyVerdict", verdict))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgekit.documents.bench import BenchResult
-from edgekit.documents.bench_summary import UNSTABLE, BenchSummary, ComparisonRecord, NoBenefit, bench_rows
+from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord, NoBenefit, bench_rows
 from edgekit.documents.profile import DELEGATE
 from edgekit.render.numbers import ratio as ratio_text
 from edgekit.render.text import plural
 from edgekit.report.model.latency_comparison import USEFUL_GAIN, LatencyComparison, Sessions, sessions
+from edgekit.report.model.validity import validity
 from edgekit.stats.process_ratio import FASTER, ONE_PROCESS, SLOWER, TOO_FEW_ROUNDS
 
 SMALLER = 0.99
@@ -151,13 +152,21 @@ def no_benefit_text(entry: NoBenefit) -> str:
     return f"{entry.reason} with {plural(entry.threads, 'thread')}: {times}{why}"
 
 
+def _with_validity(row: BenchRow, result: BenchResult, known: Sessions) -> BenchRow:
+    latency = None if row.threads is None else result.with_threads(row.threads)
+    if latency is None:
+        return row
+    noise = known.get((row.session_id, latency.threads))
+    return row.model_copy(update={"validity": validity(result.bench, latency, noise)})
+
+
 def bench_summary(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> BenchSummary:
     """What `edgekit bench --json` prints. ``errors``: why a target gave no results, by its name."""
     target_of = {result.bench.session_id: result.bench.target for result in results}
     several = len(set(target_of.values())) > 1
     known = sessions(results)
     return BenchSummary(
-        results=tuple(row for result in results for row in bench_rows(result)),
+        results=tuple(_with_validity(row, result, known) for result in results for row in bench_rows(result)),
         noise_floor={
             f"{target_of[session]}/{threads}" if several else str(threads): noise.record()
             for (session, threads), noise in known.items()
