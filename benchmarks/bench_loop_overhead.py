@@ -1,10 +1,11 @@
 """How much edgekit's own latency differs from a bare runtime loop on the same file.
 
 edgekit's loop takes another image in every run and reads some of the answers; the bare loop runs on one input. Both are
-measured in one process in turns: every round opens the file anew for each loop, through ``edgekit.device`` or with the
-runtime alone, warms them up, and times short blocks of each in a random order. Opening anew in every round keeps the
-luck of one memory layout out of the ratio. The ratio of the medians is taken per round; 1 is no overhead. A second bare
-loop, which gets the same images as edgekit's, shows how much of a difference is due to the images.
+measured in one process: every round opens the file anew for each loop, through ``edgekit.device`` or with the runtime
+alone, warms them up, and lets them take turns of a few runs in a random order. Opening anew in every round keeps the
+luck of one memory layout out of the ratio; short turns let other load hit all loops alike. The ratio of the medians is
+taken per round; 1 is no overhead. A second bare loop, which gets the same images as edgekit's, shows how much of a
+difference is due to the images.
 
     python benchmarks/bench_loop_overhead.py runs/mobilenetv2/exports/tflite-int8/model.tflite --out overhead.json
 """
@@ -32,6 +33,8 @@ from edgekit.stats.latency import Ratio, compare_rounds
 from edgekit.support.files import sha256_file
 
 WARMUP_RUNS = 10
+TURN_RUNS = 3
+"""Runs of one loop before the next has its turn."""
 
 
 Loop = Callable[[int], list[int]]
@@ -117,13 +120,15 @@ def measure(path: Path, threads: int, rounds: int, runs: int) -> dict[str, list[
     blocks: dict[str, list[list[int]]] = {name: [] for name in makers}
     for _ in range(rounds):
         loops = [(name, make()) for name, make in makers.items()]
-        order.shuffle(loops)
-        for _, loop in loops:
-            loop(WARMUP_RUNS)
         for name, loop in loops:
-            timing.settle()
-            loop(1)
-            blocks[name].append(loop(runs))
+            loop(WARMUP_RUNS)
+            blocks[name].append([])
+        for _ in range(runs // TURN_RUNS):
+            order.shuffle(loops)
+            for name, loop in loops:
+                timing.settle()
+                loop(1)
+                blocks[name][-1] += loop(TURN_RUNS)
     return blocks
 
 
@@ -145,7 +150,7 @@ def main() -> int:
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite or .onnx files")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--runs", type=int, default=50, help="invokes per block")
+    parser.add_argument("--runs", type=int, default=50, help="invokes per loop and round")
     parser.add_argument("--out", type=Path, help="write the raw times and ratios as JSON")
     arguments = parser.parse_args()
     watch = probe.OthersWatch()

@@ -111,8 +111,8 @@ def bench(
 ) -> int:
     """Measure latency, memory, size and accuracy of exported files.
 
-    All files are measured in one session, in short blocks in random order, so that you can compare them. One file is
-    measured twice (the A/A control). Differences no larger than the one between its two measurements count as noise.
+    All files are measured in one session, in short blocks in random order, so that you can compare them. Up to three
+    files are measured twice (the A/A controls), which shows how large a difference has to be to mean anything.
     Conversions with no measurable benefit are flagged.
 
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
