@@ -201,7 +201,7 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
-        labels: For a third-party model: file with its class names, one per line.
+        labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
         out: For a third-party model: folder for the results. Default: beside the model.

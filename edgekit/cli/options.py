@@ -30,7 +30,7 @@ LabelsOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",
-        help="Third-party model: file with its class names, one per line.",
+        help="Third-party model: file with its class names (one per line, JSON or CSV).",
         metavar="FILE",
         show_default=False,
     ),

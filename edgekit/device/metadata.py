@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .failures import DeviceError
 from .flatbuffer import Table
+from .labels import LabelsError, parse_labels
 from .protocol.events import MetadataDocument
 from .runtimes import Model, model_format
 from .scaling import Scaling, parse_scaling
@@ -41,8 +42,7 @@ def read_metadata(path: str, model: Model) -> FileMetadata:
 def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
     try:
         own = json.loads(properties.get("edgekit", "{}"))
-        labels = json.loads(properties["labels"]) if "labels" in properties else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return FileMetadata()
     own = own if isinstance(own, dict) else {}
     try:
@@ -51,8 +51,11 @@ def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
         scaling = None
     resize = own.get("resize")
     resize = resize if isinstance(resize, str) else None
-    is_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    return FileMetadata(labels if is_names else None, scaling, resize)
+    try:
+        labels = parse_labels(properties["labels"].encode(), "labels.json") if "labels" in properties else None
+    except LabelsError:
+        labels = None
+    return FileMetadata(labels, scaling, resize)
 
 
 def _tflite_labels(path: str) -> list[str] | None:
@@ -63,8 +66,12 @@ def _tflite_labels(path: str) -> list[str] | None:
             named = [name for name in texts if "label" in name.lower()] or texts
             if len(named) != 1:
                 return None
-            return archive.read(named[0]).decode("utf-8").splitlines()
-    except (zipfile.BadZipFile, UnicodeDecodeError, OSError):
+            content = archive.read(named[0])
+    except (zipfile.BadZipFile, OSError):
+        return None
+    try:
+        return parse_labels(content, numbered=False)
+    except LabelsError:
         return None
 
 
