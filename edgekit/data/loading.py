@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import digits
-from edgekit.data.dataset import GATE, SPLITS, Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import hash_files
@@ -41,10 +41,12 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
             "there are no images to use",
             hint="give a folder with --data DIR or data.path, or use the embedded dataset with --set data.name=digits",
         )
-    scan = scan_folder(root)
+    scan = scan_folder(root, data.labels_from)
     for note in scan.notes:
         progress.warn(note)
     dataset = _hashed(scan, data, progress)
+    for note in conflicting_labels(dataset):
+        progress.warn(note)
     dataset = _split(dataset, scan, data.split, progress)
     if data.name == digits.NAME:
         drawn = dataset.layout.split("; ")[1:]
@@ -83,6 +85,26 @@ def open_run_dataset(
             hint=f"restore the images, or train again; {hint}",
         )
     return Dataset.from_rows(rows, root, name, classes)
+
+
+def conflicting_labels(dataset: Dataset) -> list[str]:
+    """A warning about files with the same bytes and different labels, if there are any."""
+    first: dict[str, int] = {}
+    found: dict[str, list[int]] = {}
+    for position, content in enumerate(dataset.sha256):
+        before = first.setdefault(content, position)
+        if dataset.labels[before] != dataset.labels[position]:
+            found.setdefault(content, [before]).append(position)
+    if not found:
+        return []
+    lines = [
+        "  - " + " and ".join(f"{dataset.files[i]} ({dataset.classes[dataset.labels[i]]})" for i in positions[:3])
+        for positions in list(found.values())[:5]
+    ]
+    more = [f"  and {len(found) - 5} more"] if len(found) > 5 else []
+    what = "image has" if len(found) == 1 else "images have"
+    listed = "\n".join([*lines, *more])
+    return [f"{len(found):,} {what} several labels: the same file lies in different classes\n{listed}"]
 
 
 def listing(reasons: Mapping[str, str], most: int = 10) -> str:
@@ -135,12 +157,9 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
     if split.dedupe:
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
-    if WHOLE in scan.splits:
-        layout = ["one folder per class"]
-    else:
-        layout = ["folders " + ", ".join(f"{scan.folders[name]} ({name})" for name in SPLITS if name in scan.folders)]
+    layout = [scan.layout]
     for name, fraction in (("test", split.test), ("val", split.val)):
-        if name in scan.folders:
+        if name in scan.splits:
             continue
         if fraction == 0:
             raise InputError(

@@ -35,7 +35,9 @@ _ARMS = """\
 """
 
 
-def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progress = SILENT) -> SuggestionDocument:
+def write_recipe(
+    folder: Path, recipe: Path, *, overwrite: bool, labels_from: str = "auto", progress: Progress = SILENT
+) -> SuggestionDocument:
     """Inspect ``folder`` and write a commented recipe for it.
 
     Raises :class:`InputError` if the recipe exists and ``overwrite`` is false, and for a folder that cannot be used for
@@ -50,9 +52,11 @@ def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progr
     if recipe.is_dir():
         raise InputError("this is a folder, not a file", where=str(recipe), hint=f"use -o {recipe}/recipe.yaml")
     # Damaged images are reported in the recipe; they are no reason not to write one.
-    dataset = open_dataset(Data(path=str(folder), on_corrupt="skip"), progress=progress)
+    if not (folder.expanduser() / labels_from).exists() and Path(labels_from).is_file():
+        labels_from = str(Path(labels_from).absolute())
+    dataset = open_dataset(Data(path=str(folder), labels_from=labels_from, on_corrupt="skip"), progress=progress)
     facts = read_properties(dataset, progress)
-    text = recipe_text(facts)
+    text = recipe_text(facts, labels_from)
     document, lines = parse_yaml(text, str(recipe))
     suggested = validate(document, str(recipe), lines)
     write_text(recipe, text)
@@ -61,7 +65,7 @@ def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progr
     return _document(facts, suggested, recipe)
 
 
-def recipe_text(facts: ImageProperties) -> str:
+def recipe_text(facts: ImageProperties, labels_from: str = "auto") -> str:
     """The recipe as YAML, with the reason for every setting as a comment."""
     dataset = facts.dataset
     name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "images"
@@ -78,7 +82,7 @@ schema_version: 1
 name: {_quoted(name)}
 
 data:
-  path: {_quoted(str(dataset.root))}
+  path: {_quoted(str(dataset.root))}{_labels_line(labels_from)}
   # Height and width of the network input in pixels. Half the size takes a quarter of the computation.
   image_size: {size}  # {_why_size(facts, size)}
   # How images become square: stretch, crop (keep the centre) or pad (add black bars).
@@ -132,6 +136,10 @@ compare:
   strategies: [feature-extraction, fine-tuning]
   seeds: [0]  # {_why_seeds(facts)}
 {_ARMS if smallest < _SMALL_CLASS else ""}"""
+
+
+def _labels_line(labels_from: str) -> str:
+    return "" if labels_from == "auto" else f"\n  labels_from: {_quoted(labels_from)}"
 
 
 def _image_size(facts: ImageProperties) -> int:

@@ -39,7 +39,7 @@ def unusable_name(name: str) -> str | None:
         return "a class name is empty"
     # Control characters, and the line and paragraph separators, break every file with one name per line.
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        return f"the class name {ascii(name)} contains a line break or another control character"
+        return f"the class name {name!a} contains a line break or another control character"
     return None
 
 
@@ -241,6 +241,29 @@ def _number(value: Any) -> int | None:
 
 
 def _from_csv(text: str) -> list[str]:
+    rows = _csv_rows(text)
+    header = [re.sub(r"\W+", "_", cell.lower()) for cell in rows[0]]
+    name_at = next((header.index(name) for name in _NAME_COLUMNS if name in header), None)
+    index_at = next((header.index(name) for name in _INDEX_COLUMNS if name in header), None)
+    has_header = name_at is not None or index_at is not None
+    body = rows[1:] if has_header else rows
+    if not body:
+        raise LabelsError("the file contains no names")
+    if len(header) == 1:
+        return [row[0] for row in body]
+    if len(header) == 2:
+        name_at, index_at = _two_columns(body, name_at, index_at)
+    if name_at is None:
+        raise LabelsError("it is not clear which column has the names; name it 'name' in the first row")
+    if index_at is None:
+        return [row[name_at] for row in body]
+    numbers = [_number(row[index_at]) for row in body]
+    if None in numbers:
+        raise LabelsError(f"the numbers in column {index_at + 1} are not whole numbers")
+    return _ordered([(number, row[name_at]) for number, row in zip(numbers, body) if number is not None])
+
+
+def _csv_rows(text: str) -> list[list[str]]:
     try:
         rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=_delimiter(text))]
     except csv.Error as error:
@@ -250,31 +273,19 @@ def _from_csv(text: str) -> list[str]:
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise LabelsError(f"row {number} has {len(row)} columns, but the first row has {len(rows[0])}")
-    header = [re.sub(r"\W+", "_", cell.lower()) for cell in rows[0]]
-    name_at = next((header.index(name) for name in _NAME_COLUMNS if name in header), None)
-    index_at = next((header.index(name) for name in _INDEX_COLUMNS if name in header), None)
-    if name_at is None and index_at is not None and len(header) == 2:
-        name_at = 1 - index_at
-    elif index_at is None and name_at is not None and len(header) == 2:
-        index_at = 1 - name_at
-    has_header = name_at is not None or index_at is not None
-    body = rows[1:] if has_header else rows
-    if not body:
-        raise LabelsError("the file contains no names")
-    if len(header) == 1:
-        return [row[0] for row in body]
-    if not has_header and len(header) == 2:
+    return rows
+
+
+def _two_columns(body: list[list[str]], name_at: int | None, index_at: int | None) -> tuple[int | None, int | None]:
+    """Which of two columns has the names and which the numbers, where the header does not say both."""
+    if name_at is None and index_at is None:
         numeric = [column for column in (0, 1) if all(_number(row[column]) is not None for row in body)]
-        if len(numeric) == 1:
-            index_at, name_at = numeric[0], 1 - numeric[0]
-    if name_at is None:
-        raise LabelsError("it is not clear which column has the names; name it 'name' in the first row")
-    if index_at is None:
-        return [row[name_at] for row in body]
-    numbers = [_number(row[index_at]) for row in body]
-    if None in numbers:
-        raise LabelsError(f"the numbers in column {index_at + 1} are not whole numbers")
-    return _ordered([(number, row[name_at]) for number, row in zip(numbers, body) if number is not None])
+        return (1 - numeric[0], numeric[0]) if len(numeric) == 1 else (None, None)
+    if name_at is None and index_at is not None:
+        return 1 - index_at, index_at
+    if index_at is None and name_at is not None:
+        return name_at, 1 - name_at
+    return name_at, index_at
 
 
 def _delimiter(text: str) -> str:

@@ -32,6 +32,10 @@ class Data(Section):
 
     path: str | None = None
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
+    labels_from: Annotated[str, Field(min_length=1)] = "auto"
+    """Where the labels are: ``auto`` (the folders, whatever usual layout they have), ``folders`` (the outermost folders
+    are the classes), ``inner-folders`` (the folders that contain the images are), ``file-names`` (``cat.0.jpg``), or a
+    CSV file in the image folder, or elsewhere, with a file and a label in each row."""
     name: Literal["digits"] | None = None
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
     image_size: Annotated[int, Field(ge=32, le=2048)] = 224
