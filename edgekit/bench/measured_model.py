@@ -60,6 +60,7 @@ class MeasuredModel:
     scaling: str | ScalingDocument | None = None
     """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
+    pixel_range: str | None = None
     runtime: str | None = None
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
@@ -83,6 +84,7 @@ class MeasuredModel:
             "runtime": self.runtime,
             "scaling": self.scaling,
             "resize": self.resize or "stretch",
+            "range": self.pixel_range or "full",
             "activation": "auto" if self.run is None else "none",
             "images": [str(path) for path in images],
         }

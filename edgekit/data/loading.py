@@ -13,7 +13,7 @@ from edgekit.data import digits
 from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
-from edgekit.data.hashes import hash_files
+from edgekit.data.hashes import forget_hashes, hash_files
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
@@ -47,7 +47,7 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     dataset = _hashed(scan, data, progress)
     for note in conflicting_labels(dataset):
         progress.warn(note)
-    dataset = _split(dataset, scan, data.split, progress)
+    dataset = replace(_split(dataset, scan, data.split, progress), pixel_range=data.range)
     if data.name == digits.NAME:
         drawn = dataset.layout.split("; ")[1:]
         dataset = replace(dataset, name=digits.NAME, layout="; ".join([digits.LAYOUT, *drawn]))
@@ -57,9 +57,15 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
 
 
 def open_run_dataset(
-    rows: Sequence[DatasetRow], root: str | Path, classes: Sequence[str], name: str, *, progress: Progress = SILENT
+    rows: Sequence[DatasetRow],
+    root: str | Path,
+    classes: Sequence[str],
+    name: str,
+    *,
+    pixel_range: str = "full",
+    progress: Progress = SILENT,
 ) -> Dataset:
-    """The images of a run, from the rows of its ``dataset.csv``.
+    """The images of a run, from the rows of its ``dataset.csv``, and its ``pixel_range``.
 
     Raises :class:`InputError` with a hint about ``--data`` if the folder has moved, files are missing, or their content
     has changed since the run was trained.
@@ -77,14 +83,17 @@ def open_run_dataset(
             where=str(root),
             hint=hint,
         )
-    changed = {row.path: "different content" for row in rows if hashes[row.path] != row.sha256}
+    if any(hashes[row.path] != row.sha256 for row in rows):
+        forget_hashes(root)  # what the cache knows may be wrong; the files decide
+        hashes, _ = hash_files(root, [row.path for row in rows], progress)
+    changed = {row.path: "different content" for row in rows if hashes.get(row.path) != row.sha256}
     if changed:
         raise InputError(
             f"{len(changed)} of the run's {len(rows)} images have changed since training:\n{listing(changed)}",
             where=str(root),
             hint=f"restore the images, or train again; {hint}",
         )
-    return Dataset.from_rows(rows, root, name, classes)
+    return replace(Dataset.from_rows(rows, root, name, classes), pixel_range=pixel_range)
 
 
 def conflicting_labels(dataset: Dataset) -> list[str]:

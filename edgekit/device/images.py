@@ -243,16 +243,17 @@ def _need_memory(image: Image.Image, whole: int, file_bytes: int) -> int:
         needed += 8 * whole  # the canvas of libwebp, and its pixels as bytes
     if image.info.get("progressive"):
         needed += 6 * whole  # libjpeg keeps all coefficients
-    limit_mb = _limit_mb()
-    if needed > limit_mb * 1_000_000:
+    allowed_mb = limit_mb()
+    if needed > allowed_mb * 1_000_000:
         raise ImageTooLargeError(
             f"decoding {image.width} x {image.height} pixels needs {needed / 1e6:,.0f} MB, over the limit of "
-            f"{LIMIT_VARIABLE}={limit_mb}"
+            f"{LIMIT_VARIABLE}={allowed_mb}"
         )
     return needed
 
 
-def _limit_mb() -> int:
+def limit_mb() -> int:
+    """The memory in MB that decoding one image may take; raises :class:`ImageTooLargeError` if it is set wrongly."""
     text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(DEFAULT_LIMIT_MB)
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise ImageTooLargeError(f"{LIMIT_VARIABLE} is not a number of MB: {text[:20]!r}")

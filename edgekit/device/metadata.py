@@ -7,10 +7,12 @@ import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .failures import DeviceError
 from .flatbuffer import Table
-from .labels import LabelsError, parse_labels
+from .images import PERCENTILE, RESIZES, parse_range
+from .labels import MOST_BYTES, LabelsError, parse_labels
 from .protocol.events import MetadataDocument
 from .runtimes import Model, model_format
 from .scaling import Scaling, parse_scaling
@@ -23,19 +25,21 @@ class FileMetadata:
     labels: list[str] | None = None
     scaling: Scaling | None = None
     resize: str | None = None
+    pixel_range: str | None = None
 
     def document(self) -> MetadataDocument:
         return {
             "labels": self.labels,
             "scaling": self.scaling.document() if self.scaling else None,
             "resize": self.resize,
+            "range": self.pixel_range,
         }
 
 
 def read_metadata(path: str, model: Model) -> FileMetadata:
     """The metadata of an opened file. Metadata that cannot be read is ignored, because tools write different kinds."""
     if model_format(path) == "tflite":
-        return FileMetadata(_tflite_labels(path), _tflite_scaling(path))
+        return FileMetadata(_tflite_labels(path), _tflite_scaling(path), *_images(_tflite_images(path)))
     return _onnx_metadata(model.properties)
 
 
@@ -49,13 +53,32 @@ def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
         scaling = parse_scaling(own["scaling"]) if "scaling" in own else None
     except DeviceError:
         scaling = None
-    resize = own.get("resize")
-    resize = resize if isinstance(resize, str) else None
     try:
         labels = parse_labels(properties["labels"].encode(), "labels.json") if "labels" in properties else None
     except LabelsError:
         labels = None
-    return FileMetadata(labels, scaling, resize)
+    return FileMetadata(labels, scaling, *_images(own))
+
+
+def _images(own: dict[str, Any]) -> tuple[str | None, str | None]:
+    """How images are resized, and the range of their pixels, as edgekit writes them; None for what is not usable."""
+    resize, pixel_range = own.get("resize"), own.get("range")
+    try:
+        usable = isinstance(pixel_range, str) and (pixel_range == PERCENTILE or bool(parse_range(pixel_range)))
+    except ValueError:
+        usable = False
+    return resize if resize in RESIZES else None, pixel_range if usable else None
+
+
+def _tflite_images(path: str) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("edgekit.json").file_size > 10_000:
+                return {}
+            own = json.loads(archive.read("edgekit.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, OSError):
+        return {}
+    return own if isinstance(own, dict) else {}
 
 
 def _tflite_labels(path: str) -> list[str] | None:
@@ -65,6 +88,8 @@ def _tflite_labels(path: str) -> list[str] | None:
             texts = [name for name in archive.namelist() if name.endswith(".txt")]
             named = [name for name in texts if "label" in name.lower()] or texts
             if len(named) != 1:
+                return None
+            if archive.getinfo(named[0]).file_size > MOST_BYTES:
                 return None
             content = archive.read(named[0])
     except (zipfile.BadZipFile, OSError):

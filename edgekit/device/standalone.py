@@ -99,7 +99,11 @@ def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | N
     model = entry.open(options.threads)
     own = read_metadata(options.model, model)
     scaling = parse_scaling(options.scaling) if options.scaling else own.scaling
-    return replace(entry, scaling=scaling, resize=own.resize or "stretch"), model, own.labels
+    return (
+        replace(entry, scaling=scaling, resize=own.resize or "stretch", pixel_range=own.pixel_range or "full"),
+        model,
+        own.labels,
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -123,7 +127,7 @@ def _predict_frames(classifier: Classifier, names: list[str] | None, options: ar
     from .images import square_rgb
 
     for number, frame in enumerate(frames(), 1):
-        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry))
+        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry[:2]))
         print(visible(_top_classes(probabilities, names, options.top)), flush=True)
         if number == options.frames:
             break

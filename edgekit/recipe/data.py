@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edgekit.recipe.section import Fraction, Section
 
@@ -27,6 +27,14 @@ class Split(Section):
     training images that duplicate an image in the folder's own test or validation split."""
 
 
+def _pixel_range(text: str) -> str:
+    from edgekit.device.images import parse_range
+
+    if text not in ("auto", "percentile"):
+        parse_range(text)
+    return text
+
+
 class Data(Section):
     """The images: give either ``path`` or ``name``."""
 
@@ -40,6 +48,10 @@ class Data(Section):
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
     image_size: Annotated[int, Field(ge=32, le=2048)] = 224
     """Height and width of the network input in pixels (32 to 2048)."""
+    range: Annotated[str, AfterValidator(_pixel_range)] = "auto"
+    """How images with more than 8 bits become 0 to 255: ``auto`` (from the smallest of 0-255, 0-1023, 0-4095, 0-16383
+    and 0-65535 that holds the values of all images), ``full`` (0-65535), ``percentile`` (from the 0.5th to the 99.5th
+    percentile of each image), or a range such as ``0-4095``."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     """How images become square: ``stretch`` changes the aspect ratio, ``crop`` keeps the centre, ``pad`` adds black
     bars."""
