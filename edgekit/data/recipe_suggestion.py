@@ -60,6 +60,8 @@ def write_recipe(
     document, lines = parse_yaml(text, str(recipe))
     suggested = validate(document, str(recipe), lines)
     write_text(recipe, text)
+    for note in facts.notes:
+        progress.warn(note)
     if facts.unreadable:
         progress.warn(f"{plural(len(facts.unreadable), 'image')} cannot be read:\n{listing(facts.unreadable)}")
     return _document(facts, suggested, recipe)
@@ -86,7 +88,7 @@ data:
   # Height and width of the network input in pixels. Half the size takes a quarter of the computation.
   image_size: {size}  # {_why_size(facts, size)}
   # How images become square: stretch, crop (keep the centre) or pad (add black bars).
-  resize: {resize}  # {_why_resize(facts)}
+  resize: {resize}  # {_why_resize(facts)}{_range_lines(facts)}
   # Images that cannot be decoded: stop (list them and end) or skip (leave them out).
   on_corrupt: stop{_split_lines(dataset)}
 
@@ -136,6 +138,16 @@ compare:
   strategies: [feature-extraction, fine-tuning]
   seeds: [0]  # {_why_seeds(facts)}
 {_ARMS if smallest < _SMALL_CLASS else ""}"""
+
+
+def _range_lines(facts: ImageProperties) -> str:
+    if not facts.deep.count:
+        return ""
+    return (
+        "\n  # How values of more than 8 bits become 0 to 255: auto (the range that the images use), full (0-65535),\n"
+        "  # percentile (each image by itself), or a range of your own, such as 0-4095.\n"
+        f"  range: auto  # the images use 0 to {facts.deep.peak:,}, {facts.deep.share:.1%} of 16 bits"
+    )
 
 
 def _labels_line(labels_from: str) -> str:

@@ -81,7 +81,7 @@ def test_every_size_resize_and_content_has_its_own_file(photos, cache, watcher):
     decode_dataset(opened(photos), 32, "crop")
     image(999).save(photos / "cat" / "000.png")
     _, pixels = decode_dataset(opened(photos), 32)
-    assert len([name for name in files(cache) if name.endswith('.u8')]) == 4
+    assert len([name for name in files(cache) if name.endswith(".u8")]) == 4
     assert np.array_equal(pixels[0], load_image(photos / "cat" / "000.png", 32))
 
 

@@ -143,7 +143,7 @@ def test_pixels_are_on_the_disk_before_they_have_their_name(photos, cache, monke
     fsync, replace = os.fsync, Path.replace
 
     def watched_fsync(handle: int) -> None:
-        order.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{handle}')).suffix or 'folder'}")
+        order.append(f"fsync {Path(f'/proc/self/fd/{handle}').readlink().suffix or 'folder'}")
         fsync(handle)
 
     def watched_replace(self: Path, target: Path) -> Path:

@@ -18,6 +18,14 @@ from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe
 
 
+def command(*arguments: object) -> int:
+    from edgekit.cli.app import main
+
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
 def scan(bits: int, seed: int = 0, side: int = 40) -> np.ndarray:
     values = np.random.default_rng(seed).integers(0, 2**bits, (side, side), dtype=np.uint16)
     values[0, 0], values[0, 1] = 0, 2**bits - 1
@@ -50,7 +58,9 @@ def folder(tmp_path: Path, bits: int, n: int = 10) -> Path:
     return tmp_path / "scans"
 
 
-@pytest.mark.parametrize(("bits", "used"), [(8, "0-255"), (10, "0-1023"), (12, "0-4095"), (14, "0-16383"), (16, "full")])
+@pytest.mark.parametrize(
+    ("bits", "used"), [(8, "0-255"), (10, "0-1023"), (12, "0-4095"), (14, "0-16383"), (16, "full")]
+)
 def test_the_range_is_found_and_used(tmp_path, watcher, bits, used):
     dataset = open_dataset(Data(path=str(folder(tmp_path, bits))))
     dataset, pixels = decode_dataset(dataset, 40, progress=watcher)
@@ -166,4 +176,18 @@ def test_a_wrong_setting_is_an_input_error(tmp_path):
 
     text = "schema_version: 1\ndata: {path: x, range: 12}\n"
     with pytest.raises(InputError, match="range"):
-        validate(*(lambda document, lines: (document, "r.yaml", lines))(*parse_yaml(text, "r.yaml")))
+        document, lines = parse_yaml(text, "r.yaml")
+        validate(document, "r.yaml", lines)
+
+
+def test_init_and_audit_say_so(tmp_path, capsys):
+    root = folder(tmp_path, 12)
+    assert command("data", "audit", root, "--json") == 0
+    captured = capsys.readouterr()
+    for text in ("20 images with more than 8 bits", "6.2% of the 16-bit range", "0-4095"):
+        assert text in captured.err
+        assert text in captured.out, "the notes of the document have it too"
+    recipe = tmp_path / "recipe.yaml"
+    assert command("init", root, "-o", recipe) == 0
+    assert "6.2% of the 16-bit range" in capsys.readouterr().err
+    assert "range: auto  # the images use 0 to 4,095, 6.2% of 16 bits" in recipe.read_text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +17,7 @@ from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
 from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.folder import AUTO, WHOLE, scan_folder
+from edgekit.data.image_properties import read_properties
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.documents.audit import (
     AuditDocument,
@@ -174,10 +175,19 @@ def audit_folder(
     Raises :class:`InputError` for a folder without images in class folders.
     """
     scan = scan_folder(Path(folder).expanduser().absolute(), labels_from)
-    for note in scan.notes:
-        progress.warn(note)
     dataset, _ = scanned_dataset(scan, progress, layout=scan.layout)
-    return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
+    notes = [*scan.notes, *_notes(dataset, progress)]
+    for note in notes:
+        progress.warn(note)
+    return audit(dataset, near_bits=near_bits, notes=tuple(notes), progress=progress)
+
+
+def _notes(dataset: Dataset, progress: Progress) -> list[str]:
+    """What is converted when the images are read; nothing if none can be read, which the audit says anyway."""
+    try:
+        return read_properties(replace(dataset, pixel_range="auto"), progress).notes
+    except InputError:
+        return []
 
 
 def audit(
