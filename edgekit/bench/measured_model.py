@@ -8,33 +8,18 @@ from pathlib import Path
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import RESIZES
-from edgekit.device.labels import LabelsError, parse_labels
 from edgekit.device.protocol.jobs import ModelEntry
 from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.scaling import parse_scaling
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.stats.noninferiority import GateLimits
 
 THIRD_PARTY = "third-party"
 """The scheme of models that edgekit did not export: how they were quantized is not known."""
-
-
-def read_labels_file(path: Path) -> list[str]:
-    """The class names in a labels file of any origin: text, JSON or CSV.
-
-    Raises :class:`InputError` for a file that cannot be read, has no names, or can be read in two ways.
-    """
-    try:
-        return parse_labels(path.expanduser().read_bytes(), path.name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"the labels file cannot be read: {reason}", where=str(path)) from None
-    except LabelsError as error:
-        hint = "write one name per line, or use JSON ([name, ...], {name: index}, {index: name}) or CSV (index,name)"
-        raise InputError(f"the labels file cannot be used: {error.reason}", where=str(path), hint=hint) from None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import forget_hashes, hash_files
+from edgekit.data.reasons import listing
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
@@ -114,14 +115,6 @@ def conflicting_labels(dataset: Dataset) -> list[str]:
     what = "image has" if len(found) == 1 else "images have"
     listed = "\n".join([*lines, *more])
     return [f"{len(found):,} {what} several labels: the same file lies in different classes\n{listed}"]
-
-
-def listing(reasons: Mapping[str, str], most: int = 10) -> str:
-    """The first ``most`` images with their reasons, one per line, and how many more there are."""
-    lines = [f"  - {path}: {reason}" for path, reason in list(reasons.items())[:most]]
-    if len(reasons) > most:
-        lines.append(f"  and {len(reasons) - most} more")
-    return "\n".join(lines)
 
 
 def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: str, progress: Progress) -> Dataset:

@@ -12,7 +12,8 @@ import numpy as np
 
 from edgekit.data.dataset import Dataset
 from edgekit.data.image_properties import ImageProperties, read_properties
-from edgekit.data.loading import listing, open_dataset
+from edgekit.data.loading import open_dataset
+from edgekit.data.reasons import listing
 from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
