@@ -334,7 +334,7 @@ def test_a_phase_interrupted_just_after_stopping_early_does_not_train_again(job,
 def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     import keras
 
-    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
+    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState, read_variables
 
     network = tiny_network()
 
@@ -348,7 +348,7 @@ def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     before.learning_rate = 0.125
     before.inner_optimizer.iterations.assign(9)
     checkpoint = PhaseCheckpoint(tmp_path / "stage.npz")
-    checkpoint.save(PhaseState(epochs_run=1), [], [], before)
+    checkpoint.save(PhaseState(epochs_run=1).to_json(), [], [], read_variables(before.variables))
     after = optimizer()
     state, _, _ = checkpoint.load(after)
     assert state.epochs_run == 1
