@@ -37,7 +37,7 @@ class DeviceInputs(Protocol):
         """How much of an image is copied to the device for a step."""
 
     def of_chunks(self, rows: NDArray[np.int32], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Tensor, Tensor]]:
-        """For each chunk of an epoch in the order ``rows`` (N,): a tensor and the positions (N,) of the images in it."""
+        """For each chunk of an epoch with ``rows`` (N,): a tensor, and where in it the images (N,) are."""
 
     def of_rows(self, rows: NDArray[np.int32]) -> tuple[Tensor, NDArray[np.int32]]:
         """A tensor that has the given rows, and their positions in it."""

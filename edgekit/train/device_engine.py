@@ -21,7 +21,7 @@ Tensor = Any
 """A tensor of the backend."""
 
 MOST_STEPS = 100
-"""Steps that are dispatched together at most, so that progress is shown and an interrupt works."""
+"""Steps that a GPU is given at a time at most, so that progress is shown and an interrupt works."""
 
 
 class EpochPlan(NamedTuple):
@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
         return self.steps * self.batch_size
 
 
-def chunks_of(n_images: int, batch_size: int, most_steps: int = MOST_STEPS) -> list[Chunk]:
+def chunks_of(n_images: int, batch_size: int, most_steps: int) -> list[Chunk]:
     """An epoch as chunks of at most ``most_steps`` steps; a last batch that is smaller is a chunk of its own.
 
     Each number of steps is compiled once, so the chunks are of one length where possible and never of more than two.
@@ -112,6 +112,9 @@ class Snapshot(Protocol):
 class Engine(Protocol):
     """Where tensors live and how steps run, for one Keras backend."""
 
+    most_steps: int
+    """Steps that are dispatched together at most."""
+
     def free_bytes(self) -> int | None:
         """Memory that is free for data; ``None`` if that is unknown."""
 
@@ -148,9 +151,9 @@ class HostSnapshot:
 _ENGINES = {"jax": "JaxEngine", "tensorflow": "TensorFlowEngine", "torch": "TorchEngine"}
 
 
-def engine_of(backend: Backend) -> Engine | None:
-    """The engine of the backend; ``None`` on a CPU, which trains on batches that the host prepares."""
-    if backend.on_cpu:
+def engine_of(backend: Backend, batches: str) -> Engine | None:
+    """The engine of the backend; ``None`` if the host prepares the batches, as ``train.batches`` says."""
+    if batches == "host" or (batches == "auto" and backend.on_cpu):
         return None
     made: Callable[[], Engine] = getattr(import_module(f"edgekit.train.engine_{backend.name}"), _ENGINES[backend.name])
     return made()

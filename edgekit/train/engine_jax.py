@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from edgekit.train.device_engine import Array, Chunk, EpochPlan, Tensor
+from edgekit.train.device_engine import MOST_STEPS, Array, Chunk, EpochPlan, Tensor
 
 State = tuple[list[Tensor], ...]
 Compiled = Callable[..., Any]
@@ -26,6 +26,9 @@ class JaxEngine:
 
     def __init__(self) -> None:
         self._device = jax.devices()[0]
+        # XLA has no fast convolutions inside loops on a CPU; a loop of one step is none.
+        self.most_steps = 1 if self._device.platform == "cpu" else MOST_STEPS
+        self._copy: Compiled = jax.jit(lambda values: [jnp.copy(value) for value in values])
 
     def free_bytes(self) -> int | None:
         found = self._device.memory_stats()
@@ -45,7 +48,7 @@ class JaxEngine:
         return JaxPredictor(model)
 
     def snapshot(self, variables: Sequence[keras.Variable]) -> JaxSnapshot:
-        return JaxSnapshot(_copied([variable.value for variable in variables]))
+        return JaxSnapshot(self._copy([variable.value for variable in variables]))
 
     def concatenate(self, parts: Sequence[Tensor], length: int, dtype: str) -> Tensor:
         return jnp.concatenate([part.astype(dtype) for part in parts])[:length]
@@ -166,11 +169,6 @@ class JaxPredictor:
         return outputs.astype(jnp.float32)
 
 
-@jax.jit
-def _copied(values: list[Tensor]) -> list[Tensor]:
-    return [jnp.copy(value) for value in values]
-
-
 def _variables(model: keras.Model) -> tuple[list[keras.Variable], ...]:
     """The variables in the order that ``train_step`` takes their values in."""
     optimizer = model.optimizer.variables
@@ -184,7 +182,7 @@ def _key(inputs: Tensor, chunk: Chunk) -> tuple[Any, ...]:
 def _build_metrics(model: keras.Model, inputs: Tensor, plan: EpochPlan, batch_size: int) -> None:
     """Create the variables of the metrics, as the first call of ``fit`` would."""
 
-    def one(values: Any) -> jax.ShapeDtypeStruct:
+    def one(values: Tensor) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((batch_size, *values.shape[1:]), values.dtype)
 
     for_step = tuple(one(values) for values in plan.for_step)

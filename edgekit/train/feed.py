@@ -61,7 +61,7 @@ class Feed:
         labels = dataset.labels[context.train_rows]
         augmented = stored is None and train.augment.active
         mixed = stored is None and train.mix.active_in(name)
-        on_cpu = context.backend.on_cpu and not train.augment.randaugment
+        on_cpu = context.engine is None and context.backend.on_cpu and not train.augment.randaugment
         in_step = (
             _model_with_changes(context, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
         )

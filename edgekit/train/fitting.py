@@ -16,7 +16,6 @@ from edgekit.support.progress import Bar, Progress
 from edgekit.train.batches import Batches
 from edgekit.train.device_data import CHUNK_BYTES, DeviceInputs
 from edgekit.train.device_engine import (
-    MOST_STEPS,
     Chunk,
     Engine,
     EpochPlan,
@@ -139,8 +138,8 @@ class DeviceFitter:
         self._ready: tuple[int, EpochPlan] = (first_epoch, plan(first_epoch))
         self.n_images = len(self._ready[1].rows)
         image_bytes = max(one.image_bytes for one in inputs)
-        most_steps = CHUNK_BYTES // (batch_size * image_bytes) if image_bytes else MOST_STEPS
-        self.chunks: list[Chunk] = chunks_of(self.n_images, batch_size, min(most_steps, MOST_STEPS))
+        fitting = CHUNK_BYTES // (batch_size * image_bytes) if image_bytes else engine.most_steps
+        self.chunks: list[Chunk] = chunks_of(self.n_images, batch_size, max(1, min(fitting, engine.most_steps)))
         self._runner: TrainRunner | None = None
 
     def compiled(self) -> None:
@@ -190,9 +189,8 @@ class DeviceFitter:
         """Compile all chunks, beside each other."""
         with self._times.measure("compile"):
             runner, plan = self._engine.trainer(self.model), self._on_device(host)
-            for chunk, tensor, rows in inputs.of_chunks(
-                host.rows, list(dict((c[1:], c) for c in self.chunks).values())
-            ):
+            different = {chunk[1:]: chunk for chunk in self.chunks}
+            for chunk, tensor, rows in inputs.of_chunks(host.rows, list(different.values())):
                 runner.compile(tensor, rows, plan, chunk)
             runner.wait()
         return runner

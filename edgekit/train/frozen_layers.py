@@ -151,7 +151,7 @@ class ViewStore:
         return Resident(frozen.engine, outputs)
 
     def _on_disk(self, frozen: Frozen, view: int | None, progress: Progress) -> Values:
-        """The outputs for the validation images, or a view; computed unless an earlier start of this run stored them."""
+        """The outputs for the validation images or a view, unless an earlier start of this run has stored them."""
         split = "val" if view is None else "train"
         file = self.folder / f"features-frozen-{split if view is None else f'train-view{view}'}.npy"
         storage = "float32" if view is None else self.phase.view_storage
@@ -183,7 +183,7 @@ def view_store(context: RunContext, opened: list[str], progress: Progress) -> Vi
     train = context.recipe.train
     asked = train.fine_tuning.views is not None
     unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
-    if not asked and not (unchanged and context.backend.on_cpu):
+    if not asked and not (unchanged and context.engine is None and context.backend.on_cpu):
         return None
     network = SplitNetwork.of(context.network, opened)
     if network is None:

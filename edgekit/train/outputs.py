@@ -23,6 +23,7 @@ from edgekit.support.progress import Progress
 from edgekit.train.augmentation_layers import training_model
 from edgekit.train.batches import predict
 from edgekit.train.device_data import DeviceInputs, DevicePredictor, Resident, Streamed
+from edgekit.train.device_engine import Tensor
 from edgekit.train.run_context import RunContext, Values
 
 TRANSIENT_COPIES = 3
@@ -95,7 +96,7 @@ class DeviceOutputs:
         changing = training_model(model, self._augment).model if self._augment.active else model
         self._predictor = DevicePredictor(self.engine, changing)
 
-    def on_device(self, rows: NDArray[np.int64], epoch: int | None = None, dtype: str = "float32") -> Any:
+    def on_device(self, rows: NDArray[np.int64], epoch: int | None = None, dtype: str = "float32") -> Tensor:
         """The outputs as a tensor on the device."""
         return self._predictor.on_device(self._context.device_pixels, rows, self._draws(len(rows), epoch), dtype)
 

@@ -51,8 +51,8 @@ class RunContext:
 
     @cached_property
     def engine(self) -> Engine | None:
-        """What trains on data on the accelerator; ``None`` on a CPU."""
-        return engine_of(self.backend)
+        """What trains on data on the accelerator; ``None`` if the host prepares the batches."""
+        return engine_of(self.backend, self.recipe.train.batches)
 
     @cached_property
     def device_pixels(self) -> DeviceInputs:

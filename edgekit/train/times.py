@@ -15,7 +15,10 @@ PARTS = tuple(name.removesuffix("_seconds") for name in ProfileRecord.model_fiel
 
 @dataclass
 class Times:
-    """Adds up the time that the main thread spends on each part. A part that is inside another counts only for itself."""
+    """Adds up the time that the main thread spends on each part.
+
+    The time of a part that is measured inside another does not count for the other.
+    """
 
     started: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))

@@ -22,7 +22,13 @@ from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.progress import SILENT, Progress
-from edgekit.train.backend import Backend, environment, prepare_backend
+from edgekit.train.backend import (
+    Backend,
+    building_on_host,
+    environment,
+    move_to_accelerator,
+    prepare_backend,
+)
 from edgekit.train.same_images import SameImages, skipped_images
 from edgekit.train.start_from import check_start
 from edgekit.train.times import Times
@@ -65,7 +71,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
         return earlier
     prepared = _prepare(recipe, run, earlier, times, progress)
     with times.measure("build"):
-        network = _build(recipe, len(prepared.dataset.classes))
+        network = _build(recipe, len(prepared.dataset.classes), prepared.backend)
     document = _first_document(earlier, recipe, run, prepared, network)
     document.write(run.run_json)  # first: the other files make a run folder only together with it
     write_dataset_csv(run.dataset, prepared.dataset.rows())
@@ -157,16 +163,16 @@ def _prepare(
         if same is not None:
             same.check_decoded(dataset)
         seconds += time.perf_counter() - started
-        uploaded = _upload(backend, pixels)
+        uploaded = _upload(backend, recipe.train.batches, pixels)
     return _Prepared(found, dataset, pixels, backend, seconds, uploaded)
 
 
-def _upload(backend: Backend, pixels: NDArray[uint8]) -> DeviceInputs | None:
+def _upload(backend: Backend, batches: str, pixels: NDArray[uint8]) -> DeviceInputs | None:
     """The images on the accelerator, where they are copied while the network is built."""
     from edgekit.train.device_data import inputs_of
     from edgekit.train.device_engine import engine_of
 
-    engine = engine_of(backend)
+    engine = engine_of(backend, batches)
     return None if engine is None else inputs_of(engine, pixels)
 
 
@@ -187,7 +193,7 @@ def _check_precision(recipe: Recipe, backend: Backend) -> None:
         )
 
 
-def _build(recipe: Recipe, n_classes: int) -> keras.Model:
+def _build(recipe: Recipe, n_classes: int, backend: Backend) -> keras.Model:
     import keras
 
     from edgekit.support.frameworks import collector_paused
@@ -195,12 +201,14 @@ def _build(recipe: Recipe, n_classes: int) -> keras.Model:
 
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        with collector_paused():
-            return build_network(
+        with collector_paused(), building_on_host(backend):
+            network = build_network(
                 recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed
             )
     finally:
         keras.config.set_dtype_policy("float32")
+    move_to_accelerator(backend, network)
+    return network
 
 
 def _first_document(
