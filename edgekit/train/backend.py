@@ -51,8 +51,8 @@ def prepare_backend(device: str) -> Backend:
     # Memory of a GPU is taken as needed, so that several cells of a study can train on it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if device == "cpu" and name == "jax":
-        os.environ["JAX_PLATFORMS"] = "cpu"
+    if device == "cpu":
+        os.environ.update({"JAX_PLATFORMS": "cpu"} if name == "jax" else {"KERAS_TORCH_DEVICE": "cpu"})
     with lean_import(name):
         accelerator = _ACCELERATOR[name](device)
         importlib.import_module("keras")

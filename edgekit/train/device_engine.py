@@ -7,6 +7,7 @@ gathers, augments and mixes its own batch on the device.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
@@ -157,3 +158,20 @@ def engine_of(backend: Backend, batches: str) -> Engine | None:
         return None
     made: Callable[[], Engine] = getattr(import_module(f"edgekit.train.engine_{backend.name}"), _ENGINES[backend.name])
     return made()
+
+
+def build_metrics(model: keras.Model, inputs: Tensor, plan: EpochPlan, batch_size: int) -> None:
+    """Create the variables of the metrics, as the first call of ``fit`` would."""
+
+    def one(values: Tensor) -> keras.KerasTensor:
+        dtype = keras.backend.standardize_dtype(values.dtype)
+        return keras.KerasTensor((batch_size, *values.shape[1:]), dtype)
+
+    for_step = tuple(map(one, plan.for_step))
+    x = (one(inputs), *for_step) if for_step else one(inputs)
+    model._symbolic_build(data_batch=(x, one(plan.targets), one(plan.weights)))
+
+
+def host_bytes() -> int:
+    """Memory of the host that is free."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from edgekit.train.device_engine import MOST_STEPS, Array, Chunk, EpochPlan, Tensor
+from edgekit.train.device_engine import MOST_STEPS, Array, Chunk, EpochPlan, Tensor, build_metrics, host_bytes
 
 State = tuple[list[Tensor], ...]
 Compiled = Callable[..., Any]
@@ -35,7 +34,7 @@ class JaxEngine:
         if found is not None and "bytes_limit" in found:
             return int(found["bytes_limit"]) - int(found.get("bytes_in_use", 0))
         if self._device.platform == "cpu":
-            return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            return host_bytes()
         return None
 
     def put(self, array: Array) -> Tensor:
@@ -84,7 +83,7 @@ class JaxTrainer:
         key = _key(inputs, chunk)
         if key in self._programs:
             return
-        _build_metrics(self._model, inputs, plan, chunk.batch_size)
+        build_metrics(self._model, inputs, plan, chunk.batch_size)
         step = jax.jit(self._chunk(chunk), donate_argnums=0)
         lowered = step.lower(self._read(), inputs, rows, plan, np.int32(0))
         self._programs[key] = _COMPILERS.submit(lowered.compile)
@@ -177,14 +176,3 @@ def _variables(model: keras.Model) -> tuple[list[keras.Variable], ...]:
 
 def _key(inputs: Tensor, chunk: Chunk) -> tuple[Any, ...]:
     return inputs.shape, inputs.dtype, chunk.steps, chunk.batch_size
-
-
-def _build_metrics(model: keras.Model, inputs: Tensor, plan: EpochPlan, batch_size: int) -> None:
-    """Create the variables of the metrics, as the first call of ``fit`` would."""
-
-    def one(values: Tensor) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((batch_size, *values.shape[1:]), values.dtype)
-
-    for_step = tuple(one(values) for values in plan.for_step)
-    x = (one(inputs), *for_step) if for_step else one(inputs)
-    model._symbolic_build(data_batch=(x, one(plan.targets), one(plan.weights)))
