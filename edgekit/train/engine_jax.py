@@ -124,7 +124,7 @@ class JaxTrainer:
                 logs, state = model.train_step(state, (x, batch(plan.targets), batch(plan.weights)))
                 return tuple(list(values) for values in state), logs["loss"]
 
-            state, losses = jax.lax.scan(one, state, jnp.arange(steps, dtype=jnp.int32))
+            state, losses = jax.lax.scan(one, state, jnp.arange(steps, dtype=jnp.int32), unroll=steps == 1)
             return state, losses[-1]
 
         return run

@@ -65,13 +65,18 @@ class Job:
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        return {weight.path: np.asarray(weight) for weight in self.network.weights}
+        import keras
+
+        return {weight.path: keras.ops.convert_to_numpy(weight) for weight in self.network.weights}
 
     def predict(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Labels (N,) and the network's probabilities (N, 3) now."""
         dataset, pixels = pixels_in_memory(self.counts)
         rows = dataset.indices(split)
-        return dataset.labels[rows], np.asarray(self.network(pixels[rows].astype(np.float32)), np.float64)
+        import keras
+
+        found = self.network(pixels[rows].astype(np.float32), training=False)
+        return dataset.labels[rows], keras.ops.convert_to_numpy(found).astype(np.float64)
 
 
 def make_job(
