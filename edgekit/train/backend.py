@@ -91,7 +91,11 @@ def building_on_host(backend: Backend) -> Iterator[None]:
         return
     import jax
 
-    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS allows only the GPU
+        host = jax.devices()[0]
+    with jax.default_device(host):
         yield
 
 
