@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -20,20 +20,24 @@ class Times:
     The time of a part that is measured inside another does not count for the other.
     """
 
-    started: float = field(default_factory=time.perf_counter)
+    clock: Callable[[], float] = time.perf_counter
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    started: float = field(init=False)
     _inner: list[float] = field(default_factory=list)
     """For each part that is open: the time spent on parts inside it."""
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
 
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
         """Count the time of this block for ``part``."""
-        started = time.perf_counter()
+        started = self.clock()
         self._inner.append(0.0)
         try:
             yield
         finally:
-            spent = time.perf_counter() - started
+            spent = self.clock() - started
             self.seconds[part] += spent - self._inner.pop()
             if self._inner:
                 self._inner[-1] += spent
@@ -45,7 +49,7 @@ class Times:
 
     def record(self) -> ProfileRecord:
         """The times so far; what no part accounts for is ``other``."""
-        rest = time.perf_counter() - self.started - sum(self.seconds.values())
+        rest = self.clock() - self.started - sum(self.seconds.values())
         return ProfileRecord(
             **{f"{part}_seconds": seconds for part, seconds in self.seconds.items()}, other_seconds=max(rest, 0.0)
         )

@@ -68,11 +68,11 @@ def test_data_that_does_not_fit_is_copied_in_chunks(job, monkeypatch):
     stage = {"epochs": 2, "learning_rate": 1e-2, "last_layers": 3, "view_storage": "float32", "views": 2}
     settings = {"augment": AUGMENT, "feature_extraction": {"epochs": 2, "views": 2}, "fine_tuning": stage}
     resident = job("fine-tuning", **settings).go()
-    from edgekit.train import device_data, frozen_layers, head_features
+    from edgekit.train import device_data, fitting, frozen_layers, head_features
 
     for module in (device_data, frozen_layers, head_features):
         monkeypatch.setattr(module, "fits", lambda *_: False)
-    monkeypatch.setattr("edgekit.train.fitting.CHUNK_BYTES", 40_000)
+    monkeypatch.setattr(fitting, "CHUNK_BYTES", 40_000)
     streamed = job("fine-tuning", **settings).go()
     names = {path.name for path in streamed.folder.glob("features-*")}
     assert {"features-train-view1.npy", "features-frozen-train-view1.npy", "features-frozen-val.npy"} <= names
