@@ -141,16 +141,26 @@ class _LoggedBar:
 
     def __init__(self, out: Output, description: str, total: int) -> None:
         self._out, self._description, self._total = out, description, total
-        self._done, self._last = 0, time.monotonic()
+        self._done, self._started = 0, time.monotonic()
+        self._last = self._started
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
-        if time.monotonic() - self._last >= LOG_EVERY_S:
-            self._last = time.monotonic()
-            self._out.info(f"{self._description}: {self._done} of {self._total}")
+        now = time.monotonic()
+        if now - self._last >= LOG_EVERY_S:
+            self._last = now
+            left = (now - self._started) / max(1, self._done) * (self._total - self._done)
+            self._out.info(f"{self._description}: {self._done} of {self._total}{_time_left(left)}")
 
     def note(self, text: str) -> None:
         """Notes are shown beside a live bar only."""
+
+
+def _time_left(seconds: float) -> str:
+    """What follows a count of steps: ``, about 3 min left``."""
+    if seconds < 1:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
 
 class _RichBar:
@@ -163,6 +173,16 @@ class _RichBar:
 
     def note(self, text: str) -> None:
         self._progress.update(self._task, note=visible(text))
+
+
+def class_rows(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str], most: int = 20) -> list[list[str]]:
+    """Rows of a table of images by class and split: the first ``most`` classes, the others together, and all."""
+    splits = list(counts.values())
+    shown = classes if len(classes) <= most + 1 else classes[:most]
+    rows = [[name, *(f"{of[name]:,}" for of in splits)] for name in shown]
+    if others := classes[len(shown) :]:
+        rows.append([f"{len(others):,} more classes", *(f"{sum(of[name] for name in others):,}" for of in splits)])
+    return [*rows, ["all", *(f"{sum(of.values()):,}" for of in splits)]]
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

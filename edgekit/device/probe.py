@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+from importlib import metadata as distributions
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ def state() -> State:
         "temperature_c": temperature_c(),
         "throttled": throttled(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
-        "memory_available_bytes": _meminfo("MemAvailable"),
+        "memory_available_bytes": memory_available_bytes(),
     }
 
 
@@ -154,8 +156,15 @@ class OthersWatch:
         return max(0.0, others / max(time.perf_counter() - self._start, 1e-9))
 
 
+def memory_available_bytes() -> int | None:
+    """Memory that programs can still take without swapping; None where the system does not say (it is not Linux)."""
+    return _meminfo("MemAvailable")
+
+
 def _versions() -> dict[str, str]:
     found = {name: runtimes.runtime_version(name) for name in RUNTIMES}
+    with contextlib.suppress(distributions.PackageNotFoundError):  # nothing but images needs it
+        found["Pillow"] = distributions.version("Pillow")
     return {"numpy": np.__version__, **{name: version for name, version in found.items() if version}}
 
 
