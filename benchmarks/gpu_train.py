@@ -6,12 +6,14 @@
 Every run is ``edgekit train`` in a process of its own, with the recipe brain-tumor-mri. For VGG16 and MobileNetV2 (the
 last stage) and ResNet50V2 (from scratch):
 
-``epochs``  ``edgekit train`` twice: with an empty compile cache, then with the programs of the first run. The second
-            gives the images/s of the epochs after the first, and the wall time against that of its epochs. Every epoch
-            augments anew and computes every layer.
+``epochs``  ``edgekit train`` with what an earlier run has compiled: the images/s of the epochs after the first, and the
+            wall time after compiling against that of the epochs. Every epoch augments anew and computes every layer.
 ``step``    the same step alone, compiled by itself, in a loop on one batch that is on the device.
 ``study``   three backbones by both strategies with the recipe as it is, ``--jobs`` backbones at a time, all caches
             empty.
+
+Before the parts ``epochs`` and ``step``, both are run once for all backbones and precisions, ``--jobs`` at a time, so
+that everything is compiled; the table shows how long that took.
 
 The parts are measured for each of ``--precisions``. What has been measured is written to OUT/gpu_train.json after each
 part; ``--seconds`` ends the benchmark before a part that would not end in time. Without ``--data``, images of noise are
@@ -175,9 +177,9 @@ def edgekit_train(
     }
 
 
-def epochs_part(backbone: str, precision: str, folder: Path, work: Path, arguments: argparse.Namespace) -> Any:
-    """``edgekit train`` with an empty compile cache, and again with what the first run compiled."""
-    strategy = WAYS[backbone]
+def train_way(name: str, key: str, folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """``edgekit train`` as the part ``epochs`` measures it."""
+    backbone, _, precision = key.partition("/")
     settings = {
         "train.precision": precision,
         "train.feature_extraction.epochs": 1,
@@ -187,26 +189,15 @@ def epochs_part(backbone: str, precision: str, folder: Path, work: Path, argumen
         "train.from_scratch.epochs": arguments.epochs,
         "train.early_stopping.enabled": "false",
     }
-    cache = work / "cache"
-    shutil.rmtree(cache / "compiled", ignore_errors=True)
-    found = {}
-    for name in ("cold", "warm"):
-        run = RunFolder(work / f"{backbone}-{precision}-{name}")
-        found[name] = edgekit_train(run, folder, backbone, strategy, settings, arguments, cache)
-        shutil.rmtree(run.path)
-    rates = found["warm"]["epoch_images_per_second"][strategy]
-    profile = found["warm"]["profile"]
-    after = sum(value for key, value in profile.items() if key.removesuffix("_seconds") not in SETUP)
-    return {
-        **found,
-        "images_per_second": statistics.median(rates[1:] or rates),
-        "after_compiling_seconds": after,
-        "epoch_seconds": profile["step_seconds"] + profile["input_seconds"],
-    }
+    run = RunFolder(work / f"{backbone}-{precision}-{name}")
+    found = edgekit_train(run, folder, backbone, WAYS[backbone], settings, arguments, work / "cache")
+    shutil.rmtree(run.path)
+    return found
 
 
-def step_part(backbone: str, precision: str, arguments: argparse.Namespace) -> Any:
+def step_alone(key: str, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """The bare step, in a process of its own."""
+    backbone, _, precision = key.partition("/")
     settings = {
         "backbone": backbone,
         "strategy": WAYS[backbone],
@@ -215,8 +206,43 @@ def step_part(backbone: str, precision: str, arguments: argparse.Namespace) -> A
         "batch_size": arguments.batch_size,
         "device": arguments.device,
     }
-    found = run_program([__file__, STEPPING, json.dumps(settings)], {"KERAS_BACKEND": "jax"}, left(arguments)).document
+    environment = {"KERAS_BACKEND": "jax", "EDGEKIT_CACHE": str(work / "cache")}
+    found = run_program([__file__, STEPPING, json.dumps(settings)], environment, left(arguments)).document
     return {**found, "images_per_second": 1e9 * arguments.batch_size / statistics.median(found["step_ns"])}
+
+
+def compile_part(keys: list[str], folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that the parts ``epochs`` and ``step`` run, once, so that it is compiled."""
+
+    def cold(job: tuple[str, str]) -> tuple[str, Any] | None:
+        part, key = job
+        try:
+            if part == "epochs":
+                return key, train_way("cold", key, folder, work, arguments)
+            step_alone(key, work, arguments)
+        except EdgekitError as error:
+            print(f"compile {part} {key}: {error}", file=sys.stderr)
+        return None
+
+    started = time.perf_counter_ns()
+    jobs = [(part, key) for key in keys for part in ("epochs", "step") if part in arguments.parts]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        found = dict(one for one in pool.map(cold, jobs) if one is not None)
+    return {"wall_ns": time.perf_counter_ns() - started, "jobs": arguments.jobs, "runs": found}
+
+
+def epochs_part(key: str, folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """``edgekit train`` with what an earlier run has compiled."""
+    found = train_way("warm", key, folder, work, arguments)
+    rates = found["epoch_images_per_second"][WAYS[key.partition("/")[0]]]
+    profile = found["profile"]
+    after = sum(value for name, value in profile.items() if name.removesuffix("_seconds") not in SETUP)
+    return {
+        **found,
+        "images_per_second": statistics.median(rates[1:] or rates),
+        "after_compiling_seconds": after,
+        "epoch_seconds": profile["step_seconds"] + profile["input_seconds"],
+    }
 
 
 def study_part(
@@ -264,7 +290,8 @@ def report(results: dict[str, Any]) -> None:
     rows = []
     for key in dict.fromkeys([*results["epochs"], *results["step"]]):
         epochs, step = results["epochs"].get(key), results["step"].get(key)
-        memory = epochs["warm"]["memory"] if epochs else {}
+        cold = results["compile"].get("all", {}).get("runs", {}).get(key)
+        memory = epochs["memory"] if epochs else {}
         peak = memory.get("peak_device_bytes") or memory.get("peak_rss_bytes")
         rows.append(
             [
@@ -274,14 +301,13 @@ def report(results: dict[str, Any]) -> None:
                 f"{epochs['images_per_second'] / step['images_per_second']:.2f}" if epochs and step else "-",
                 f"{epochs['epoch_seconds']:.1f}" if epochs else "-",
                 f"{epochs['after_compiling_seconds'] / epochs['epoch_seconds']:.2f}" if epochs else "-",
-                f"{epochs['cold']['wall_ns'] / 1e9:.0f}" if epochs else "-",
-                f"{epochs['warm']['wall_ns'] / 1e9:.0f}" if epochs else "-",
-                f"{epochs['cold']['profile']['compile_seconds']:.0f}" if epochs else "-",
+                f"{epochs['wall_ns'] / 1e9:.0f}" if epochs else "-",
+                f"{cold['profile']['compile_seconds']:.0f}" if cold else "-",
                 f"{peak / 1e9:.1f}" if peak else "-",
             ]
         )
     headers = ["backbone", "precision", "images/s", "bare step", "share", "epochs s", "x epochs"]
-    show([*headers, "cold s", "warm s", "compile s", "peak GB"], rows, right=tuple(range(2, 11)))
+    show([*headers, "wall s", "compile s", "peak GB"], rows, right=tuple(range(2, 10)))
     for precision, study in results["study"].items():
         seconds = study["wall_ns"] / 1e9
         print(f"\nstudy, {precision}: {seconds:.0f} s for {len(study['cells'])} cells, {study['jobs']} at a time")
@@ -357,16 +383,16 @@ def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
     if arguments.limit is not None:
         folder = subset(folder, work / "images", arguments.limit, arguments.limit)
     folder = folder.absolute()
-    plans: list[tuple[str, str, Any]] = []
+    keys = [f"{backbone}/{precision}" for precision in arguments.precisions for backbone in arguments.backbones]
+    plans: list[tuple[str, str, Any]] = [("compile", "all", lambda: compile_part(keys, folder, work, arguments))]
+    for key in keys:
+        plans.append(("epochs", key, lambda key=key: epochs_part(key, folder, work, arguments)))
+        plans.append(("step", key, lambda key=key: step_alone(key, work, arguments)))
     for precision in arguments.precisions:
-        for backbone in arguments.backbones:
-            key = f"{backbone}/{precision}"
-            plans.append(("epochs", key, lambda b=backbone, p=precision: epochs_part(b, p, folder, work, arguments)))
-            plans.append(("step", key, lambda b=backbone, p=precision: step_part(b, p, arguments)))
         plans.append(("study", precision, lambda p=precision: study_part(p, folder, work, weights, arguments)))
     longest: dict[str, float] = {}
     for part, key, run in plans:
-        if part not in arguments.parts:
+        if part not in arguments.parts and not (part == "compile" and {"epochs", "step"} & set(arguments.parts)):
             continue
         needed = longest.get(part, 0.0)
         if left(arguments) < max(needed, 10.0):
@@ -394,7 +420,7 @@ def main() -> int:
     settings["weights"] = [f"{text.partition('=')[0]}={Path(text).name}" for text in arguments.weights]
     settings["tensorflow_installed"] = importlib.util.find_spec("tensorflow") is not None
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {part: {} for part in PARTS}
+    results: dict[str, Any] = {part: {} for part in ("compile", *PARTS)}
 
     def save(part: str, key: str, found: Any) -> None:
         results[part][key] = found
