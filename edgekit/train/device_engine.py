@@ -127,7 +127,7 @@ class Engine(Protocol):
     def predictor(self, model: keras.Model) -> PredictRunner: ...
 
     def snapshot(self, variables: Sequence[keras.Variable]) -> Snapshot:
-        """Copy the values on the device and start to copy them to the host."""
+        """Copy the values on the device, without waiting for them."""
 
     def concatenate(self, parts: Sequence[Tensor], length: int, dtype: str) -> Tensor:
         """The first ``length`` rows of all parts together, as ``dtype``, on the device."""

@@ -64,10 +64,10 @@ class JaxSnapshot:
 
     def __init__(self, values: list[Tensor]) -> None:
         self._values = values
-        for value in values:
-            value.copy_to_host_async()
 
     def arrays(self) -> list[Array]:
+        for value in self._values:
+            value.copy_to_host_async()
         return [np.asarray(value) for value in self._values]
 
 
