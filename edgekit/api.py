@@ -312,6 +312,7 @@ def compare(
     retries: int = 1,
     executor: str = "local",
     mlflow: str | None = None,
+    latency: bool = True,
     quiet: bool = True,
     progress: Progress = SILENT,
 ) -> StudyResult:
@@ -328,6 +329,7 @@ def compare(
         jobs: Cells to train at the same time.
         retries: How often a failed cell is retried.
         executor: ``local``, or ``ray`` for a Ray cluster with a shared disk.
+        latency: If false, only score the exported files. Calling this again without it measures the rest.
         mlflow: Address of an MLflow server to log every cell to.
         quiet: Whether to hide the progress of the study's processes on stderr.
 
@@ -348,6 +350,7 @@ def compare(
         retries=retries,
         executor=executor,
         mlflow=mlflow,
+        latency=latency,
         quiet=quiet,
         progress=progress,
     )

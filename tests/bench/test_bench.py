@@ -89,7 +89,7 @@ def test_what_is_stored(run):
     assert [len(block) >= 4 for block in latency.rounds] == [True] * 8, "two repeats of four rounds"
     assert [(process.number, len(process.blocks)) for process in latency.processes] == [(0, 4), (1, 4)]
     assert (latency.sittings, len(document.sittings), document.incomplete) == (1, 1, ())
-    assert len(latency.preprocess_ns) == 2 * 15
+    assert len(latency.preprocess_ns) == 2 * 16
     thread_counts = {latency.threads for latency in document.latency}
     assert {(control.model, control.threads) for control in document.control} == {
         (result.id, threads) for result in results for threads in thread_counts
