@@ -37,7 +37,13 @@ def warn_of_unreachable(study: Study, targets: Sequence[str], progress: Progress
 
 
 def measure(
-    study: Study, cells: Sequence[Cell], targets: Sequence[str], *, latency: bool, quiet: bool, progress: Progress
+    study: Study,
+    cells: Sequence[Cell],
+    targets: Sequence[str],
+    *,
+    latency: bool = True,
+    quiet: bool,
+    progress: Progress,
 ) -> dict[str, str]:
     """Measure the exported files of ``cells`` on ``targets``; return why a target measured nothing, by its name.
 
