@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # The built-in module behind `signal`: Ctrl-C has to be handled before anything that takes time is imported.
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 
 

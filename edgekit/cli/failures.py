@@ -20,6 +20,14 @@ def as_edgekit_error(error: Exception) -> EdgekitError:
         return error
     if isinstance(error, OSError) and error.errno is not None:
         return from_os_error(error)
+    return _of_the_system(error) or EdgekitError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="this is a bug in edgekit; set EDGEKIT_DEBUG=1 to see the traceback",
+    )
+
+
+def _of_the_system(error: Exception) -> EdgekitError | None:
+    """What the system or the installation lacks; None for any other exception."""
     if isinstance(error, MemoryError) or (type(error).__name__ in _OUT_OF_MEMORY and "xhausted" in repr(error)):
         return EdgekitError("not enough memory", hint="use a smaller --batch-size or --image-size")
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -29,10 +37,7 @@ def as_edgekit_error(error: Exception) -> EdgekitError:
         return EdgekitError(problem, hint="`edgekit doctor` shows what is missing and how to install it")
     if isinstance(error, subprocess.TimeoutExpired):
         return EdgekitError(f"{_program(error)} did not respond within {error.timeout:g} s")
-    return EdgekitError(
-        f"unexpected {type(error).__name__}: {error}",
-        hint="this is a bug in edgekit; set EDGEKIT_DEBUG=1 to see the traceback",
-    )
+    return None
 
 
 def _program(error: subprocess.TimeoutExpired) -> str:

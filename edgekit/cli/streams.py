@@ -1,4 +1,4 @@
-"""Standard output and standard error that fail in words: closed, full, broken, or in an encoding that lacks characters."""
+"""Standard output and standard error that fail in words: closed, full, or in an encoding that lacks characters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReaderEndedError(Exception):
 class _Results(io.FileIO):
     """Standard output, whose failures differ from those of any other file."""
 
-    def write(self, data: object) -> int:  # type: ignore[override]
+    def write(self, data: object, /) -> int:  # type: ignore[override]
         try:
             return super().write(data) or 0  # type: ignore[arg-type]
         except BrokenPipeError as error:
@@ -40,7 +40,7 @@ class _Results(io.FileIO):
 class _Messages(io.FileIO):
     """Standard error. Work does not stop because a message cannot be shown."""
 
-    def write(self, data: object) -> int:  # type: ignore[override]
+    def write(self, data: object, /) -> int:  # type: ignore[override]
         try:
             return super().write(data) or 0  # type: ignore[arg-type]
         except OSError:
@@ -50,9 +50,9 @@ class _Messages(io.FileIO):
 def prepare_streams() -> None:
     """Call this once, before anything is opened or printed.
 
-    Closed streams lead nowhere, because the next file that is opened would otherwise take their place. A character that
-    the encoding of a stream lacks is written as an escape (``\\xe9``). Streams that a caller has redirected to an object
-    of its own are left alone.
+    Closed streams lead nowhere, because the next file that is opened would otherwise take their place. A character
+    that the encoding of a stream lacks is written as an escape (``\\xe9``). Streams that a caller has redirected to an
+    object of its own are left alone.
     """
     _open_closed_descriptors()
     sys.stdout = _wrapped(sys.stdout, 1, _Results)
@@ -84,21 +84,19 @@ def _open_closed_descriptors() -> None:
 
 def _wrapped(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
     if stream is None:  # it was closed when Python started
-        raw = kind(descriptor, "w", closefd=False)
-        return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        return _text(kind(descriptor, "w", closefd=False), "utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
     if type(stream) is not io.TextIOWrapper:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
         return stream
-    stream.reconfigure(errors="backslashreplace")
-    buffer = stream.buffer
-    if type(getattr(buffer, "raw", buffer)) is not io.FileIO or stream.fileno() != descriptor:
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    if type(raw) is not io.FileIO or raw.fileno() != descriptor:
         return stream
     stream.flush()
+    return _text(kind(descriptor, "w", closefd=False), stream.encoding, line_buffering=stream.line_buffering)
+
+
+def _text(raw: io.FileIO, encoding: str, *, line_buffering: bool = True) -> io.TextIOWrapper:
     return io.TextIOWrapper(
-        io.BufferedWriter(kind(descriptor, "w", closefd=False)),
-        encoding=stream.encoding,
-        errors="backslashreplace",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=line_buffering
     )

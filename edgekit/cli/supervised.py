@@ -30,7 +30,6 @@ def main() -> None:
     from edgekit.cli.signals import INTERRUPTED, interrupt
     from edgekit.cli.streams import prepare_streams
     from edgekit.study.jobs import JobSettings
-
     from edgekit.support.quiet import debugging, hide_library_warnings
 
     signal.signal(signal.SIGTERM, interrupt)

@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.support.files import write_text
+from edgekit.support.os_errors import reason_of
+
+MOST_BYTES = 512 << 20
+"""Largest document that is read. The report of a study with 1,000 cells has about 20 MB."""
 
 JsonObject = dict[str, Any]
 """A JSON object before it is validated: the only form in which a document is ever a ``dict``."""
@@ -70,6 +74,8 @@ class Document(Part):
         version = value.get("schema_version")
         if type(version) is not int:
             raise InputError("this file was not written by edgekit (it has no schema_version)", where=where)
+        if version < 1:
+            raise InputError(f"this file is damaged: there is no schema_version {version}", where=where)
         if version > cls.VERSION:
             raise InputError(
                 f"this was written by a newer edgekit (schema {version}; this edgekit reads up to {cls.VERSION})",
@@ -80,7 +86,7 @@ class Document(Part):
             while version < cls.VERSION:
                 value = cls.MIGRATIONS[version](dict(value))
                 version += 1
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(f"this file is damaged: {reason}", where=where) from None
         try:
@@ -88,6 +94,8 @@ class Document(Part):
             return cls.model_validate_json(json.dumps({**value, "schema_version": version}), strict=True)
         except ValidationError as error:
             raise InputError(f"this file is damaged: {_first_problems(error)}", where=where) from None
+        except RecursionError:
+            raise InputError("this file is damaged: it is nested too deeply", where=where) from None
 
     def write(self, path: Path) -> None:
         """Write the document atomically, with ``schema_version`` first."""
@@ -105,13 +113,18 @@ class Document(Part):
 
 def read_json(path: Path) -> JsonObject:
     """A JSON object from ``path``; :class:`InputError` if the file is missing or holds anything else."""
+    path = Path(path)
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"this file is larger than {MOST_BYTES / 1e6:,.0f} MB", where=str(path))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("this file is missing", where=str(path), hint="pass the folder that edgekit wrote") from None
+    except OSError as error:
+        raise InputError(f"this file cannot be read: {reason_of(error)}", where=str(path)) from None
     except RecursionError:
         raise InputError("this file is not readable JSON (nested too deeply)", where=str(path)) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of json, of UTF-8, and of numbers with thousands of digits
         raise InputError(f"this file is not readable JSON ({error})", where=str(path)) from None
     if not isinstance(value, dict) or not isinstance(value.get("schema_version"), int):
         raise InputError("this file was not written by edgekit (it has no schema_version)", where=str(path))
@@ -125,8 +138,8 @@ def write_json(path: Path, document: JsonObject) -> None:
 
 def _first_problems(error: ValidationError, most: int = 3) -> str:
     problems = [
-        f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg'][0].lower()}{one['msg'][1:]}"
-        for one in error.errors(include_url=False)
+        f"{'.'.join(str(part) for part in one['loc'])[:200] or 'document'}: {one['msg'][0].lower()}{one['msg'][1:]}"
+        for one in error.errors(include_url=False)[:most]
     ]
-    more = f" (and {len(problems) - most} more)" if len(problems) > most else ""
-    return "; ".join(problems[:most]) + more
+    more = f" (and {error.error_count() - most} more)" if error.error_count() > most else ""
+    return "; ".join(problems) + more

@@ -1,7 +1,8 @@
 """Recipe files as YAML: line numbers are kept, duplicate keys are errors, and 3e-4 is a number.
 
-A recipe is data: mappings, lists, text, numbers, booleans and null. Other types of YAML (dates, sets, binary data, Python
-objects) are errors. The size of a file, its depth and what its aliases expand to are limited, so that reading ends soon.
+A recipe is data: mappings, lists, text, numbers, booleans and null. Other types of YAML (dates, sets, binary data,
+Python objects) are errors. The size of a file, its depth and what its aliases expand to are limited, so that reading
+ends soon.
 """
 
 from __future__ import annotations
