@@ -133,19 +133,23 @@ def _run(arguments: list[str], out: Output) -> int:
 def _attempt(arguments: list[str], out: Output) -> int:
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
-    except typer.Abort:
-        return INTERRUPTED
+    except typer.Abort as abort:
+        if not isinstance(abort.__cause__, EOFError):  # Typer takes the end of any file for Ctrl-D
+            return INTERRUPTED
+        return _failed(abort.__cause__, out)
     except CommandLineError as error:
         out.usage_error(cast("UsageError", error))
         return InputError.exit_code
     except (ReaderEndedError, OutputLostError):
         raise
-    except Exception as error:
-        if is_interrupt(error):
-            return INTERRUPTED
-        if debugging():
-            raise
-        failure = as_edgekit_error(error)
-        out.error(failure)
-        return failure.exit_code
+    except Exception as error:  # noqa: BLE001  # each becomes a message and an exit code
+        return INTERRUPTED if is_interrupt(error) else _failed(error, out)
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, out: Output) -> int:
+    if debugging():
+        raise error
+    failure = as_edgekit_error(error)
+    out.error(failure)
+    return failure.exit_code

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from edgekit.errors import EdgekitError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class OutputLostError(EdgekitError):
@@ -28,9 +31,9 @@ class ReaderEndedError(Exception):
 class _Results(io.FileIO):
     """Standard output, whose failures differ from those of any other file."""
 
-    def write(self, data: object, /) -> int:  # type: ignore[override]
+    def write(self, data: Buffer, /) -> int:
         try:
-            return super().write(data) or 0  # type: ignore[arg-type]
+            return super().write(data) or 0
         except BrokenPipeError as error:
             raise ReaderEndedError from error
         except OSError as error:
@@ -40,11 +43,11 @@ class _Results(io.FileIO):
 class _Messages(io.FileIO):
     """Standard error. Work does not stop because a message cannot be shown."""
 
-    def write(self, data: object, /) -> int:  # type: ignore[override]
+    def write(self, data: Buffer, /) -> int:
         try:
-            return super().write(data) or 0  # type: ignore[arg-type]
+            return super().write(data) or 0
         except OSError:
-            return memoryview(data).nbytes  # type: ignore[arg-type]
+            return memoryview(data).nbytes
 
 
 def prepare_streams() -> None:

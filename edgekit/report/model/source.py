@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -270,14 +269,9 @@ def _correct(path: Path | None) -> Correct:
 
 def _predictions(path: Path) -> Predictions | None:
     """None if there are none; :class:`InputError` for a damaged file."""
-    import numpy as np
-
     if not path.is_file():
         return None
-    try:
-        with np.load(path) as arrays:
-            stored = Predictions(arrays["labels"], arrays["probabilities"], arrays["files"].tolist())
-        stored.probabilities[np.arange(len(stored.labels)), stored.labels]  # every label is a column
-    except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None
-    return stored
+    from edgekit.documents.arrays import read_predictions
+
+    stored = read_predictions(path)
+    return Predictions(stored.labels, stored.probabilities, list(stored.files))
