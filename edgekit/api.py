@@ -106,7 +106,7 @@ def train(
         recipe = RunFolder(Path(run)).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
-    with resumable(folder.run_json, f"edgekit train --run {folder.path} --resume", progress):
+    with resumable(folder.run_json, folder.resume_command, progress):
         train_run(resolved, folder, resume=resume, progress=progress)
     return folder.read_run()
 

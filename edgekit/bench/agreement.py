@@ -12,9 +12,8 @@ from edgekit.bench.accuracy import Predictions, measure_accuracy
 from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
 from edgekit.bench.inspection import with_default_runtime
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.documents.arrays import read_predictions
 from edgekit.documents.bench import BenchResult, DifferingImage, HostAgreement
-from edgekit.errors import EdgekitError, InputError
+from edgekit.errors import EdgekitError
 from edgekit.support.progress import Progress
 from edgekit.targets.local import LOCAL, LocalTarget
 
@@ -87,12 +86,12 @@ def _stored(model: MeasuredModel, images: ImageSet) -> Predictions | None:
     if result.bench.sha256 != model.sha256 or accuracy is None or predictions is None:
         return None
     try:
-        stored = read_predictions(predictions, classes=len(images.classes))
-    except InputError:
+        with np.load(predictions) as stored:
+            if tuple(stored["files"].tolist()) != images.files:
+                return None
+            return Predictions(stored["probabilities"], accuracy.activation, accuracy.decoder)
+    except (OSError, KeyError, ValueError):
         return None
-    if stored.files != tuple(images.files):
-        return None
-    return Predictions(stored.probabilities, accuracy.activation, accuracy.decoder)
 
 
 def _measured(model: MeasuredModel, images: ImageSet, progress: Progress) -> Predictions | None:

@@ -80,7 +80,7 @@ def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress
         raise InputError(
             "the labels of the exported file differ from the classes of its run",
             where=str(model.path),
-            hint=f"export it again: edgekit export {run.path}",
+            hint=f"export it again: {run.export_command}",
         )
     opened = open_run_dataset(rows, data or dataset.root, dataset.classes, dataset.name, progress=progress)
     chosen = _chosen(opened.labels, limit)

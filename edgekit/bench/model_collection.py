@@ -54,7 +54,7 @@ def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
         if export not in passed:
             progress.warn(f"skipping {export.path}: the export failed its check (see export.json)")
     if not passed:
-        raise InputError("this run has no exported files", where=str(run.path), hint=f"edgekit export {run.path}")
+        raise InputError("this run has no exported files", where=str(run.path), hint=run.export_command)
     return [_exported(export) for export in passed]
 
 
@@ -63,13 +63,13 @@ def _exported(export: ExportFolder) -> MeasuredModel:
     document = export.read_export()
     path = export.path / document.file
     if not path.is_file():
-        raise InputError("the exported file is missing", where=str(path), hint=f"edgekit export {run.path}")
+        raise InputError("the exported file is missing", where=str(path), hint=run.export_command)
     sha256 = sha256_file(path)
     if sha256 != document.sha256:
         raise InputError(
             "this file has changed since it was exported (its SHA-256 differs from export.json)",
             where=str(path),
-            hint=f"export it again: edgekit export {run.path}",
+            hint=f"export it again: {run.export_command}",
         )
     run_document = run.read_finished_run()
     return MeasuredModel(

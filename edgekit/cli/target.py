@@ -165,7 +165,7 @@ def setup(
     state = "is set up" if done.changed else "was already set up"
     if done.source == "own":
         state = "needs no setup, because its Python has all packages"
-    out.result(document, f"{name} {state}: {runtimes}\nnext: edgekit bench RUN --target {name}")
+    out.result(document, f"{name} {state}: {runtimes}\nnext: edgekit bench RUN --target {shlex.quote(name)}")
 
 
 @app.command("doctor", short_help="Check whether a target can measure.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,6 +116,6 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             *(f"\nnote: {warning}" for warning in document.warnings),
             "",
             f"run folder     {folder.path}",
-            f"next           edgekit export {folder.path}",
+            f"next           edgekit export {shlex.quote(str(folder.path))}",
         ]
     )

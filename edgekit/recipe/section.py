@@ -21,7 +21,7 @@ ThreadCount = Annotated[int, Field(ge=0, le=MOST_THREADS)]
 
 
 def _usable_path(value: str) -> str:
-    if not value.strip() or "\0" in value:
+    if not value or "\0" in value:
         raise ValueError("a path cannot be empty or contain a null character")
     return value
 

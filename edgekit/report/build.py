@@ -7,8 +7,10 @@ from pathlib import Path
 
 from edgekit import __version__
 from edgekit.documents.report import ReportDocument
+from edgekit.errors import InputError
 from edgekit.recipe import Constraint, Recipe
 from edgekit.report.model.document import report_document
+from edgekit.report.model.missing import missing
 from edgekit.report.model.report import compose
 from edgekit.report.model.source import read_source
 from edgekit.report.render.cards import model_cards
@@ -16,6 +18,7 @@ from edgekit.report.render.csv_table import exported_files_csv
 from edgekit.report.render.html import page
 from edgekit.report.render.markdown import report_markdown
 from edgekit.support.files import write_text
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -35,12 +38,12 @@ def build_report(
     study, or holds documents that cannot be read.
     """
     path = Path(path).expanduser()
+    folder = _report_folder(path)
     source = read_source(path)
     if claims is not None:
         source = source.with_claims(claims)
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__, constraint)
     document = report_document(report)
-    folder = path / "report"
     texts = {
         "report.html": page(report),
         "report.json": document.to_json(),
@@ -50,7 +53,22 @@ def build_report(
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    for entry in report.missing:
+    for entry in missing(source, report.files, here=True):
         progress.info(f"{entry.text} Run: {entry.command}" if entry.command else entry.text)
     paths = {"report_html": str(folder / "report.html"), "report_json": str(folder / "report.json")}
     return document.model_copy(update=paths)
+
+
+def _report_folder(path: Path) -> Path:
+    """The folder of the report; :class:`InputError` if it leads out of ``path``, or cannot be written."""
+    folder = path / "report"
+    for place in (folder, folder / "cards"):
+        if place.is_symlink():
+            raise InputError(
+                "the report would be written to another place, because this is a link",
+                where=str(place),
+                hint="remove the link, then rerun this command",
+            )
+    if path.is_dir():
+        check_writable(folder)
+    return folder

@@ -50,6 +50,12 @@ def reason_of(error: OSError) -> str:
     return words[:1].lower() + words[1:]
 
 
+def first_line(error: BaseException, most: int = 300) -> str:
+    """The first line of a library's message, shortened, or the kind of the error if it says nothing."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
 def from_os_error(error: OSError) -> EdgekitError:
     """``error`` as an error of edgekit that names the file."""
     name = error.filename if error.filename2 is None else error.filename2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +22,7 @@ from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDo
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.support.files import atomic_path, sha256_file, write_text
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.same_images import SameImages, skipped_images
@@ -55,12 +57,36 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     the recipe, the images, the weights or the folder do not fit, and :class:`EdgekitError` if training diverges.
     """
     started = time.perf_counter()
-    earlier = _open_run(recipe, run, resume)
-    if earlier is not None and earlier.done:
-        progress.info(f"{run.path} is already trained")
-        return earlier
-    prepared = _prepare(recipe, run, earlier, progress)
-    network = _build(recipe, len(prepared.dataset.classes))
+    check_writable(run.path)
+    with contextlib.ExitStack() as held:
+        if run.run_json.is_file():
+            held.enter_context(run.lock())
+        earlier = _open_run(recipe, run, resume)
+        if earlier is not None and earlier.done:
+            progress.info(f"{run.path} is already trained")
+            return earlier
+        prepared = _prepare(recipe, run, earlier, progress)
+        network = _build(recipe, len(prepared.dataset.classes))
+        check_writable(run.path, _STORED_BYTES * int(network.count_params()))
+        if earlier is None:  # only now, so that a folder is not created for input that is refused
+            held.enter_context(run.lock())
+            _open_run(recipe, run, resume=False)
+        return _train(recipe, run, earlier, prepared, network, started, progress)
+
+
+_STORED_BYTES = 20
+"""Bytes on disk for each weight: the model, and the checkpoint with current weights, best weights and optimizer."""
+
+
+def _train(
+    recipe: Recipe,
+    run: RunFolder,
+    earlier: RunDocument | None,
+    prepared: _Prepared,
+    network: keras.Model,
+    started: float,
+    progress: Progress,
+) -> RunDocument:
     document = _first_document(earlier, recipe, run, prepared, network)
     document.write(run.run_json)  # first: the other files make a run folder only together with it
     write_dataset_csv(run.dataset, prepared.dataset.rows())
@@ -108,7 +134,7 @@ def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
 
 def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | None:
     """The document of the run to resume; ``None`` if the folder is new."""
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+    if run.is_new():
         return None
     document = run.read_run()
     if not resume:
@@ -122,7 +148,7 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | Non
         raise InputError(
             f"this run was started with a different recipe (settings that differ: {', '.join(changed)})",
             where=str(run.path),
-            hint=f"resume it as it was started: edgekit train --run {run.path} --resume",
+            hint=f"resume it as it was started: {run.resume_command}",
         )
     return document
 

@@ -15,6 +15,7 @@ from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, 
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Claim, Recipe
+from edgekit.recipe.redaction import redact_model
 from edgekit.registry import BACKBONES
 from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
@@ -170,6 +171,11 @@ class Source:
             return self.study.recipe
         return self.runs[0].document.recipe if self.runs else None
 
+    def shared_place(self, folder: RunFolder | None = None) -> str:
+        """The folder, or that of one of its runs, as the report names it: without the folders above it."""
+        name = Path(self.path.resolve().name or ".")
+        return str(name if folder is None or folder.path == self.path else name / folder.path.relative_to(self.path))
+
     @property
     def n_untrained(self) -> int:
         """How many cells of the study are not trained yet."""
@@ -220,7 +226,7 @@ def read_source(path: Path) -> Source:
 
 
 def _study(path: Path) -> Source:
-    document = StudyDocument.read(path / "study.json")
+    document = redact_model(StudyDocument.read(path / "study.json"), [path])
     folders = {cell.run: RunFolder(path / cell.run) for cell in document.cells}
     runs = [_run(folder, str(folder.path)) for folder in folders.values() if folder.run_json.is_file()]
     troubled = [
@@ -241,10 +247,10 @@ def _run(folder: RunFolder, place: str) -> RunData:
     return RunData(
         folder=folder,
         place=place,
-        document=folder.read_run(),
+        document=redact_model(folder.read_run(), [folder.path]),
         history=read_history(folder.history) if folder.history.is_file() else [],
-        exports=[export.read_export() for export in folder.done_exports()],
-        results=[(result, _correct(result.predictions_path())) for result in run_results(folder)],
+        exports=[redact_model(export.read_export(), [folder.path]) for export in folder.done_exports()],
+        results=[(_redacted(result, folder), _correct(result.predictions_path())) for result in run_results(folder)],
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
@@ -252,6 +258,11 @@ def _run(folder: RunFolder, place: str) -> RunData:
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )
+
+
+def _redacted(result: BenchResult, folder: RunFolder) -> BenchResult:
+    """``result`` without the folders of the machine that it was measured on."""
+    return replace(result, bench=redact_model(result.bench, [folder.path]))
 
 
 def _gradcam(folder: RunFolder) -> list[GradCam]:
