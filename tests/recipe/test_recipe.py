@@ -253,14 +253,14 @@ opened_layers = st.sampled_from(
     ]
 )
 recipes = section(
-    name=st.text(max_size=20),
+    name=st.text(st.characters(categories=["L", "N", "Pd"]), min_size=1, max_size=20),
     description=st.text(max_size=20),
     data=section(
-        path=st.none() | st.text(min_size=1, max_size=30),
+        path=st.none() | st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=30),
         image_size=st.integers(32, 2048),
         resize=st.sampled_from(["stretch", "crop", "pad"]),
         on_corrupt=st.sampled_from(["stop", "skip"]),
-        split=section(val=fraction, test=fraction, seed=st.integers()),
+        split=section(val=fraction, test=fraction, seed=st.integers(0, 2**31 - 1)),
         limit_per_class=st.none() | st.integers(1, 10**6),
     ),
     model=section(
@@ -281,10 +281,10 @@ recipes = section(
         reduce_lr=section(enabled=st.booleans(), factor=st.floats(0.01, 0.99), min_learning_rate=st.floats(0, 1)),
     ),
     export=section(files=st.lists(st.sampled_from(list(SCHEMES))), parity_images=st.integers(1, 1000)),
-    bench=section(protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1)),
+    bench=section(protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1, max_size=20)),
     compare=section(
-        backbones=st.lists(st.sampled_from(list(BACKBONES))),
-        seeds=st.lists(st.integers(0, 99)),
+        backbones=st.lists(st.sampled_from(list(BACKBONES)), unique=True),
+        seeds=st.lists(st.integers(0, 99), unique=True),
         overrides=st.dictionaries(st.sampled_from(list(BACKBONES)), st.just({"train.seed": 1})),
     ),
 )
