@@ -145,16 +145,26 @@ class _LoggedBar:
 
     def __init__(self, out: Output, description: str, total: int) -> None:
         self._out, self._description, self._total = out, description, total
-        self._done, self._last = 0, time.monotonic()
+        self._done, self._started = 0, time.monotonic()
+        self._last = self._started
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
-        if time.monotonic() - self._last >= LOG_EVERY_S:
-            self._last = time.monotonic()
-            self._out.info(f"{self._description}: {self._done} of {self._total}")
+        now = time.monotonic()
+        if now - self._last >= LOG_EVERY_S:
+            self._last = now
+            left = (now - self._started) / max(1, self._done) * (self._total - self._done)
+            self._out.info(f"{self._description}: {self._done} of {self._total}{_time_left(left)}")
 
     def note(self, text: str) -> None:
         """Notes are shown beside a live bar only."""
+
+
+def _time_left(seconds: float) -> str:
+    """What follows a count of steps: ``, about 3 min left``."""
+    if seconds < 1:
+        return ""
+    return f", about {seconds:.0f} s left" if seconds < 90 else f", about {seconds / 60:.0f} min left"
 
 
 class _RichBar:

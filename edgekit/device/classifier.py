@@ -27,6 +27,18 @@ class Classifier:
             )
         self._softmax: bool | None = False if entry.activation == "none" else None
 
+    def copy(self) -> Classifier:
+        """The same model opened once more, for another thread."""
+        model = self.model.another() if self.model.another else self.entry.open(self.model.threads)
+        made = Classifier(self.entry, model)
+        made._softmax = self._softmax
+        return made
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known what has to be applied to the output."""
+        return self._softmax is not None
+
     @property
     def geometry(self) -> Geometry:
         return self.model.input.height, self.entry.resize

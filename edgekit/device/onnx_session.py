@@ -44,8 +44,12 @@ def open_session(path: str, threads: int, profile: str | None = None) -> Any:
 
 def open_model(runtime: Runtime, path: str, threads: int) -> Model:
     """Open ``path``. Raises :class:`ModelError` if ONNX Runtime refuses the file."""
+    return _bound(runtime, path, threads, open_session(path, threads))
+
+
+def _bound(runtime: Runtime, path: str, threads: int, session: Any) -> Model:
+    """A model with an input and an output of its own; a session may run in several threads at once."""
     ort = import_runtime(runtime.name)
-    session = open_session(path, threads)
     feed = single_tensor(session.get_inputs(), "input", path)
     result = single_tensor(session.get_outputs(), "output", path)
     spec = input_spec(feed.name, DTYPES.get(feed.type), feed.shape, None, path)
@@ -72,4 +76,5 @@ def open_model(runtime: Runtime, path: str, threads: int) -> Model:
         invoke=partial(session.run_with_iobinding, binding),
         fetch=fetch,
         properties=dict(session.get_modelmeta().custom_metadata_map),
+        another=partial(_bound, runtime, path, threads, session),
     )

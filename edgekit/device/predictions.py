@@ -3,112 +3,134 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 
 from . import corruptions, images
-from .classifier import Classifier, Geometry, load_pixels
+from .classifier import Classifier, load_pixels
 from .failures import DeviceError, OutputError
 from .jobs import Job
 from .protocol import CHUNK, CLEAN, Emit
 from .protocol.events import AccuracyEvent, OpeningEvent, PackedPredictions, PredictEvent
 from .protocol.jobs import AccuracyJob, PredictJob
 from .protocol.verbs import Given
-from .runtimes import all_cores
+from .streams import SLICE, ClassifierPool, open_pools
 
 Condition = tuple[str, int]
 """Name of a corruption and severity, or :data:`CLEAN`."""
-PixelsByGeometry = dict[Geometry, list[np.ndarray]]
-"""The images of a chunk for each geometry that a model asks for."""
+CHUNKS_AHEAD = 3
+"""Chunks that are worked on at the same time, so that no core waits for the end of one."""
 
 
 def accuracy(job: Job[AccuracyJob], emit: Emit[AccuracyEvent]) -> None:
     """The verb: probabilities for each image of ``files`` below ``root``, all models on the same pixels.
 
-    As many models run at once as there are cores. With ``corruptions``, each image is corrupted in each of these ways;
-    the random parts depend on ``corruption_seed``. A model whose output is not finite emits ``failed`` and no further
-    predictions.
+    Every core works on images of its own, decoded once for all models. With ``corruptions``, each image is corrupted
+    in each of these ways; the random parts depend on ``corruption_seed``. A model whose output is not finite emits
+    ``failed`` and no further predictions.
     """
     settings = job.settings
-    root, files = Path(settings.get("root", "")), [str(name) for name in settings.get("files", [])]
     conditions = _conditions(settings.get("corruptions", [CLEAN]))
-    classifiers = _open_all(job, emit)
-    with ThreadPoolExecutor(all_cores()) as pool:  # runtimes, decoders and NumPy release Python's lock
-        chunks = _Chunks(pool, root, classifiers, conditions, settings.get("corruption_seed", 0), emit)
-        for start in range(settings.get("skip", 0), len(files), CHUNK):
-            chunks.predict(start, files[start : start + CHUNK])
+    paths = [str(Path(settings.get("root", "")) / str(name)) for name in settings.get("files", [])]
+    if not job.models:
+        raise DeviceError("the job contains no model")
+    pools = open_pools(job.models, job.threads, lambda entry: emit({"event": "opening", "key": entry.key}))
+    for pool in pools.values():
+        if paths and not pool.first.decided:
+            _decide(pool.first, paths[0])
+    evaluation = _Evaluation(pools, conditions, settings.get("corruption_seed", 0))
+    pending: deque[tuple[int, list[Future[_Scored]]]] = deque()
+    starts = iter(range(settings.get("skip", 0), len(paths), CHUNK))
+    workers = ThreadPoolExecutor(job.threads)  # runtimes, decoders and NumPy release Python's lock
+    try:
+        while True:
+            for start in islice(starts, CHUNKS_AHEAD - len(pending)):
+                chunk = paths[start : min(start + CHUNK, len(paths))]
+                slices = [chunk[i : i + SLICE] for i in range(0, len(chunk), SLICE)]
+                pending.append((start, [workers.submit(evaluation.score, one) for one in slices]))
+            if not pending:
+                break
+            start, futures = pending.popleft()
+            evaluation.report(start, [future.result() for future in futures], settings["files"], emit)
+    finally:
+        workers.shutdown(cancel_futures=True)
     emit({"event": "decoder", "name": images.DECODER, "suite": corruptions.SUITE})
 
 
-class _Chunks:
-    """Predicts one chunk of images after another. Drops models whose output is not finite."""
+_Scored = dict[tuple[int, str], Union[np.ndarray, OutputError]]
+"""Probabilities (N, classes) of a few images, or why there are none, by number of condition and key of model."""
 
-    def __init__(
-        self,
-        pool: ThreadPoolExecutor,
-        root: Path,
-        classifiers: dict[str, Classifier],
-        conditions: list[Condition],
-        seed: int,
-        emit: Emit[AccuracyEvent],
-    ) -> None:
-        self._pool = pool
-        self._root = root
-        self._classifiers = classifiers
+
+class _Evaluation:
+    """What all threads share: the models, those that failed, and the conditions."""
+
+    def __init__(self, pools: dict[str, ClassifierPool], conditions: list[Condition], seed: int) -> None:
+        self._pools = pools
         self._conditions = conditions
         self._seed = seed
-        self._emit = emit
+        self._live = dict.fromkeys(pools)
 
-    def predict(self, start: int, files: list[str]) -> None:
-        """Decode once for each geometry, then predict under each condition."""
-        paths = [str(self._root / name) for name in files]
-        pixels: PixelsByGeometry = {
-            geometry: list(self._pool.map(load_pixels, paths, repeat(geometry)))
-            for geometry in {classifier.geometry for classifier in self._classifiers.values()}
+    def score(self, paths: list[str]) -> _Scored:
+        """Decode ``paths`` once for each geometry, then classify them under each condition with each model."""
+        live = list(self._live)
+        decoded = {
+            geometry: [load_pixels(path, geometry) for path in paths]
+            for geometry in dict.fromkeys(self._pools[key].first.geometry for key in live)
         }
+        found: _Scored = {}
         for number, condition in enumerate(self._conditions):
-            # All cores corrupt the images, then all cores run models: corrupting the next images meanwhile would take
-            # cores from a runtime whose threads wait for each other.
-            self._predict_condition(start, files, number, self._corrupted(pixels, condition))
+            pixels = {geometry: self._corrupted(of_geometry, condition) for geometry, of_geometry in decoded.items()}
+            for key in list(live):
+                try:
+                    with self._pools[key].borrowed() as classifier:
+                        found[number, key] = np.stack([classifier.classify(p) for p in pixels[classifier.geometry]])
+                except OutputError as error:
+                    found[number, key] = error
+                    live.remove(key)
+        return found
 
-    def _predict_condition(self, start: int, files: list[str], number: int, pixels: PixelsByGeometry) -> None:
-        pending = {
-            key: self._pool.submit(_probabilities, model, pixels[model.geometry])
-            for key, model in self._classifiers.items()
-        }
-        for key, future in pending.items():
-            try:
-                packed = _packed(future.result())
-            except OutputError as error:
-                del self._classifiers[key]
-                reason = f"{error.reason} (images {files[0]} to {files[-1]})"
-                self._emit({"event": "failed", "key": key, "reason": reason})
-                continue
-            self._emit(
-                {
-                    "event": "predictions",
-                    "key": key,
-                    "start": start,
-                    "condition": number,
-                    "activation": self._classifiers[key].activation,
-                    **packed,
-                }
-            )
+    def report(self, start: int, parts: list[_Scored], files: Sequence[str], emit: Emit[AccuracyEvent]) -> None:
+        """Emit the predictions of one chunk, whose first image is number ``start``. Drops models that failed."""
+        for number in range(len(self._conditions)):
+            for key in list(self._live):
+                parts_of_key = [part[number, key] for part in parts]
+                rows = [part for part in parts_of_key if not isinstance(part, OutputError)]
+                failed = next((part for part in parts_of_key if isinstance(part, OutputError)), None)
+                if failed is not None:
+                    del self._live[key]
+                    last = min(start + CHUNK, len(files)) - 1
+                    reason = f"{failed.reason} (images {files[start]} to {files[last]})"
+                    emit({"event": "failed", "key": key, "reason": reason})
+                    continue
+                emit(
+                    {
+                        "event": "predictions",
+                        "key": key,
+                        "start": start,
+                        "condition": number,
+                        "activation": self._pools[key].first.activation,
+                        **_packed(np.concatenate(rows)),
+                    }
+                )
 
-    def _corrupted(self, pixels: PixelsByGeometry, condition: Condition) -> PixelsByGeometry:
+    def _corrupted(self, pixels: list[np.ndarray], condition: Condition) -> list[np.ndarray]:
         if condition == CLEAN:
             return pixels
         name, severity = condition
-        return {
-            geometry: list(
-                self._pool.map(corruptions.corrupt, of_geometry, repeat(name), repeat(severity), repeat(self._seed))
-            )
-            for geometry, of_geometry in pixels.items()
-        }
+        return [corruptions.corrupt(image, name, severity, self._seed) for image in pixels]
+
+
+def _decide(classifier: Classifier, path: str) -> None:
+    """Let the first image show what has to be applied to the output, so that this does not depend on the threads."""
+    with contextlib.suppress(OutputError):  # it is reported with the other images
+        classifier.classify(load_pixels(path, classifier.geometry))
 
 
 def predict(job: Job[PredictJob], emit: Emit[PredictEvent]) -> None:
@@ -146,11 +168,6 @@ def _open_all(job: Job[Given], emit: Emit[OpeningEvent]) -> dict[str, Classifier
         emit({"event": "opening", "key": entry.key})
         classifiers[entry.key] = Classifier(entry, entry.open(job.threads))
     return classifiers
-
-
-def _probabilities(classifier: Classifier, pixels: list[np.ndarray]) -> np.ndarray:
-    """(N, classes) for N images."""
-    return np.stack([classifier.classify(image) for image in pixels])
 
 
 def _packed(probabilities: np.ndarray) -> PackedPredictions:

@@ -52,7 +52,7 @@ def state() -> State:
         "temperature_c": temperature_c(),
         "throttled": throttled(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
-        "memory_available_bytes": _meminfo("MemAvailable"),
+        "memory_available_bytes": memory_available_bytes(),
     }
 
 
@@ -152,6 +152,11 @@ class OthersWatch:
             return None
         others = (busy - self._busy) - (time.process_time() - self._own)
         return max(0.0, others / max(time.perf_counter() - self._start, 1e-9))
+
+
+def memory_available_bytes() -> int | None:
+    """Memory that programs can still take without swapping; None where the system does not say (it is not Linux)."""
+    return _meminfo("MemAvailable")
 
 
 def _versions() -> dict[str, str]:

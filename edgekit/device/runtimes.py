@@ -34,6 +34,8 @@ class Model:
     fetch: Callable[[], np.ndarray]
     properties: dict[str, str]
     """Text metadata that only the runtime can read (ONNX ``metadata_props``)."""
+    another: Callable[[], Model] | None = None
+    """A second handle on the same weights, which another thread can use at the same time. None: open the file again."""
 
     @property
     def runtime_info(self) -> RuntimeInfo:

@@ -26,6 +26,7 @@ from edgekit.documents.report_findings import (
     JudgedClaim,
     LeakSummary,
     MissingRecord,
+    PublishedRecord,
     RecommendationRecord,
     ReportedFigure,
     WarningRecord,
@@ -54,6 +55,8 @@ class ReportDocument(Document):
     """The claims of the recipe, judged."""
     reported: tuple[ReportedFigure, ...] = ()
     """Published figures that the recipe names."""
+    published: tuple[PublishedRecord, ...] = ()
+    """Published figures of the same backbones, from the table that comes with edgekit."""
     audit: LeakSummary | None = None
     """The audit of the study's images; ``null`` if there is none."""
     efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)

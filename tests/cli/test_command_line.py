@@ -243,3 +243,6 @@ def test_a_long_step_without_a_terminal_says_how_far_it_is(
     assert step() == "", "what is soon done says nothing"
     monkeypatch.setattr("edgekit.cli.output.LOG_EVERY_S", 0.0)
     assert step() == "accuracy: 1 of 3\naccuracy: 2 of 3\naccuracy: 3 of 3\n"
+    clock = iter((0.0, 20.0, 400.0, 600.0))
+    monkeypatch.setattr("edgekit.cli.output.time.monotonic", clock.__next__)
+    assert step() == ("accuracy: 1 of 3, about 40 s left\naccuracy: 2 of 3, about 3 min left\naccuracy: 3 of 3\n")

@@ -16,7 +16,7 @@ from edgekit.device.metadata import read_metadata
 from edgekit.device.runtimes import open_model
 from edgekit.documents.export import ExportDocument, GoldenRecord
 from edgekit.documents.folders import RunFolder
-from edgekit.export.check.parity import predict
+from edgekit.export.check.parity import open_exported, predict
 from edgekit.export.pipeline import export_run
 from edgekit.registry import BACKBONES, SCHEMES
 from edgekit.support.files import sha256_file
@@ -57,7 +57,7 @@ class TestEveryScheme:
             assert golden["inputs"].shape == (8, SIDE, SIDE, 3)
             assert golden["inputs"].dtype == np.uint8
             # The check used all cores and this uses one: float kernels may add in another order.
-            outputs = predict(open_model(str(exported.export(key).model())), golden["inputs"])
+            outputs = predict(open_exported(exported.export(key).model()), golden["inputs"])
             np.testing.assert_allclose(outputs, golden["outputs"], atol=1e-5)
         assert document(exported, key).golden == GoldenRecord(n_images=8, file="golden.npz")
 
@@ -185,7 +185,7 @@ def test_onnx_describes_its_input(exported):
 
 def test_channel_order_matters(exported):
     """A file that took BGR for RGB would classify red images as blue."""
-    model = open_model(str(exported.export("tflite-int8").model()))
+    model = open_exported(exported.export("tflite-int8").model())
     stored = parity(exported, "tflite-int8")
     reds = [str(name) for name in stored["files"] if "/red/" in str(name)]
     from edgekit.device.images import load_image

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from export_runs import replace_model
 
-from edgekit.device.runtimes import open_model
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
-from edgekit.export.check.parity import predict
+from edgekit.export.check.parity import open_exported, predict
 from edgekit.export.pipeline import export_recipe, export_run
 from edgekit.export.tflite.flatbuffer import unpack
 from edgekit.export.tflite.operators import tflite_operators
@@ -76,7 +75,7 @@ def test_ai_edge_quantizer_keeps_the_contract(run, made):
 
 def test_both_quantizers_predict_alike(run, made):
     images = pixels(run)
-    one, other = (open_model(str(folder / "model.tflite")) for folder in
+    one, other = (open_exported(folder / "model.tflite") for folder in
                   (run.exports / "kept-tflite-int8", run.export("tflite-int8").path))  # fmt: skip
     a, b = predict(one, images), predict(other, images)
     assert np.abs(a - b).max() < 0.1
@@ -101,8 +100,8 @@ def test_onnx_has_the_integers_of_the_tflite_file(run, made):
     assert (document.status, document.input.dtype) == ("ok", "uint8")
     assert document.converter.name == "tf2onnx"
     images = pixels(run)
-    there = predict(open_model(str(run.exports / "kept-tflite-int8" / "model.tflite")), images)
-    here = predict(open_model(str(run.export("onnx-int8-tflite").model())), images)
+    there = predict(open_exported(run.exports / "kept-tflite-int8" / "model.tflite"), images)
+    here = predict(open_exported(run.export("onnx-int8-tflite").model()), images)
     # Rounding differs between kernels, which matters for images that this tiny network is undecided about: LiteRT's own
     # two sets of kernels give them different probabilities. On all other images the runtimes must agree.
     other_kernels = reference_predictions(run.exports / "kept-tflite-int8" / "model.tflite", images)

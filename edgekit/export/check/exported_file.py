@@ -93,12 +93,13 @@ def check_file(
     findings = _operator_findings(scheme, operators, float_layers=float_layers)
     not_run = FileCheck(size_bytes, sha256, operators, ParityRecord(split=reference.parity.split, n_images=0), findings)
     try:
-        model = open_exported(path)
+        pool = open_exported(path)
     except DeviceError as error:
         return replace(not_run, findings=Findings((error.reason,)) + findings)
+    model = pool.first.model
     opened = replace(not_run, input=_input(model), output=_output(model))
     try:
-        exported = predict(model, reference.parity.pixels)
+        exported = predict(pool, reference.parity.pixels)
     except DeviceError as error:
         return replace(opened, findings=Findings((error.reason,)) + findings)
     parity, parity_findings = _parity(path, scheme, exported, reference, trained)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.device.runtimes import Model, open_model
+from edgekit.device.jobs import JobModel
+from edgekit.device.runtimes import all_cores
+from edgekit.device.streams import ClassifierPool, classify_all, open_pools
 from edgekit.documents.export import ParityRecord
 from edgekit.export.base import Probabilities
 from edgekit.export.check.findings import Findings
@@ -28,23 +30,19 @@ ENOUGH_IMAGES, MOSTLY = 8, 0.9
 frequent class for at least this share of them."""
 
 
-def open_exported(path: Path) -> Model:
+def open_exported(path: Path) -> ClassifierPool:
     """Open an exported file on all cores; raises the errors of :func:`edgekit.device.runtimes.open_model`."""
+    entry = JobModel("exported", str(path), activation="none")
     with quiet_native_output():
-        return open_model(str(path), threads=0)
+        return open_pools([entry], all_cores())[entry.key]
 
 
-def predict(model: Model, pixels: NDArray[np.uint8]) -> Probabilities:
-    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3).
+def predict(pool: ClassifierPool, pixels: NDArray[np.uint8]) -> Probabilities:
+    """Probabilities (N, classes) of ``pixels`` uint8 (N, H, W, 3), with all cores.
 
     Raises :class:`edgekit.device.failures.OutputError` if one is NaN or infinite.
     """
-    rows = []
-    for image in pixels:
-        model.set_input(model.input.prepare(image, None))
-        model.invoke()
-        rows.append(model.scores())
-    return np.stack(rows)
+    return np.asarray(classify_all(pool, pixels, all_cores()), np.float32)
 
 
 def predict_bytes(content: bytes, pixels: NDArray[np.uint8]) -> Probabilities:

@@ -31,6 +31,7 @@ def report_document(report: Report) -> ReportDocument:
         limits=tuple(report.limits),
         claims=tuple(report.claims),
         reported=tuple(report.reported),
+        published=() if report.published is None else report.published.documents(),
         audit=None if report.leaks is None else report.leaks.document(),
         efficiency={name: tuple(row.document() for row in target.efficiency) for name, target in targets.items()},
         ranking={name: target.ranking.document() for name, target in targets.items() if target.ranking is not None},

@@ -1,0 +1,290 @@
+"""Trains the networks of the brain MRI study on a machine with a GPU and brings them home, to be exported and measured.
+
+    KERAS_BACKEND=jax python benchmarks/gpu_study.py train --data DATA --weights WEIGHTS --out STUDIES --pack PARTS
+    python benchmarks/gpu_study.py unpack --weights WEIGHTS --out STUDIES PARTS/*
+
+The cells are those of ``benchmarks/brain_mri_study.sh`` (VGG16 and MobileNetV2 from ImageNet weights, ResNet50V2 from
+random weights), each trained by :func:`edgekit.train` in a process of its own, several at a time. DATA, WEIGHTS and
+STUDIES have to be the same absolute paths on both machines, because the recipe of a run holds them. Afterwards
+``DEVICE=auto benchmarks/brain_mri_study.sh DATA WEIGHTS STUDIES both`` finds the cells trained, and goes on with them.
+
+To keep PARTS small, the weights that training changed are rounded to half precision (small tensors excepted) before
+the network is evaluated, so that the accuracy in run.json is that of the network that is brought home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.documents.folders import RunFolder
+from edgekit.recipe import Recipe, load_recipe
+from edgekit.study.cells import Cell, plan_cells
+from edgekit.support.files import atomic_path, sha256_file
+
+PART_BYTES = 15 * 2**20
+KEPT_WHOLE = 10_000
+"""Tensors with fewer values are kept in single precision: biases, and what batch normalization has measured."""
+NOTE = "after training, weights that had changed were rounded to half precision; the accuracy is that of the result"
+CHANGED = "changed-weights.npz"
+
+
+def recipes(data: Path, weights: Path) -> dict[str, Recipe]:
+    """The recipes of both studies, with the settings of ``benchmarks/brain_mri_study.sh``."""
+    common: dict[str, object] = {
+        "data.path": str(data),
+        "data.name": None,
+        "data.image_size": int(os.environ.get("SIZE", "224")),
+        "compare.seeds": [int(seed) for seed in os.environ.get("SEEDS", "0,1,2").split(",")],
+        "train.device": "auto",
+    }
+    if limit := os.environ.get("LIMIT"):
+        common["data.limit_per_class"] = int(limit)
+    epochs, scratch_epochs = int(os.environ.get("EPOCHS", "10")), int(os.environ.get("SCRATCH_EPOCHS", "30"))
+    pretrained = {
+        "compare.backbones": ["vgg16", "mobilenetv2"],
+        "compare.strategies": ["feature-extraction", "fine-tuning"],
+        "compare.overrides": {
+            "vgg16": {"model.weights": str(weights / "vgg16_imagenet_notop.weights.h5")},
+            "mobilenetv2": {"model.weights": str(weights / "mobilenet_v2_imagenet_notop.weights.h5")},
+        },
+        "train.feature_extraction.epochs": epochs,
+        "train.fine_tuning.epochs": epochs,
+    }
+    scratch = {
+        "compare.backbones": ["resnet50v2"],
+        "compare.strategies": ["from-scratch"],
+        "model.weights": "none",
+        "train.strategy": "from-scratch",
+        "train.from_scratch.epochs": scratch_epochs,
+        "train.from_scratch.schedule": "cosine",
+    }
+    return {
+        name: load_recipe("brain-tumor-mri", {**common, **settings})
+        for name, settings in (("pretrained", pretrained), ("scratch", scratch))
+    }
+
+
+def cells(arguments: argparse.Namespace) -> dict[str, tuple[Path, Cell]]:
+    """The study folder and the cell of every run, by ``STUDY/RUN``."""
+    return {
+        f"{name}/{cell.name}": (arguments.out / name, cell)
+        for name, recipe in recipes(arguments.data, arguments.weights).items()
+        for cell in plan_cells(recipe, arguments.out / name)
+    }
+
+
+def train_cell(study: Path, cell: Cell) -> None:
+    """Train one cell, round its weights and evaluate it again, in single precision throughout."""
+    import edgekit
+
+    run = RunFolder(study / cell.run)
+    edgekit.train(cell.recipe, run=run.path, resume=run.run_json.is_file())
+    if NOTE in run.read_finished_run().warnings:
+        return
+    import jax
+    import keras
+
+    from edgekit.train.evaluate import evaluate
+
+    # A GPU multiplies in TensorFloat-32 by default: quick, but its predictions would not be those of other machines.
+    jax.config.update("jax_default_matmul_precision", "highest")
+    network = keras.models.load_model(run.model, compile=False)
+    changed = changed_weights(network.get_weights(), initial_weights(cell))
+    np.savez(run.path / CHANGED, **changed)
+    rebuilt(network, changed, network.get_weights())
+    save(network, run)
+    evaluate(run)
+    document = run.read_finished_run()
+    document = document.model_copy(update={"warnings": (*document.warnings, NOTE)})
+    document.write(run.run_json)
+
+
+def initial_weights(cell: Cell) -> list[Any]:
+    return [np.asarray(value) for value in initial_network(cell).get_weights()]
+
+
+def initial_network(cell: Cell) -> Any:
+    from edgekit.train.network import build_network
+
+    recipe = cell.recipe
+    return build_network(recipe.model, image_size=recipe.data.image_size, classes=4, seed=recipe.train.seed)
+
+
+def changed_weights(trained: list[Any], initial: list[Any]) -> dict[str, Any]:
+    """The weights that training changed, by their number, in half precision where they are many."""
+    return {
+        str(number): new.astype(np.float16) if new.size >= KEPT_WHOLE else new
+        for number, (new, old) in enumerate(zip(trained, initial, strict=True))
+        if not np.array_equal(new, old)
+    }
+
+
+def rebuilt(network: Any, changed: dict[str, Any], weights: list[Any]) -> None:
+    """Give ``network`` the weights, of which some are ``changed``."""
+    network.set_weights(
+        [changed[str(i)].astype(np.float32) if str(i) in changed else value for i, value in enumerate(weights)]
+    )
+
+
+def save(network: Any, run: RunFolder) -> None:
+    """Store the network and its hash, as :func:`edgekit.train` does."""
+    with atomic_path(run.model) as temporary:
+        network.save(temporary)
+    document = run.read_finished_run()
+    files = {**document.files, run.model.name: sha256_file(run.model)}
+    model = document.model.model_copy(update={"keras_size_bytes": run.model.stat().st_size})
+    document.model_copy(update={"files": files, "model": model}).write(run.run_json)
+
+
+def fingerprint(network: Any) -> str:
+    """SHA-256 over all weights."""
+    digest = hashlib.sha256()
+    for value in network.get_weights():
+        digest.update(np.ascontiguousarray(value, np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train all cells, ``--jobs`` at a time, and pack those that are done. Returns how many are not."""
+    from edgekit.data.decode import decode_dataset
+    from edgekit.data.loading import open_dataset
+
+    started = time.monotonic()
+    planned = cells(arguments)
+    recipe = next(iter(planned.values()))[1].recipe
+    decode_dataset(open_dataset(recipe.data), recipe.data.image_size, recipe.data.resize)  # once, for all processes
+    print(f"images decoded: {time.monotonic() - started:.0f} s", flush=True)
+    waiting = sorted(planned, key=lambda name: (planned[name][1].after is not None, not name.startswith("scratch")))
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    done: dict[str, float] = {}
+    failed: list[str] = []
+    arguments.pack.mkdir(parents=True, exist_ok=True)
+    while (waiting or running) and time.monotonic() - started < arguments.seconds:
+        for name in list(waiting):
+            study, cell = planned[name]
+            after = None if cell.after is None else f"{study.name}/{Path(cell.after).name}"
+            if len(running) < arguments.jobs and (after is None or after in done):
+                waiting.remove(name)
+                running[name] = start(name, arguments)
+        for name, process in list(running.items()):
+            if process.poll() is None:
+                continue
+            del running[name]
+            if process.returncode == 0:
+                done[name] = time.monotonic() - started
+                print(f"{name}: done at {done[name]:.0f} s", flush=True)
+            else:
+                failed.append(name)
+                print(f"{name}: FAILED\n{log(name, arguments).read_text()[-1500:]}", flush=True)
+        time.sleep(0.2)
+    for process in running.values():
+        process.kill()
+    for name in done:
+        pack(name, RunFolder(planned[name][0] / planned[name][1].run), arguments.pack)
+    print(json.dumps({"seconds": time.monotonic() - started, "done": done, "failed": failed, "left": waiting}))
+    return len(failed) + len(waiting) + len(running)
+
+
+def log(name: str, arguments: argparse.Namespace) -> Path:
+    return Path(arguments.pack) / f"{name.replace('/', '-')}.log"
+
+
+def start(name: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
+    options = [f"--{key}={getattr(arguments, key)}" for key in ("data", "weights", "out")]
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    with log(name, arguments).open("wb") as stream:
+        return subprocess.Popen(
+            [sys.executable, __file__, "cell", *options, name],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+
+
+def pack(name: str, run: RunFolder, out: Path) -> None:
+    """One tar file of the run, in numbered parts: all of the folder but ``model.keras``."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path in sorted(run.path.rglob("*")):
+            if path.is_file() and path != run.model and "tensorboard" not in path.parts:
+                archive.add(path, f"{name}/{path.relative_to(run.path)}")
+    content = stream.getvalue()
+    for number, at in enumerate(range(0, len(content), PART_BYTES)):
+        (out / f"{name.replace('/', '-')}.tar.{number}").write_bytes(content[at : at + PART_BYTES])
+
+
+def unpack(arguments: argparse.Namespace) -> int:
+    """Run folders from the parts, each with its ``model.keras``."""
+    import keras
+
+    planned = cells(arguments)
+    whole: dict[str, list[Path]] = {}
+    for part in arguments.parts:
+        whole.setdefault(part.stem, []).append(part)
+    for name, parts in sorted(whole.items()):
+        ordered = sorted(parts, key=lambda part: int(part.suffix[1:]))
+        with tarfile.open(fileobj=io.BytesIO(b"".join(part.read_bytes() for part in ordered))) as archive:
+            key = "/".join(archive.getnames()[0].split("/")[:2])
+            study, cell = planned[key]
+            run = RunFolder(study / cell.run)
+            for member in archive.getmembers():
+                target = run.path / member.name.removeprefix(f"{key}/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                content = archive.extractfile(member)
+                assert content is not None
+                target.write_bytes(content.read())
+        network = initial_network(cell)
+        with np.load(run.path / CHANGED) as changed:
+            rebuilt(network, dict(changed), network.get_weights())
+        save(keras.Model(network.input, network.output, name=network.name), run)
+        (run.path / CHANGED).unlink()
+        print(f"{name}: {run.path}, weights {fingerprint(network)[:16]}")
+    return 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("train", "cell", "unpack"):
+        command = verbs.add_parser(verb)
+        command.add_argument("--data", type=Path, required=True, help="the Brain Tumor MRI dataset")
+        command.add_argument("--weights", type=Path, required=True, help="folder of the two weights files")
+        command.add_argument("--out", type=Path, required=True, help="folder of the studies")
+        if verb == "train":
+            command.add_argument("--pack", type=Path, required=True, help="folder for the parts and the logs")
+            command.add_argument("--jobs", type=int, default=9, help="cells to train at the same time")
+            command.add_argument("--seconds", type=float, default=3600, help="stop after this time")
+        if verb == "cell":
+            command.add_argument("name", help="STUDY/RUN")
+        if verb == "unpack":
+            command.add_argument("parts", nargs="+", type=Path)
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse()
+    if arguments.verb == "train":
+        if shutil.disk_usage(arguments.pack.parent if arguments.pack.parent.is_dir() else "/").free < 8 * 2**30:
+            print("less than 8 GB of disk are free", file=sys.stderr)
+        return train(arguments)
+    if arguments.verb == "unpack":
+        return unpack(arguments)
+    train_cell(*cells(arguments)[arguments.name])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
