@@ -16,6 +16,7 @@ from edgekit.data.splits import stratified_choice
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import Progress
 
 SPLIT = "test"
@@ -94,7 +95,7 @@ def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
             where=str(model.path),
             hint="pass the class names, one per line: --labels FILE",
         )
-    scan = scan_folder(data.expanduser().absolute())
+    scan = scan_folder(expanded(data).absolute())
     folders = scan.splits.get(SPLIT) or scan.splits.get(WHOLE)
     if folders is None:
         raise InputError("this folder has splits, but no test images", where=str(data))

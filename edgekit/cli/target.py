@@ -14,6 +14,7 @@ import typer
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError, TargetError
+from edgekit.support.paths import expanded
 
 if TYPE_CHECKING:
     from edgekit.targets.diagnosis import Diagnosis
@@ -96,7 +97,7 @@ def add(
         folder=folder,
         threads=None if threads is None else parse_threads(threads),
         runtime=runtime,
-        ssh_config=None if ssh_config is None else str(ssh_config.expanduser().absolute()),
+        ssh_config=None if ssh_config is None else str(expanded(ssh_config).absolute()),
     )
     path = user_file() if everywhere else project_file()
     add_target(config, path)

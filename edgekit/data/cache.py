@@ -7,12 +7,14 @@ import fcntl
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.support.files import TEMPORARY
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
@@ -33,10 +35,13 @@ def cache_dir() -> Path:
     """``$EDGEKIT_CACHE``, or the standard cache directory of the user on this system."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return expanded(chosen).absolute()
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("edgekit"))
+    standard = Path(platformdirs.user_cache_dir("edgekit"))
+    if standard.is_absolute():
+        return standard
+    return Path(tempfile.gettempdir()) / f"edgekit-cache-{os.getuid()}"  # this user has no home folder
 
 
 def cache_size() -> int:

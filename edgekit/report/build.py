@@ -19,6 +19,7 @@ from edgekit.report.render.html import page
 from edgekit.report.render.markdown import report_markdown
 from edgekit.support.files import write_text
 from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -37,7 +38,7 @@ def build_report(
     document does not name folders of this machine. Raises :class:`InputError` where ``path`` is neither a run nor a
     study, or holds documents that cannot be read.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     folder = _report_folder(path)
     source = read_source(path)
     if claims is not None:

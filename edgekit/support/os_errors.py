@@ -58,6 +58,8 @@ def first_line(error: BaseException, most: int = 300) -> str:
 
 def from_os_error(error: OSError) -> EdgekitError:
     """``error`` as an error of edgekit that names the file."""
+    if error.errno == errno.ENOENT and error.filename is None:
+        return EdgekitError("the current folder no longer exists", hint="change to another folder")
     name = error.filename if error.filename2 is None else error.filename2
     where = None if name is None else os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
     return EdgekitError(reason_of(error), where=where, hint=_HINTS.get(error.errno or 0))

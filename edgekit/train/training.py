@@ -23,6 +23,7 @@ from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.same_images import SameImages, skipped_images
@@ -177,7 +178,7 @@ def _prepare(recipe: Recipe, run: RunFolder, earlier: RunDocument | None, progre
 
 def _check_weights_file(recipe: Recipe) -> None:
     weights = recipe.model.weights
-    if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+    if weights not in ("imagenet", "none") and not expanded(weights).is_file():
         raise InputError(
             "the weights file does not exist", where=weights, hint="give the path of a file, or one of: imagenet, none"
         )
@@ -241,7 +242,7 @@ def _first_document(
 def _weights_record(weights: str) -> WeightsRecord:
     if weights in ("imagenet", "none"):
         return WeightsRecord(source=weights)
-    return WeightsRecord(source="file", path=weights, sha256=sha256_file(Path(weights).expanduser()))
+    return WeightsRecord(source="file", path=weights, sha256=sha256_file(expanded(weights)))
 
 
 def _dataset_record(prepared: _Prepared) -> DatasetRecord:

@@ -281,7 +281,9 @@ recipes = section(
         reduce_lr=section(enabled=st.booleans(), factor=st.floats(0.01, 0.99), min_learning_rate=st.floats(0, 1)),
     ),
     export=section(files=st.lists(st.sampled_from(list(SCHEMES))), parity_images=st.integers(1, 1000)),
-    bench=section(protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1, max_size=20)),
+    bench=section(
+        protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1, max_size=20)
+    ),
     compare=section(
         backbones=st.lists(st.sampled_from(list(BACKBONES)), unique=True),
         seeds=st.lists(st.integers(0, 99), unique=True),

@@ -32,6 +32,7 @@ from edgekit.documents.audit import (
     NearDuplicates,
 )
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -171,7 +172,7 @@ def audit_folder(folder: Path, *, near_bits: int = NEAR_BITS, progress: Progress
 
     Raises :class:`InputError` for a folder without images in class folders.
     """
-    scan = scan_folder(Path(folder).expanduser().absolute())
+    scan = scan_folder(expanded(folder).absolute())
     folders = ", ".join(f"{scan.folders[split]} ({split})" for split in SPLITS if split in scan.folders)
     dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder per class")
     return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
