@@ -113,12 +113,12 @@ def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> N
 
     Example: edgekit target list
     """
-    from edgekit.targets.config import known_targets, user_file
+    from edgekit.targets.config import known_targets, project_file
 
     rows = [["local", "this machine", "", ""]]
     entries: list[dict[str, object]] = [{"target": "local", "host": None}]
     for name, (config, path) in known_targets().items():
-        rows.append([name, config.address, config.folder, "user" if path == user_file() else "project"])
+        rows.append([name, config.address, config.folder, "project" if path == project_file() else "user"])
         entries.append({"target": name, "file": str(path), **config.entries()})
     document = {"schema_version": 1, "targets": entries}
     Output(json_mode=json_mode, quiet=quiet).result(document, table(["target", "address", "folder", "from"], rows))

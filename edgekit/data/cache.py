@@ -7,14 +7,13 @@ import fcntl
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.support.files import TEMPORARY
-from edgekit.support.paths import expanded
+from edgekit.support.paths import expanded, user_cache_folder
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
@@ -36,12 +35,7 @@ def cache_dir() -> Path:
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
         return expanded(chosen).absolute()
-    import platformdirs
-
-    standard = Path(platformdirs.user_cache_dir("edgekit"))
-    if standard.is_absolute():
-        return standard
-    return Path(tempfile.gettempdir()) / f"edgekit-cache-{os.getuid()}"  # this user has no home folder
+    return user_cache_folder()
 
 
 def cache_size() -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+
+from edgekit.errors import InputError
 
 
 def expanded(path: str | Path) -> Path:
@@ -13,3 +16,29 @@ def expanded(path: str | Path) -> Path:
     that runs under a user id without an account.
     """
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def user_cache_folder() -> Path:
+    """Where edgekit keeps what it can compute again; below the folder of temporary files for a user without a home."""
+    import platformdirs
+
+    try:
+        folder = Path(platformdirs.user_cache_dir("edgekit"))
+    except RuntimeError:
+        folder = Path()
+    if folder.is_absolute():
+        return folder
+    return Path(tempfile.gettempdir()) / f"edgekit-cache-{os.getuid()}"
+
+
+def user_config_folder() -> Path:
+    """Where the user's own settings are; :class:`InputError` for a user without a home folder."""
+    import platformdirs
+
+    try:
+        folder = Path(platformdirs.user_config_dir("edgekit"))
+    except RuntimeError:
+        folder = Path()
+    if not folder.is_absolute():
+        raise InputError("this user has no home folder", hint="set HOME or XDG_CONFIG_HOME to a folder")
+    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
@@ -162,7 +161,7 @@ def prepare_documents(work: Workspace) -> None:
     run = write_run(work.path / "run", n_test=40)
     for key in ("tflite-fp32", "tflite-int8"):
         write_bench(run, key, target="pi4")
-    work.guard(*[p for p in run.path.rglob("*.npz")])
+    work.guard(*run.path.rglob("*.npz"))
     pristine = work.path / "pristine"
     pristine.mkdir()
     for name in ("run", "study"):
@@ -208,7 +207,8 @@ def changed_arrays(draw: random.Random, file: Path) -> bytes:
     value = arrays[name]
     others: list[Any] = [
         value[:0], value[:1], value[:-1], value.reshape(-1), value[None], np.asarray(3), np.asarray("x"), np.zeros(0),
-        value.astype(str), np.full(value.shape, 99), np.full(value.shape, -1), np.full(value.shape, np.nan), value[::-1],
+        value.astype(str), np.full(value.shape, 99), np.full(value.shape, -1), np.full(value.shape, np.nan),
+        value[::-1],
     ]  # fmt: skip
     if draw.random() < 0.15:
         del arrays[name]
@@ -255,8 +255,10 @@ def image(draw: random.Random, work: Workspace) -> None:
     content = changed_bytes(draw, source.read_bytes())
     if draw.random() < 0.3:
         content = draw.choice(
-            [b"", b"\0", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", b"<html></html>", b"%PDF-1.4",
-             b"\0\0\0\x18ftypheic" + bytes(40), b"\0\0\0\x18ftypavif" + bytes(40), b"GIF89a", b"\x89PNG\r\n\x1a\n", b"P6 99999999 99999999 255\n"]
+            [b"", b"\0", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", b"<html></html>",
+            b"%PDF-1.4",
+             b"\0\0\0\x18ftypheic" + bytes(40), b"\0\0\0\x18ftypavif" + bytes(40), b"GIF89a", b"\x89PNG\r\n\x1a\n",
+             b"P6 99999999 99999999 255\n"]
         )  # fmt: skip
     name = draw.choice(
         [
@@ -382,9 +384,11 @@ def device_event(draw: random.Random, work: Workspace) -> None:
 
 _EVENTS: list[tuple[str, dict[str, Any]]] = [
     ("predict", {"event": "prediction", "key": "a", "file": "x.png", "probabilities": [0.1, 0.9]}),
-    ("memory", {"event": "memory", "key": "a", "threads": 1, "baseline_rss_bytes": 1, "peak_rss_bytes": 3, "peak_was_reset": True}),
+    ("memory", {"event": "memory", "key": "a", "threads": 1, "baseline_rss_bytes": 1, "peak_rss_bytes": 3,
+    "peak_was_reset": True}),
     ("latency", {"event": "block", "key": "a", "round": 0, "ns": [1, 2, 3]}),
-    ("verify", {"event": "failed", "key": "a", "reason": "NaN", "runtime": {"name": "litert", "version": "1", "delegate": "none"}}),
+    ("verify", {"event": "failed", "key": "a", "reason": "NaN", "runtime": {"name": "litert", "version": "1",
+    "delegate": "none"}}),
     ("have", {"event": "have", "missing": ["0" * 64]}),
     ("probe", {"event": "done"}),
     ("probe", {"event": "error", "error": "input", "reason": "no such file", "where": "/x"}),
@@ -396,7 +400,8 @@ _EVENTS: list[tuple[str, dict[str, Any]]] = [
 
 def stream(draw: random.Random, work: Workspace) -> None:
     arguments = draw.choice(
-        [["list", "backbones"], ["--help"], ["--version"], ["evaluate", "n\u00f6 run"], ["train", "--fly"], ["list", "formats", "--json"],
+        [["list", "backbones"], ["--help"], ["--version"], ["evaluate", "n\u00f6 run"], ["train", "--fly"], ["list",
+        "formats", "--json"],
          ["evaluate", "nothing", "--json"], ["report", str(work.path / "run")]]
     )  # fmt: skip
     redirection = draw.choice(
@@ -415,22 +420,20 @@ def stream(draw: random.Random, work: Workspace) -> None:
         ]
     )
     environment = draw.choice(
-        [{}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONUNBUFFERED": "1"},
-         {"TERM": "dumb"}, {"TERM": ""}, {"COLUMNS": "1"}, {"COLUMNS": "x"}, {"COLUMNS": "0"}, {"HOME": ""}, {"HOME": "/nonexistent"},
+        [{}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"},
+        {"PYTHONUNBUFFERED": "1"},
+         {"TERM": "dumb"}, {"TERM": ""}, {"COLUMNS": "1"}, {"COLUMNS": "x"}, {"COLUMNS": "0"}, {"HOME": ""},
+         {"HOME": "/nonexistent"},
          {"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}, {"XDG_CONFIG_HOME": "/dev/null"}, {"EDGEKIT_CACHE": "/dev/null/x"}]
     )  # fmt: skip
-    line = redirection
-    if "|" in redirection:  # `exec` belongs to a simple command
-        line = f"; true {redirection}"
-        line = redirection
-    process(arguments, environment=environment, shell=line)
+    process(arguments, environment=environment, shell=redirection)
 
 
 AREAS: dict[str, Area] = {
-    "recipes": Area(no_preparation, recipe, 250),
+    "recipes": Area(no_preparation, recipe, 300),
     "settings": Area(no_preparation, setting, 300),
     "options": Area(prepare_documents, options, 110),
-    "documents": Area(prepare_documents, document, 110),
+    "documents": Area(prepare_documents, document, 60),
     "images": Area(prepare_images, image, 55),
     "models": Area(prepare_models, model, 15),
     "labels": Area(no_preparation, labels, 60),
@@ -439,4 +442,3 @@ AREAS: dict[str, Area] = {
     "streams": Area(prepare_documents, stream, 10),
 }
 assert sum(area.share for area in AREAS.values()) == 1000
-_ = copy

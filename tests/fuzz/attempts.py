@@ -1,4 +1,4 @@
-"""Runs ``edgekit`` on one odd input and says whether that went as it should: no traceback, no "this is a bug", no hang."""
+"""Runs ``edgekit`` on one odd input and judges how it ends: no traceback, no "this is a bug", no hang."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def call(function: Callable[[], object]) -> object:
             return function()
     except Finding:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         if "this is a bug" in (as_edgekit_error(error).hint or ""):
             raise Finding(traceback.format_exc()[-3000:]) from None
         return None

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shlex
 import sys
 import tempfile
 import time
@@ -74,7 +75,7 @@ def run(inputs: int | None, seconds: float | None, seed: int, areas: list[str], 
                 spaces[area].check()
             except Finding as finding:
                 findings.append({"input": f"{area}/{number}", "finding": str(finding)})
-            except Exception:
+            except Exception:  # noqa: BLE001
                 findings.append({"input": f"{area}/{number}", "finding": traceback.format_exc()})
             if findings and findings[-1]["input"] == f"{area}/{number}":
                 print(f"--- {area}/{number}\n{findings[-1]['finding']}", flush=True)
@@ -96,6 +97,25 @@ def run(inputs: int | None, seconds: float | None, seed: int, areas: list[str], 
     }
 
 
+def merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of runs over different areas as one."""
+    by_area: Counter[str] = Counter()
+    slowest: dict[str, float] = {}
+    for part in parts:
+        by_area.update(part["by_area"])
+        slowest |= part["slowest_s"]
+    return {
+        "command": [part["command"] for part in parts],
+        "seed": parts[0]["seed"],
+        "inputs": sum(by_area.values()),
+        "by_area": dict(sorted(by_area.items())),
+        "findings": sum(part["findings"] for part in parts),
+        "slowest_s": dict(sorted(slowest.items())),
+        "seconds": round(sum(part["seconds"] for part in parts), 1),
+        "failed_inputs": [one for part in parts for one in part["failed_inputs"]],
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--inputs", type=int, help="how many inputs (default: without end)")
@@ -104,11 +124,15 @@ def main() -> int:
     parser.add_argument("--area", action="append", choices=list(AREAS), help="only this area; repeatable")
     parser.add_argument("--only", metavar="AREA/N", help="repeat one input")
     parser.add_argument("--out", type=Path, help="write the counts to this file")
+    parser.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="add up the counts in these files")
     given = parser.parse_args()
+    if given.merge:
+        print(json.dumps(merged([json.loads(file.read_text()) for file in given.merge]), indent=1))
+        return 0
     found = run(given.inputs, given.seconds, given.seed, given.area or list(AREAS), given.only)
     print(json.dumps({**found, "failed_inputs": [one["input"] for one in found["failed_inputs"]]}, indent=1))
     if given.out is not None:
-        command = f"python tests/fuzz/fuzz.py --inputs {given.inputs} --seed {given.seed} --out {given.out}"
+        command = f"python tests/fuzz/fuzz.py {shlex.join(sys.argv[1:])}"
         given.out.write_text(json.dumps({"command": command, **found}, indent=1) + "\n")
     return 1 if found["findings"] else 0
 

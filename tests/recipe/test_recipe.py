@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -300,3 +301,68 @@ def test_a_recipe_that_is_written_reads_back_the_same(document):
     again = validate(written, "written")
     assert again == recipe
     assert again.document() == written
+
+
+BOMB = "\n".join(
+    ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{p: *a{i - 1}, q: *a{i - 1}, r: *a{i - 1}}}" for i in range(1, 25))]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("? [a, b]\n: 1\n", "recipe.yaml:1"),
+        ("? {a: 1}\n: 1\n", "a key must be text"),
+        ("train: !!int x", "'x' is not a valid int"),
+        ("train: !!bool x", "'x' is not a valid bool"),
+        ("train: !!float {}", "cannot hold a value of type 'float'"),
+        ("train: 2024-13-45", "write '2024-13-45' in quotes"),
+        ("train: !!binary x", "type 'binary'"),
+        ("train: !!set {a}", "type 'set'"),
+        ("train: !!python/object/apply:os.system [id]", "cannot hold a value of type"),
+        ("train: " + "[" * 3000, "nested more than"),
+        ("train: " + "[" * 50 + "]" * 50, "nested more than"),
+        ("train: &a [*a]", "an alias refers to a value that contains it"),
+        ("train: &a {b: {c: *a}}", "an alias refers to a value that contains it"),
+        (BOMB, "with aliases written out"),
+        ("a: &a {x: 1}\nb: {<<: *a}", "merge keys"),
+        ("k: 1\n" * 2_000_000, "a recipe may have 300,000"),
+        ("seed: " + "9" * 5000, "is not a valid int"),
+        ("compare: {seeds: [" + ", ".join(map(str, range(30_000))) + "]}", "at most 1000 items"),
+        ("claims: [" + ", ".join(["{text: a}"] * 20_000) + "]", "the recipe has"),
+        ("compare: {seeds: [1, 1]}", "1 is given twice"),
+        ("train: {batch_size: 9999999999999}", "train.batch_size"),
+        ('data: {path: "a\\0b"}', "null character"),
+        ("data: {path: ''}", "cannot be empty"),
+        ("\n".join(f"k{i}: {'x' * 200}" for i in range(1000)), "and 990 more"),
+        ("name: {a: " + "x" * 100_000 + "}", "..."),
+    ],
+)
+def test_recipes_that_are_no_recipes_are_refused_at_once(text, said, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    started = time.monotonic()
+    with pytest.raises(InputError) as error:
+        load_recipe(file)
+    assert time.monotonic() - started < 20
+    assert said in str(error.value)
+    assert len(str(error.value)) < 5000
+
+
+@pytest.mark.parametrize("key", ["", ".", "train..seed", "train.", ".train", ".".join("a" * 10_000), "train.seed.x.y"])
+def test_keys_of_settings_that_are_no_keys(key):
+    with pytest.raises(InputError):
+        load_recipe("quickstart", {key: 1})
+
+
+def test_a_study_of_millions_of_cells_is_refused(tmp_path):
+    from edgekit.study.cells import plan_cells
+
+    arms = {f"a{number}": {} for number in range(100)}
+    with pytest.raises(InputError, match="100,000 cells"):
+        plan_cells(validate({"compare": {"seeds": list(range(1000)), "arms": arms}}, "test"), tmp_path)
+
+
+def test_a_recipe_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes("\ufeffname: windows\r\n".encode())
+    assert load_recipe(tmp_path / "recipe.yaml").name == "windows"
