@@ -96,19 +96,19 @@ def process(
         running.stderr.decode(errors="replace"),
         time.monotonic() - started,
     )
-    judge(answer)
+    judge(answer, told="2>" not in shell and "&>" not in shell)
     return answer
 
 
-def judge(answer: Answer) -> None:
-    """Raise :class:`Finding` for what no input may cause."""
+def judge(answer: Answer, *, told: bool = True) -> None:
+    """Raise :class:`Finding` for what no input may cause. ``told``: whether a message can be seen."""
     if answer.code not in CODES:
         raise Finding(f"exit code {answer.code}\n{answer.stderr[-2000:]}")
     text = answer.stdout + answer.stderr
     for sign in ("Traceback", "this is a bug", "Exception ignored", "DeprecationWarning", "UserWarning"):
         if sign in text:
             raise Finding(f"{sign!r} in the output\n{text[-2000:]}")
-    if answer.code in (1, 2, 3, 4) and not answer.stderr.strip():
+    if told and answer.code in (1, 2, 3, 4) and not answer.stderr.strip():
         raise Finding(f"exit code {answer.code} without a message")
     if len(answer.stderr) > 20_000:
         raise Finding(f"a message of {len(answer.stderr):,} characters")
