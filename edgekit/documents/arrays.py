@@ -18,7 +18,7 @@ from edgekit.support.os_errors import reason_of
 MOST_BYTES = 4 << 30
 """Largest content of a file after decompression."""
 
-_DAMAGED = (
+DAMAGED = (
     LookupError, ValueError, TypeError, AttributeError, EOFError, OverflowError, MemoryError, NotImplementedError,
     RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -39,7 +39,7 @@ def read_arrays(path: Path, names: Sequence[str], *, hint: str | None = None) ->
     except OSError as error:
         problem = f"this file cannot be read: {reason_of(error)}"
         raise InputError(problem, where=str(path), hint=hint) from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise InputError(f"this file is damaged: {reason}", where=str(path), hint=hint) from None
 

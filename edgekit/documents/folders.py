@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
+from edgekit.support.files import temporaries
 from edgekit.support.locks import LOCK_FILE, folder_lock
 from edgekit.support.os_errors import reason_of
 
@@ -94,9 +96,17 @@ class RunFolder:
         """The command that exports the run, to be pasted into a shell."""
         return f"edgekit export {shlex.quote(str(self.path))}"
 
-    def lock(self) -> AbstractContextManager[Path]:
-        """Keep other edgekit processes from training, evaluating or exporting this run during a block."""
-        return folder_lock(self.path, "another edgekit process is working on this run")
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other edgekit processes from training, evaluating or exporting this run during a block.
+
+        Partial files that a killed process left are removed, except where benchmarks and reports may be writing.
+        """
+        with folder_lock(self.path, "another edgekit process is working on this run"):
+            for stale in list(temporaries(self.path)):
+                if stale.relative_to(self.path).parts[0] not in ("bench", "report"):
+                    stale.unlink(missing_ok=True)
+            yield
 
     def read_run(self) -> RunDocument:
         """``run.json`` of a finished or unfinished run; raises :class:`InputError` if this is not a run folder."""

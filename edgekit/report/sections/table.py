@@ -7,6 +7,7 @@ from edgekit.report.sections import (
     checks,
     claims,
     classes,
+    comparability,
     corrupted,
     efficiency,
     environment,
@@ -30,6 +31,7 @@ from edgekit.report.sections.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
     verdict.SECTION,
+    comparability.SECTION,
     claims.SECTION,
     seeds.SECTION,
     exported_files.SECTION,
