@@ -432,13 +432,13 @@ def stream(draw: random.Random, work: Workspace) -> None:
 AREAS: dict[str, Area] = {
     "recipes": Area(no_preparation, recipe, 300),
     "settings": Area(no_preparation, setting, 300),
-    "options": Area(prepare_documents, options, 110),
-    "documents": Area(prepare_documents, document, 60),
-    "images": Area(prepare_images, image, 55),
-    "models": Area(prepare_models, model, 15),
-    "labels": Area(no_preparation, labels, 60),
+    "options": Area(prepare_documents, options, 75),
+    "documents": Area(prepare_documents, document, 40),
+    "images": Area(prepare_images, image, 40),
+    "models": Area(prepare_models, model, 8),
+    "labels": Area(no_preparation, labels, 100),
     "targets": Area(no_preparation, targets_file, 50),
-    "events": Area(no_preparation, device_event, 40),
-    "streams": Area(prepare_documents, stream, 10),
+    "events": Area(no_preparation, device_event, 80),
+    "streams": Area(prepare_documents, stream, 7),
 }
 assert sum(area.share for area in AREAS.values()) == 1000
