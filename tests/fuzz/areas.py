@@ -54,7 +54,8 @@ def recipe(draw: random.Random, work: Workspace) -> None:
     answer = command("train", file, "--data", work.path / "nothing", "--run", work.path / "run")
     if answer.code != 2 or (work.path / "run").exists():
         raise Finding(f"exit code {answer.code}\n{answer.stderr}")
-    call(lambda: plan(load_recipe(file), work.path / "study"))
+    if draw.random() < 0.3:
+        call(lambda: plan(load_recipe(file), work.path / "study"))
 
 
 def setting(draw: random.Random, work: Workspace) -> None:
@@ -67,8 +68,9 @@ def setting(draw: random.Random, work: Workspace) -> None:
     if draw.random() < 0.1:
         value = changed_text(draw, f"{{a: [1, {value}], b: {value}}}")
     text = f"{key}={value}" if draw.random() < 0.97 else key + value
-    name = draw.choice(list(shipped_recipes()))
-    answer = command("train", name, "--data", work.path / "nothing", "--run", work.path / "run", "--set", text)
+    name = draw.choice([None, None, None, *shipped_recipes()])  # reading a whole recipe takes most of the time
+    command_line = ["train", *([] if name is None else [name]), "--data", work.path / "nothing"]
+    answer = command(*command_line, "--run", work.path / "run", "--set", text)
     if answer.code != 2 or (work.path / "run").exists():
         raise Finding(f"exit code {answer.code}\n{answer.stderr}")
     call(lambda: plan(load_recipe(name, dict([parse_setting(text)])), work.path / "study"))

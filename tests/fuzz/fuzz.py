@@ -81,7 +81,7 @@ def run(inputs: int | None, seconds: float | None, seed: int, areas: list[str], 
                 print(f"--- {area}/{number}\n{findings[-1]['finding']}", flush=True)
             counts[area] += 1
             slowest[area] = max(slowest.get(area, 0.0), time.monotonic() - before)
-            if sum(counts.values()) % 500 == 0:
+            if sum(counts.values()) % 100 == 0:
                 print(
                     f"{sum(counts.values())} inputs, {len(findings)} findings, {time.monotonic() - started:.0f} s",
                     flush=True,
