@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.support.files import write_text
@@ -26,6 +26,26 @@ JsonObject = dict[str, Any]
 
 Migration = Callable[[JsonObject], JsonObject]
 """Turns a document of one version into the next; it may change its argument."""
+
+
+def _plain_name(value: str) -> str:
+    if value in ("", ".", "..") or any(c in "/\\\0" for c in value) or len(value) > 255:
+        raise ValueError("this is not the name of a file")
+    return value
+
+
+def _inner_path(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\0" in value or not path.parts:
+        raise ValueError("this path leads out of the folder")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+"""The name of a file in the folder of the document, or a part of such a name: a document cannot lead elsewhere."""
+
+InnerPath = Annotated[str, AfterValidator(_inner_path)]
+"""A path below the folder of the document."""
 
 
 class Part(BaseModel):
