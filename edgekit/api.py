@@ -112,6 +112,64 @@ def train(
     return folder.read_run()
 
 
+def import_model(
+    model: AnyPath,
+    *,
+    data: AnyPath,
+    scaling: str | None = None,
+    labels: AnyPath | None = None,
+    name: str | None = None,
+    resize: str | None = None,
+    image_size: int | None = None,
+    settings: Mapping[str, object] | None = None,
+    run: AnyPath | None = None,
+    check: bool = True,
+    progress: Progress = SILENT,
+) -> RunDocument:
+    """Make a run folder from a Keras classifier that was trained elsewhere.
+
+    Args:
+        model: A ``.keras`` or ``.h5`` file, or a SavedModel folder that Keras 2 wrote. No code in it is run.
+        data: Folder of labelled images of its classes.
+        scaling: How the model's training scaled the pixels: ``none`` (0-255, or scaled by the model itself),
+            ``unit`` [0, 1], ``symmetric`` [-1, 1], ``imagenet``, ``caffe``, or ``"MEAN,STD"``. It becomes a part of
+            the network. Without it, each is tried on labelled images, and the error says which fits best.
+        labels: File with the class names in the order of the model's outputs: one on each line, or JSON. Default: the
+            image folders in alphabetical order, as Keras numbers them.
+        name: Name of the model in reports. Default: that of the file.
+        resize: How images become square: ``stretch``, ``crop`` or ``pad``.
+        image_size: Side of the images in pixels, for a model that takes any size.
+        settings: Settings of the recipe by dotted key, e.g. ``{"data.split.test": 0.3}``.
+        run: Folder for the result. Default: a new one in ``runs/``.
+        check: Refuse a scaling or an order of the labels that another one clearly beats.
+
+    Returns:
+        The ``run.json`` of the run, with the accuracy of the model on the test images.
+
+    Raises:
+        InputError: The model, labels or images cannot be used, or the scaling is not given.
+        CheckFailed: Another scaling or order of the labels clearly fits the images better.
+    """
+    from edgekit.train.imported.importing import ImportOptions
+    from edgekit.train.imported.importing import import_model as make_run
+
+    options = ImportOptions(
+        model=expanded(model),
+        data=expanded(data),
+        labels=_path(labels),
+        scaling=scaling,
+        name=name,
+        resize=resize,
+        image_size=image_size,
+        run=_path(run),
+        settings=settings,
+        check=check,
+    )
+    folder = options.folder
+    make_run(options, progress)
+    return folder.read_run()
+
+
 def evaluate(run: RunDocument | AnyPath, *, data: AnyPath | None = None, progress: Progress = SILENT) -> RunDocument:
     """Score a run's Keras model again on its validation and test images.
 

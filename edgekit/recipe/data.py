@@ -34,8 +34,9 @@ class Data(Section):
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
     name: Literal["digits"] | None = None
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
-    image_size: Annotated[int, Field(ge=32, le=2048)] = 224
-    """Height and width of the network input in pixels (32 to 2048)."""
+    image_size: Annotated[int, Field(ge=8, le=2048)] = 224
+    """Height and width of the network input in pixels (8 to 2048). Every backbone has its own lower limit, of at least
+    32."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     """How images become square: ``stretch`` changes the aspect ratio, ``crop`` keeps the centre, ``pad`` adds black
     bars."""
