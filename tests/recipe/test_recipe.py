@@ -341,10 +341,10 @@ BOMB = "\n".join(
 def test_recipes_that_are_no_recipes_are_refused_at_once(text, said, tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text(text)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(InputError) as error:
         load_recipe(file)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     assert said in str(error.value)
     assert len(str(error.value)) < 5000
 
