@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.device.archives import DAMAGED
 from edgekit.errors import InputError
 from edgekit.support.os_errors import reason_of
 
 MOST_BYTES = 4 << 30
 """Largest content of a file after decompression."""
-
-DAMAGED = (
-    LookupError, ValueError, TypeError, AttributeError, EOFError, OverflowError, MemoryError, NotImplementedError,
-    RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What NumPy and zipfile raise for files that are cut, changed or of another kind."""
 
 
 def read_arrays(path: Path, names: Sequence[str], *, hint: str | None = None) -> dict[str, NDArray[Any]]:
@@ -36,10 +30,10 @@ def read_arrays(path: Path, names: Sequence[str], *, hint: str | None = None) ->
                 raise ValueError("it is too large")
         with np.load(path, allow_pickle=False) as stored:
             return {name: np.asarray(stored[name]) for name in names}
-    except OSError as error:
-        problem = f"this file cannot be read: {reason_of(error)}"
-        raise InputError(problem, where=str(path), hint=hint) from None
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            problem = f"this file cannot be read: {reason_of(error)}"
+            raise InputError(problem, where=str(path), hint=hint) from None
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise InputError(f"this file is damaged: {reason}", where=str(path), hint=hint) from None
 

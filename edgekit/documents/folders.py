@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.device.labels import own_labels
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
@@ -144,13 +145,14 @@ class RunFolder:
         )
 
     def read_labels(self) -> list[str]:
-        """Class names in the order of the model's outputs; :class:`InputError` if the file cannot be read."""
+        """Class names in the order of the model's outputs; raises :class:`InputError` for a missing or damaged file."""
         try:
-            return self.labels.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            return own_labels(self.labels.read_bytes())
         except UnicodeDecodeError:
             raise InputError("this file is damaged: it is not UTF-8 text", where=str(self.labels)) from None
         except OSError as error:
-            raise InputError(f"this file cannot be read: {reason_of(error)}", where=str(self.labels)) from None
+            problem = f"the run's class names cannot be read: {reason_of(error)}"
+            raise InputError(problem, where=str(self.labels)) from None
 
     def done_exports(self) -> list[ExportFolder]:
         """The complete exports, in the order of their names."""

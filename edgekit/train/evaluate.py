@@ -52,7 +52,12 @@ def _evaluate(run: RunFolder, data_root: str | None, progress: Progress) -> RunD
     prepare_backend(recipe.train.device)
     about = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or about.root, about.classes, about.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or about.root,
+        about.classes,
+        about.name,
+        pixel_range=about.pixel_range,
+        progress=progress,
     )
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
     document = evaluate_network(document, run, load_network(run), dataset, pixels, progress)
@@ -109,7 +114,7 @@ def evaluate_network(
         metrics[split] = SplitMetrics.model_validate(found)
     _write_predictions(run, dataset, probabilities)
     if GATE in dataset.splits:
-        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
+        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, known or {}))
     _draw(run, metrics["test"])
     if any(layer.name == "head_pool" for layer in network.layers):
         explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)

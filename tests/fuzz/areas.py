@@ -289,7 +289,46 @@ def image(draw: random.Random, work: Workspace) -> None:
     work.check()
 
 
+def prepare_cache(work: Workspace) -> None:
+    prepare_images(work)
+    os.environ["EDGEKIT_CACHE"] = str(work.path / "cache")
+    command("data", "audit", work.path / "images")
+
+
+def cache(draw: random.Random, work: Workspace) -> None:
+    """A file of the cache that was altered or damaged is made again."""
+    os.environ["EDGEKIT_CACHE"] = str(work.path / "cache")
+    file = draw.choice([p for p in sorted((work.path / "cache").rglob("*")) if p.is_file() and p.name != ".lock"])
+    content = file.read_bytes()
+    changed = _changed_file(draw, file, content)
+    file.write_bytes(changed)
+    try:
+        answer = command("data", "audit", work.path / "images", "--json")
+        if answer.code not in (0, 3):
+            raise Finding(f"exit code {answer.code}\n{answer.stderr}")
+    finally:
+        file.write_bytes(content)
+
+
 # Models and labels
+
+
+def metadata(draw: random.Random, work: Workspace) -> None:
+    """Labels and scaling of a TFLite file, read without opening it."""
+    from edgekit.device import metadata as reader
+
+    source = draw.choice(sorted(file for file in work.guarded if file.suffix == ".tflite"))
+    file = work.path / "changed.tflite"
+    content = source.read_bytes()
+    if draw.random() < 0.5:  # within the archive at its end
+        at = max(content.find(b"PK"), 0)
+        content = content[:at] + changed_bytes(draw, content[at:])
+    else:
+        content = changed_bytes(draw, content)
+    file.write_bytes(content)
+    call(
+        lambda: (reader._tflite_labels(str(file)), reader._tflite_scaling(str(file)), reader._tflite_images(str(file)))
+    )
 
 
 def prepare_models(work: Workspace) -> None:
@@ -432,15 +471,17 @@ def stream(draw: random.Random, work: Workspace) -> None:
 
 
 AREAS: dict[str, Area] = {
-    "recipes": Area(no_preparation, recipe, 300),
+    "recipes": Area(no_preparation, recipe, 280),
     "settings": Area(no_preparation, setting, 300),
-    "options": Area(prepare_documents, options, 75),
+    "options": Area(prepare_documents, options, 70),
     "documents": Area(prepare_documents, document, 40),
-    "images": Area(prepare_images, image, 40),
+    "images": Area(prepare_images, image, 30),
     "models": Area(prepare_models, model, 8),
-    "labels": Area(no_preparation, labels, 100),
+    "cache": Area(prepare_cache, cache, 15),
+    "metadata": Area(prepare_models, metadata, 40),
+    "labels": Area(no_preparation, labels, 90),
     "targets": Area(no_preparation, targets_file, 50),
-    "events": Area(no_preparation, device_event, 80),
+    "events": Area(no_preparation, device_event, 70),
     "streams": Area(prepare_documents, stream, 7),
 }
 assert sum(area.share for area in AREAS.values()) == 1000

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.documents.arrays import DAMAGED
+from edgekit.device.archives import DAMAGED
 from edgekit.documents.export import CompressionEpoch
 from edgekit.support.files import atomic_path
 
@@ -49,7 +49,7 @@ class Checkpoint:
                 variables = _variables(model)
                 arrays = [stored[f"v{number}"] for number in range(len(variables))]
                 history = [CompressionEpoch(**epoch) for epoch in json.loads(str(stored["history"]))]
-        except (*DAMAGED, OSError):
+        except DAMAGED:
             return []
         for variable, array in zip(variables, arrays):
             variable.assign(array)

@@ -24,6 +24,7 @@ from edgekit.device.scaling import SCALINGS, Scaling, parse_scaling
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.history import write_history
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.documents.run import (
     DatasetRecord,
     ImportRecord,
@@ -39,7 +40,7 @@ from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.os_errors import ROOM, check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
-from edgekit.train.imported.labels import folder_order, match_labels, read_label_file
+from edgekit.train.imported.labels import folder_order, match_labels
 from edgekit.train.imported.model_file import OpenedModel, file_kind, open_keras_model
 from edgekit.train.same_images import skipped_images
 
@@ -129,7 +130,7 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
     _check_folder(run)
     scaling = None if options.scaling is None else _scaling(options.scaling)
     file_kind(options.model)
-    labels = None if options.labels is None else read_label_file(options.labels)
+    labels = None if options.labels is None else read_labels_file(options.labels)
     # Only the images and settings matter; the size follows from the model.
     found = open_dataset(_recipe(options, 224).data, progress=progress)
     backend = prepare_backend("cpu")
@@ -207,6 +208,7 @@ def _read_images(recipe: Recipe, found: Dataset, classes: list[str], progress: P
     data = recipe.data
     dataset, pixels = decode_dataset(found, data.image_size, data.resize, data.on_corrupt, progress)
     ordered = Dataset.from_rows(dataset.rows(), dataset.root, dataset.name, classes, dataset.layout)
+    ordered = replace(ordered, pixel_range=dataset.pixel_range)
     return _Images(found, ordered, pixels, time.perf_counter() - started)
 
 
@@ -398,6 +400,7 @@ def _document(
             layout=dataset.layout,
             n_files=len(dataset),
             counts=dataset.counts(),
+            pixel_range=dataset.pixel_range,
             corrupt=skipped_images(job.images.found, dataset),
         ),
         model=ModelRecord(
