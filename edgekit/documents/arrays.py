@@ -54,6 +54,9 @@ def read_predictions(path: Path, *, classes: int | None = None, hint: str | None
     """
     arrays = read_arrays(path, ("labels", "probabilities", "files"), hint=hint)
     labels, probabilities = arrays["labels"], arrays["probabilities"]
+    if probabilities.ndim != 2:
+        problem = f"this file is damaged: it has probabilities of shape {probabilities.shape}"
+        raise InputError(problem, where=str(path), hint=hint)
     check_predictions(path, labels, probabilities, arrays["files"], classes=classes, hint=hint)
     return PredictionArrays(
         labels.astype(np.int64), probabilities.astype(np.float32), tuple(map(str, arrays["files"].tolist()))

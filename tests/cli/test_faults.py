@@ -276,6 +276,7 @@ def test_damaged_predictions_are_bad_input(content: bytes, tmp_path: Path) -> No
         {"probabilities": np.full((2, 3), np.nan)},
         {"probabilities": np.zeros((2, 0))},
         {"probabilities": np.zeros(2)},
+        {"probabilities": np.zeros((1, 2, 3))},
         {"files": np.array(["a", "a"])},
         {"files": np.array("a")},
         {"files": np.array([1, 2])},
