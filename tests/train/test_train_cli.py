@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import pytest
-from train_helpers import TrainedRun, changed, edgekit_here
+from train_helpers import TrainedRun, changed, edgekit_here, edgekit_process
 
 from edgekit.cli.train import summary
 from edgekit.documents.folders import RunFolder
@@ -173,6 +174,44 @@ def test_a_damaged_model_is_an_error(edgekit, copied):
     assert code == 2
     assert "model cannot be read" in err
     assert "model.keras" in err
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "{}",
+        "[]",
+        '{"class_name": "Thesis", "config": {}}',
+        '{"module": "keras", "class_name": "Functional", "config": {"layers": 3}}',
+        '{"module": "os", "class_name": "system", "config": {"command": "id"}, "registered_name": null}',
+    ],
+)
+def test_a_model_that_keras_refuses_is_an_error(edgekit, copied, config):
+    with zipfile.ZipFile(copied.model, "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.0.0", "date_saved": "2026-11-26@12:00:00"}')
+        archive.writestr("config.json", config)
+        archive.writestr("model.weights.h5", b"")
+    code, _, err = edgekit("evaluate", copied.path)
+    assert code == 2
+    assert "the run's model cannot be read" in err
+
+
+@pytest.mark.slow
+def test_the_users_own_settings_of_keras_change_nothing(images, tmp_path):
+    (tmp_path / "home").mkdir()
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
+    (tmp_path / "home" / "keras.json").write_text(json.dumps(settings))
+    arguments = ["train", "--data", str(images), "--weights", "none", "--image-size", "32", "--epochs", "1", "--quiet"]
+    documents = []
+    for name, environment in (("plain", {}), ("own", {"KERAS_HOME": str(tmp_path / "home")})):
+        run = RunFolder(tmp_path / name)
+        process = edgekit_process(*arguments, "--run", str(run.path), environment=environment)
+        _, stderr = process.communicate(timeout=600)
+        assert process.returncode == 0, stderr
+        documents.append(run.read_run())
+    plain, own = documents
+    assert own.model == plain.model
+    assert own.metrics["test"].log_loss == pytest.approx(plain.metrics["test"].log_loss, abs=1e-3)
 
 
 def test_a_folder_without_a_run_cannot_be_evaluated(edgekit, images):
