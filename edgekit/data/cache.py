@@ -24,6 +24,7 @@ _OWN = {
     "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
     "hashes": re.compile(r"[0-9a-f]{32}\.json"),
     "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
+    "compiled": re.compile(r"jax-[0-9a-f]{16}"),
     "": re.compile(r"corrupt\.json"),
 }
 """Names of the files that edgekit writes, by subfolder. A cache directory that a user chose may contain others."""

@@ -103,7 +103,7 @@ def evaluate_network(
         metrics[split] = SplitMetrics.model_validate(found)
     _write_predictions(run, dataset, probabilities)
     if GATE in dataset.splits:
-        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
+        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, known or {}))
     _draw(run, metrics["test"])
     if any(layer.name == "head_pool" for layer in network.layers):
         explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
