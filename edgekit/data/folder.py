@@ -183,6 +183,8 @@ def _check(scan: FolderScan, tree: Folder) -> None:
     classes = scan.splits[main]
     for name in classes:
         problem = unusable_name(name)
+        if problem is None and ("/" in name or name in (".", "..")):
+            problem = f"the class name {name!r} cannot be the name of a folder"
         if problem:
             raise InputError(problem, where=f"{str(folder)!a}", hint="rename it")
     some = [name for name, images in classes.items() if images]

@@ -452,6 +452,7 @@ BAD_LISTS = {
     "odd split": ("filename,label,split\n000.png,cat,train\n001.png,dog,monday\n", "'monday' is not a split"),
     "empty": ("", "empty"),
     "one column": ("filename\n000.png\n", "one column"),
+    "a path as label": ("filename,label\n000.png,../../x\n001.png,dog\n", "cannot be the name of a folder"),
     "control character": ("filename,label\n000.png,a\u2028b\n001.png,dog\n", "control character"),
 }
 

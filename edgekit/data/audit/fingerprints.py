@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
-from edgekit.device.images import DECODER, ImageError, decode_rgb, read_header
+from edgekit.device.images import DECODER, PERCENTILE, ImageError, decode_rgb, read_header
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import SILENT, Bar, Progress
 
@@ -42,7 +42,7 @@ HASH_BITS = 256
 HASH_WORDS = HASH_BITS // 64
 _NO_HASH = bytes(HASH_BITS // 8)
 
-_VERSION = "audit-3"
+_VERSION = "audit-4"
 _SIDE, _KEPT = 32, 16
 PICTURE_SIDE = 48
 """Side of the small grey pictures that the nearest neighbour compares."""
@@ -188,6 +188,8 @@ def _print(path: Path) -> _Print:
         return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, reason, lost=True)
     digest = hashlib.sha256(f"{image.width}x{image.height}/".encode())
     digest.update(image.tobytes())
+    if header.bits > 8:  # 12-bit scans in 16-bit files would all be nearly black
+        image = decode_rgb(content, PERCENTILE)
     grey = image.convert("L")
     low = frequencies(np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)))
     small = np.asarray(grey.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
