@@ -74,7 +74,8 @@ def split_folders(top: Folder, *, forced: bool = False) -> ClassFolders | None:
 
 def class_folders(root: Folder, *, forced: bool = False) -> ClassFolders:
     """The splits and classes of ``root``, or of the only folder inside it."""
-    top, left_out = root, []
+    top = root
+    left_out: list[Folder] = []
     while True:
         found = split_folders(top, forced=forced)
         if found is not None:

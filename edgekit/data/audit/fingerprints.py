@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,7 +36,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
-from edgekit.device.images import DECODER, PERCENTILE, ImageError, decode_rgb, read_header
+from edgekit.device.images import DECODER, PERCENTILE, ImageError, ImageTooLargeError, decode_rgb, read_header
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import SILENT, Bar, Progress
 
@@ -100,7 +102,7 @@ class _Print:
     grey: NDArray[np.uint8]
     reason: str = ""
     lost: bool = False
-    """Whether the file could not be read at all, which says nothing about its content."""
+    """Whether the file could not be read for a reason that says nothing about its content."""
 
 
 def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
@@ -182,7 +184,9 @@ def _print(path: Path) -> _Print:
         image = decode_rgb(content)
         header = read_header(content)
     except ImageError as error:
-        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason)
+        # The limit of the memory may be raised, so that says nothing about the content either.
+        lost = isinstance(error, ImageTooLargeError)
+        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason, lost=lost)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, reason, lost=True)
@@ -237,13 +241,30 @@ def _file(dataset: Dataset) -> Path:
     return cache_dir() / "fingerprints" / f"{digest.hexdigest()[:32]}.npz"
 
 
+_FORMS: dict[str, tuple[tuple[int, ...], str]] = {
+    "pixels": ((), "U"),
+    "hashes": ((HASH_WORDS,), "u"),
+    "soft": ((HASH_WORDS,), "u"),
+    "widths": ((), "i"),
+    "heights": ((), "i"),
+    "grey": ((PICTURE_SIDE, PICTURE_SIDE), "u"),
+    "modes": ((), "U"),
+    "formats": ((), "U"),
+    "reasons": ((), "U"),
+}
+"""Shape for one image, and kind, of each array in the cache."""
+
+
 def _read(file: Path, count: int) -> Columns | None:
     try:
         with np.load(file) as stored:
             columns = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # missing or damaged: it is only a cache
         return None
-    return columns if len(columns.get("reasons", ())) == count else None
+    except (AttributeError, TypeError, MemoryError, struct.error, zlib.error):  # not an archive, or absurd shapes
+        return None
+    shapes = {name: (array.shape, array.dtype.kind) for name, array in columns.items()}
+    return columns if shapes == {name: ((count, *shape), kind) for name, (shape, kind) in _FORMS.items()} else None
 
 
 def _keep(file: Path, columns: Columns) -> None:
