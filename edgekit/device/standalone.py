@@ -152,8 +152,9 @@ def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | N
 
 def _top_classes(probabilities: np.ndarray, names: list[str] | None, top: int) -> str:
     order = probabilities.argsort()[::-1][:top]
-    known = names if names is not None and len(names) == len(probabilities) else None
-    return "  ".join(f"{known[i] if known else i} {probabilities[i]:.1%}" for i in order)
+    if names is not None and len(names) != len(probabilities):
+        raise DeviceError(f"{len(names)} labels do not fit {len(probabilities)} outputs")
+    return "  ".join(f"{names[i] if names else i} {probabilities[i]:.1%}" for i in order)
 
 
 def _bench(options: argparse.Namespace) -> int:
