@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from train_helpers import TrainedRun, changed, edgekit_here, edgekit_process
 
-from edgekit.cli.train import summary
+from edgekit.cli.train import profile_table, summary
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.recipe.resolve import resolve_recipe, training_settings
@@ -251,3 +251,13 @@ def test_the_result_fits_80_columns(trained):
     assert all(len(line) <= 80 for line in text.splitlines() if str(trained.folder.path) not in line)
     for shown in (f"{trained.document.accuracy:.4f}", "amber", f"edgekit export {trained.folder.path}"):
         assert shown in text
+
+
+def test_the_profile_accounts_for_the_whole_time(trained):
+    timing = trained.document.timing
+    seconds = timing.profile.model_dump()
+    assert sum(seconds.values()) == pytest.approx(timing.total_seconds, abs=0.1)
+    assert all(seconds[f"{part}_seconds"] > 0 for part in ("build", "compile", "step", "validation", "evaluate"))
+    lines = profile_table(timing.profile).splitlines()
+    assert [line.split()[0] for line in lines[2:-1]] == [name.removesuffix("_seconds") for name in seconds]
+    assert max(map(len, lines)) <= 80
