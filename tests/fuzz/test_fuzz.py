@@ -10,16 +10,8 @@ from areas import AREAS
 from attempts import Workspace
 from fuzz import attempt
 
-INPUTS = {
-    "recipes": 25,
-    "settings": 25,
-    "options": 12,
-    "documents": 6,
-    "images": 10,
-    "models": 2,
-    "cache": 6,
-    "streams": 3,
-}
+INPUTS = {"recipes": 25, "settings": 25, "options": 12, "documents": 6, "images": 10}
+INPUTS |= {"models": 2, "cache": 6, "streams": 3}
 SEED = int(os.environ.get("EDGEKIT_TEST_SEED", "7"))
 
 
