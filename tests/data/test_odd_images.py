@@ -268,3 +268,27 @@ def test_the_watcher_gets_one_warning_for_left_out_images(make_folder):
     decode_dataset(open_dataset(Data(path=str(root))), 32, on_corrupt="skip", progress=watcher)
     (warning,) = watcher.warnings
     assert "Git LFS" in warning and "HEIC" in warning
+
+
+def test_many_damaged_files_are_summed_up_by_cause(make_folder):
+    root = make_folder({"cat": 12, "dog": 12})
+    for number in range(15):
+        pointer = CAUSES["lfs.jpg"][0].replace(b"1234", str(number).encode())
+        (root / "cat" / f"lfs{number:02d}.jpg").write_bytes(pointer)
+    (root / "dog" / "phone.jpg").write_bytes(CAUSES["phone.jpg"][0])
+    with pytest.raises(InputError, match="16 of 40 images cannot be decoded") as caught:
+        decode_dataset(open_dataset(Data(path=str(root))), 32)
+    assert "and 6 more" in str(caught.value)
+    assert "15 x not an image: a Git LFS pointer" in str(caught.value)
+    assert "1 x not an image: a HEIC image" in str(caught.value)
+
+
+def test_a_folder_of_pointers_says_so(make_folder):
+    root = make_folder({"cat": 0, "dog": 0})
+    for number in range(10):
+        for name in ("cat", "dog"):
+            pointer = CAUSES["lfs.jpg"][0].replace(b"1234", f"{name}{number}".encode())
+            (root / name / f"{number}.jpg").write_bytes(pointer)
+    with pytest.raises(InputError, match="none of the 20 images") as caught:
+        decode_dataset(open_dataset(Data(path=str(root))), 32)
+    assert "git lfs pull" in str(caught.value)
