@@ -21,9 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +34,8 @@ from numpy.typing import NDArray
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
 from edgekit.device.images import DECODER, PERCENTILE, ImageError, ImageTooLargeError, decode_rgb, read_header
+from edgekit.documents.arrays import read_arrays
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import SILENT, Bar, Progress
 
@@ -241,30 +240,27 @@ def _file(dataset: Dataset) -> Path:
     return cache_dir() / "fingerprints" / f"{digest.hexdigest()[:32]}.npz"
 
 
-_FORMS: dict[str, tuple[tuple[int, ...], str]] = {
-    "pixels": ((), "U"),
-    "hashes": ((HASH_WORDS,), "u"),
-    "soft": ((HASH_WORDS,), "u"),
-    "widths": ((), "i"),
-    "heights": ((), "i"),
-    "grey": ((PICTURE_SIDE, PICTURE_SIDE), "u"),
-    "modes": ((), "U"),
-    "formats": ((), "U"),
-    "reasons": ((), "U"),
+_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "pixels": ("U", ()),
+    "hashes": ("u", (HASH_WORDS,)),
+    "soft": ("u", (HASH_WORDS,)),
+    "widths": ("i", ()),
+    "heights": ("i", ()),
+    "modes": ("U", ()),
+    "formats": ("U", ()),
+    "grey": ("u", (PICTURE_SIDE, PICTURE_SIDE)),
+    "reasons": ("U", ()),
 }
-"""Shape for one image, and kind, of each array in the cache."""
+"""Kind of NumPy type, and shape for one image, of every cached column."""
 
 
 def _read(file: Path, count: int) -> Columns | None:
     try:
-        with np.load(file) as stored:
-            columns = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # missing or damaged: it is only a cache
+        columns = read_arrays(file, tuple(_SHAPES))
+    except InputError:  # missing or damaged: it is only a cache
         return None
-    except (AttributeError, TypeError, MemoryError, struct.error, zlib.error):  # not an archive, or absurd shapes
-        return None
-    shapes = {name: (array.shape, array.dtype.kind) for name, array in columns.items()}
-    return columns if shapes == {name: ((count, *shape), kind) for name, (shape, kind) in _FORMS.items()} else None
+    fits = (columns[n].dtype.kind == kind and columns[n].shape == (count, *of) for n, (kind, of) in _SHAPES.items())
+    return columns if all(fits) else None
 
 
 def _keep(file: Path, columns: Columns) -> None:
