@@ -559,3 +559,11 @@ def test_two_folders_of_one_name_are_told(make_folder, watcher):
     dataset = opened(make_folder({"cat": 6, " cat ": 6, "dog": 6}), watcher)
     assert dataset.classes == ("cat", "dog")
     assert "as one class, 'cat'" in watcher.warnings[0]
+
+
+@pytest.mark.parametrize("given", ["x" * 300, "a\0b", ".", "~nobody-here/x.csv", "../x.csv", "/dev/null"])
+def test_odd_names_of_lists_are_input_errors(make_folder, given):
+    root = flat(make_folder, [f"{i:03d}.png" for i in range(4)])
+    with pytest.raises((InputError, ValueError)) as caught:
+        opened(root, labels_from=given)
+    assert isinstance(caught.value, InputError) or "labels_from" in str(caught.value)
