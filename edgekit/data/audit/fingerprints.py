@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,7 +33,9 @@ from numpy.typing import NDArray
 
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
-from edgekit.device.images import DECODER, ImageError, decode_rgb, read_header
+from edgekit.device.images import DECODER, PERCENTILE, ImageError, ImageTooLargeError, decode_rgb, read_header
+from edgekit.documents.arrays import read_arrays
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import SILENT, Bar, Progress
 
@@ -42,7 +43,7 @@ HASH_BITS = 256
 HASH_WORDS = HASH_BITS // 64
 _NO_HASH = bytes(HASH_BITS // 8)
 
-_VERSION = "audit-3"
+_VERSION = "audit-4"
 _SIDE, _KEPT = 32, 16
 PICTURE_SIDE = 48
 """Side of the small grey pictures that the nearest neighbour compares."""
@@ -100,7 +101,7 @@ class _Print:
     grey: NDArray[np.uint8]
     reason: str = ""
     lost: bool = False
-    """Whether the file could not be read at all, which says nothing about its content."""
+    """Whether the file could not be read for a reason that says nothing about its content."""
 
 
 def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
@@ -182,12 +183,16 @@ def _print(path: Path) -> _Print:
         image = decode_rgb(content)
         header = read_header(content)
     except ImageError as error:
-        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason)
+        # The limit of the memory may be raised, so that says nothing about the content either.
+        lost = isinstance(error, ImageTooLargeError)
+        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason, lost=lost)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, reason, lost=True)
     digest = hashlib.sha256(f"{image.width}x{image.height}/".encode())
     digest.update(image.tobytes())
+    if header.bits > 8:  # 12-bit scans in 16-bit files would all be nearly black
+        image = decode_rgb(content, PERCENTILE)
     grey = image.convert("L")
     low = frequencies(np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)))
     small = np.asarray(grey.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
@@ -235,13 +240,27 @@ def _file(dataset: Dataset) -> Path:
     return cache_dir() / "fingerprints" / f"{digest.hexdigest()[:32]}.npz"
 
 
+_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "pixels": ("U", ()),
+    "hashes": ("u", (HASH_WORDS,)),
+    "soft": ("u", (HASH_WORDS,)),
+    "widths": ("i", ()),
+    "heights": ("i", ()),
+    "modes": ("U", ()),
+    "formats": ("U", ()),
+    "grey": ("u", (PICTURE_SIDE, PICTURE_SIDE)),
+    "reasons": ("U", ()),
+}
+"""Kind of NumPy type, and shape for one image, of every cached column."""
+
+
 def _read(file: Path, count: int) -> Columns | None:
     try:
-        with np.load(file) as stored:
-            columns = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # missing or damaged: it is only a cache
+        columns = read_arrays(file, tuple(_SHAPES))
+    except InputError:  # missing or damaged: it is only a cache
         return None
-    return columns if len(columns.get("reasons", ())) == count else None
+    fits = (columns[n].dtype.kind == kind and columns[n].shape == (count, *of) for n, (kind, of) in _SHAPES.items())
+    return columns if all(fits) else None
 
 
 def _keep(file: Path, columns: Columns) -> None:
