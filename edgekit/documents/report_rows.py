@@ -233,7 +233,15 @@ class SessionNoiseFloor(Part):
     """The session."""
     threads: int
     """Number of threads."""
-    controls: tuple[ControlRatio, ...]
-    """The files that were measured twice."""
+    model: str
+    """The first file that was measured twice."""
+    ratio: float
+    """Ratio of its two measurements."""
+    ratio_ci95: Range
+    """Interval of the ratio."""
+    n_rounds: int
+    """Number of rounds."""
+    controls: tuple[ControlRatio, ...] = ()
+    """All files that were measured twice; empty in older reports, which had one."""
     floor: Range
     """Ratios within this range are noise."""

@@ -174,15 +174,23 @@ def _group(group: Group, *, on_front: bool) -> SeedGroup:
 
 
 def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
-    return tuple(
-        SessionNoiseFloor(
-            session_id=session_id,
-            threads=threads,
-            controls=noise.record().controls,
-            floor=noise.record().floor,
+    found = []
+    for (session_id, threads), noise in report.comparisons.sessions.items():
+        record = noise.record()
+        first = record.controls[0]
+        found.append(
+            SessionNoiseFloor(
+                session_id=session_id,
+                threads=threads,
+                model=first.model,
+                ratio=first.ratio,
+                ratio_ci95=first.ratio_ci95,
+                n_rounds=first.n_rounds,
+                controls=record.controls,
+                floor=record.floor,
+            )
         )
-        for (session_id, threads), noise in report.comparisons.sessions.items()
-    )
+    return tuple(found)
 
 
 def _robustness(run: RunData) -> RobustnessOfRun:
