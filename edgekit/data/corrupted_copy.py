@@ -22,6 +22,7 @@ from edgekit.device.images import FULL, ImageError, decode_rgb
 from edgekit.documents.images import CorruptedCopyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.support.suggestions import unknown_name_error
 
@@ -82,6 +83,7 @@ def _check(out: Path, name: str, severities: Sequence[int]) -> None:
         raise InputError("severities must be numbers from 1 to 5", hint="for example --severities 1,2,3")
     if out.exists():
         raise InputError("this folder already exists", where=str(out), hint="choose another folder, or remove this one")
+    check_writable(out)
 
 
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
