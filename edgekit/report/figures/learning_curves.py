@@ -96,7 +96,8 @@ def _phases(rows: Sequence[EpochResult], x: _Axis, y: _Axis) -> Iterator[str]:
     for start in starts:
         at = x.at(start + 0.5)
         if start:
-            yield f'<path d="M{at:.1f} {y.start}V{y.end}" stroke="var(--muted)" stroke-width=".8" stroke-dasharray="1 2"/>'
+            line = f"M{at:.1f} {y.start}V{y.end}"
+            yield f'<path d="{line}" stroke="var(--muted)" stroke-width=".8" stroke-dasharray="1 2"/>'
         yield f'<text x="{at + 2:.1f}" y="{y.end - 5}" fill="var(--muted)">{html.escape(rows[start].stage)}</text>'
 
 

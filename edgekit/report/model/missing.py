@@ -14,8 +14,11 @@ from edgekit.report.model.source import RunData, Source
 def missing(source: Source, files: Sequence[ExportedFile]) -> list[MissingRecord]:
     """The results that training, export and bench have yet to produce."""
     found = [*_of_study(source)]
+    of_run: dict[int, list[ExportedFile]] = {}
+    for file in files:
+        of_run.setdefault(id(file.run), []).append(file)
     for run in source.runs:
-        mine = [file for file in files if file.run is run]
+        mine = of_run.get(id(run), [])
         if run.document.done:
             found += _of_run(run, mine)
         elif source.study is None:  # the command of a study also trains its unfinished runs
