@@ -175,6 +175,10 @@ class Train(Section):
     """Keras dtype policy for training. The trained model is saved in float32. ``mixed_float16`` requires a GPU."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to train. ``auto`` uses a GPU if there is one; ``gpu`` fails if there is none."""
+    batches: Literal["auto", "host", "device"] = "auto"
+    """Where batches are put together and augmented. ``device``: on the processor that trains, many steps at a time,
+    from images that stay in its memory if they fit. ``host``: on the CPU, during the step before. ``auto`` uses the
+    device if it is a GPU."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     """Time limit of each phase in seconds (above 0). The phase ends with the epoch in which its time runs out. ``null``
     sets no limit."""

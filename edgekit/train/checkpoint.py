@@ -72,15 +72,14 @@ class PhaseCheckpoint:
         write_variables(live_variables(network), best)
         return state
 
-    def save(self, state: PhaseState, live: Arrays, best: Arrays, optimizer: keras.optimizers.Optimizer | None) -> None:
-        """Write everything atomically. A finished phase needs no optimizer."""
-        content: dict[str, Any] = {"state": np.array(state.to_json())}
-        content |= {f"live/{i}": value for i, value in enumerate(live)}
-        content |= {f"best/{i}": value for i, value in enumerate(best)}
-        if optimizer is not None:
-            store: dict[str, NDArray[Any]] = {}
-            optimizer.save_own_variables(store)
-            content |= {f"optimizer/{key}": np.asarray(value) for key, value in store.items()}
+    def save(self, state: str, live: Arrays, best: Arrays | None, optimizer: Arrays) -> None:
+        """Write everything atomically: the ``state`` as JSON and the values of all variables.
+
+        ``best`` is ``None`` if the current variables are the best. A finished phase needs only the best variables.
+        """
+        content: dict[str, Any] = {"state": np.array(state)}
+        for group, values in (("live", live), ("best", best or []), ("optimizer", optimizer)):
+            content |= {f"{group}/{i}": value for i, value in enumerate(values)}
         with atomic_path(self.path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **content)
 
@@ -96,7 +95,7 @@ class PhaseCheckpoint:
         if optimizer is not None and groups["optimizer"]:
             optimizer.load_own_variables(groups["optimizer"])
         live, best = ([g[str(i)] for i in range(len(g))] for g in (groups["live"], groups["best"]))
-        return state, live, best
+        return state, live, best or live
 
 
 def remove_checkpoints(folder: Path) -> None:

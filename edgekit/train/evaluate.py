@@ -43,7 +43,12 @@ def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress
     prepare_backend(recipe.train.device)
     about = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or about.root, about.classes, about.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or about.root,
+        about.classes,
+        about.name,
+        pixel_range=about.pixel_range,
+        progress=progress,
     )
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
     document = evaluate_network(document, run, load_network(run), dataset, pixels, progress)
@@ -98,9 +103,10 @@ def evaluate_network(
         metrics[split] = SplitMetrics.model_validate(found)
     _write_predictions(run, dataset, probabilities)
     if GATE in dataset.splits:
-        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
+        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, known or {}))
     _draw(run, metrics["test"])
-    explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
+    if any(layer.name == "head_pool" for layer in network.layers):
+        explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
     seconds = time.perf_counter() - started
     return document.model_copy(
         update={
@@ -147,5 +153,6 @@ def _store(run: RunFolder, dataset: Dataset, split: str, probabilities: Probabil
 def _draw(run: RunFolder, test: SplitMetrics) -> None:
     from edgekit.train.figures import confusion_figure, curves_figure
 
-    curves_figure(read_history(run.history), run.figures / "curves.png")
+    if history := read_history(run.history):  # an imported network has none
+        curves_figure(history, run.figures / "curves.png")
     confusion_figure(test, run.figures / "confusion.png")

@@ -19,6 +19,8 @@ class ModelEntry(_ModelPath, total=False):
     runtime: str | None
     scaling: str | ScalingDocument | None
     resize: str | None
+    range: str | None
+    """How values of more than 8 bits become 0 to 255; see :func:`edgekit.device.images.decode_rgb`."""
     activation: str
     """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
     images: Sequence[str]
@@ -51,8 +53,8 @@ class _ModelsJob(TypedDict):
 
 class _LatencyJob(_ModelsJob):
     protocol: BlockSettings
-    control: str
-    """The key of the model to measure twice."""
+    controls: Sequence[str]
+    """The keys of the models to measure twice."""
     seed: int
     """Determines the order of the models in each round."""
 
@@ -119,7 +121,7 @@ class AnyJob(TypedDict, total=False):
     threads: int
     load_runtimes: bool
     protocol: BlockSettings
-    control: str
+    controls: Sequence[str]
     seed: int
     skip: int
     seconds: float
