@@ -36,6 +36,8 @@ class RunView:
     anchor: str
     data: RunData
     curves: list[tuple[str, Markup]]
+    many: bool
+    """Whether it has too many classes for a table of counts."""
     heat_map: Markup | None
     confused: list[tuple[int, str, str]]
     """Beside a heat map: number of images, true class, predicted class; the most frequent first."""
@@ -105,7 +107,7 @@ def _pictured(runs: Sequence[RunData]) -> set[int]:
 
 def _run(report: Report, run: RunData, n: int, *, last: bool, pictured: bool) -> RunView:
     anchor = f"run-{n}"
-    many = run.test is not None and len(run.test.confusion) > MATRIX_CLASSES
+    many = run.test is not None and len(run.test.per_class) > MATRIX_CLASSES
     return RunView(
         anchor=anchor,
         data=run,
@@ -114,7 +116,10 @@ def _run(report: Report, run: RunData, n: int, *, last: bool, pictured: bool) ->
             for quantity in ("loss", "accuracy")
             if run.history
         ],
-        heat_map=confusion(run.test.confusion, name=f"{anchor}-confusion", side=420) if run.test and many else None,
+        many=many,
+        heat_map=confusion(run.test.confusion, name=f"{anchor}-confusion", side=420)
+        if run.test and run.test.confusion and many
+        else None,
         confused=_most_confused(run.test) if run.test and many else [],
         pictured=pictured,
         reported=[row for row in report.reported if last and (row.model, row.strategy) == (run.model, run.strategy)],
@@ -123,8 +128,8 @@ def _run(report: Report, run: RunData, n: int, *, last: bool, pictured: bool) ->
 
 def _most_confused(test: SplitMetrics) -> list[tuple[int, str, str]]:
     names = [row.label for row in test.per_class]
-    wrong = [(n, names[i], names[j]) for i, row in enumerate(test.confusion) for j, n in enumerate(row) if i != j and n]
-    return sorted(wrong, key=lambda entry: -entry[0])[:MOST_CONFUSED]
+    worst = sorted(test.confused(), key=lambda entry: -entry[2])[:MOST_CONFUSED]
+    return [(n, names[i], names[j]) for i, j, n in worst]
 
 
 def _confusions(runs: Sequence[RunData]) -> list[Matrix]:
