@@ -13,8 +13,8 @@ from PIL import Image
 
 from edgekit.data.one_hot import OneHot
 
-IMAGES, SIDE, MARGIN = 2_500, 224, 250_000_000
-"""Decoded, the images are 376 MB; training may allocate 250 MB more than the framework needs for one batch."""
+IMAGES, SIDE, MARGIN = 5_000, 224, 600_000_000
+"""Decoded, the images are 753 MB; training may allocate 600 MB more than the framework needs for one batch."""
 
 PROGRAM = """
 import json, re, resource, sys

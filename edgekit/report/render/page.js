@@ -122,6 +122,7 @@ function unfold(details) {
   showPictures(details);
 }
 
+showPictures(document);
 document.querySelectorAll("details[open]").forEach(unfold);
 addEventListener("toggle", (event) => { if (event.target.open) unfold(event.target); }, true);
 
