@@ -6,14 +6,12 @@
 Every run is ``edgekit train`` in a process of its own, with the recipe brain-tumor-mri. For VGG16 and MobileNetV2 (the
 last stage) and ResNet50V2 (from scratch):
 
-``epochs``  ``edgekit train`` with what an earlier run has compiled: the images/s of the epochs after the first, and the
-            wall time after compiling against that of the epochs. Every epoch augments anew and computes every layer.
+``epochs``  ``edgekit train`` with an empty compile cache: the images/s of the epochs after the first, and the time of
+            everything after compiling against that of the epochs. Every epoch augments anew and computes every layer.
 ``step``    the same step alone, compiled by itself, in a loop on one batch that is on the device.
 ``study``   three backbones by both strategies with the recipe as it is, ``--jobs`` backbones at a time, all caches
             empty.
-
-Before the parts ``epochs`` and ``step``, both are run once for all backbones and precisions, ``--jobs`` at a time, so
-that everything is compiled; the table shows how long that took.
+``again``   the part ``epochs`` once more with what it has compiled, for the wall time of a second run.
 
 The parts are measured for each of ``--precisions``. What has been measured is written to OUT/gpu_train.json after each
 part; ``--seconds`` ends the benchmark before a part that would not end in time. Without ``--data``, images of noise are
@@ -44,7 +42,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
 from edgekit.registry import BACKBONES
 
-PARTS = ("epochs", "step", "study")
+PARTS = ("epochs", "step", "study", "again")
 WAYS = {"vgg16": "fine-tuning", "resnet50v2": "from-scratch", "mobilenetv2": "fine-tuning"}
 STUDY = ("feature-extraction", "fine-tuning")
 MEASURING, STEPPING = "--measure-memory", "--measure-step"
@@ -211,32 +209,12 @@ def step_alone(key: str, work: Path, arguments: argparse.Namespace) -> dict[str,
     return {**found, "images_per_second": 1e9 * arguments.batch_size / statistics.median(found["step_ns"])}
 
 
-def compile_part(keys: list[str], folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything that the parts ``epochs`` and ``step`` run, once, so that it is compiled."""
-
-    def cold(job: tuple[str, str]) -> tuple[str, Any] | None:
-        part, key = job
-        try:
-            if part == "epochs":
-                return key, train_way("cold", key, folder, work, arguments)
-            step_alone(key, work, arguments)
-        except EdgekitError as error:
-            print(f"compile {part} {key}: {error}", file=sys.stderr)
-        return None
-
-    started = time.perf_counter_ns()
-    jobs = [(part, key) for key in keys for part in ("epochs", "step") if part in arguments.parts]
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = dict(one for one in pool.map(cold, jobs) if one is not None)
-    return {"wall_ns": time.perf_counter_ns() - started, "jobs": arguments.jobs, "runs": found}
-
-
-def epochs_part(key: str, folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """``edgekit train`` with what an earlier run has compiled."""
-    found = train_way("warm", key, folder, work, arguments)
+def epochs_part(name: str, key: str, folder: Path, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """``edgekit train`` and what follows from its profile."""
+    found = train_way(name, key, folder, work, arguments)
     rates = found["epoch_images_per_second"][WAYS[key.partition("/")[0]]]
     profile = found["profile"]
-    after = sum(value for name, value in profile.items() if name.removesuffix("_seconds") not in SETUP)
+    after = sum(value for part, value in profile.items() if part.removesuffix("_seconds") not in SETUP)
     return {
         **found,
         "images_per_second": statistics.median(rates[1:] or rates),
@@ -288,10 +266,10 @@ def collect(run: RunFolder, arguments: argparse.Namespace) -> None:
 def report(results: dict[str, Any]) -> None:
     """The tables of what has been measured."""
     rows = []
-    for key in dict.fromkeys([*results["epochs"], *results["step"]]):
-        epochs, step = results["epochs"].get(key), results["step"].get(key)
-        cold = results["compile"].get("all", {}).get("runs", {}).get(key)
-        memory = epochs["memory"] if epochs else {}
+    for key in dict.fromkeys([*results["epochs"], *results["step"], *results["again"]]):
+        epochs, step, again = (results[part].get(key) for part in ("epochs", "step", "again"))
+        latest = again or epochs
+        memory = latest["memory"] if latest else {}
         peak = memory.get("peak_device_bytes") or memory.get("peak_rss_bytes")
         rows.append(
             [
@@ -299,15 +277,22 @@ def report(results: dict[str, Any]) -> None:
                 f"{epochs['images_per_second']:.0f}" if epochs else "-",
                 f"{step['images_per_second']:.0f}" if step else "-",
                 f"{epochs['images_per_second'] / step['images_per_second']:.2f}" if epochs and step else "-",
-                f"{epochs['epoch_seconds']:.1f}" if epochs else "-",
-                f"{epochs['after_compiling_seconds'] / epochs['epoch_seconds']:.2f}" if epochs else "-",
+                f"{latest['epoch_seconds']:.1f}" if latest else "-",
+                f"{latest['after_compiling_seconds'] / latest['epoch_seconds']:.2f}" if latest else "-",
+                f"{epochs['profile']['compile_seconds']:.0f}" if epochs else "-",
                 f"{epochs['wall_ns'] / 1e9:.0f}" if epochs else "-",
-                f"{cold['profile']['compile_seconds']:.0f}" if cold else "-",
+                f"{again['wall_ns'] / 1e9:.0f}" if again else "-",
                 f"{peak / 1e9:.1f}" if peak else "-",
             ]
         )
-    headers = ["backbone", "precision", "images/s", "bare step", "share", "epochs s", "x epochs"]
-    show([*headers, "wall s", "compile s", "peak GB"], rows, right=tuple(range(2, 10)))
+    headers = ["backbone", "precision", "images/s", "bare step", "share", "epochs s", "x epochs", "compile s"]
+    show([*headers, "wall s", "again s", "peak GB"], rows, right=tuple(range(2, 11)))
+    profiles = [(key, part, results[part][key]["profile"]) for part in ("epochs", "again") for key in results[part]]
+    if profiles:
+        print()
+        names = [name.removesuffix("_seconds") for name in profiles[0][2]]
+        seconds = [[key, part, *(f"{value:.1f}" for value in profile.values())] for key, part, profile in profiles]
+        show(["profile", "part", *names], seconds, right=tuple(range(2, 2 + len(names))))
     for precision, study in results["study"].items():
         seconds = study["wall_ns"] / 1e9
         print(f"\nstudy, {precision}: {seconds:.0f} s for {len(study['cells'])} cells, {study['jobs']} at a time")
@@ -383,16 +368,17 @@ def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
     if arguments.limit is not None:
         folder = subset(folder, work / "images", arguments.limit, arguments.limit)
     folder = folder.absolute()
-    keys = [f"{backbone}/{precision}" for precision in arguments.precisions for backbone in arguments.backbones]
-    plans: list[tuple[str, str, Any]] = [("compile", "all", lambda: compile_part(keys, folder, work, arguments))]
-    for key in keys:
-        plans.append(("epochs", key, lambda key=key: epochs_part(key, folder, work, arguments)))
-        plans.append(("step", key, lambda key=key: step_alone(key, work, arguments)))
+    plans: list[tuple[str, str, Any]] = []
     for precision in arguments.precisions:
+        for key in (f"{backbone}/{precision}" for backbone in arguments.backbones):
+            plans.append(("epochs", key, lambda key=key: epochs_part("epochs", key, folder, work, arguments)))
+            plans.append(("step", key, lambda key=key: step_alone(key, work, arguments)))
         plans.append(("study", precision, lambda p=precision: study_part(p, folder, work, weights, arguments)))
+    for key in [key for part, key, _ in plans if part == "epochs"]:
+        plans.append(("again", key, lambda key=key: epochs_part("again", key, folder, work, arguments)))
     longest: dict[str, float] = {}
     for part, key, run in plans:
-        if part not in arguments.parts and not (part == "compile" and {"epochs", "step"} & set(arguments.parts)):
+        if part not in arguments.parts:
             continue
         needed = longest.get(part, 0.0)
         if left(arguments) < max(needed, 10.0):
@@ -420,7 +406,7 @@ def main() -> int:
     settings["weights"] = [f"{text.partition('=')[0]}={Path(text).name}" for text in arguments.weights]
     settings["tensorflow_installed"] = importlib.util.find_spec("tensorflow") is not None
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {part: {} for part in ("compile", *PARTS)}
+    results: dict[str, Any] = {part: {} for part in PARTS}
 
     def save(part: str, key: str, found: Any) -> None:
         results[part][key] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -146,7 +147,7 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             *(f"\nnote: {warning}" for warning in document.warnings),
             "",
             f"run folder     {folder.path}",
-            f"next           edgekit export {folder.path}",
+            f"next           edgekit export {shlex.quote(str(folder.path))}",
         ]
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.support.files import TEMPORARY
+from edgekit.support.paths import expanded, user_cache_folder
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
@@ -34,10 +35,8 @@ def cache_dir() -> Path:
     """``$EDGEKIT_CACHE``, or the standard cache directory of the user on this system."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("edgekit"))
+        return expanded(chosen).absolute()
+    return user_cache_folder()
 
 
 def cache_size() -> int:

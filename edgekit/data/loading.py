@@ -21,6 +21,7 @@ from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 from edgekit.render.text import plural
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 GATE_AT_LEAST = 100
@@ -36,7 +37,7 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     if data.name == digits.NAME:
         root = digits.digits_folder(progress)
     elif data.path is not None:
-        root = Path(data.path).expanduser().absolute()
+        root = expanded(data.path).absolute()
     else:
         raise InputError(
             "there are no images to use",
@@ -71,7 +72,7 @@ def open_run_dataset(
     Raises :class:`InputError` with a hint about ``--data`` if the folder has moved, files are missing, or their content
     has changed since the run was trained.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     hint = "if the images have moved, give their new folder with --data DIR"
     if not root.is_dir() and name == digits.NAME:
         root = digits.digits_folder(progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.base import Document, FileName, JsonObject, Migration, Part
 from edgekit.recipe import Recipe
 
 SplitName = Literal["train", "val", "test", "gate"]
@@ -325,7 +325,7 @@ class RunDocument(Document):
 class GradCamPicture(Part):
     """One Grad-CAM picture of a test image."""
 
-    picture: str
+    picture: FileName
     """File name in the folder of ``gradcam.json``."""
     file: str
     """Path of the test image below the image folder."""

@@ -12,8 +12,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.device.archives import DAMAGED
 from edgekit.documents.history import EpochResult
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path, temporaries
+from edgekit.support.interrupts import is_interrupt
+from edgekit.support.os_errors import first_line
 
 Arrays = list[NDArray[Any]]
 CallbackState = dict[str, int | float | None]
@@ -84,7 +88,22 @@ class PhaseCheckpoint:
             np.savez(stream, **content)
 
     def load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[PhaseState, Arrays, Arrays]:
-        """The state, the current and the best variables; loads its own variables into ``optimizer``."""
+        """The state, the current and the best variables; loads its own variables into ``optimizer``.
+
+        Raises :class:`InputError` if the file is damaged.
+        """
+        try:
+            return self._load(optimizer)
+        except DAMAGED as error:
+            if is_interrupt(error):
+                raise
+            raise InputError(
+                f"this checkpoint is damaged: {first_line(error)}",
+                where=str(self.path),
+                hint="remove the file, then resume the run: it repeats this phase",
+            ) from None
+
+    def _load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[PhaseState, Arrays, Arrays]:
         with np.load(self.path) as content:
             state = PhaseState.from_json(str(content["state"]))
             groups: dict[str, dict[str, NDArray[Any]]] = {"live": {}, "best": {}, "optimizer": {}}

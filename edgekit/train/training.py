@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,6 +23,8 @@ from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDo
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.support.files import atomic_path, sha256_file, write_text
+from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import (
     Backend,
@@ -66,13 +69,37 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     the recipe, the images, the weights or the folder do not fit, and :class:`EdgekitError` if training diverges.
     """
     times = Times()
-    earlier = _open_run(recipe, run, resume)
-    if earlier is not None and earlier.done:
-        progress.info(f"{run.path} is already trained")
-        return earlier
-    prepared = _prepare(recipe, run, earlier, times, progress)
-    with times.measure("build"):
-        network = _build(recipe, len(prepared.dataset.classes), prepared.backend)
+    check_writable(run.path)
+    with contextlib.ExitStack() as held:
+        if run.run_json.is_file():
+            held.enter_context(run.lock())
+        earlier = _open_run(recipe, run, resume)
+        if earlier is not None and earlier.done:
+            progress.info(f"{run.path} is already trained")
+            return earlier
+        prepared = _prepare(recipe, run, earlier, times, progress)
+        with times.measure("build"):
+            network = _build(recipe, len(prepared.dataset.classes), prepared.backend)
+        check_writable(run.path, _STORED_BYTES * int(network.count_params()))
+        if earlier is None:  # only now, so that a folder is not created for input that is refused
+            held.enter_context(run.lock())
+            _open_run(recipe, run, resume=False)
+        return _train(recipe, run, earlier, prepared, network, times, progress)
+
+
+_STORED_BYTES = 20
+"""Bytes on disk for each weight: the model, and the checkpoint with current weights, best weights and optimizer."""
+
+
+def _train(
+    recipe: Recipe,
+    run: RunFolder,
+    earlier: RunDocument | None,
+    prepared: _Prepared,
+    network: keras.Model,
+    times: Times,
+    progress: Progress,
+) -> RunDocument:
     document = _first_document(earlier, recipe, run, prepared, network)
     document.write(run.run_json)  # first: the other files make a run folder only together with it
     write_dataset_csv(run.dataset, prepared.dataset.rows())
@@ -120,7 +147,7 @@ def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
 
 def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | None:
     """The document of the run to resume; ``None`` if the folder is new."""
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+    if run.is_new():
         return None
     document = run.read_run()
     if not resume:
@@ -134,7 +161,7 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | Non
         raise InputError(
             f"this run was started with a different recipe (settings that differ: {', '.join(changed)})",
             where=str(run.path),
-            hint=f"resume it as it was started: edgekit train --run {run.path} --resume",
+            hint=f"resume it as it was started: {run.resume_command}",
         )
     return document
 
@@ -179,7 +206,7 @@ def _upload(backend: Backend, batches: str, pixels: NDArray[uint8]) -> DeviceInp
 
 def _check_weights_file(recipe: Recipe) -> None:
     weights = recipe.model.weights
-    if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+    if weights not in ("imagenet", "none") and not expanded(weights).is_file():
         raise InputError(
             "the weights file does not exist", where=weights, hint="give the path of a file, or one of: imagenet, none"
         )
@@ -245,7 +272,7 @@ def _first_document(
 def _weights_record(weights: str) -> WeightsRecord:
     if weights in ("imagenet", "none"):
         return WeightsRecord(source=weights)
-    return WeightsRecord(source="file", path=weights, sha256=sha256_file(Path(weights).expanduser()))
+    return WeightsRecord(source="file", path=weights, sha256=sha256_file(expanded(weights)))
 
 
 def _dataset_record(prepared: _Prepared) -> DatasetRecord:

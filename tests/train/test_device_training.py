@@ -155,3 +155,18 @@ def test_where_batches_are_put_together_is_a_setting():
     assert validate({}, "test").train.batches == "auto"
     assert engine_of(cpu, "auto") is None
     assert engine_of(gpu, "host") is None
+
+
+def test_mixed_precision_trains_float32_weights_to_nearly_the_same(job):
+    import keras
+
+    plain, mixed = job(), job(precision="mixed_bfloat16")
+    plain.go()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed.go()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in mixed.network.layers} >= {"bfloat16"}
+    assert {value.dtype for value in mixed.weights.values()} == {np.dtype(np.float32)}
+    assert mixed.values[:, 0] == pytest.approx(plain.values[:, 0], rel=0.1)

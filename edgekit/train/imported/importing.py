@@ -37,6 +37,7 @@ from edgekit.errors import CheckFailed, InputError
 from edgekit.recipe import Recipe, apply_settings, validate
 from edgekit.registry import IMPORTED
 from edgekit.support.files import atomic_path, sha256_file, write_text
+from edgekit.support.os_errors import ROOM, check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.imported.labels import folder_order, match_labels
@@ -149,13 +150,22 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
     trials = _try(opened, form, output, images, options, scaling, progress)
     _judge(trials, images.dataset, options, labels is not None, progress)
     assert options.scaling is not None and scaling is not None  # _judge raises where it is not given
-    return _write(
-        _Import(options, recipe, run, opened, form, output, scaling, images, trials, backend), started, progress
-    )
+    check_writable(run.path, 2 * (_size(options.model) + ROOM))
+    with run.lock():
+        _check_folder(run)
+        return _write(
+            _Import(options, recipe, run, opened, form, output, scaling, images, trials, backend), started, progress
+        )
+
+
+def _size(model: Path) -> int:
+    files = [file for file in model.rglob("*") if file.is_file()] if model.is_dir() else [model]
+    return sum(file.stat().st_size for file in files)
 
 
 def _check_folder(run: RunFolder) -> None:
-    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+    check_writable(run.path)
+    if not run.is_new():
         raise InputError(
             "this folder is not empty", where=str(run.path), hint="choose another --run folder, or remove it"
         )
