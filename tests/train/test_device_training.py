@@ -100,8 +100,10 @@ def test_the_learning_rate_is_lowered_between_epochs(job):
     assert done.column("learning_rate", "from-scratch") == pytest.approx([1e-9, 1e-9, 5e-10])
 
 
+@pytest.mark.parametrize("chosen", ["interrupted and fine", pytest.param("", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_under_every_backend(backend):
+def test_under_every_backend(backend, chosen):
+    """An interrupted run on stored views; with the slow tests, all of them."""
     import keras
 
     if backend == keras.backend.backend() or "EDGEKIT_TESTED_BACKEND" in os.environ:
@@ -109,7 +111,7 @@ def test_under_every_backend(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", __file__, "-k", chosen],
         cwd=REPOSITORY,
         env={
             **os.environ,
