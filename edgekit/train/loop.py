@@ -146,7 +146,7 @@ def _first_epoch(
         if job.before is None or not job.before.destroyed_by(result):
             break
         next_rate = next(lower, None)
-        state.warnings.append(job.before.warning(result, job.name, rate, next_rate))
+        state.warnings.append(job.before.warning(result, job.phase, job.name, rate, next_rate))
         progress.warn(state.warnings[-1])
         if next_rate is None:
             break
