@@ -45,9 +45,9 @@ def network(sha256: str = "a") -> Brightness:
 
 def test_computed_once_and_stored(tmp_path, parity):
     first, second, run = network(), network(), RunFolder(tmp_path)
-    found = keras_predictions(run, first, parity)
+    found = keras_predictions(run, first, parity).probabilities
     assert first.seen == [N]
-    assert np.array_equal(keras_predictions(run, second, parity), found)
+    assert np.array_equal(keras_predictions(run, second, parity).probabilities, found)
     assert second.seen == [COMPARED]
     stored = read_keras_predictions(run.predictions_of("val"))
     assert stored is not None
@@ -56,9 +56,9 @@ def test_computed_once_and_stored(tmp_path, parity):
 
 def test_fewer_images_are_taken_from_the_stored_ones(tmp_path, parity):
     run, chosen = RunFolder(tmp_path), np.arange(5, N, 2)
-    found = keras_predictions(run, network(), parity)
+    found = keras_predictions(run, network(), parity).probabilities
     again = network()
-    assert np.array_equal(keras_predictions(run, again, parity.take(chosen)), found[chosen])
+    assert np.array_equal(keras_predictions(run, again, parity.take(chosen)).probabilities, found[chosen])
     assert again.seen == [COMPARED]
 
 
@@ -77,7 +77,7 @@ def test_predictions_of_another_precision_are_not_used(tmp_path, parity):
         tuple(parity.files), parity.labels, true.astype(np.float16).astype(np.float32) + 2e-4, "a"
     )
     coarse.write(run.predictions_of("val"))
-    assert np.array_equal(keras_predictions(run, mine, parity), true)
+    assert np.array_equal(keras_predictions(run, mine, parity).probabilities, true)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense"])
