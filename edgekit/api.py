@@ -201,7 +201,7 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
-        labels: For a third-party model: file with its class names, one per line.
+        labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
         out: For a third-party model: folder for the results. Default: beside the model.
@@ -349,11 +349,14 @@ def predict(
     )
 
 
-def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = SILENT) -> AuditDocument:
+def audit(
+    data: AnyPath, *, labels_from: str = "auto", near_bits: int | None = None, progress: Progress = SILENT
+) -> AuditDocument:
     """Audit an image folder: duplicates within and across splits, label conflicts, corrupt files and shortcuts.
 
     Args:
         data: Folder of labelled images.
+        labels_from: Where the labels are, as ``data.labels_from`` in a recipe.
         near_bits: Largest number of differing bits, of 256, in near duplicates. Default: 26.
 
     Raises:
@@ -363,7 +366,7 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
     from edgekit.data.audit.summary import audit_folder
 
     bits = NEAR_BITS if near_bits is None else near_bits
-    return audit_folder(Path(data), near_bits=bits, progress=progress).document()
+    return audit_folder(Path(data), labels_from=labels_from, near_bits=bits, progress=progress).document()
 
 
 def load_run(folder: AnyPath) -> RunDocument:

@@ -92,7 +92,7 @@ def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
         raise InputError(
             "this model cannot be scored: its metadata has no class names",
             where=str(model.path),
-            hint="pass the class names, one per line: --labels FILE",
+            hint="pass the class names: --labels FILE",
         )
     scan = scan_folder(data.expanduser().absolute())
     folders = scan.splits.get(SPLIT) or scan.splits.get(WHOLE)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import RESIZES
+from edgekit.device.labels import LabelsError, parse_labels
 from edgekit.device.protocol.jobs import ModelEntry
 from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.scaling import parse_scaling
@@ -19,6 +20,21 @@ from edgekit.stats.noninferiority import GateLimits
 
 THIRD_PARTY = "third-party"
 """The scheme of models that edgekit did not export: how they were quantized is not known."""
+
+
+def read_labels_file(path: Path) -> list[str]:
+    """The class names in a labels file of any origin: text, JSON or CSV.
+
+    Raises :class:`InputError` for a file that cannot be read, has no names, or can be read in two ways.
+    """
+    try:
+        return parse_labels(path.expanduser().read_bytes(), path.name)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"the labels file cannot be read: {reason}", where=str(path)) from None
+    except LabelsError as error:
+        hint = "write one name per line, or use JSON ([name, ...], {name: index}, {index: name}) or CSV (index,name)"
+        raise InputError(f"the labels file cannot be used: {error.reason}", where=str(path), hint=hint) from None
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,7 @@ class MeasuredModel:
     scaling: str | ScalingDocument | None = None
     """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
+    pixel_range: str | None = None
     runtime: str | None = None
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
@@ -67,6 +84,7 @@ class MeasuredModel:
             "runtime": self.runtime,
             "scaling": self.scaling,
             "resize": self.resize or "stretch",
+            "range": self.pixel_range or "full",
             "activation": "auto" if self.run is None else "none",
             "images": [str(path) for path in images],
         }
@@ -97,10 +115,5 @@ class ThirdPartyOptions:
                 raise InputError(error.reason) from None
 
     def read_labels(self) -> tuple[str, ...] | None:
-        """The class names in the labels file, one per line, in the order of the model's outputs; None without one."""
-        if self.labels is None:
-            return None
-        try:
-            return tuple(self.labels.read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the labels file cannot be read: {error}", where=str(self.labels)) from None
+        """The class names in the labels file, in the order of the model's outputs; None without one."""
+        return None if self.labels is None else tuple(read_labels_file(self.labels))

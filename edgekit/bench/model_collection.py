@@ -85,6 +85,7 @@ def _exported(export: ExportFolder) -> MeasuredModel:
         gzip_bytes=document.gzip_bytes,
         labels=document.labels,
         resize=document.resize,
+        pixel_range=document.pixel_range,
         operators=FileOperators(counts=document.operators, float=document.float_operators),
         limits=None if document.gate is None else document.gate.limits,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
+from edgekit.cli.options import DataOption, JsonOption, LabelsFromOption, QuietOption, set_option
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
 from edgekit.registry import BACKBONES, STRATEGIES
@@ -23,6 +23,7 @@ def train(
         typer.Argument(help="Recipe file, or name of a shipped recipe (edgekit list recipes).", metavar="RECIPE"),
     ] = None,
     data: DataOption = None,
+    labels_from: LabelsFromOption = None,
     backbone: Annotated[
         str | None, typer.Option(help=f"{' | '.join(BACKBONES)} (default: mobilenetv2)", metavar="NAME")
     ] = None,
@@ -60,10 +61,11 @@ def train(
 ) -> None:
     """Train one model on a folder of labelled images.
 
-    The image folder (--data) has one folder per class, or train, val and test folders with class folders inside. If
-    there are no validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts
-    from ImageNet weights and trains first the head, then the last stage of the backbone. The result is a run
-    folder with the model, its test accuracy and its figures.
+    The image folder (--data) has one folder per class, or train, val and test folders with class folders inside; usual
+    variants of both are recognised, and --labels-from takes the labels from file names or a CSV file. If there are no
+    validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts from ImageNet
+    weights and trains first the head, then the last stage of the backbone. The result is a run folder with the model,
+    its test accuracy and its figures.
 
     \b
     Examples:
@@ -79,6 +81,7 @@ def train(
     if resume and run is None:
         raise InputError("--resume needs --run", hint="edgekit train --run DIR --resume")
     out = Output(json_mode=json_mode, quiet=quiet)
+    where = {} if labels_from is None else {"data.labels_from": labels_from}
     document = train_run(
         recipe,
         data=data,
@@ -89,7 +92,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
-        settings=dict(parse_setting(text) for text in settings or []),
+        settings={**where, **dict(parse_setting(text) for text in settings or [])},
         run=run,
         resume=resume,
         progress=out,

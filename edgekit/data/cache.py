@@ -20,7 +20,7 @@ PARTIAL = ".partial"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OWN = {
-    "decoded": re.compile(r"[0-9a-f]{32}\.u8|new\.partial"),
+    "decoded": re.compile(r"[0-9a-f]{32}\.(u8|json)|new\.partial"),
     "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
     "hashes": re.compile(r"[0-9a-f]{32}\.json"),
     "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),

@@ -266,6 +266,8 @@ class ExportDocument(Document):
     """SHA-256 of the run's ``model.keras``."""
     labels: tuple[str, ...]
     resize: str
+    pixel_range: str = "full"
+    """How values of more than 8 bits become 0 to 255."""
     format: str
     scheme: str
     file: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.device.labels import own_labels
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
@@ -104,8 +105,11 @@ class RunFolder:
         return document
 
     def read_labels(self) -> list[str]:
-        """Class names in the order of the model's outputs."""
-        return self.labels.read_text(encoding="utf-8").splitlines()
+        """Class names in the order of the model's outputs; raises :class:`InputError` for a missing or damaged file."""
+        try:
+            return own_labels(self.labels.read_bytes())
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the run's class names cannot be read ({error})", where=str(self.labels)) from None
 
     def done_exports(self) -> list[ExportFolder]:
         """The complete exports, in the order of their names."""

@@ -45,6 +45,9 @@ class DatasetRecord(Part):
     """Number of images."""
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
+    pixel_range: str = "full"
+    """How values of more than 8 bits became 0 to 255: ``full`` (0-65535), ``percentile``, or a range such as
+    ``0-4095``. Exported files, and the targets that run them, use the same."""
     corrupt: tuple[SkippedImage, ...] | None = None
     """Images that were left out; ``null`` in runs of older versions, which did not record them."""
 

@@ -26,6 +26,7 @@ class ExportFacts:
     labels: list[str]
     image_size: int
     resize: str
+    pixel_range: str = "full"
 
 
 @dataclass(frozen=True)

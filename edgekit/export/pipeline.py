@@ -159,6 +159,7 @@ def _facts(document: RunDocument, recipe: Recipe, network: TrainedNetwork) -> Ex
         labels=network.labels,
         image_size=network.image_size,
         resize=recipe.data.resize,
+        pixel_range=document.dataset.pixel_range,
     )
 
 

@@ -66,7 +66,12 @@ def read_samples(
     """
     record = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or record.root, record.classes, record.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or record.root,
+        record.classes,
+        record.name,
+        pixel_range=record.pixel_range,
+        progress=progress,
     )
     calibration = recipe.export.calibration
     return (
@@ -120,7 +125,7 @@ def _decode(dataset: Dataset, positions: NDArray[np.int64], image_size: int, res
 
     def load(path: Path) -> NDArray[np.uint8] | ImageError:
         try:
-            return load_image(path, image_size, resize)
+            return load_image(path, image_size, resize, dataset.pixel_range)
         except ImageError as error:
             return error
 

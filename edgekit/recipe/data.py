@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edgekit.recipe.section import Fraction, Section
 
@@ -27,15 +27,31 @@ class Split(Section):
     training images that duplicate an image in the folder's own test or validation split."""
 
 
+def _pixel_range(text: str) -> str:
+    from edgekit.device.images import parse_range
+
+    if text not in ("auto", "percentile"):
+        parse_range(text)
+    return text
+
+
 class Data(Section):
     """The images: give either ``path`` or ``name``."""
 
     path: str | None = None
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
+    labels_from: Annotated[str, Field(min_length=1)] = "auto"
+    """Where the labels are: ``auto`` (the folders, whatever usual layout they have), ``folders`` (the outermost folders
+    are the classes), ``inner-folders`` (the folders that contain the images are), ``file-names`` (``cat.0.jpg``), or a
+    CSV file in the image folder, or elsewhere, with a file and a label in each row."""
     name: Literal["digits"] | None = None
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
     image_size: Annotated[int, Field(ge=32, le=2048)] = 224
     """Height and width of the network input in pixels (32 to 2048)."""
+    range: Annotated[str, AfterValidator(_pixel_range)] = "auto"
+    """How images with more than 8 bits become 0 to 255: ``auto`` (from the smallest of 0-255, 0-1023, 0-4095, 0-16383
+    and 0-65535 that holds the values of all images), ``full`` (0-65535), ``percentile`` (from the 0.5th to the 99.5th
+    percentile of each image), or a range such as ``0-4095``."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     """How images become square: ``stretch`` changes the aspect ratio, ``crop`` keeps the centre, ``pad`` adds black
     bars."""

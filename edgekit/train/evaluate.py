@@ -43,7 +43,12 @@ def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress
     prepare_backend(recipe.train.device)
     about = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or about.root, about.classes, about.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or about.root,
+        about.classes,
+        about.name,
+        pixel_range=about.pixel_range,
+        progress=progress,
     )
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
     document = evaluate_network(document, run, load_network(run), dataset, pixels, progress)

@@ -228,6 +228,7 @@ def _dataset_record(prepared: _Prepared) -> DatasetRecord:
         layout=dataset.layout,
         n_files=len(dataset),
         counts=dataset.counts(),
+        pixel_range=dataset.pixel_range,
         corrupt=skipped_images(prepared.found, dataset),
     )
 
