@@ -285,16 +285,21 @@ def compare(
 
 
 def report(
-    folder: RunDocument | StudyDocument | AnyPath,
+    folder: RunDocument | StudyDocument | AnyPath | Sequence[RunDocument | StudyDocument | AnyPath],
     *,
     claims: Recipe | AnyPath | None = None,
+    constraints: Mapping[str, float] | None = None,
+    out: AnyPath | None = None,
     progress: Progress = SILENT,
 ) -> ReportDocument:
-    """Write the report of a run or a study.
+    """Write the report of a run, a study, or several runs.
 
     Args:
-        folder: A run or a study: its folder, or its document.
+        folder: A run or a study: its folder, or its document. Also a folder that contains runs, or several of these.
         claims: A recipe whose claims are judged instead of those of the run or study.
+        constraints: What the recommended exported file must meet: ``{"latency_ms": 30, "size_mb": 5}``. Names are
+            ``latency_ms``, ``size_mb``, ``memory_mb``, ``points_lost`` and ``threads``.
+        out: Folder for the report. By default ``report`` in the folder of the run, study or runs.
 
     Returns:
         The document of ``report.json``, with the paths of the written files as ``report_html`` and ``report_json``.
@@ -302,11 +307,17 @@ def report(
     Raises:
         InputError: The folder is neither a run nor a study, or its documents cannot be read.
     """
+    from edgekit.recipe import constraint_of
     from edgekit.recipe.resolve import resolve_recipe
     from edgekit.report.build import build_report
 
     judged = None if claims is None else resolve_recipe(claims)
-    return build_report(folder_of(folder), claims=judged, progress=progress)
+    if isinstance(folder, Sequence) and not isinstance(folder, str):
+        folders = [folder_of(entry) for entry in folder]
+    else:
+        folders = [folder_of(folder)]
+    asked = None if constraints is None else constraint_of(constraints)
+    return build_report(folders, out=_path(out), claims=judged, constraint=asked, progress=progress)
 
 
 def predict(

@@ -76,7 +76,7 @@ def finish(study: StudyResult, out: Output) -> None:
     failing = [cell for cell in study.document.cells if cell.error is not None]
     for cell in failing:
         out.warn(f"{cell.run}: {cell.error}")
-    show_report(study.folder, out)
+    show_report([study.folder], out)
     for name, problem in study.target_errors.items():
         out.warn(f"nothing was measured on {name}: {problem}\n  hint: rerun this command once the target is reachable")
     if any(cell.status == "failed" for cell in failing):

@@ -38,9 +38,23 @@ UNKNOWN = "-"
 
 
 def report(
-    folder: Annotated[
-        Path, typer.Argument(help="Run folder or study folder.", metavar="RUN_OR_STUDY", show_default=False)
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run folder, study folder, or folder of runs; also several of these.",
+            metavar="RUN_OR_STUDY...",
+            show_default=False,
+        ),
     ],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for the report. By default report/ in the folder of the run, study or runs.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     claims: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +77,7 @@ def report(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write report.html and report.json for a run or a study.
+    """Write report.html and report.json for a run, a study, or several runs.
 
     The report begins with a recommendation: of the exported files that are shown to lose at most the allowed accuracy,
     the fastest, and of equally fast ones the smallest. It names the most accurate, the fastest and the smallest
@@ -71,48 +85,47 @@ def report(
     page is a single file that works offline. If exports or bench results are missing, the report lists them. report.md,
     candidates.csv and a model card for every exported file are written beside the page.
 
+    A report on several runs says which of them can be compared: accuracies on the same test images, and latencies of
+    the same session.
+
     Example: edgekit report runs/digits-mobilenetv2 --constraint latency_ms=30 --constraint size_mb=5
     """
-    show_report(folder, Output(json_mode=json_mode, quiet=quiet), claims, constraint or ())
+    show_report(folders, Output(json_mode=json_mode, quiet=quiet), claims, constraint or (), folder)
 
 
-def show_report(folder: Path, out: Output, claims: str | None = None, constraints: Sequence[str] = ()) -> None:
-    """Make the report of ``folder`` and print its table, also at the end of a study."""
+def show_report(
+    folders: Sequence[Path],
+    out: Output,
+    claims: str | None = None,
+    constraints: Sequence[str] = (),
+    folder: Path | None = None,
+) -> None:
+    """Make the report of ``folders`` and print its table, also at the end of a study."""
     from edgekit.recipe import load_recipe
     from edgekit.report.build import build_report
 
     recipe = None if claims is None else load_recipe(claims)
-    document = build_report(folder, claims=recipe, constraint=_constraint(constraints), progress=out)
+    document = build_report(folders, out=folder, claims=recipe, constraint=_constraint(constraints), progress=out)
     out.result(document, _text(document))
 
 
 def _constraint(given: Sequence[str]) -> Constraint | None:
     """``latency_ms=30`` and the like as a constraint of a recipe; None without any."""
     from edgekit.errors import InputError
-    from edgekit.recipe import Constraint
+    from edgekit.recipe import constraint_of
 
-    names = ("latency_ms", "size_mb", "memory_mb", "points_lost")
     values: dict[str, float] = {}
     for text in given:
         name, _, value = text.partition("=")
         try:
-            number = float(value)
+            values[name] = float(value)
         except ValueError:
-            number = math.nan
-        usable = math.isfinite(number) and number >= 0 and (number > 0 or name == "points_lost")
-        if name not in (*names, "threads") or not usable or (name == "threads" and number % 1):
-            raise InputError(
-                f"unknown constraint {text!r}",
-                where="--constraint",
-                hint=f"give one of {', '.join(f'{n}=NUMBER' for n in names)}, or threads=NUMBER",
-            )
-        values[name] = number
-    threads = int(values.pop("threads", 1))
-    if not values and not given:
-        return None
-    if not values:
-        raise InputError("threads alone limits nothing", where="--constraint", hint="add latency_ms=NUMBER")
-    return Constraint.model_validate({**{f"max_{name}": value for name, value in values.items()}, "threads": threads})
+            values[text] = math.nan
+    try:
+        return constraint_of(values) if given else None
+    except InputError as error:
+        problem = error.problem.replace("=nan'", "'")
+        raise InputError(problem, where="--constraint", hint=error.hint) from None
 
 
 def _text(document: ReportDocument) -> str:
@@ -122,6 +135,8 @@ def _text(document: ReportDocument) -> str:
     if document.recommendation is not None:
         parts.insert(0, "\n".join(map(wrapped, advice_lines(document.recommendation))))
     parts.append("\n".join(wrapped(f"{finding.question}: {_answer(finding)}") for finding in document.verdict))
+    if document.comparability is not None:
+        parts.append("\n".join(map(wrapped, document.comparability.sentences)))
     if document.claims:
         parts.append("\n".join(wrapped(f"{claim.verdict}: {_claim(claim)}") for claim in document.claims))
     if document.warnings:

@@ -22,10 +22,12 @@ from edgekit.documents.report_comparisons import (
     RobustnessOfRun,
 )
 from edgekit.documents.report_findings import (
+    Comparability,
     Finding,
     JudgedClaim,
     LeakSummary,
     MissingRecord,
+    PublishedRecord,
     RecommendationRecord,
     ReportedFigure,
     WarningRecord,
@@ -34,12 +36,12 @@ from edgekit.documents.report_rows import ExportedFileRecord, ReportedRun, SeedG
 
 
 class ReportDocument(Document):
-    """What a report says about a run or a study. Paths are relative to that folder."""
+    """What a report says about a run, a study or several runs. Paths are relative to their folder."""
 
-    kind: Literal["run", "study"]
-    """What the report is about."""
+    kind: Literal["run", "study", "runs"]
+    """What the report is about; ``runs`` are several that no study planned."""
     name: str
-    """Name of the run or study."""
+    """Name of the run or study, or of the folder of several runs."""
     created: str
     """ISO 8601, UTC."""
     edgekit_version: str
@@ -54,6 +56,10 @@ class ReportDocument(Document):
     """The claims of the recipe, judged."""
     reported: tuple[ReportedFigure, ...] = ()
     """Published figures that the recipe names."""
+    published: tuple[PublishedRecord, ...] = ()
+    """Published figures of the same backbones, from the table that comes with edgekit."""
+    comparability: Comparability | None = None
+    """Which runs compare; ``null`` for one run, and for a study of which everything compares."""
     audit: LeakSummary | None = None
     """The audit of the study's images; ``null`` if there is none."""
     efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)

@@ -75,6 +75,39 @@ class RecommendationRecord(Part):
     """Sentences: what speaks against it, the strongest doubt first."""
 
 
+class SameTestImages(Part):
+    """Runs that were tested on the same images."""
+
+    run_ids: tuple[str, ...]
+    """The runs."""
+    n_images: int
+    """Number of test images; 0 for runs that were not tested."""
+
+
+class SameSession(Part):
+    """Exported files that were timed in one session."""
+
+    session_id: str
+    """The session."""
+    target: str
+    """Where it was measured."""
+    run_ids: tuple[str, ...]
+    """The runs of these files."""
+    numbers: tuple[int, ...]
+    """The numbers of the files in the tables."""
+
+
+class Comparability(Part):
+    """Which runs of a report can be compared, and which cannot."""
+
+    test_images: tuple[SameTestImages, ...]
+    """Sets of runs whose accuracies compare."""
+    sessions: tuple[SameSession, ...]
+    """Sets of exported files whose latencies compare."""
+    sentences: tuple[str, ...]
+    """The same in words."""
+
+
 class MoreNeeded(Part):
     """How many more seeds, images or rounds would decide a claim, if the estimate stays as it is."""
 
@@ -139,7 +172,7 @@ class JudgedClaim(Part):
     p_holm: float | None = None
     """The same, corrected for all claims of the recipe (Holm)."""
     after_the_fact: bool = False
-    """Whether the claim was added after the study was run (``--claims``)."""
+    """Whether the claim was written or changed after the first result of the study."""
 
 
 class ReportedFigure(Part):
@@ -247,3 +280,28 @@ class MissingRecord(Part):
     """What is missing."""
     command: str
     """The command that makes it, or an empty string."""
+
+
+class PublishedRecord(Part):
+    """A published figure of one of the backbones; edgekit did not measure it. Text is empty where it is not known."""
+
+    backbone: str
+    """Name of the backbone."""
+    quantity: Literal["latency_ms", "top1"]
+    """``latency_ms``: milliseconds for one image of 224 x 224; ``top1``: accuracy on ImageNet in percent."""
+    value: float
+    """The figure, in the unit of ``quantity``."""
+    precision: str
+    """``fp32``, ``fp16``, ``float`` (32 or 16 bits) or ``int8``."""
+    device: str
+    """Device that it was measured on."""
+    threads: str
+    """Number of threads or cores."""
+    runtime: str
+    """Runtime or format."""
+    method: str
+    """How it was measured or quantized."""
+    not_stated: tuple[str, ...]
+    """Conditions that the source does not state."""
+    source: str
+    """Repository and file, or document."""

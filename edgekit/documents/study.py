@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, Migration, Part
+from edgekit.documents.base import Document, JsonObject, Migration, Part
 from edgekit.documents.run import without_gate_split
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
@@ -13,6 +13,15 @@ from edgekit.recipe import Recipe
 STUDY_FILE = "study.json"
 
 CellStatus = Literal["waiting", "trained", "exported", "failed"]
+
+
+class ClaimsPlan(Part):
+    """The claims of a study as they were before its first result. A claim that is not among them came later."""
+
+    recorded: str
+    """When they were recorded (ISO 8601, UTC)."""
+    sha256: tuple[str, ...]
+    """SHA-256 of each claim."""
 
 
 class CellRecord(Part):
@@ -29,21 +38,30 @@ class CellRecord(Part):
     error: str | None = None
     seconds: float | None = None
     """Wall-clock time of the training command."""
+    added_later: bool = False
+    """Whether the study had results before this cell was added."""
+
+
+def _without_claims_plan(old: JsonObject) -> JsonObject:
+    """Version 2 did not record when claims were written."""
+    return {**old, "claims_plan": None}
 
 
 class StudyDocument(Document):
     """A study. Its recipe does not contain the paths of images and weights on this machine."""
 
-    VERSION: ClassVar[int] = 2
-    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: without_gate_split}
+    VERSION: ClassVar[int] = 3
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: without_gate_split, 2: _without_claims_plan}
 
-    schema_version: int = 2
+    schema_version: int = 3
     """Version of this kind of document."""
 
     name: str
     created: str
     recipe: Recipe
     cells: tuple[CellRecord, ...]
+    claims_plan: ClaimsPlan | None = None
+    """The claims before the first result; ``null`` in studies that an older edgekit started."""
 
 
 def read_study(folder: Path) -> StudyDocument:

@@ -37,6 +37,7 @@ from edgekit.recipe.study import Compare as Compare
 from edgekit.recipe.study import Constraint as Constraint
 from edgekit.recipe.study import Reported as Reported
 from edgekit.recipe.study import Side as Side
+from edgekit.recipe.study import constraint_of as constraint_of
 from edgekit.recipe.train import FeatureExtraction as FeatureExtraction
 from edgekit.recipe.train import FineTuning as FineTuning
 from edgekit.recipe.train import FromScratch as FromScratch

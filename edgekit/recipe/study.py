@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edgekit.errors import InputError
 from edgekit.recipe.section import Section, Strategy, known_corruptions, known_name
 from edgekit.registry import BACKBONES, SCHEMES
 
@@ -170,6 +175,11 @@ class Claim(Section):
     threads: Annotated[int, Field(ge=1)] = 1
     """Number of threads for latency (at least 1)."""
 
+    def digest(self) -> str:
+        """SHA-256 of the claim as it is written. Keys that have their default value do not count."""
+        content = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
     @field_validator("corruptions")
     @classmethod
     def _known_corruptions(cls, value: list[str]) -> list[str]:
@@ -205,16 +215,20 @@ class Claim(Section):
 
 
 class Constraint(Section):
-    """Limits for a recommendation: the report names the most accurate model within them, or the closest one."""
+    """Limits for a recommendation.
+
+    The report answers with the exported file to deploy within them, with the nearest one, or with those that it is
+    undecided between: a limit is met only if the whole interval is within it.
+    """
 
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     """Largest median latency at batch size 1, in milliseconds (above 0)."""
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
     """Largest size of the exported file in megabytes (millions of bytes, above 0)."""
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
-    """Largest peak memory of the process in megabytes (millions of bytes, above 0)."""
+    """Largest memory that loading and running the file adds to a process, in megabytes (millions of bytes, above 0)."""
     max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
-    """How many points of accuracy the model may be below the most accurate one (0 to 100)."""
+    """How many points of accuracy the file may lose against the most accurate one (0 to 100)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Number of threads that latency is measured with (at least 1)."""
 
@@ -223,3 +237,22 @@ class Constraint(Section):
         if all(value is None for name, value in self if name != "threads"):
             raise ValueError("give at least one limit: max_latency_ms, max_size_mb, max_memory_mb, max_points_lost")
         return self
+
+
+LIMITS = ("latency_ms", "size_mb", "memory_mb", "points_lost")
+"""What a constraint limits; with ``max_`` in front, the keys of a recipe."""
+
+
+def constraint_of(values: Mapping[str, float]) -> Constraint:
+    """A constraint from ``{"latency_ms": 30, "threads": 4}``; :class:`InputError` for names or values that are none."""
+    for name, value in values.items():
+        usable = math.isfinite(value) and value >= 0 and (value > 0 or name == "points_lost")
+        if name not in (*LIMITS, "threads") or not usable or (name == "threads" and value % 1):
+            raise InputError(
+                f"unknown constraint {f'{name}={value:g}'!r}",
+                hint=f"give one of {', '.join(f'{n}=NUMBER' for n in LIMITS)}, or threads=NUMBER",
+            )
+    limits = {f"max_{name}": value for name, value in values.items() if name != "threads"}
+    if not limits:
+        raise InputError("threads alone limits nothing", hint="add latency_ms=NUMBER")
+    return Constraint.model_validate({**limits, "threads": int(values.get("threads", 1))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
 from edgekit.render.text import plural
 
-AFTER_THE_FACT = "added after the study was run"
+AFTER_THE_FACT = "written after the results"
 
 
 def more_text(more: MoreNeeded | None) -> str:

@@ -16,7 +16,9 @@ _TITLES = {
 
 def advice_title(advice: RecommendationRecord) -> str:
     """``Deploy:``, in front of the exported files that the recommendation names."""
-    return _TITLES[advice.status] if advice.exports else "Nothing meets the constraints."
+    if advice.exports:
+        return _TITLES[advice.status]
+    return "Nothing meets the constraints." if advice.status == "none" else "No recommendation."
 
 
 def advice_lines(advice: RecommendationRecord) -> list[str]:

@@ -1,16 +1,18 @@
-"""The report stage: reads a run or study folder and writes report.html, report.json and text versions."""
+"""The report stage: reads run or study folders and writes report.html, report.json and text versions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from edgekit import __version__
 from edgekit.documents.report import ReportDocument
+from edgekit.errors import InputError
 from edgekit.recipe import Constraint, Recipe
+from edgekit.report.model.collection import read_sources
 from edgekit.report.model.document import report_document
 from edgekit.report.model.report import compose
-from edgekit.report.model.source import read_source
 from edgekit.report.render.cards import model_cards
 from edgekit.report.render.csv_table import exported_files_csv
 from edgekit.report.render.html import page
@@ -20,27 +22,35 @@ from edgekit.support.progress import SILENT, Progress
 
 
 def build_report(
-    path: Path, *, claims: Recipe | None = None, constraint: Constraint | None = None, progress: Progress = SILENT
+    path: Path | Sequence[Path],
+    *,
+    out: Path | None = None,
+    claims: Recipe | None = None,
+    constraint: Constraint | None = None,
+    progress: Progress = SILENT,
 ) -> ReportDocument:
-    """Write the report on the run or study in ``path`` into ``path / "report"``.
+    """Write the report on the run or study in ``path``, or on several runs, into ``out``.
 
-    It consists of ``report.html``, ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported
-    file in ``cards/``. All are composed before any is written. What is not there yet (exports, bench results) is named
-    in the report and reported to ``progress``.
+    ``path`` is a run, a study, a folder that contains runs, or several of these. Without ``out`` it is the folder
+    ``report`` in ``path``, or in the deepest folder that contains all of them. The report consists of ``report.html``,
+    ``report.json``, ``report.md``, ``candidates.csv`` and a card for every exported file in ``cards/``. All are
+    composed before any is written. What is not there yet (exports, bench results) is named in the report and reported
+    to ``progress``.
 
     ``claims`` is a recipe whose claims and reported figures are used instead of those that the run or study was started
     with. ``constraint`` is what the recommended exported file must meet. Returns the document of ``report.json`` with
-    the paths of the page and of the stored document; all other paths in it are below ``path``, so that the stored
-    document does not name folders of this machine. Raises :class:`InputError` where ``path`` is neither a run nor a
-    study, or holds documents that cannot be read.
+    the paths of the page and of the stored document; all other paths in it are relative to the folder of the runs, so
+    that the stored document does not name folders of this machine. Raises :class:`InputError` where there is neither a
+    run nor a study, or documents that cannot be read, and for a folder ``out`` that holds something else.
     """
-    path = Path(path).expanduser()
-    source = read_source(path)
+    paths = [path] if isinstance(path, str | Path) else path
+    source = read_sources([Path(one).expanduser() for one in paths])
+    folder = source.path / "report" if out is None else Path(out).expanduser()
+    _check_folder(folder)
     if claims is not None:
         source = source.with_claims(claims)
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__, constraint)
     document = report_document(report)
-    folder = path / "report"
     texts = {
         "report.html": page(report),
         "report.json": document.to_json(),
@@ -52,5 +62,15 @@ def build_report(
         write_text(folder / name, text)
     for entry in report.missing:
         progress.info(f"{entry.text} Run: {entry.command}" if entry.command else entry.text)
-    paths = {"report_html": str(folder / "report.html"), "report_json": str(folder / "report.json")}
-    return document.model_copy(update=paths)
+    written = {"report_html": str(folder / "report.html"), "report_json": str(folder / "report.json")}
+    return document.model_copy(update=written)
+
+
+def _check_folder(folder: Path) -> None:
+    """A report replaces the files of an earlier one, and those of nobody else."""
+    if not folder.exists() or (folder / "report.json").is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise InputError(
+            "the folder for the report holds other files", where=str(folder), hint="choose another one with --out DIR"
+        )

@@ -57,9 +57,9 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Contender:
-    """One exported file. ``largest_loss``: the bound on what it loses against the best other file (0 to 1, at once for
-    all files; :func:`~edgekit.stats.comparison_with_best.compare_with_best` gives ``-low``), None where it was not
-    scored on the common images. ``figures`` are what constraints are about, by name.
+    """One exported file. ``largest_loss``: the bound on what it loses against the best other file that meets the
+    constraints (0 to 1, at once for all of them; :func:`~edgekit.stats.comparison_with_best.compare_with_best` gives
+    ``-low``), None where it was not scored on the common images. ``figures`` are what constraints are about, by name.
     """
 
     accuracy: float | None
@@ -103,19 +103,25 @@ def recommend(
         raise ValueError(f"expected comparisons of {len(files)} files with each other")
     verdicts = [_judged(file, constraints) for file in files]
     scored = [i for i, file in enumerate(files) if file.accuracy is not None and file.largest_loss is not None]
-    meeting = [i for i in scored if verdicts[i] == MEETS]
+    good = meeting(files, constraints)
     undecided = tuple(i for i in scored if verdicts[i] == UNDECIDED)
-    if not meeting:
+    if not good:
         if undecided:
             return Recommendation(None, NOT_DECIDED_BETWEEN, (), (), undecided, None)
         return Recommendation(None, NOTHING, (), (), (), _nearest(files, scored, constraints))
-    eligible = tuple(i for i in meeting if (files[i].largest_loss or 0.0) <= allowed_loss)
+    eligible = tuple(i for i in good if (files[i].largest_loss or 0.0) <= allowed_loss)
     if not eligible:
-        best = max(meeting, key=lambda i: files[i].accuracy or 0.0)
+        best = max(good, key=lambda i: files[i].accuracy or 0.0)
         return Recommendation(best, NOT_SHOWN, (), (), undecided, None)
     as_fast = _as_fast(files, eligible, slower)
     chosen = min(as_fast, key=lambda i: (files[i].size_bytes, files[i].latency or 0.0, -(files[i].accuracy or 0.0)))
     return Recommendation(chosen, SHOWN, eligible, as_fast, undecided, None)
+
+
+def meeting(files: Sequence[Contender], constraints: Sequence[Constraint]) -> tuple[int, ...]:
+    """The scored files that are shown to meet every constraint."""
+    scored = [i for i, file in enumerate(files) if file.accuracy is not None and file.largest_loss is not None]
+    return tuple(i for i in scored if _judged(files[i], constraints) == MEETS)
 
 
 def _judged(file: Contender, constraints: Sequence[Constraint]) -> str:

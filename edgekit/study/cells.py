@@ -32,6 +32,8 @@ class Cell:
     """How often it failed during this command."""
     seconds: float | None = None
     """Wall-clock time of its training."""
+    added_later: bool = False
+    """Whether the study had results before this cell was added."""
 
     @property
     def name(self) -> str:
@@ -59,6 +61,7 @@ class Cell:
             status=self.status,
             error=self.error,
             seconds=self.seconds,
+            added_later=self.added_later,
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.study import STUDY_FILE, CellStatus, StudyDocument, read_study
+from edgekit.documents.study import STUDY_FILE, CellRecord, CellStatus, ClaimsPlan, StudyDocument, read_study
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.recipe.redaction import redact_paths
@@ -42,8 +42,11 @@ def study_lock(path: Path) -> Iterator[Path]:
 class Study:
     """A study folder. Every change to a cell is on disk before the next step."""
 
-    def __init__(self, path: Path, recipe: Recipe, cells: list[Cell], created: str) -> None:
+    def __init__(
+        self, path: Path, recipe: Recipe, cells: list[Cell], created: str, claims_plan: ClaimsPlan | None
+    ) -> None:
         self.path, self.recipe, self.cells, self._created = path, recipe, cells, created
+        self._claims_plan = claims_plan
         self._lock = Lock()
 
     @property
@@ -55,27 +58,28 @@ class Study:
         """Create a study in ``path``, or open an existing one.
 
         The recipe of an existing study may add seeds, backbones, strategies or arms, and change the corrupted images
-        and the claims; a cell that was trained stays as it is. Raises :class:`InputError` if it changes anything
-        else.
+        and the claims; a cell that was trained stays as it is. The claims are recorded as planned until the study has
+        its first result. Raises :class:`InputError` if the recipe changes anything else.
         """
         cells = plan_cells(recipe, path)
-        created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        created = now
+        digests = tuple(claim.digest() for claim in recipe.claims)
+        claims_plan: ClaimsPlan | None = ClaimsPlan(recorded=now, sha256=digests)
         if (path / STUDY_FILE).is_file():
             before = read_study(path)
             _check_is_extension(before.recipe, recipe, path)
             created = before.created
             kept = {record.run: record for record in before.cells}
-            cells = [
-                replace(cell, status=record.status, error=record.error, seconds=record.seconds)
-                if (record := kept.get(cell.run)) is not None
-                else cell
-                for cell in cells
-            ]
+            begun = any(_has_begun(record, path) for record in before.cells)
+            cells = [_as_before(cell, kept.get(cell.run), begun=begun) for cell in cells]
+            if begun or before.claims_plan is None:
+                claims_plan = before.claims_plan
         elif path.is_dir() and any(path.iterdir()):
             raise InputError(
                 "this folder is not empty and is not a study", where=str(path), hint="choose another --out folder"
             )
-        study = cls(path, recipe, cells, created)
+        study = cls(path, recipe, cells, created, claims_plan)
         if not study.file.is_file():
             study.save()
         return study
@@ -124,7 +128,26 @@ class Study:
             created=self._created,
             recipe=redact_paths(self.recipe),
             cells=tuple(cell.record() for cell in self.cells),
+            claims_plan=self._claims_plan,
         )
+
+
+def _has_begun(record: CellRecord, study: Path) -> bool:
+    """Whether there is something to see of a cell: its training has at least been started."""
+    return record.status != "waiting" or RunFolder(study / record.run).run_json.is_file()
+
+
+def _as_before(cell: Cell, record: CellRecord | None, *, begun: bool) -> Cell:
+    """A planned cell with what the study recorded of it; ``begun``: whether the study already had results."""
+    if record is None:
+        return replace(cell, added_later=begun)
+    return replace(
+        cell,
+        status=record.status,
+        error=record.error,
+        seconds=record.seconds,
+        added_later=record.added_later,
+    )
 
 
 def _check_is_extension(before: Recipe, now: Recipe, path: Path) -> None:

@@ -15,7 +15,7 @@ from report_factory import change_export, change_run, change_study, write_bench,
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.report_findings import JudgedClaim, MoreNeeded
 from edgekit.documents.run import TimingRecord
-from edgekit.documents.study import StudyDocument
+from edgekit.documents.study import ClaimsPlan, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import load_recipe, validate
 from edgekit.report.build import build_report
@@ -193,7 +193,42 @@ def test_claims_added_after_the_fact_are_marked(tmp_path: Path) -> None:
     recipe = recipe_of(claims=[planned, claim("accuracy", "below", 5)])
     claims = build_report(tmp_path, claims=recipe).claims
     assert [one.after_the_fact for one in claims] == [False, True]
-    assert "added after the study was run" in (tmp_path / "report" / "report.html").read_text()
+    assert "written after the results" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_claims_are_compared_with_those_before_the_first_result(tmp_path: Path) -> None:
+    """The recipe of the study may be given other claims later: what counts is what it recorded at its start."""
+    planned, later = claim("accuracy", "below"), claim("accuracy", "below", 5)
+    study_of(tmp_path, [planned, later], {"mobilenetv2": [0.8] * 2, "resnet50v2": [0.9] * 2})
+    digests = tuple(one.digest() for one in recipe_of(claims=[planned]).claims)
+    change_study(tmp_path, claims_plan=ClaimsPlan(recorded="2026-11-21T10:00:00+00:00", sha256=digests))
+    assert [one.after_the_fact for one in judged_again(tmp_path)] == [False, True]
+    changed = build_report(tmp_path, claims=recipe_of(claims=[planned | {"margin": 1}])).claims
+    assert [one.after_the_fact for one in changed] == [True]
+
+
+def test_later_claims_do_not_weaken_planned_ones_and_removed_ones_still_count(tmp_path: Path) -> None:
+    planned = claim("accuracy", "below")
+    weak = [claim("accuracy", "above", margin / 10) for margin in range(1, 10)]
+    study_of(tmp_path, [planned, *weak], {"mobilenetv2": [0.84, 0.85, 0.86], "resnet50v2": [0.9, 0.91, 0.92]})
+    digests = tuple(one.digest() for one in recipe_of(claims=[planned]).claims)
+    plan = ClaimsPlan(recorded="2026-11-21T10:00:00+00:00", sha256=digests)
+    change_study(tmp_path, claims_plan=plan)
+    first, second, *_ = judged_again(tmp_path)
+    assert first.p_holm == first.p
+    assert second.p is not None
+    assert second.p_holm is not None
+    assert second.p_holm > second.p
+    (alone,) = build_report(tmp_path, claims=recipe_of(claims=[weak[0]])).claims
+    assert alone.p_holm == pytest.approx(2 * alone.p)  # the planned claim was dropped, and counts
+
+
+def test_seeds_that_were_added_later_are_a_limit(tmp_path: Path) -> None:
+    study_of(tmp_path, [claim("accuracy", "below")], {"mobilenetv2": [0.8] * 3, "resnet50v2": [0.9] * 3})
+    cells = StudyDocument.read(tmp_path / "study.json").cells
+    assert "added after the first results" not in " ".join(build_report(tmp_path).limits)
+    change_study(tmp_path, cells=(*cells[:-1], cells[-1].model_copy(update={"added_later": True})))
+    assert "1 cell was added after the first results" in " ".join(build_report(tmp_path).limits)
 
 
 def test_fewer_than_six_rounds_give_no_verdict(tmp_path: Path) -> None:

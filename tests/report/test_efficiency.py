@@ -9,6 +9,7 @@ import pytest
 from document_factory import recipe_of
 from report_factory import (
     change_bench,
+    change_run,
     give_the_same_images,
     leaky_study,
     two_run_study,
@@ -19,10 +20,10 @@ from report_factory import (
 
 from edgekit.documents.bench import EnergyRecord
 from edgekit.documents.report_comparisons import CostRecord
+from edgekit.documents.report_findings import Finding
 from edgekit.errors import InputError
 from edgekit.recipe import Constraint, validate
 from edgekit.report.build import build_report
-from edgekit.report.model.constraints import choose
 from edgekit.report.model.document import report_document
 from edgekit.report.model.efficiency import efficiency, equal_terms, front_probabilities
 from edgekit.report.model.exported_files import exported_files
@@ -101,39 +102,53 @@ def test_equal_terms(groups: list[Group]) -> None:
     assert equal_terms(groups[:2], 1) is None
 
 
-def test_a_constraint_gives_the_most_accurate_within_it(groups: list[Group]) -> None:
-    choice = choose(Constraint(max_latency_ms=20, max_size_mb=5), groups)
-    assert choice.winner is not None
-    assert choice.winner.title == "MobileNetV2, feature-extraction, tflite-int8"
-    assert choice.question == "at most 20 ms, at most 5 MB"
-    best = choose(Constraint(max_points_lost=0), groups)
-    assert best.winner is not None
-    assert best.winner.accuracy == max(group.accuracy or 0 for group in groups)
-
-
-def test_none_and_the_nearest(groups: list[Group]) -> None:
-    choice = choose(Constraint(max_latency_ms=4, max_size_mb=5), groups)
-    assert choice.winner is None
-    assert choice.nearest is not None
-    assert choice.nearest.title == "MobileNetV2, feature-extraction, tflite-int8"
-    assert choice.remark.startswith("at most 4 ms: has 4.")
-    nobody = choose(Constraint(max_latency_ms=4, threads=64), groups)
-    assert (nobody.winner, nobody.nearest) == (None, None)
-
-
 def test_a_constraint_that_limits_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="at least one limit"):
         validate({"constraints": [{"threads": 4}]}, "test")
 
 
-def test_constraints_are_part_of_the_verdict(tmp_path: Path) -> None:
-    recipe = recipe_of(constraints=[{"max_latency_ms": 20}, {"max_latency_ms": 0.1}])
-    study = two_run_study(tmp_path / "study", recipe)
+def constraint_lines(folder: Path, *constraints: dict[str, float]) -> list[Finding]:
+    study = two_run_study(folder, recipe_of(constraints=list(constraints), export={"max_drop": 3}))
     verdict = compose(read_source(study), "2026-11-22", "0.1.0").findings
-    good, none = (line for line in verdict if line.question.startswith("At most"))
-    assert good.winners[0].title.startswith("ResNet50V2")
-    assert none.winners == ()
-    assert none.remark.startswith("the nearest is MobileNetV2, feature-extraction, tflite-int8 (#2)")
+    return [line for line in verdict if line.question.startswith("At most")]
+
+
+def test_constraints_are_part_of_the_verdict(tmp_path: Path) -> None:
+    both, none, undecided, other = constraint_lines(
+        tmp_path / "study",
+        {"max_latency_ms": 20, "max_size_mb": 5},
+        {"max_latency_ms": 0.1},
+        {"max_points_lost": 0},
+        {"max_latency_ms": 20, "threads": 64},
+    )
+    assert both.question == "At most 20 ms and at most 5 MB"
+    assert [winner.title for winner in both.winners] == ["MobileNetV2, feature-extraction, tflite-int8"]
+    assert (none.winners, none.figure) == ((), "none")
+    assert "the nearest is MobileNetV2, feature-extraction, tflite-int8 (#2)" in none.remark
+    assert (undecided.winners, undecided.figure) == ((), "undecided")
+    assert undecided.remark.startswith("Undecided between")
+    assert undecided.question == "At most 0 points below the most accurate file"
+    assert other.figure == "undecided"
+
+
+def test_a_file_outside_the_limits_does_not_keep_the_best_inside_from_winning(tmp_path: Path) -> None:
+    """MobileNetV2 is 3.5 points below ResNet50V2, which is too slow: it is chosen among the files that are not."""
+    (line,) = constraint_lines(tmp_path / "study", {"max_latency_ms": 10})
+    assert [winner.title for winner in line.winners] == ["MobileNetV2, feature-extraction, tflite-int8"]
+    assert "within the limits (at most 10 ms)" in line.remark
+
+
+def test_constraints_without_scores_say_so(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    document = build_report(run.path, constraint=Constraint(max_size_mb=5))
+    assert document.recommendation is not None
+    assert (document.recommendation.status, document.recommendation.exports) == ("undecided", ())
+    assert "No exported file has been scored" in document.recommendation.reasons[0]
+    recipe = run.read_run().recipe
+    change_run(run, recipe=recipe.model_copy(update={"constraints": [Constraint(max_points_lost=1)]}))
+    line = build_report(run.path).verdict[-1]
+    assert (line.winners, line.question) == ((), "At most 1 point below the most accurate file")
+    assert line.remark == "no exported file has been scored on the test images, so none can be recommended"
 
 
 def test_accuracy_with_and_without_leaked_images(tmp_path: Path) -> None:

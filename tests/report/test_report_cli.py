@@ -110,7 +110,7 @@ def test_missing_pieces_are_told_on_stderr_unless_quiet(tmp_path, capsys):
 
 def test_a_wrong_folder_is_wrong_usage(tmp_path, capsys):
     assert run_cli(str(tmp_path)) == 2
-    assert "neither a run folder" in capsys.readouterr().err
+    assert "contains no run" in capsys.readouterr().err
 
 
 def test_constraints_are_given_by_name(study, capsys):

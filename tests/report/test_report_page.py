@@ -261,7 +261,7 @@ def test_without_curves_and_with_many_classes(tmp_path):
 def test_wrong_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         build_report(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="neither a run folder"):
+    with pytest.raises(InputError, match="contains no run"):
         build_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -190,3 +190,34 @@ def test_other_images_are_not_mixed_into_a_study(tmp_path: Path) -> None:
     Image.new("L", (16, 16), 98).save(tmp_path / "photos" / "cat" / "0.png")
     with pytest.raises(InputError, match="images have changed"):
         audit_study(photos, study, SILENT)
+
+
+def test_claims_are_recorded_until_the_first_result(tmp_path: Path) -> None:
+    def with_claims(*texts: str, seeds: tuple[int, ...] = (0,)) -> Recipe:
+        claims = [{"text": t, "metric": "loss", "left": {}, "relation": "below", "right": {}} for t in texts]
+        return validate({**recipe(seeds=list(seeds)).document(), "claims": claims}, "test")
+
+    def planned(study: Study) -> tuple[str, ...]:
+        plan = study.document().claims_plan
+        assert plan is not None
+        return plan.sha256
+
+    first = Study.open(tmp_path, with_claims("a"))
+    assert planned(first) == tuple(claim.digest() for claim in first.recipe.claims)
+    second = Study.open(tmp_path, with_claims("a", "b"))
+    assert len(planned(second)) == 2
+    second.update(second.cells[0], "trained")
+    third = Study.open(tmp_path, with_claims("c", seeds=(0, 1)))
+    assert planned(third) == planned(second)
+    assert [cell.added_later for cell in third.cells] == [False, True]
+    third.save()
+    assert [cell.added_later for cell in Study.open(tmp_path, with_claims("c", seeds=(0, 1))).cells] == [False, True]
+
+
+def test_a_study_of_an_older_edgekit_says_nothing_about_when_claims_were_written(tmp_path: Path) -> None:
+    study = Study.open(tmp_path, recipe(seeds=[0]))
+    stored = json.loads(study.file.read_text())
+    del stored["claims_plan"]
+    stored["cells"] = [{k: v for k, v in cell.items() if k != "added_later"} for cell in stored["cells"]]
+    study.file.write_text(json.dumps({**stored, "schema_version": 2}))
+    assert Study.open(tmp_path, recipe(seeds=[0])).document().claims_plan is None

@@ -44,14 +44,36 @@ _SCALES = {
 def judged_claims(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[JudgedClaim]:
     """Every claim of the recipe, judged by what is in the folder; for a single run only claims it has both sides of.
 
-    The claims are a family: together they have no more false decisions than one claim may have (Holm).
+    The claims are a family: together they have no more false decisions than one claim may have (Holm). Claims that
+    were written before the first result are a family of their own, which later ones cannot weaken; those of them that
+    the recipe no longer has still count. Later claims are judged among all.
     """
     if source.recipe is None:
         return []
     family = [_gathered(claim, source, files, comparisons) for claim in source.recipe.claims]
-    decisions = decide_claims([one.for_decision() for one in family])
-    judged = [_judged(one, decision, len(family), source) for one, decision in zip(family, decisions)]
+    judged = [_judged(one, decision, size, source) for one, (decision, size) in zip(family, _decided(family, source))]
     return judged if source.study is not None else [claim for claim in judged if claim.pairs]
+
+
+def _decided(family: Sequence[_Gathered], source: Source) -> list[tuple[ClaimDecision, int]]:
+    """The decision on each claim, and the number of claims that it is corrected for."""
+    removed = 0
+    if source.planned_claims is not None:
+        removed = len(source.planned_claims - {one.claim.digest() for one in family})
+    gone = [ClaimEvidence(Region.of("above", 0.0), (), missing=("removed from the recipe",))] * removed
+    evidence = [one.for_decision() for one in family]
+    planned = [i for i, one in enumerate(family) if not _is_later(one.claim, source)]
+    among_all = decide_claims([*evidence, *gone])
+    among_planned = dict(zip(planned, decide_claims([*(evidence[i] for i in planned), *gone])))
+    return [
+        (among_planned[i], len(planned) + removed) if i in among_planned else (among_all[i], len(family) + removed)
+        for i in range(len(family))
+    ]
+
+
+def _is_later(claim: Claim, source: Source) -> bool:
+    """Whether a claim is known to have been written after the first result."""
+    return source.planned_claims is not None and claim.digest() not in source.planned_claims
 
 
 @dataclass(frozen=True)
@@ -150,7 +172,7 @@ def _judged(gathered: _Gathered, decision: ClaimDecision, n_claims: int, source:
             "missing": gathered.missing,
             "p": decision.p,
             "p_holm": decision.p_adjusted,
-            "after_the_fact": source.planned_claims is not None and claim not in source.planned_claims,
+            "after_the_fact": _is_later(claim, source),
         }
     )
 

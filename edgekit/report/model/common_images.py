@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ class CommonImages:
     """The shared seeds; empty where there is none, so that the first network of each group stands for it."""
     partial: bool
     """Whether some of them were scored on other images as well."""
+    elsewhere: tuple[Group, ...] = ()
+    """Groups that were scored on other images and are not compared."""
 
     @property
     def n_images(self) -> int:
@@ -49,8 +52,26 @@ class CommonImages:
 
 
 def common_images(groups: Sequence[Group]) -> CommonImages | None:
-    """The groups with an accuracy on what they share; None without any, or with fewer than two common images."""
+    """The groups with an accuracy on what they share.
+
+    Where that is fewer than two images, the groups that were scored on the same images as most of them. None where
+    there is no such majority, or no accuracy at all.
+    """
     scored = [group for group in groups if group.accuracy is not None]
+    found = _shared(scored)
+    if found is not None or len(scored) < 3:
+        return found
+    sets = Counter(frozenset(group.first.correct) for group in scored).most_common(2)
+    main, most = sets[0]
+    if most == sets[-1][1]:
+        return None
+    inside = [group for group in scored if main <= group.first.correct.keys()]
+    found = _shared(inside)
+    outside = tuple(group for group in scored if group not in inside)
+    return None if found is None else replace(found, elsewhere=outside)
+
+
+def _shared(scored: Sequence[Group]) -> CommonImages | None:
     if not scored:
         return None
     by_seed = [{member.seed: member.correct for member in group.members} for group in scored]

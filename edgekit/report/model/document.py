@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edgekit.documents.report import ReportDocument
@@ -22,7 +23,7 @@ def report_document(report: Report) -> ReportDocument:
     targets = report.by_target
     shift = report.robustness
     return ReportDocument(
-        kind="run" if report.source.study is None else "study",
+        kind=report.source.kind,
         name=report.source.name,
         created=report.created,
         edgekit_version=report.edgekit_version,
@@ -31,6 +32,8 @@ def report_document(report: Report) -> ReportDocument:
         limits=tuple(report.limits),
         claims=tuple(report.claims),
         reported=tuple(report.reported),
+        published=() if report.published is None else report.published.documents(),
+        comparability=report.comparability,
         audit=None if report.leaks is None else report.leaks.document(),
         efficiency={name: tuple(row.document() for row in target.efficiency) for name, target in targets.items()},
         ranking={name: target.ranking.document() for name, target in targets.items() if target.ranking is not None},
@@ -52,7 +55,7 @@ def report_document(report: Report) -> ReportDocument:
 
 
 def _below(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+    return Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
 
 
 def _run(run: RunData, root: Path) -> ReportedRun:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.documents.report_comparisons import CostRecord, EfficiencyRecord, EqualBackbone, EqualTermsRecord
+from edgekit.report.model.common_images import common_images
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
+from edgekit.report.model.session_latency import session_latency
 
 DRAWS = 1000
 """Bootstrap draws for the probability of being on the front, which determine it to about 0.03."""
@@ -83,11 +85,11 @@ class EqualTerms:
 
 
 def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
-    """Every group of one target beside the most accurate one, which is the reference; empty if none was scored."""
-    scored = [group for group in groups if group.accuracy is not None]
-    if not scored:
+    """Every group of one target beside the most accurate one on common images, the reference; empty without scores."""
+    common = common_images(groups)
+    if common is None:
         return []
-    reference = max(scored, key=lambda group: group.accuracy or 0.0)
+    reference = max(common.groups, key=lambda group: common.accuracies[group.number])
     chances = front_probabilities(groups, threads)
     base = {name: of(reference, threads) for name, of in COSTS.items()}
     rows = []
@@ -188,8 +190,14 @@ def _on_front(accuracy: NDArray[np.float64], latency: NDArray[np.float64]) -> ND
 
 
 def equal_terms(groups: Sequence[Group], threads: int) -> EqualTerms | None:
-    """The backbones at the same accuracy and at the same latency; None if fewer than two were measured."""
-    placed = [g for g in groups if g.comparable_p50(threads) is not None and g.accuracy is not None]
+    """The backbones at the same accuracy and at the same latency; None if fewer than two were measured.
+
+    Only of files that were scored on the same images and timed in the same session.
+    """
+    common, session = common_images(groups), session_latency(groups, threads)
+    if common is None or common.partial or session is None:
+        return None
+    placed = [group for group in session.groups if group in common.groups]
     backbones = list(dict.fromkeys(group.first.model for group in placed))
     if len(backbones) < 2:
         return None

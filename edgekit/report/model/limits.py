@@ -27,6 +27,7 @@ def limits(source: Source, groups: Sequence[Group], comparisons: Comparisons, au
         *_of_seeds(runs, groups),
         *_of_left_out(groups),
         *_of_overrides(source),
+        *_of_added_cells(source),
         *_of_test_images(runs, groups),
         *_of_latency(measured, comparisons),
         *_of_machines(measured),
@@ -62,6 +63,15 @@ def _of_overrides(source: Source) -> Iterator[str]:
         if backbone in trained:
             changed = ", ".join(f"{key} {value}" for key, value in settings.items())
             yield f"{model_title(backbone)} was trained with its own settings: {changed}."
+
+
+def _of_added_cells(source: Source) -> Iterator[str]:
+    added = [] if source.study is None else [cell for cell in source.study.cells if cell.added_later]
+    if added:
+        yield (
+            f"{plural(len(added), 'cell was', 'cells were')} added after the first results. Adding seeds until a claim "
+            "is decided makes false decisions more frequent than the stated 5%."
+        )
 
 
 def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]:

@@ -3,102 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from edgekit.documents.report_findings import RecommendationRecord, RecommendedFile
+from edgekit.documents.report_findings import Finding, RecommendationRecord, RecommendedFile, Winner
 from edgekit.recipe import Constraint as RecipeConstraint
-from edgekit.render.numbers import megabytes, percent, percent_range, significant
-from edgekit.render.text import listing, plural
-from edgekit.report.model.common_images import CommonImages, common_images
+from edgekit.render.text import capitalized, listing, plural
 from edgekit.report.model.comparisons import Comparisons
-from edgekit.report.model.groups import Group, thread_counts
-from edgekit.report.model.session_latency import SessionLatency, session_latency
+from edgekit.report.model.groups import Group
+from edgekit.report.model.recommendation_field import Field, field_of, limits_of
 from edgekit.report.model.source import Source
-from edgekit.stats.comparison_with_best import ComparisonWithBest
 from edgekit.stats.recommendation import (
     MEETS,
     NOT_DECIDED_BETWEEN,
     NOT_SHOWN,
     NOTHING,
     SHOWN,
-    Bounded,
     Constraint,
-    Contender,
     Recommendation,
-    recommend,
 )
-from edgekit.stats.seeds_and_images import method_mean, one_network
 
 DEFAULT_LOSS = 1.0
 """Points that a file may lose against the best, where the recipe switches its accuracy gate off."""
 
-
-@dataclass(frozen=True)
-class _Field:
-    """The exported files of one target, with what is compared."""
-
-    groups: tuple[Group, ...]
-    threads: int
-    common: CommonImages
-    with_best: ComparisonWithBest
-    session: SessionLatency | None
-    allowed_points: float
-    constraints: tuple[Constraint, ...]
-
-    def accuracy(self, position: int) -> Bounded:
-        """Accuracy on the common images, for any seed where there are several."""
-        table = self.common.correct[position]
-        method = method_mean(table)
-        interval = one_network(table[0]) if method is None else method.interval()
-        return Bounded(interval.estimate, interval.low, interval.high)
-
-    def latency(self, group: Group) -> Bounded | None:
-        """Milliseconds, where it was measured in the session that is compared."""
-        if self.session is None or group not in self.session.groups:
-            return None
-        return Bounded(self.session.ms(group), *self.session.bounds(group))
-
-    def contender(self, position: int) -> Contender:
-        group, latency = self.groups[position], self.latency(self.groups[position])
-        loss = -self.with_best.low[position]
-        best = max(self.with_best.accuracies)
-        behind = best - self.with_best.accuracies[position]
-        megabytes_ = group.size_bytes / 1e6
-        figures = {
-            "size_mb": Bounded(megabytes_, megabytes_, megabytes_),
-            "points_lost": Bounded(100 * behind, -100 * self.with_best.high[position], 100 * loss),
-        }
-        if latency is not None:
-            figures["latency_ms"] = latency
-        memory = [file.model_rss_bytes / 1e6 for file in group.members if file.model_rss_bytes]
-        if memory:
-            figures["memory_mb"] = Bounded(sum(memory) / len(memory), min(memory), max(memory))
-        milliseconds = None if latency is None else latency.estimate
-        return Contender(self.with_best.accuracies[position], loss, milliseconds, group.size_bytes, figures)
-
-    def slower(self, comparisons: Comparisons) -> list[list[bool]]:
-        return [[self._is_slower(a, b, comparisons) for b in self.groups] for a in self.groups]
-
-    def _is_slower(self, a: Group, b: Group, comparisons: Comparisons) -> bool:
-        if self.session is None or a is b or not {a.number, b.number} <= {g.number for g in self.session.groups}:
-            return False
-        found = self.session.ratio(a, b, comparisons)
-        return found is not None and found.verdict == "slower"
-
-    def numbers(self, position: int) -> str:
-        """Accuracy, latency and size of one file in a sentence, with their intervals."""
-        group = self.groups[position]
-        accuracy, latency = self.accuracy(position), self.latency(group)
-        of = "mean accuracy " if self.common.of_methods else ""
-        parts = [
-            f"{of}{percent(accuracy.estimate)}% on {self.common.basis} "
-            f"(95% interval {percent_range((accuracy.low, accuracy.high))}%)"
-        ]
-        if latency is not None:
-            bounds = f"{significant(latency.low)} to {significant(latency.high)}"
-            parts.append(f"{significant(latency.estimate)} ms with {plural(self.threads, 'thread')} ({bounds})")
-        return f"{group.named}: {listing([*parts, f'{megabytes(group.size_bytes)} MB'])}."
+NOT_SCORED = "no exported file has been scored on the test images, so none can be recommended"
+NOT_COMPARABLE = "the exported files were scored on different test images, so none can be recommended"
 
 
 def recommendation(
@@ -109,35 +37,65 @@ def recommendation(
     asked: RecipeConstraint | None = None,
     of_images: str = "",
 ) -> RecommendationRecord | None:
-    """What to deploy on the first target on which files were scored; None where none was scored.
+    """What to deploy on the first target on which files were scored; None where none was and nothing was asked.
 
     ``asked``: the constraint of the command line; without one, that of the recipe where it has exactly one.
     ``of_images``: the doubt about the test images, which is stronger than all others.
     """
     constraint = asked or _only_constraint(source)
+    allowed = _allowed_points(source, constraint)
     for target in dict.fromkeys(group.target for group in groups):
-        members = [group for group in groups if group.target == target and not group.first.emulated]
-        common = common_images(members)
-        if common is None:
-            continue
-        threads = constraint.threads if constraint is not None else min(thread_counts(members), default=1)
-        field = _Field(
-            groups=common.groups,
-            threads=threads,
-            common=common,
-            with_best=common.with_best(),
-            session=session_latency(list(common.groups), threads),
-            allowed_points=_allowed_points(source, constraint),
-            constraints=() if constraint is None else tuple(_limits(constraint)),
-        )
-        found = recommend(
-            [field.contender(i) for i in range(len(field.groups))],
-            field.slower(comparisons),
-            field.allowed_points / 100,
-            field.constraints,
-        )
-        return _record(field, found, target, doubts, of_images)
-    return None
+        field = field_of([group for group in groups if group.target == target], allowed, constraint)
+        if field is not None:
+            return _record(field, field.recommended(comparisons), target, doubts, of_images)
+    if constraint is None and not any(group.accuracy is not None for group in groups):
+        return None
+    return RecommendationRecord(
+        status="undecided",
+        exports=(),
+        target=None,
+        threads=None,
+        runtime=None,
+        reasons=(f"{capitalized(_why_none(groups))}.",),
+        doubts=(),
+    )
+
+
+def constraint_findings(source: Source, groups: Sequence[Group], comparisons: Comparisons) -> list[Finding]:
+    """The answers to the recipe's constraints, as lines of the verdict: by the rule of the recommendation."""
+    constraints = [] if source.recipe is None else source.recipe.constraints
+    targets = list(dict.fromkeys(group.target for group in groups if group.target is not None))
+    found = []
+    for constraint in constraints:
+        question = capitalized(_limits_text(limits_of(constraint)))
+        if not targets:
+            found.append(Finding(question=question, winners=(), figure="", remark=NOT_SCORED))
+        for target in targets:
+            members = [group for group in groups if group.target == target]
+            where = f"{question} on {target}" if len(targets) > 1 else question
+            field = field_of(members, _allowed_points(source, constraint), constraint)
+            if field is None:
+                found.append(Finding(question=where, winners=(), figure="", remark=_why_none(members)))
+            else:
+                found.append(_finding(field, field.recommended(comparisons), where))
+    return found
+
+
+def _why_none(groups: Sequence[Group]) -> str:
+    """Why there is nothing to compare."""
+    scored = [group for group in groups if group.accuracy is not None]
+    if scored and all(group.first.emulated for group in scored):
+        return "measured on an emulator only, which says nothing about the device"
+    return NOT_COMPARABLE if scored else NOT_SCORED
+
+
+def _finding(field: Field, found: Recommendation, question: str) -> Finding:
+    status, positions, reasons = _ANSWERS[found.status](field, found)
+    named = [field.groups[i] for i in positions]
+    winners = tuple(Winner(title=group.title, number=group.number) for group in named) if status == "chosen" else ()
+    figure = {"chosen": "", "none": "none", "undecided": "undecided"}[status]
+    remark = " ".join(reasons).removesuffix(".")
+    return Finding(question=question, winners=winners, figure=figure, remark=remark)
 
 
 def _only_constraint(source: Source) -> RecipeConstraint | None:
@@ -152,20 +110,10 @@ def _allowed_points(source: Source, constraint: RecipeConstraint | None) -> floa
     return DEFAULT_LOSS if gate is None else gate
 
 
-_NAMES = {"max_latency_ms": "latency_ms", "max_size_mb": "size_mb", "max_memory_mb": "memory_mb"}
-_UNITS = {"latency_ms": "ms", "size_mb": "MB", "memory_mb": "MB of memory"}
-
-
-def _limits(constraint: RecipeConstraint) -> list[Constraint]:
-    limits = {name: getattr(constraint, key) for key, name in _NAMES.items()}
-    return [Constraint(name, limit) for name, limit in limits.items() if limit is not None]
-
-
 def _record(
-    field: _Field, found: Recommendation, target: str | None, doubts: Sequence[str], of_images: str
+    field: Field, found: Recommendation, target: str | None, doubts: Sequence[str], of_images: str
 ) -> RecommendationRecord:
     status, positions, reasons = _ANSWERS[found.status](field, found)
-    session = field.session
     first = field.groups[positions[0]] if positions else None
     runtime = None if first is None or first.first.runtime is None else first.first.runtime.name
     own = _doubts(field, found)
@@ -173,7 +121,7 @@ def _record(
         status=status,
         exports=tuple(_file(field.groups[i]) for i in positions),
         target=target,
-        threads=field.threads if session is not None else None,
+        threads=field.threads if field.session is not None else None,
         runtime=runtime,
         reasons=tuple(reasons),
         doubts=(*([of_images] if of_images else []), *own, *doubts),
@@ -193,43 +141,46 @@ def _file(group: Group) -> RecommendedFile:
 _Answer = tuple[Literal["chosen", "none", "undecided"], list[int], list[str]]
 
 
-def _chosen(field: _Field, found: Recommendation) -> _Answer:
+def _chosen(field: Field, found: Recommendation) -> _Answer:
     assert found.chosen is not None
-    loss = -100 * field.with_best.low[found.chosen]
-    n, eligible, as_fast = len(field.groups), len(found.eligible), len(found.as_fast)
+    loss = field.loss(found.chosen)
+    n, eligible, as_fast = len(field.within), len(found.eligible), len(found.as_fast)
     reason = (
-        f"Chosen from {eligible} of {plural(n, 'exported file')} that are shown to lose at most "
+        f"Chosen from {eligible} of {plural(n, 'exported file')}{_that_meet(field)} that are shown to lose at most "
         f"{plural(field.allowed_points, 'point')} against the best"
     )
     if n > 1:
         reason += f" (this one at most {loss:.1f})"
+    timed = sum(field.latency(field.groups[i]) is not None for i in found.eligible)
     if field.latency(field.groups[found.chosen]) is None:
         reason += "; it is the smallest of them (no comparable latency was measured)"
     elif as_fast > 1:
         reason += f"; it is the smallest of the {as_fast} fastest, which latency does not separate"
+    elif timed < eligible:
+        reason += f"; of the {timed} of them that were timed in the same session, it is the fastest"
     elif eligible > 1:
         reason += "; it is measurably the fastest of them"
     return "chosen", [found.chosen], [field.numbers(found.chosen), f"{reason}."]
 
 
-def _not_shown(field: _Field, found: Recommendation) -> _Answer:
+def _not_shown(field: Field, found: Recommendation) -> _Answer:
     assert found.chosen is not None
-    candidates = [i for i in field.with_best.candidates if i != found.chosen]
+    candidates = [i for i in field.candidates if i != found.chosen]
     reason = (
-        f"On {field.common.basis}, no exported file is shown to lose at most "
+        f"On {field.common.basis}, no exported file{_that_meet(field)} is shown to lose at most "
         f"{plural(field.allowed_points, 'point')} against the best. {field.groups[found.chosen].named} has the highest "
         "accuracy of the files that may be deployed."
     )
     return "undecided", [found.chosen, *candidates], [field.numbers(found.chosen), reason]
 
 
-def _between(field: _Field, found: Recommendation) -> _Answer:
+def _between(field: Field, found: Recommendation) -> _Answer:
     names = listing([field.groups[i].named for i in found.undecided], 6)
     reason = f"Undecided between {names}: what was measured does not show whether they meet {_limit_text(field)}."
     return "undecided", list(found.undecided), [reason, field.numbers(found.undecided[0])]
 
 
-def _none(field: _Field, found: Recommendation) -> _Answer:
+def _none(field: Field, found: Recommendation) -> _Answer:
     if found.nearest is None:
         return "none", [], [f"No exported file meets {_limit_text(field)}."]
     named = field.groups[found.nearest].named
@@ -237,19 +188,34 @@ def _none(field: _Field, found: Recommendation) -> _Answer:
     return "none", [found.nearest], [reason, field.numbers(found.nearest)]
 
 
-_ANSWERS: dict[str, Callable[[_Field, Recommendation], _Answer]] = {
+_ANSWERS: dict[str, Callable[[Field, Recommendation], _Answer]] = {
     SHOWN: _chosen,
     NOT_SHOWN: _not_shown,
     NOT_DECIDED_BETWEEN: _between,
     NOTHING: _none,
 }
 
+_LIMITS: dict[str, Callable[[float], str]] = {
+    "latency_ms": lambda limit: f"{limit:g} ms",
+    "size_mb": lambda limit: f"{limit:g} MB",
+    "memory_mb": lambda limit: f"{limit:g} MB of memory",
+    "points_lost": lambda limit: f"{plural(limit, 'point')} below the most accurate file",
+}
 
-def _limit_text(field: _Field) -> str:
-    return listing([f"at most {limit.limit:g} {_UNITS[limit.name]}" for limit in field.constraints], 6)
+
+def _limits_text(limits: Sequence[Constraint]) -> str:
+    return listing([f"at most {_LIMITS[limit.name](limit.limit)}" for limit in limits], 6)
 
 
-def _doubts(field: _Field, found: Recommendation) -> list[str]:
+def _limit_text(field: Field) -> str:
+    return _limits_text(field.constraints)
+
+
+def _that_meet(field: Field) -> str:
+    return f" within the limits ({_limit_text(field)})" if field.constraints else ""
+
+
+def _doubts(field: Field, found: Recommendation) -> list[str]:
     """What the choice itself leaves open, the strongest first."""
     doubts = []
     if found.status == SHOWN and found.chosen is not None:
@@ -257,30 +223,28 @@ def _doubts(field: _Field, found: Recommendation) -> list[str]:
     if found.status == SHOWN and found.undecided:
         names = listing([field.groups[i].named for i in found.undecided])
         doubts.append(f"It is undecided whether {names} would meet {_limit_text(field)} as well.")
+    if field.common.elsewhere:
+        names = listing([group.named for group in field.common.elsewhere])
+        doubts.append(f"{names} had other test images and could not be compared.")
     if field.session is not None and field.session.elsewhere:
         names = listing([group.named for group in field.session.elsewhere])
         doubts.append(f"The latency of {names} was measured in another session and is not compared.")
     return doubts
 
 
-def _may_be_better(field: _Field, position: int, found: Recommendation) -> bool:
+def _may_be_better(field: Field, position: int, found: Recommendation) -> bool:
     """Whether a file is faster and within the allowed loss as far as is known, though that is not shown."""
     if found.chosen is None or position in found.eligible or position in found.undecided:
         return False
     mine, chosen = (field.latency(field.groups[i]) for i in (position, found.chosen))
     meets = all(limit.judge(field.contender(position).figures.get(limit.name)) == MEETS for limit in field.constraints)
     faster = mine is not None and chosen is not None and mine.high < chosen.low
-    return meets and faster and _behind(field, position) <= field.allowed_points
+    return meets and faster and field.behind(position) <= field.allowed_points
 
 
-def _behind(field: _Field, position: int) -> float:
-    """Points below the highest accuracy."""
-    return 100 * (max(field.with_best.accuracies) - field.with_best.accuracies[position])
-
-
-def _faster_text(field: _Field, position: int) -> str:
+def _faster_text(field: Field, position: int) -> str:
     return (
-        f"{field.groups[position].named} is faster and {_behind(field, position):.1f} points behind the highest "
+        f"{field.groups[position].named} is faster and {field.behind(position):.1f} points behind the highest "
         f"accuracy, but these images do not show that it loses at most {plural(field.allowed_points, 'point')} "
-        f"(it may lose {-100 * field.with_best.low[position]:.1f})."
+        f"(it may lose {field.loss(position):.1f})."
     )

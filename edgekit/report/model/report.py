@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekit.documents.report_findings import (
+    Comparability,
     Finding,
     JudgedClaim,
     MissingRecord,
@@ -16,8 +17,8 @@ from edgekit.documents.report_findings import (
 from edgekit.recipe import Constraint
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
+from edgekit.report.model.comparability import comparability
 from edgekit.report.model.comparisons import Comparisons
-from edgekit.report.model.constraints import choose
 from edgekit.report.model.corruption_rows import Robustness, robustness
 from edgekit.report.model.doubts import doubts_of
 from edgekit.report.model.efficiency import EfficiencyRow, EqualTerms, efficiency, equal_terms
@@ -29,8 +30,9 @@ from edgekit.report.model.learning import Learning, learning
 from edgekit.report.model.limits import limits
 from edgekit.report.model.missing import missing
 from edgekit.report.model.planned import absent_files
+from edgekit.report.model.published import Published, published
 from edgekit.report.model.ranking import AccuracyRanking, accuracy_ranking
-from edgekit.report.model.recommendation import recommendation
+from edgekit.report.model.recommendation import constraint_findings, recommendation
 from edgekit.report.model.reported import reported_figures
 from edgekit.report.model.source import RunData, Source
 from edgekit.report.model.verdict import findings
@@ -66,8 +68,10 @@ class Report:
     warnings: list[WarningRecord]
     missing: list[MissingRecord]
     reported: list[ReportedFigure]
+    published: Published | None
     robustness: Robustness | None
     claims: list[JudgedClaim]
+    comparability: Comparability | None
     leaks: Leaks | None
     by_target: dict[str, TargetReport]
     learning: Learning | None
@@ -112,7 +116,7 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
     files = exported_files(source.runs)
     groups = grouped(files)
     comparisons = Comparisons(files)
-    audit = leaks(source.path, source.runs)
+    audit = None if source.collected else leaks(source.path, source.runs)
     targets = _by_target(groups, comparisons)
     absent = absent_files(source, files)
     doubts = doubts_of(source, groups, absent, audit)
@@ -124,13 +128,18 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
         groups=groups,
         comparisons=comparisons,
         recommendation=recommendation(source, groups, comparisons, doubts, constraint, audit.doubt if audit else ""),
-        findings=[*findings(source.runs, groups, comparisons, absent), *_choices(source, targets)],
+        findings=[
+            *findings(source.runs, groups, comparisons, absent),
+            *constraint_findings(source, groups, comparisons),
+        ],
         limits=limits(source, groups, comparisons, audit.limit if audit else None),
         warnings=warnings(source, files, comparisons),
         missing=missing(source, files),
         reported=reported_figures(source),
+        published=published(source, groups),
         robustness=robustness(source.runs),
         claims=judged_claims(source, files, comparisons),
+        comparability=comparability(source, files),
         leaks=audit,
         by_target=targets,
         learning=learning(source.runs),
@@ -154,13 +163,3 @@ def _by_target(groups: Sequence[Group], comparisons: Comparisons) -> dict[str, T
                 ranking=accuracy_ranking(members, comparisons),
             )
     return found
-
-
-def _choices(source: Source, targets: dict[str, TargetReport]) -> list[Finding]:
-    """The recipe's constraints, as lines of the verdict."""
-    constraints = [] if source.recipe is None else source.recipe.constraints
-    return [
-        choose(constraint, measured.groups).finding(f" on {target}" if len(targets) > 1 else "")
-        for constraint in constraints
-        for target, measured in targets.items()
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edgekit.documents.bench import BenchResult, run_results
 from edgekit.documents.corruptions import CorruptedPredictions, read_corrupted
@@ -15,7 +15,7 @@ from edgekit.documents.history import EpochResult, read_history
 from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, RunDocument, SplitMetrics
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
-from edgekit.recipe import Claim, Recipe
+from edgekit.recipe import Recipe
 from edgekit.registry import BACKBONES
 from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
@@ -97,6 +97,8 @@ class RunData:
     corrupted: list[CorruptedPredictions]
     """Of every model that was evaluated on corrupted images."""
     gradcam: list[GradCam]
+    variant: str = ""
+    """What tells it from runs of the same backbone and strategy, in a report on runs that no study planned."""
 
     @property
     def id(self) -> str:
@@ -108,8 +110,8 @@ class RunData:
 
     @property
     def arm(self) -> str | None:
-        """The training variant of a study that compares several."""
-        return self.document.recipe.arm
+        """The training variant of a study that compares several, or of runs that differ in their settings."""
+        return ", ".join(filter(None, [self.document.recipe.arm, self.variant])) or None
 
     @property
     def model(self) -> str:
@@ -154,22 +156,40 @@ class TroubledCell:
 
 @dataclass(frozen=True)
 class Source:
-    """What a report is about: one run, or the runs of a study."""
+    """What a report is about: one run, the runs of a study, or several runs that no study planned (``collected``)."""
 
     path: Path
     name: str
     runs: list[RunData]
     study: StudyDocument | None
     troubled_cells: list[TroubledCell]
-    planned_claims: tuple[Claim, ...] | None = None
-    """The claims that the folder was started with, where others take their place; None where none do."""
+    planned_claims: frozenset[str] | None = None
+    """Digests of the claims that were written before the first result; None where that was not recorded."""
+    collected: bool = False
+
+    @property
+    def kind(self) -> Literal["run", "study", "runs"]:
+        """What the report is about."""
+        if self.study is not None:
+            return "study"
+        return "runs" if self.collected else "run"
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe of the study or of the run."""
+        """The recipe of the study or of the run; of several runs, that of the first with what all of them ask for."""
         if self.study is not None:
             return self.study.recipe
-        return self.runs[0].document.recipe if self.runs else None
+        recipes = [run.document.recipe for run in self.runs]
+        if not self.collected:
+            return recipes[0] if recipes else None
+        first, *others = recipes
+        shared = {
+            name: [entry for entry in getattr(first, name) if all(entry in getattr(other, name) for other in others)]
+            for name in ("claims", "reported", "constraints")
+        }
+        drops = [recipe.export.max_drop for recipe in recipes if recipe.export.max_drop is not None]
+        export = first.export.model_copy(update={"max_drop": min(drops, default=None)})
+        return first.model_copy(update={**shared, "export": export})
 
     @property
     def n_untrained(self) -> int:
@@ -179,7 +199,10 @@ class Source:
 
     def with_claims(self, claims: Recipe) -> Source:
         """The same folder, as if it had been started with the claims and reported figures of another recipe."""
-        planned = () if self.recipe is None else tuple(self.recipe.claims)
+        present = () if self.recipe is None else self.recipe.claims
+        planned = self.planned_claims
+        if planned is None:
+            planned = frozenset(claim.digest() for claim in present)
         update = {"claims": claims.claims, "reported": claims.reported}
         if self.study is not None:
             recipe = self.study.recipe.model_copy(update=update)
@@ -216,18 +239,24 @@ def read_source(path: Path) -> Source:
             where=str(path),
             hint="pass a run folder (from `edgekit train`) or a study folder (from `edgekit compare`)",
         )
-    run = _run(RunFolder(path), str(path))
-    return Source(path, run.id, [run], None, [])
+    run = read_run(RunFolder(path), str(path))
+    return Source(path, run.id, [run], None, [], digests(run.document.recipe))
+
+
+def digests(recipe: Recipe) -> frozenset[str]:
+    """The digests of its claims."""
+    return frozenset(claim.digest() for claim in recipe.claims)
 
 
 def _study(path: Path) -> Source:
     document = StudyDocument.read(path / "study.json")
     folders = {cell.run: RunFolder(path / cell.run) for cell in document.cells}
-    runs = [_run(folder, str(folder.path)) for folder in folders.values() if folder.run_json.is_file()]
+    runs = [read_run(folder, str(folder.path)) for folder in folders.values() if folder.run_json.is_file()]
     troubled = [
         TroubledCell(cell.run, problem) for cell in document.cells for problem in _problems(cell, folders[cell.run])
     ]
-    return Source(path, document.name, runs, document, troubled)
+    planned = None if document.claims_plan is None else frozenset(document.claims_plan.sha256)
+    return Source(path, document.name, runs, document, troubled, planned)
 
 
 def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
@@ -237,7 +266,8 @@ def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
     return found
 
 
-def _run(folder: RunFolder, place: str) -> RunData:
+def read_run(folder: RunFolder, place: str) -> RunData:
+    """A run folder; ``place`` is its path as a person would type it."""
     predictions = _predictions(folder.predictions)
     return RunData(
         folder=folder,

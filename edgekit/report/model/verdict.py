@@ -76,11 +76,13 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
     common = common_images(scored)
     if common is None:
         return _open(question, "these exported files were not scored on the same test images")
+    scored = list(common.groups)
     found = common.with_best()
     winners = [common.groups[i] for i in found.candidates]
     figure = _figure_of_best(common)
+    others = [f"not compared, because scored on other images: {_named(common.elsewhere)}"] if common.elsewhere else []
     if len(scored) == 1:
-        return Finding(question=question, winners=_winners(winners), figure=figure, remark="")
+        return Finding(question=question, winners=_winners(winners), figure=figure, remark="; ".join(others))
     test = "(comparison with the best, Hsu, 95%)"
     if len(winners) == 1:
         remark = f"every other exported file is measurably less accurate on {common.basis} {test}"
@@ -89,7 +91,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
         remark = f"accuracy does not separate these {len(scored)} {kind} on {common.basis} {test}"
     else:
         remark = f"accuracy does not separate these {len(winners)} of {len(scored)} on {common.basis} {test}"
-    return Finding(question=question, winners=_winners(winners), figure=figure, remark=remark)
+    return Finding(question=question, winners=_winners(winners), figure=figure, remark="; ".join([remark, *others]))
 
 
 def _figure_of_best(common: CommonImages) -> str:

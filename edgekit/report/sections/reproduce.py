@@ -24,7 +24,7 @@ class ReproduceView:
 def _view(report: Report) -> ReproduceView:
     recipe = report.source.recipe
     text = None
-    if recipe is not None:
+    if recipe is not None and not report.source.collected:
         values = redact_paths(recipe).document()
         text = str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
     return ReproduceView(_commands(report), text, _places(report))
@@ -32,7 +32,7 @@ def _view(report: Report) -> ReproduceView:
 
 def _places(report: Report) -> list[str]:
     recipe = report.source.recipe
-    if recipe is None:
+    if recipe is None or report.source.collected:
         return []
     data, weights = recipe.data.path, recipe.model.weights
     found = [f"{redact_path(data)} (--data)"] if data else []
@@ -46,6 +46,9 @@ def _commands(report: Report) -> list[str]:
         targets = [word for target in report.targets if report.targets != ["local"] for word in ("--target", target)]
         command = ["edgekit", "compare", "recipe.yaml", "--out", place, *map(shlex.quote, targets)]
         return [" ".join(command), f"edgekit report {place}"]
+    if report.source.collected:
+        places = [run.folder.path.absolute().relative_to(report.source.path.absolute()) for run in report.runs]
+        return [f"edgekit report {' '.join(shlex.quote(place.as_posix()) for place in places)}"]
     commands = [f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
     for target in report.targets:
         bench = next(file.bench for file in report.files if file.bench is not None and file.target == target)

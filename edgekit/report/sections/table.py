@@ -7,6 +7,7 @@ from edgekit.report.sections import (
     checks,
     claims,
     classes,
+    comparability,
     corrupted,
     efficiency,
     environment,
@@ -16,6 +17,7 @@ from edgekit.report.sections import (
     latency,
     learning,
     operators,
+    published,
     ranking,
     reproduce,
     runs,
@@ -29,6 +31,7 @@ from edgekit.report.sections.section import AnySection
 
 SECTIONS: tuple[AnySection, ...] = (
     verdict.SECTION,
+    comparability.SECTION,
     claims.SECTION,
     seeds.SECTION,
     exported_files.SECTION,
@@ -46,6 +49,7 @@ SECTIONS: tuple[AnySection, ...] = (
     checks.SECTION,
     int8_layers.SECTION,
     operators.SECTION,
+    published.SECTION,
     environment.SECTION,
     warnings.SECTION,
     reproduce.SECTION,
