@@ -210,9 +210,9 @@ def bench(
         InputError: A model or a setting is invalid. Raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.documents.run import RunDocument
 
     options = BenchOptions(
@@ -335,22 +335,22 @@ def predict(
 
     Args:
         model: A ``.tflite`` or ``.onnx`` file.
-        images: An image file, or several.
+        images: An image file or a folder of images, or several.
         target: Name of the target to run on.
         runtime: Runtime to use.
         labels, scaling, resize: For a third-party model, as in :func:`bench`.
 
     Returns:
-        For each image, every class with its probability, the most probable first.
+        For each image that can be read, every class with its probability, the most probable first.
 
     Raises:
         InputError: The model or an image cannot be read, or the scaling of a third-party model is unknown.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
+    from edgekit.bench.third_party import ThirdPartyOptions
 
     files = [images] if isinstance(images, str | Path) else images
-    return classify(
+    predictions = classify(
         Path(model),
         [Path(image) for image in files],
         third_party=ThirdPartyOptions(_path(labels), scaling, resize),
@@ -358,6 +358,9 @@ def predict(
         target=target,
         progress=progress,
     )
+    for image, reason in predictions.unreadable.items():
+        progress.warn(f"{image} cannot be read: {reason}")
+    return predictions.found
 
 
 def audit(

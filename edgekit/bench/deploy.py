@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.bench.inspection import inspected, with_target_runtime
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
 from edgekit.device.protocol.requests import HostFacts, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE

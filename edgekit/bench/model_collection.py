@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
 from edgekit.support.files import gzip_size, sha256_file
 from edgekit.support.progress import Progress
+from edgekit.targets.sendable import external_data
 
 
 def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
@@ -20,15 +23,15 @@ def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: 
 
     A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path.
     """
-    options.check()
+    given, options = options.given, options.checked()
     found: dict[Path, MeasuredModel] = {}
     for path in paths:
         for model in _models_at(path.expanduser().absolute(), options, progress):
             found.setdefault(model.path.resolve(), model)
     models = _with_distinct_ids(list(found.values()))
-    if options.given and all(model.run is not None for model in models):
+    if given and all(model.run is not None for model in models):
         raise InputError(
-            f"{' and '.join(options.given)} is for third-party models, but these files are exports of runs",
+            f"{' and '.join(given)} is for third-party models, but these files are exports of runs",
             hint="leave the option out: the run provides labels, scaling and folder",
         )
     return models
@@ -104,6 +107,8 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
         raise InputError(
             "the folder for the results is not writable", where=str(folder), hint="use another folder: --out DIR"
         )
+    external = external_data(path)
+    files = (path, *external.values())
     return MeasuredModel(
         path=path,
         key=f"{path.stem}-{suffix[1:]}",
@@ -112,13 +117,28 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
         scheme=THIRD_PARTY,
         folder=folder,
         run=None,
-        sha256=sha256_file(path),
-        size_bytes=path.stat().st_size,
-        gzip_bytes=gzip_size(path),
+        sha256=_sha256(path, external),
+        size_bytes=sum(file.stat().st_size for file in files),
+        gzip_bytes=sum(gzip_size(file) for file in files),
         labels=options.read_labels(),
         scaling=options.scaling,
         resize=options.resize,
+        filter=options.filter,
+        image_size=options.size,
+        output=options.output,
+        activation=options.activation,
+        preset=options.preset,
+        external=tuple(external.values()),
     )
+
+
+def _sha256(path: Path, external: Mapping[str, Path]) -> str:
+    """The SHA-256 of the file. With external data, that of the list of all files and their own SHA-256."""
+    if not external:
+        return sha256_file(path)
+    lines = [f"{sha256_file(path)}  model.onnx\n"]
+    lines += [f"{sha256_file(file)}  {location}\n" for location, file in sorted(external.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _with_distinct_ids(models: list[MeasuredModel]) -> list[MeasuredModel]:

@@ -13,6 +13,7 @@ import numpy as np
 from edgekit.bench.accuracy import AccuracyRun, Predictions
 from edgekit.bench.agreement import agreement
 from edgekit.bench.evaluation_images import SPLIT, ImageSet
+from edgekit.bench.inspection import assumptions
 from edgekit.bench.keras_comparison import compare_with_keras
 from edgekit.bench.latency import LatencySession
 from edgekit.bench.measured_model import MeasuredModel
@@ -95,6 +96,8 @@ class SessionResults:
             energy=self.energy.get(model.id),
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
+            preprocessing=model.preprocessing,
+            warnings=tuple(assumptions(model)),
             control=tuple(session.control for session in self.latency if session.control is not None),
             environment=EnvironmentRecord(before=before, after=after),
         )

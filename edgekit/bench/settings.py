@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import BenchProtocol, get_protocol
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.errors import InputError
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.device.protocol.events import UnverifiedEvent, VerifiedEvent
 from edgekit.device.protocol.jobs import VerifyJob
 from edgekit.device.protocol.verbs import VERIFY

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.cli.options import (
+    ActivationOption,
+    FilterOption,
+    ImageSizeOption,
     JsonOption,
     LabelsOption,
+    OutputOption,
+    PresetOption,
     QuietOption,
     ResizeOption,
     RuntimeOption,
@@ -17,6 +22,7 @@ from edgekit.cli.options import (
     TargetOption,
 )
 from edgekit.cli.output import Output
+from edgekit.errors import InputError
 
 if TYPE_CHECKING:
     from edgekit.bench.predict import Prediction
@@ -25,34 +31,50 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A .tflite or .onnx file of any origin.", metavar="MODEL")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of images.", metavar="IMAGE")],
     top: Annotated[int, typer.Option("--top", min=1, help="Number of classes to show.", metavar="N")] = 3,
     target: TargetOption = "local",
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
     resize: ResizeOption = None,
+    filter_: FilterOption = None,
+    preset: PresetOption = None,
+    image_size: ImageSizeOption = None,
+    output_name: OutputOption = None,
+    activation: ActivationOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
-) -> None:
+) -> int:
     """Classify images with an exported model.
 
     The images are decoded and classified by the same program that measures the model, on this machine or on a target.
+    An image that cannot be read is reported and the others are classified; the exit code is then 2.
 
-    Example: edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
+    \b
+    Examples:
+      edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
+      edgekit predict model.onnx photos/ --preset keras-symmetric --labels labels.txt
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.cli.render.predictions import predictions_text
-    from edgekit.documents.verification import PredictionReport
+    from edgekit.documents.verification import PredictionReport, UnreadableImage
 
     output = Output(json_mode=json_mode, quiet=quiet)
-    third_party = ThirdPartyOptions(labels, scaling, resize)
-    found = classify(model, images, third_party=third_party, runtime=runtime, target=target, progress=output)
+    third_party = ThirdPartyOptions(labels, scaling, resize, None, filter_, image_size, output_name, activation, preset)
+    done = classify(model, images, third_party=third_party, runtime=runtime, target=target, progress=output)
     report = PredictionReport(
-        model=str(model), target=target, predictions=tuple(_top(prediction, top) for prediction in found)
+        model=str(model),
+        target=target,
+        predictions=tuple(_top(prediction, top) for prediction in done.found),
+        unreadable=tuple(UnreadableImage(image=str(image), reason=reason) for image, reason in done.unreadable.items()),
+        preprocessing=done.preprocessing,
     )
     output.result(report.to_dict(), predictions_text(report))
+    for one in report.unreadable:
+        output.warn(f"{one.image} cannot be classified: {one.reason}")
+    return InputError.exit_code if report.unreadable else 0
 
 
 def _top(prediction: Prediction, most: int) -> ImagePrediction:

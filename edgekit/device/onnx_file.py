@@ -42,8 +42,8 @@ def onnx_facts(path: str) -> OnnxFacts:
         with open(path, "rb") as stream:  # noqa: PTH123
             if not os.fstat(stream.fileno()).st_size:
                 raise ModelError("not an ONNX model: the file is empty", path)
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
-                return _facts(view)
+            # It is closed when nothing refers to it, because errors keep parts of it for a while.
+            return _facts(memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise ModelError(f"cannot read this model file: {error.strerror}", path) from None
     except (ValueError, IndexError, RecursionError):
@@ -199,11 +199,9 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 
 def _message(value: Field) -> memoryview:
     if isinstance(value, int):
-        raise ValueError("a number where a message should be")
+        raise ValueError("a number where a message should be")  # noqa: TRY004 - the file is damaged
     return value
 
 
 def _text(value: Field) -> str:
     return bytes(_message(value)).decode("utf-8")
-
-

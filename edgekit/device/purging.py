@@ -20,6 +20,8 @@ from .working_folder import DEPLOYED, DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, O
 
 ENVIRONMENT = re.compile(r"[0-9a-f]{16}(\.part)?")
 JOB = re.compile(r"[0-9a-f]{32}")
+ASSEMBLED = re.compile(NAME.pattern + r"\.[0-9]+\.part")
+"""A model that was being opened together with its external data when its process was killed."""
 
 
 def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
@@ -41,6 +43,9 @@ def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
         if is_pip or ENVIRONMENT.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     _remove_files(ENVIRONMENTS, lambda name: name in ("current", "current.part"))
+    for folder in _folders(OBJECTS):
+        if ASSEMBLED.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
     _remove_files(OBJECTS, lambda name: NAME.fullmatch(re.sub(r"(\.[0-9]+)?\.part$", "", name)) is not None)
     _remove_files(Path(), lambda name: name in ("lock", OWNER.name, f"{OWNER.name}.part"))
     for folder in (DEPLOYMENTS, JOBS, ENVIRONMENTS, OBJECTS):

@@ -107,7 +107,7 @@ def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | N
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from .classifier import Classifier, load_pixels
+    from .classifier import Classifier
 
     if not options.images and not options.camera:
         raise DeviceError("nothing to classify: pass image files, or --camera")
@@ -117,17 +117,16 @@ def _predict(options: argparse.Namespace) -> int:
     if options.camera:
         return _predict_frames(classifier, names, options)
     for path in options.images:
-        probabilities = classifier.classify(load_pixels(path, classifier.geometry))
+        probabilities = classifier.classify(classifier.geometry.load(path))
         print(visible(f"{path}  {_top_classes(probabilities, names, options.top)}"), flush=True)
     return 0
 
 
 def _predict_frames(classifier: Classifier, names: list[str] | None, options: argparse.Namespace) -> int:
     from .camera import frames
-    from .images import square_rgb
 
     for number, frame in enumerate(frames(), 1):
-        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry[:2]))
+        probabilities = classifier.classify(classifier.geometry.fit(frame))
         print(visible(_top_classes(probabilities, names, options.top)), flush=True)
         if number == options.frames:
             break

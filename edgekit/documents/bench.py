@@ -16,6 +16,7 @@ from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
+from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.stats.intervals import wilson_interval
 from edgekit.stats.latency import percentile
@@ -269,6 +270,8 @@ class BenchDocument(Document):
     energy: EnergyRecord | None = None
     sustained: SustainedRecord | None = None
     profile: OperatorProfile | None = None
+    preprocessing: PreprocessingRecord | None = None
+    """How images reach a third-party model; ``null`` for an exported file of a run."""
     control: tuple[ControlRecord, ...]
     environment: EnvironmentRecord
     warnings: tuple[str, ...] = ()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
 from edgekit.device.probe import memory_available_bytes
 from edgekit.device.runtimes import all_cores
-from edgekit.device.streams import copies_in
+from edgekit.device.streams import copies_in, in_order
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
-
-AHEAD = 4
-"""Results for each core that may wait to be taken, so that memory does not grow with the number of images."""
 
 
 def for_each(function: Callable[[Given], Found], items: Iterable[Given], memory_bytes: int) -> Iterator[Found]:
@@ -24,13 +18,4 @@ def for_each(function: Callable[[Given], Found], items: Iterable[Given], memory_
 
     The function has to be safe to call in several threads. What it raises ends the others.
     """
-    cores = copies_in(memory_available_bytes(), memory_bytes, all_cores())
-    workers = ThreadPoolExecutor(cores)
-    rest = iter(items)
-    try:
-        pending = deque(workers.submit(function, item) for item in islice(rest, AHEAD * cores))
-        while pending:
-            yield pending.popleft().result()
-            pending.extend(workers.submit(function, item) for item in islice(rest, 1))
-    finally:
-        workers.shutdown(cancel_futures=True)
+    return in_order(function, items, copies_in(memory_available_bytes(), memory_bytes, all_cores()))

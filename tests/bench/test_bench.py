@@ -14,10 +14,10 @@ from modelfiles import LABELS, colour_pixels
 from PIL import Image
 from runfolders import make_run
 
-from edgekit.bench.measured_model import ThirdPartyOptions
 from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
 from edgekit.bench.session import bench
 from edgekit.bench.settings import BenchOptions
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.cli.app import main
 from edgekit.cli.render.bench_tables import bench_text
 from edgekit.documents.bench import BenchResult, run_results
