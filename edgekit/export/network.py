@@ -22,7 +22,10 @@ from edgekit.support.quiet import quiet_native_output
 
 BATCH_SIZE = 16
 
-AT_ONCE = 8 * BATCH_SIZE
+LARGE_BATCH_SIZE = 4
+"""Of large images: the first layers of VGG16 take 26 MB for each of 224x224."""
+
+AT_ONCE = 64
 """Images that are turned into floats at the same time."""
 
 SMALL_IMAGE = 64
@@ -58,7 +61,7 @@ class TrainedNetwork:
             probabilities = np.concatenate(
                 [
                     self.keras_model.predict(
-                        pixels[i : i + AT_ONCE].astype(np.float32), batch_size=BATCH_SIZE, verbose=0
+                        pixels[i : i + AT_ONCE].astype(np.float32), batch_size=LARGE_BATCH_SIZE, verbose=0
                     )
                     for i in range(0, len(pixels), AT_ONCE)
                 ]

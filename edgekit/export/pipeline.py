@@ -31,6 +31,7 @@ from edgekit.recipe import Export, Recipe, assign, validate
 from edgekit.registry import get_backbone, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
+from edgekit.support.memory import release_memory
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -128,6 +129,7 @@ def _prepare(
     makers = Makers(network, calibration.pixels, facts, recipe.export)
     fast = makers.of("tflite" if "tflite" in plan.formats else min(plan.formats))
     keras = keras_predictions(run, network, parity, partial(fast.make, "fp32"))
+    release_memory()
     reference = Reference(facts, parity, keras.probabilities, _limits(recipe.export), n_by_keras=keras.n_by_keras)
     exported = ExportedRun(run, document, recipe, network, reference, record)
     compressor = Compressor(run.exports, network, recipe, calibration, reference, progress)
@@ -198,6 +200,7 @@ class _Exporter:
                     remove_export(self.exported.folder.export(planned.key))
                     continue
                 outcome.documents.append(document)
+                release_memory()
                 for warning in document.warnings:
                     self.progress.warn(f"{planned.key}: {warning}")
 
