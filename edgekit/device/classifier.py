@@ -139,16 +139,13 @@ def _check_scaling(scaling: Scaling, model: Model, path: str) -> None:
     levels = given.levels(scaling)
     if levels >= FEWEST_LEVELS:
         return
-    fitting = [
-        name
-        for name, other in SCALINGS.items()
-        if given.levels(other) >= FEWEST_LEVELS and (other.uniform or given.channels == 3)
-    ]
+    known = {name: given.levels(other) for name, other in SCALINGS.items() if other.uniform or given.channels == 3}
+    fitting = sorted((name for name, kept in known.items() if kept >= FEWEST_LEVELS), key=lambda name: -known[name])
     assert given.scale is not None
     limits = np.iinfo(given.dtype)
     low, high = ((limit - given.zero_point) * given.scale for limit in (limits.min, limits.max))
     raise ModelError(
         f"this scaling does not fit the model: its input is quantized for values from {low:.4g} to {high:.4g}, which "
-        f"leaves {levels} of the 256 values of a pixel apart; these would fit: {', '.join(fitting) or 'none by name'}",
+        f"leaves {levels} of the 256 values of a pixel apart; what would fit, best first: {', '.join(fitting) or 'none by name'}",
         path,
     )

@@ -168,7 +168,8 @@ def test_a_scaling_that_the_quantization_cannot_hold(tflite_models):
     path = str(tflite_models / "int8.tflite")
     with pytest.raises(ModelError, match="symmetric") as refused:
         opened(path, "none")
-    assert "from -1" in refused.value.reason
+    assert "from -0.99" in refused.value.reason
+    assert "best first: symmetric, unit" in refused.value.reason
     assert LABELS[int(opened(path, "symmetric").classify(colour_pixels("red")).argmax())] == "red"
     opened(path, "unit")  # coarser than it could be, but every second value stays apart
 
