@@ -52,6 +52,8 @@ class MeasuredModel:
     """Its files with external data; size and hash above include them."""
     preprocessing: PreprocessingRecord | None = None
     """How images reach a third-party model, once it was opened; None for an exported file of a run."""
+    golden_path: Path | None = None
+    """Golden outputs that were made here, for a third-party model."""
     pixel_range: str | None = None
     runtime: str | None = None
     operators: FileOperators | None = None
@@ -61,8 +63,8 @@ class MeasuredModel:
 
     @property
     def golden(self) -> Path:
-        """The golden inputs and outputs that `edgekit export` leaves beside an exported file."""
-        return ExportFolder(self.path.parent).golden
+        """The golden inputs and outputs that `edgekit export` leaves beside an exported file, or those made here."""
+        return self.golden_path or ExportFolder(self.path.parent).golden
 
     def result_path(self, target: str) -> Path:
         """Where its bench result on ``target`` is stored."""

@@ -18,15 +18,19 @@ from edgekit.support.progress import Progress
 from edgekit.targets.sendable import external_data
 
 
-def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
+def collect_models(
+    paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress, *, writes: bool = True
+) -> list[MeasuredModel]:
     """The models that ``paths`` (run folders, export folders, model files) refer to, each once, in the given order.
+
+    ``writes``: results will be written beside third-party models.
 
     A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path.
     """
     given, options = options.given, options.checked()
     found: dict[Path, MeasuredModel] = {}
     for path in paths:
-        for model in _models_at(path.expanduser().absolute(), options, progress):
+        for model in _models_at(path.expanduser().absolute(), options, progress, writes=writes):
             found.setdefault(model.path.resolve(), model)
     models = _with_distinct_ids(list(found.values()))
     if given and all(model.run is not None for model in models):
@@ -37,7 +41,7 @@ def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: 
     return models
 
 
-def _models_at(path: Path, options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
+def _models_at(path: Path, options: ThirdPartyOptions, progress: Progress, *, writes: bool) -> list[MeasuredModel]:
     if not path.exists():
         raise InputError("no such file or folder", where=str(path))
     if (path / "export.json").is_file():
@@ -46,7 +50,7 @@ def _models_at(path: Path, options: ThirdPartyOptions, progress: Progress) -> li
         return _exports_of_run(RunFolder(path), progress)
     if (path.parent / "export.json").is_file() and ExportFolder(path.parent).model() == path:
         return [_exported(ExportFolder(path.parent))]
-    return [_third_party(path, options)]
+    return [_third_party(path, options, writes=writes)]
 
 
 def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
@@ -94,7 +98,7 @@ def _exported(export: ExportFolder) -> MeasuredModel:
     )
 
 
-def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
+def _third_party(path: Path, options: ThirdPartyOptions, *, writes: bool) -> MeasuredModel:
     suffix = path.suffix.lower()
     if suffix not in {".tflite", ".onnx"}:
         raise InputError(
@@ -103,7 +107,7 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
             hint="pass a run folder (from `edgekit train`) or a model file",
         )
     folder = options.out.expanduser().absolute() if options.out is not None else path.parent
-    if not os.access(_nearest_existing(folder), os.W_OK):
+    if writes and not os.access(_nearest_existing(folder), os.W_OK):
         raise InputError(
             "the folder for the results is not writable", where=str(folder), hint="use another folder: --out DIR"
         )

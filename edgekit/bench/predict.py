@@ -59,7 +59,7 @@ def predict(
     paths = image_files(images)
     result = Predictions()
     with contextlib.closing(get_target(target, progress)) as machine:
-        models = collect_models([model], third_party or ThirdPartyOptions(), progress)
+        models = collect_models([model], third_party or ThirdPartyOptions(), progress, writes=False)
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
         (opened,), _ = inspected(machine, models, scored=True)
         for text in assumptions(opened):

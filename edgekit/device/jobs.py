@@ -99,7 +99,7 @@ def read_job(text: str) -> Job[Any]:
         raise DeviceError(f"the job is not valid JSON: {error}") from None
     if not isinstance(settings, dict):
         raise DeviceError("the job is not a JSON object")
-    models = [_job_model(entry) for entry in settings.get("models", [])]
+    models = [model_entry(entry) for entry in settings.get("models", [])]
     if len({model.key for model in models}) != len(models):
         raise DeviceError("two models in the job have the same key")
     return Job(settings, models, int(settings.get("threads", 1)) or all_cores())
@@ -110,7 +110,8 @@ def entry_key(entry: ModelEntry) -> str:
     return str(entry.get("key", entry["path"]))
 
 
-def _job_model(entry: object) -> JobModel:
+def model_entry(entry: object) -> JobModel:
+    """One model of a job. Raises :class:`DeviceError` if it has no path."""
     if not isinstance(entry, dict) or "path" not in entry:
         raise DeviceError("each model in a job needs a path")
     given = cast("ModelEntry", entry)
