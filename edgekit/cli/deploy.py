@@ -25,7 +25,7 @@ from edgekit.errors import CheckFailed
 
 def deploy(
     run: Annotated[
-        Path, typer.Argument(help="A run folder, or one .tflite or .onnx file of any origin.", metavar="RUN")
+        Path, typer.Argument(help="A run folder, or one .tflite or .onnx file of any origin.", metavar="RUN_OR_MODEL")
     ],
     target: Annotated[str, typer.Option("--target", help="Target to copy to.", metavar="NAME")],
     export: Annotated[

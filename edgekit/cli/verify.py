@@ -24,7 +24,8 @@ from edgekit.errors import CheckFailed
 
 def verify(
     paths: Annotated[
-        list[Path], typer.Argument(help="Run folders, or .tflite and .onnx files of any origin.", metavar="RUN")
+        list[Path],
+        typer.Argument(help="Run folders, or .tflite and .onnx files of any origin.", metavar="RUN_OR_MODEL"),
     ],
     target: TargetOption = "local",
     runtime: RuntimeOption = None,

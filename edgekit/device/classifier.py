@@ -146,6 +146,7 @@ def _check_scaling(scaling: Scaling, model: Model, path: str) -> None:
     low, high = ((limit - given.zero_point) * given.scale for limit in (limits.min, limits.max))
     raise ModelError(
         f"this scaling does not fit the model: its input is quantized for values from {low:.4g} to {high:.4g}, which "
-        f"leaves {levels} of the 256 values of a pixel apart; what would fit, best first: {', '.join(fitting) or 'none by name'}",
+        f"leaves {levels} of the 256 values of a pixel apart; what would fit, best first: "
+        f"{', '.join(fitting) or 'none of those with a name'}",
         path,
     )
