@@ -111,6 +111,64 @@ def train(
     return folder.read_run()
 
 
+def import_model(
+    model: AnyPath,
+    *,
+    data: AnyPath,
+    scaling: str | None = None,
+    labels: AnyPath | None = None,
+    name: str | None = None,
+    resize: str | None = None,
+    image_size: int | None = None,
+    settings: Mapping[str, object] | None = None,
+    run: AnyPath | None = None,
+    check: bool = True,
+    progress: Progress = SILENT,
+) -> RunDocument:
+    """Make a run folder from a Keras classifier that was trained elsewhere.
+
+    Args:
+        model: A ``.keras`` or ``.h5`` file, or a SavedModel folder that Keras 2 wrote. No code in it is run.
+        data: Folder of labelled images of its classes.
+        scaling: How the model's training scaled the pixels: ``none`` (0-255, or scaled by the model itself),
+            ``unit`` [0, 1], ``symmetric`` [-1, 1], ``imagenet``, ``caffe``, or ``"MEAN,STD"``. It becomes a part of
+            the network. Without it, each is tried on labelled images, and the error says which fits best.
+        labels: File with the class names in the order of the model's outputs: one on each line, or JSON. Default: the
+            image folders in alphabetical order, as Keras numbers them.
+        name: Name of the model in reports. Default: that of the file.
+        resize: How images become square: ``stretch``, ``crop`` or ``pad``.
+        image_size: Side of the images in pixels, for a model that takes any size.
+        settings: Settings of the recipe by dotted key, e.g. ``{"data.split.test": 0.3}``.
+        run: Folder for the result. Default: a new one in ``runs/``.
+        check: Refuse a scaling or an order of the labels that another one clearly beats.
+
+    Returns:
+        The ``run.json`` of the run, with the accuracy of the model on the test images.
+
+    Raises:
+        InputError: The model, labels or images cannot be used, or the scaling is not given.
+        CheckFailed: Another scaling or order of the labels clearly fits the images better.
+    """
+    from edgekit.train.imported.importing import ImportOptions
+    from edgekit.train.imported.importing import import_model as make_run
+
+    options = ImportOptions(
+        model=Path(model).expanduser(),
+        data=Path(data).expanduser(),
+        labels=_path(labels),
+        scaling=scaling,
+        name=name,
+        resize=resize,
+        image_size=image_size,
+        run=_path(run),
+        settings=settings,
+        check=check,
+    )
+    folder = options.folder
+    make_run(options, progress)
+    return folder.read_run()
+
+
 def evaluate(run: RunDocument | AnyPath, *, data: AnyPath | None = None, progress: Progress = SILENT) -> RunDocument:
     """Score a run's Keras model again on its validation and test images.
 
@@ -183,6 +241,7 @@ def bench(
     runtime: str | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
+    latency: bool = True,
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
@@ -190,6 +249,8 @@ def bench(
     progress: Progress = SILENT,
 ) -> BenchOutcome:
     """Measure latency, memory, size and accuracy of exported files, all in one session.
+
+    An interrupted call keeps every finished block and every scored image; the same call continues it.
 
     Args:
         models: Runs, whose exported files are measured, or ``.tflite`` and ``.onnx`` files.
@@ -201,6 +262,7 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
+        latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
@@ -223,6 +285,7 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
+        latency=latency,
         third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models

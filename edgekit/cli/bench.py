@@ -85,6 +85,14 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    no_latency: Annotated[
+        bool,
+        typer.Option(
+            "--no-latency",
+            help="Score the test images only, for example on a busy machine. The same command without this option "
+            "later measures the rest.",
+        ),
+    ] = False,
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
@@ -115,6 +123,8 @@ def bench(
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
     still measured; the exit code does not change.
 
+    An interrupted benchmark keeps every finished block and every scored image. The same command continues it.
+
     \b
     Examples:
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
@@ -138,6 +148,7 @@ def bench(
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
+        latency=not no_latency,
         third_party=ThirdPartyOptions(
             labels, scaling, resize, out, filter_, image_size, output_name, activation, preset
         ),

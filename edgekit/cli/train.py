@@ -10,7 +10,7 @@ import typer
 from edgekit.cli.options import DataOption, JsonOption, LabelsFromOption, QuietOption, set_option
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
-from edgekit.registry import BACKBONES, STRATEGIES
+from edgekit.registry import BACKBONES, STRATEGIES, backbone_title
 
 if TYPE_CHECKING:
     from edgekit.documents.folders import RunFolder
@@ -108,11 +108,11 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
     rows = [[c.label, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.support)] for c in test.per_class]
     return "\n".join(
         [
-            f"{BACKBONES[document.backbone].title}, {document.strategy}, seed {document.seed}",
+            headline(document),
             "",
             f"test accuracy  {test.accuracy:.4f}   95% interval {low:.4f} to {high:.4f}, n = {test.n_samples}",
             f"macro F1       {test.macro_f1:.4f}   log loss {test.log_loss:.4f}   calibration error {test.ece:.4f}",
-            f"validation     {val.accuracy:.4f}   trained in {document.timing.train_seconds or 0.0:.0f} s",
+            f"validation     {val.accuracy:.4f}{_trained_in(document)}",
             "",
             table(["class", "precision", "recall", "F1", "images"], rows, right=(1, 2, 3, 4)),
             *(f"\nnote: {warning}" for warning in document.warnings),
@@ -121,3 +121,15 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             f"next           edgekit export {folder.path}",
         ]
     )
+
+
+def headline(document: RunDocument) -> str:
+    """The kind of model: ``MobileNetV2, fine-tuning, seed 0``."""
+    title = backbone_title(document.backbone)
+    if document.imported is not None:
+        return f"{title}, imported, scaling {document.imported.scaling}"
+    return f"{title}, {document.strategy}, seed {document.seed}"
+
+
+def _trained_in(document: RunDocument) -> str:
+    return "" if document.imported is not None else f"   trained in {document.timing.train_seconds or 0.0:.0f} s"

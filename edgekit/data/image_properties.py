@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class ImageProperties:
         ]
         return [note for note in notes if note is not None]
 
-    @property
+    @cached_property
     def class_sizes(self) -> dict[str, int]:
         """Number of training images of each class."""
         return self.dataset.counts()["train"]

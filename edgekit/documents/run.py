@@ -179,6 +179,41 @@ class SplitMetrics(Part):
     """Number of images, with the true classes in rows and the predicted classes in columns."""
 
 
+class ImportRecord(Part):
+    """Where the network of an imported run comes from, and what was made of it."""
+
+    file: str
+    """Name of the file or folder."""
+    format: Literal["keras", "h5", "savedmodel"]
+    """Kind of file."""
+    sha256: str
+    """SHA-256 of the file; of a folder, over the names and hashes of its files."""
+    keras_version: str
+    """Version of Keras that saved it."""
+    scaling: str
+    """Scaling of the pixels, as it was given: a name, or ``MEAN,STD``."""
+    mean: tuple[float, float, float]
+    """What the network subtracts from each channel of the pixels (0 to 255)."""
+    std: tuple[float, float, float]
+    """What it then divides each channel by."""
+    bgr: bool = False
+    """Whether the model takes blue first. ``mean`` and ``std`` are in that order."""
+    filter: str = "bilinear"
+    """How images are resized: always with antialiasing."""
+    labels: Literal["file", "folders"]
+    """Where the order of the classes comes from: a file of labels, or the names of the image folders."""
+    output: str
+    """What the last layer of the model is, in words."""
+    changes: tuple[str, ...] = ()
+    """What is different from the model in the file, in words."""
+    max_abs_difference: float
+    """Largest difference in probability between the network and the model in the file, on some training images."""
+    tried_images: int
+    """Number of training images that scalings were tried on."""
+    tried: dict[str, float] = {}
+    """Accuracy on these images (0 to 1), by scaling."""
+
+
 def without_gate_split(old: JsonObject) -> JsonObject:
     """A document of version 1: its recipe set no images aside for the accuracy gate."""
     data = old["recipe"].setdefault("data", {})
@@ -206,11 +241,11 @@ class RunDocument(Document):
     recipe: Recipe
     """The recipe with all defaults."""
     backbone: str
-    """Name of the backbone."""
+    """Name of the backbone; of an imported network, the name that it was given."""
     alpha: float | None = None
     """Width multiplier."""
     strategy: str
-    """Training strategy."""
+    """Training strategy; ``imported`` if edgekit did not train the network."""
     seed: int
     """Seed of all random choices in training."""
     weights: WeightsRecord
@@ -232,6 +267,8 @@ class RunDocument(Document):
     """Wilson's 95% interval of the accuracy on the test split."""
     files: dict[str, str] = {}
     """SHA-256 of the files of the run, by name."""
+    imported: ImportRecord | None = None
+    """Where an imported network comes from; ``null`` if edgekit trained it."""
 
     @property
     def done(self) -> bool:

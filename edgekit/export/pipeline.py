@@ -28,7 +28,7 @@ from edgekit.export.replacing import remove_export
 from edgekit.export.requirements import need_tools
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
 from edgekit.recipe import Export, Recipe, assign, validate
-from edgekit.registry import get_backbone, get_scheme
+from edgekit.registry import backbone_title, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.memory import release_memory
@@ -155,7 +155,7 @@ def _calibration_record(samples: Samples) -> CalibrationRecord:
 
 def _facts(document: RunDocument, recipe: Recipe, network: TrainedNetwork) -> ExportFacts:
     return ExportFacts(
-        title=f"{get_backbone(document.backbone).title} on {document.dataset.name}",
+        title=f"{backbone_title(document.backbone)} on {document.dataset.name}",
         run_id=document.run_id,
         backbone=document.backbone,
         labels=network.labels,
@@ -190,9 +190,9 @@ class _Exporter:
         with self.progress.bar("exporting", len(files)) as bar:
             for planned in files:
                 bar.note(planned.key)
-                source = self._source(planned)
                 bar.advance()
                 try:
+                    source = self._source(planned)
                     document = export_file(planned, source, self.exported)
                 except ConversionFailed as error:  # this file cannot be made, but others can
                     outcome.not_made[planned.key] = error.problem

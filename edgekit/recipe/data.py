@@ -46,8 +46,9 @@ class Data(Section):
     CSV file in the image folder, or elsewhere, with a file and a label in each row."""
     name: Literal["digits"] | None = None
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
-    image_size: Annotated[int, Field(ge=32, le=2048)] = 224
-    """Height and width of the network input in pixels (32 to 2048)."""
+    image_size: Annotated[int, Field(ge=8, le=2048)] = 224
+    """Height and width of the network input in pixels (8 to 2048). Every backbone has its own lower limit, of at least
+    32."""
     range: Annotated[str, AfterValidator(_pixel_range)] = "auto"
     """How images with more than 8 bits become 0 to 255: ``auto`` (from the smallest of 0-255, 0-1023, 0-4095, 0-16383
     and 0-65535 that holds the values of all images), ``full`` (0-65535), ``percentile`` (from the 0.5th to the 99.5th

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.section import Fraction, Section, known_name
-from edgekit.registry import BACKBONES, get_backbone
+from edgekit.registry import BACKBONES, IMPORTED, get_backbone
 
 
 class Head(Section):
@@ -43,7 +43,7 @@ class Model(Section):
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str) -> str:
-        return known_name("backbone", value, BACKBONES)
+        return value if value == IMPORTED else known_name("backbone", value, BACKBONES)
 
     @model_validator(mode="after")
     def _alpha_fits(self) -> Model:

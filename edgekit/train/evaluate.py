@@ -105,7 +105,8 @@ def evaluate_network(
     if GATE in dataset.splits:
         _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
     _draw(run, metrics["test"])
-    explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
+    if any(layer.name == "head_pool" for layer in network.layers):
+        explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
     seconds = time.perf_counter() - started
     return document.model_copy(
         update={
@@ -152,5 +153,6 @@ def _store(run: RunFolder, dataset: Dataset, split: str, probabilities: Probabil
 def _draw(run: RunFolder, test: SplitMetrics) -> None:
     from edgekit.train.figures import confusion_figure, curves_figure
 
-    curves_figure(read_history(run.history), run.figures / "curves.png")
+    if history := read_history(run.history):  # an imported network has none
+        curves_figure(history, run.figures / "curves.png")
     confusion_figure(test, run.figures / "confusion.png")

@@ -16,7 +16,7 @@ from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, 
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
-from edgekit.registry import BACKBONES
+from edgekit.registry import backbone_title
 from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
@@ -218,7 +218,7 @@ class Source:
 
 def model_title(backbone: str, alpha: float | None = None) -> str:
     """``MobileNetV2``, or with its width where that was chosen: ``MobileNetV2 (alpha 0.35)``."""
-    title = BACKBONES[backbone].title if backbone in BACKBONES else backbone
+    title = backbone_title(backbone)
     return title if alpha in (None, 1.0) else f"{title} (alpha {alpha:g})"
 
 
