@@ -301,7 +301,7 @@ def test_predict_takes_folders_and_goes_on_past_a_bad_picture(run, tmp_path, cap
 
 
 def test_predict_needs_no_folder_to_write_to(tmp_path, onnx_models, capsys, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.W_OK)
     Image.fromarray(colour_pixels("red")).save(tmp_path / "red.png")
     assert command("predict", onnx_models / "labelled.onnx", tmp_path / "red.png") == 0
     assert command("bench", onnx_models / "labelled.onnx") == 2
