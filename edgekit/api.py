@@ -245,6 +245,11 @@ def bench(
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     out: AnyPath | None = None,
     progress: Progress = SILENT,
 ) -> BenchOutcome:
@@ -266,6 +271,11 @@ def bench(
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
+        filter: For a third-party model: filter for resizing, such as ``bicubic``.
+        preset: For a third-party model: preprocessing of a known source, such as ``teachable-machine``.
+        image_size: For a third-party model with a dynamic input: ``224``, or ``224x160`` (height x width).
+        output: For a third-party model with several outputs: name or number of the one with the scores.
+        activation: For a third-party model: ``softmax``, ``sigmoid`` or ``none``. Default: read from the file.
         out: For a third-party model: folder for the results. Default: beside the model.
 
     Raises:
@@ -286,7 +296,9 @@ def bench(
         sustained_s=sustained_s,
         profile=profile,
         latency=latency,
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, _path(out), filter, image_size, output, activation, preset
+        ),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models
     paths = [folder_of(one) for one in chosen]
@@ -392,6 +404,11 @@ def predict(
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     progress: Progress = SILENT,
 ) -> list[Prediction]:
     """Classify images with an exported file.
@@ -401,7 +418,8 @@ def predict(
         images: An image file or a folder of images, or several.
         target: Name of the target to run on.
         runtime: Runtime to use.
-        labels, scaling, resize: For a third-party model, as in :func:`bench`.
+        labels, scaling, resize, filter, preset, image_size, output, activation: For a third-party model, as in
+            :func:`bench`.
 
     Returns:
         For each image that can be read, every class with its probability, the most probable first.
@@ -416,7 +434,9 @@ def predict(
     predictions = classify(
         Path(model),
         [Path(image) for image in files],
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, None, filter, image_size, output, activation, preset
+        ),
         runtime=runtime,
         target=target,
         progress=progress,

@@ -9,14 +9,22 @@ from pathlib import Path
 from .failures import ModelError
 from .flatbuffer import Table
 from .onnx_file import onnx_facts
+from .protocol.events import OutputOperator
 
-KINDS = {
+KINDS: dict[str, OutputOperator] = {
     "Softmax": "softmax",
     "SOFTMAX": "softmax",
     "Sigmoid": "sigmoid",
     "LOGISTIC": "sigmoid",
-    **dict.fromkeys(("Gemm", "MatMul", "Conv", "LogSoftmax", "QLinearMatMul", "QGemm"), "scores"),
-    **dict.fromkeys(("FULLY_CONNECTED", "CONV_2D", "LOG_SOFTMAX"), "scores"),
+    "Gemm": "scores",
+    "MatMul": "scores",
+    "Conv": "scores",
+    "LogSoftmax": "scores",
+    "QLinearMatMul": "scores",
+    "QGemm": "scores",
+    "FULLY_CONNECTED": "scores",
+    "CONV_2D": "scores",
+    "LOG_SOFTMAX": "scores",
 }
 """The operators of ONNX and TFLite that tell. What others return (an ADD, a DIV) may be anything."""
 
@@ -27,7 +35,7 @@ TFLITE_MOVES = frozenset({6, 22, 43, 53, 114})
 DEEPEST = 32
 
 
-def onnx_output_operator(path: str, output: str) -> str:
+def onnx_output_operator(path: str, output: str) -> OutputOperator:
     """``softmax``, ``sigmoid``, ``scores`` or an empty string, for the output of that name."""
     try:
         return KINDS.get(onnx_facts(path).producers.get(output, ""), "")
@@ -36,7 +44,7 @@ def onnx_output_operator(path: str, output: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def tflite_output_operator(path: str, tensor: int) -> str:
+def tflite_output_operator(path: str, tensor: int) -> OutputOperator:
     """The same for the output that is tensor number ``tensor`` of the first subgraph."""
     try:
         model = Table.root(Path(path).read_bytes())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .failures import ModelError
+from .protocol.events import OutputOperator
 from .scaling import SCALINGS, Scaling
 
 DTYPES = ("uint8", "int8", "float32", "float16")
@@ -87,7 +88,7 @@ class OutputSpec:
     classes: int | None
     scale: float | None = None
     zero_point: int = 0
-    operator: str = ""
+    operator: OutputOperator = ""
     """What computes it: ``softmax``, ``sigmoid``, ``scores`` (an operator whose results have no limits), or empty."""
 
 
@@ -162,7 +163,7 @@ def _layout(sides: list[int | None]) -> tuple[str, int, tuple[int | None, int | 
 
 
 def output_spec(
-    name: str, dtype: Any, shape: list[Any], quantization: Any, path: str, batch: int = 1, operator: str = ""
+    name: str, dtype: Any, shape: list[Any], quantization: Any, path: str, batch: int = 1, operator: OutputOperator = ""
 ) -> OutputSpec:
     """Check the output that a runtime reports. Raises :class:`ModelError` if it is not one score per class.
 

@@ -163,7 +163,8 @@ def _probe(context: _Context) -> Grammar:
         _expect((yield), "opening", key=key)
         event = _expect((yield), "inspected", key=key)
         context.check_runtime(event["runtime"], key)
-        if event["input"]["layout"] not in ("NHWC", "NCHW") or not event["input"]["shape"]:
+        given = event["input"]
+        if given["layout"] not in ("NHWC", "NCHW") or len(given["shape"]) != 4 or given["channels"] not in (1, 3):
             raise InvalidAnswer(f"the input of {key} has no known layout")
         scaling = event["metadata"]["scaling"]
         if scaling is not None and not (len(scaling["mean"]) == len(scaling["std"]) == 3 and all(scaling["std"])):

@@ -73,6 +73,10 @@ class RuntimeEvent(TypedDict):
     error: str | None
 
 
+OutputOperator = Literal["softmax", "sigmoid", "scores", ""]
+"""What computes the output of a file, as far as that is known; ``scores`` have no limits."""
+
+
 class InputDocument(TypedDict):
     """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats.
 
@@ -98,7 +102,7 @@ class OutputDocument(TypedDict):
     name: str
     dtype: str
     classes: int | None
-    operator: str
+    operator: OutputOperator
 
 
 class MetadataDocument(TypedDict):
