@@ -188,6 +188,8 @@ def make_run(run: RunFolder, backbone: str, arguments: argparse.Namespace) -> No
     from edgekit.export.network import prepare_keras
 
     prepare_keras(need_tensorflow=False)
+    from edgekit import __version__
+    from edgekit.documents.run import DatasetRecord, ModelRecord, RunDocument, TrainingEnvironment, WeightsRecord
     from edgekit.recipe import validate
     from edgekit.train.network import build_network
 
@@ -206,19 +208,41 @@ def make_run(run: RunFolder, backbone: str, arguments: argparse.Namespace) -> No
     network = build_network(recipe.model, image_size=arguments.image_size, classes=len(CLASSES), seed=0)
     network.save(run.model)
     write_text(run.labels, "".join(f"{name}\n" for name in CLASSES))
-    write_dataset_csv(run.dataset, _images(run.path / "images", arguments))
-    document = {
-        "status": "done",
-        "run_id": run.path.name,
-        "recipe": recipe.document(),
-        "backbone": backbone,
-        "alpha": 1.0,
-        "strategy": "from-scratch",
-        "seed": 0,
-        "dataset": {"name": "noise", "root": str(run.path / "images"), "classes": CLASSES},
-        "files": {},
-    }
-    write_json(run.run_json, document)
+    rows = _images(run.path / "images", arguments)
+    write_dataset_csv(run.dataset, rows)
+    side = arguments.image_size
+    RunDocument(
+        status="done",
+        run_id=run.path.name,
+        created="2026-01-01T00:00:00+00:00",
+        edgekit_version=__version__,
+        recipe=recipe,
+        backbone=backbone,
+        alpha=1.0,
+        strategy="from-scratch",
+        seed=0,
+        weights=WeightsRecord(source="none"),
+        dataset=DatasetRecord(
+            name="noise",
+            root=str(run.path / "images"),
+            fingerprint="0" * 64,
+            classes=tuple(CLASSES),
+            layout="splits",
+            n_files=len(rows),
+            counts={},
+        ),
+        model=ModelRecord(parameters=network.count_params(), layers=len(network.layers), input_shape=(side, side, 3)),
+        environment=TrainingEnvironment(
+            python=platform.python_version(),
+            platform=platform.platform(),
+            cpu=None,
+            cores=None,
+            backend="tensorflow",
+            gpu=None,
+            versions={},
+        ),
+        files={run.model.name: sha256_file(run.model)},
+    ).write(run.run_json)
 
 
 def _images(root: Path, arguments: argparse.Namespace) -> list[DatasetRow]:
