@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.interrupts import resumable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def train(
         recipe = RunFolder(Path(run)).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
-    with resumable(folder.run_json, f"edgekit train --run {folder.path} --resume", progress):
+    with resumable(folder.run_json, folder.resume_command, progress):
         train_run(resolved, folder, resume=resume, progress=progress)
     return folder.read_run()
 
@@ -153,8 +154,8 @@ def import_model(
     from edgekit.train.imported.importing import import_model as make_run
 
     options = ImportOptions(
-        model=Path(model).expanduser(),
-        data=Path(data).expanduser(),
+        model=expanded(model),
+        data=expanded(data),
         labels=_path(labels),
         scaling=scaling,
         name=name,
@@ -415,7 +416,8 @@ def predict(
 
     Args:
         model: A ``.tflite`` or ``.onnx`` file.
-        images: An image file or a folder of images, or several.
+        images: An image file or a folder of images, or several. An image that cannot be read is left out, with a
+            warning.
         target: Name of the target to run on.
         runtime: Runtime to use.
         labels, scaling, resize, filter, preset, image_size, output, activation: For a third-party model, as in
@@ -425,7 +427,8 @@ def predict(
         For each image that can be read, every class with its probability, the most probable first.
 
     Raises:
-        InputError: The model or an image cannot be read, or the scaling of a third-party model is unknown.
+        InputError: The model cannot be read, an image is missing, no image can be read, or the scaling of a third-party
+            model is unknown.
     """
     from edgekit.bench.predict import predict as classify
     from edgekit.bench.third_party import ThirdPartyOptions
@@ -475,7 +478,7 @@ def load_study(folder: AnyPath) -> StudyDocument:
     """Read the ``study.json`` of a study folder; :class:`InputError` if it is not one."""
     from edgekit.documents.study import read_study
 
-    return read_study(Path(folder).expanduser())
+    return read_study(expanded(folder))
 
 
 def _run_folder(run: RunDocument | AnyPath) -> RunFolder:
@@ -487,7 +490,7 @@ def _run_folder(run: RunDocument | AnyPath) -> RunFolder:
 def folder_of(value: RunDocument | StudyDocument | AnyPath) -> Path:
     """A path, or the folder that a document was read from."""
     if isinstance(value, str | Path):
-        return Path(value).expanduser()
+        return expanded(value)
     if value.read_from is None:
         raise InputError("this document was not read from a file", hint="pass the folder instead")
     return value.read_from.parent

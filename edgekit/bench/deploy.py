@@ -60,7 +60,7 @@ def deploy(
         raise InputError(
             "deploy copies to another machine; on this one, use the file itself", hint="edgekit predict MODEL IMAGE"
         )
-    models = collect_models([run], third_party or ThirdPartyOptions(), progress, writes=False)
+    models = collect_models([run], third_party or ThirdPartyOptions(), progress, results=False)
     model = _chosen(models, export, run)
     folder = _folder_name(name or (model.key if model.run is None else f"{model.folder.name}-{model.key}"))
     scored = model.run is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from edgekit.device.protocol.jobs import PredictJob
 from edgekit.device.protocol.verbs import PREDICT
 from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
@@ -51,15 +52,14 @@ def predict(
     """Classify ``images`` with one exported file or third-party model. Classes without a name are numbered.
 
     A folder stands for the images in it and below. An image that cannot be read does not end the others. Raises
-    :class:`InputError` for a file that is not a model, an image that does not exist, or a float input with unknown
-    scaling.
+    :class:`InputError` for a file that is not a model, a missing image, a float input with unknown scaling, and if no
+    image can be read.
     """
-    if not model.is_file():
-        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
+    _check_model(model)
     paths = image_files(images)
     result = Predictions()
     with contextlib.closing(get_target(target, progress)) as machine:
-        models = collect_models([model], third_party or ThirdPartyOptions(), progress, writes=False)
+        models = collect_models([model], third_party or ThirdPartyOptions(), progress, results=False)
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
         (opened,), _ = inspected(machine, models, scored=True)
         for text in assumptions(opened):
@@ -73,32 +73,49 @@ def predict(
                 elif event["event"] == "unreadable":
                     result.unreadable[paths[event["number"]]] = event["reason"]
                     bar.advance()
+    if not result.found:
+        image, reason = next(iter(result.unreadable.items()))
+        more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+        raise InputError(reason, where=f"{image}{more}")
     return replace(result, preprocessing=opened.preprocessing)
 
 
-def image_files(given: Sequence[Path]) -> list[Path]:
-    """The image files that ``given`` stands for: files themselves, and all images in folders and below, sorted.
-
-    Raises :class:`InputError` for a path that does not exist, and for a folder without images.
-    """
-    missing = [path for path in given if not path.expanduser().exists()]
+def image_files(images: Sequence[Path]) -> list[Path]:
+    """The absolute paths of image files, with those below each folder; :class:`InputError` if one is missing."""
+    missing = [image for image in images if not expanded(image).exists()]
     if missing:
         raise InputError("no such image file or folder", where=", ".join(map(str, missing[:5])))
     found: list[Path] = []
-    for path in (one.expanduser().absolute() for one in given):
-        if path.is_file():
-            found.append(path)
-            continue
-        inside = [
-            Path(place, name)
-            for place, _, names in os.walk(path)
-            for name in names
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-        ]
-        if not inside:
-            raise InputError("there are no images in this folder", where=str(path))
-        found += sorted(inside)
+    for image in images:
+        path = expanded(image).absolute()
+        files = sorted(_below(path)) if path.is_dir() else [path]
+        if not files:
+            raise InputError(
+                "this folder contains no images",
+                where=str(image),
+                hint=f"images are files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            )
+        found += files
     return list(dict.fromkeys(found))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                yield path
+
+
+def _check_model(model: Path) -> None:
+    if model.is_dir():
+        raise InputError(
+            "this is a folder, not a model file",
+            where=str(model),
+            hint="pass one file, such as RUN/exports/tflite-int8/model.tflite",
+        )
+    if not model.is_file():
+        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
 
 
 def _named(image: Path, probabilities: list[float], labels: tuple[str, ...] | None) -> Prediction:

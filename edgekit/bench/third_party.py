@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekit.bench.labels_file import read_labels_file
 from edgekit.device.classifier import ACTIVATIONS
 from edgekit.device.failures import DeviceError
 from edgekit.device.images import FILTERS, RESIZES
 from edgekit.device.scaling import parse_scaling
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.errors import InputError
 
 

@@ -41,7 +41,7 @@ def verify(
     file without golden outputs, and for a third-party model on this machine.
     """
     with contextlib.closing(get_target(target, progress)) as machine, tempfile.TemporaryDirectory() as scratch:
-        models = collect_models(paths, third_party or ThirdPartyOptions(), progress, writes=False)
+        models = collect_models(paths, third_party or ThirdPartyOptions(), progress, results=False)
         for model in models:
             if model.run is None and target == LOCAL:
                 raise InputError(

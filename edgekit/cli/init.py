@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,7 +56,7 @@ def _text(document: SuggestionDocument) -> str:
             _wrapped("suggested", settings),
             f"written     {document.recipe}",
             "",
-            f"next: edgekit train {document.recipe}",
+            f"next: edgekit train {shlex.quote(document.recipe)}",
         ]
     )
 

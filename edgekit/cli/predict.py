@@ -22,11 +22,15 @@ from edgekit.cli.options import (
     TargetOption,
 )
 from edgekit.cli.output import Output
-from edgekit.errors import InputError
+from edgekit.errors import EdgekitError
 
 if TYPE_CHECKING:
     from edgekit.bench.predict import Prediction
     from edgekit.documents.verification import ImagePrediction
+
+
+MOST_NAMED = 10
+"""How many images that cannot be read are named one by one."""
 
 
 def predict(
@@ -49,7 +53,7 @@ def predict(
     """Classify images with an exported model.
 
     The images are decoded and classified by the same program that measures the model, on this machine or on a target.
-    An image that cannot be read is reported and the others are classified; the exit code is then 2.
+    An image that cannot be read is left out, with a warning, and the exit code is 1.
 
     \b
     Examples:
@@ -72,9 +76,11 @@ def predict(
         preprocessing=done.preprocessing,
     )
     output.result(report.to_dict(), predictions_text(report))
-    for one in report.unreadable:
-        output.warn(f"{one.image} cannot be classified: {one.reason}")
-    return InputError.exit_code if report.unreadable else 0
+    for one in report.unreadable[:MOST_NAMED]:
+        output.warn(f"{one.image} is left out: {one.reason}")
+    if len(report.unreadable) > MOST_NAMED:
+        output.warn(f"{len(report.unreadable) - MOST_NAMED} more images are left out for such reasons")
+    return EdgekitError.exit_code if report.unreadable else 0
 
 
 def _top(prediction: Prediction, most: int) -> ImagePrediction:

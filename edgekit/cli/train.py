@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from edgekit.registry import BACKBONES, STRATEGIES, backbone_title
 
 if TYPE_CHECKING:
     from edgekit.documents.folders import RunFolder
-    from edgekit.documents.run import RunDocument
+    from edgekit.documents.run import ProfileRecord, RunDocument
 
 
 def train(
@@ -56,6 +57,7 @@ def train(
     ] = None,
     settings: Annotated[list[str] | None, set_option("train.batch_size=16")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --run.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time went.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -98,7 +100,34 @@ def train(
         progress=out,
     )
     folder = RunFolder(folder_of(document))
-    out.result({**document.to_dict(), "run_dir": str(folder.path), "exports": []}, summary(document, folder))
+    text = summary(document, folder)
+    if profile and document.timing.profile is not None:
+        text = f"{text}\n\n{profile_table(document.timing.profile)}"
+    out.result({**document.to_dict(), "run_dir": str(folder.path), "exports": []}, text)
+
+
+_PARTS = {
+    "import": "framework and Keras",
+    "data": "find, decode and copy the images",
+    "build": "network and its weights",
+    "compile": "trace and compile",
+    "features": "outputs of frozen layers",
+    "input": "steps waited for images",
+    "step": "training steps",
+    "validation": "after each epoch",
+    "checkpoint": "training waited for checkpoints",
+    "save": "model file and hashes",
+    "evaluate": "test images, figures, Grad-CAM",
+    "other": "everything else",
+}
+
+
+def profile_table(profile: ProfileRecord) -> str:
+    """Where the time of a run went, at most 80 columns wide."""
+    seconds = {part: float(getattr(profile, f"{part}_seconds")) for part in _PARTS}
+    total = sum(seconds.values())
+    rows = [[part, f"{seconds[part]:.2f}", f"{seconds[part] / total:.0%}", what] for part, what in _PARTS.items()]
+    return table(["part", "seconds", "share", "what"], [*rows, ["total", f"{total:.2f}", "100%", ""]], right=(1, 2))
 
 
 def summary(document: RunDocument, folder: RunFolder) -> str:
@@ -118,7 +147,7 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             *(f"\nnote: {warning}" for warning in document.warnings),
             "",
             f"run folder     {folder.path}",
-            f"next           edgekit export {folder.path}",
+            f"next           edgekit export {shlex.quote(str(folder.path))}",
         ]
     )
 

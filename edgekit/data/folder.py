@@ -185,8 +185,8 @@ def _check(scan: FolderScan, tree: Folder) -> None:
         problem = unusable_name(name)
         if problem:
             raise InputError(problem, where=f"{str(folder)!a}", hint="rename it")
-    only = next(iter(classes), "")
-    if not any(classes.values()) or (len(classes) == 1 and only.casefold() in _NO_CLASSES):
+    some = [name for name, images in classes.items() if images]
+    if not some or (len(some) == 1 and some[0].casefold() in _NO_CLASSES):
         raise InputError(
             "the images are not in class folders" if tree.total else "this folder contains no images",
             where=str(folder),
@@ -194,7 +194,7 @@ def _check(scan: FolderScan, tree: Folder) -> None:
         )
     if len(classes) == 1:
         raise InputError(
-            f"there is only one class: {only!r}",
+            f"there is only one class: {some[0]!r}",
             where=str(folder),
             hint="a classifier needs at least two class folders",
         )

@@ -10,8 +10,8 @@ import numpy as np
 
 from edgekit.data.conversions import conversion_note, deep_images
 from edgekit.data.dataset import Dataset
-from edgekit.data.loading import listing
 from edgekit.data.pixel_range import DeepImages
+from edgekit.data.reasons import listing
 from edgekit.device.images import ImageError, read_header
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress

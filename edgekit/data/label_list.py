@@ -16,6 +16,7 @@ from edgekit.data.split_names import split_name
 from edgekit.data.tree import Folder
 from edgekit.errors import InputError
 from edgekit.render.text import plural
+from edgekit.support.paths import expanded
 
 _FILE_COLUMNS = frozenset(
     ("filename", "file", "file_name", "image", "image_id", "image_path", "image_name", "img", "path", "filepath",
@@ -150,7 +151,7 @@ def _files(root: Folder, given: str) -> list[tuple[Path, str]]:
     if here.is_file():
         parent = PurePosixPath(given).parent.as_posix()
         return [(here, "" if parent == "." or PurePosixPath(given).is_absolute() else parent)]
-    outside = Path(given).expanduser().absolute()
+    outside = expanded(given).absolute()
     if outside.is_file():
         return [(outside, "")]
     inside = [folder for folder in root.walk() if folder is not root and (folder.path / given).is_file()]

@@ -14,12 +14,14 @@ from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import forget_hashes, hash_files
+from edgekit.data.reasons import listing
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 from edgekit.render.text import plural
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 GATE_AT_LEAST = 100
@@ -35,7 +37,7 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     if data.name == digits.NAME:
         root = digits.digits_folder(progress)
     elif data.path is not None:
-        root = Path(data.path).expanduser().absolute()
+        root = expanded(data.path).absolute()
     else:
         raise InputError(
             "there are no images to use",
@@ -70,7 +72,7 @@ def open_run_dataset(
     Raises :class:`InputError` with a hint about ``--data`` if the folder has moved, files are missing, or their content
     has changed since the run was trained.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     hint = "if the images have moved, give their new folder with --data DIR"
     if not root.is_dir() and name == digits.NAME:
         root = digits.digits_folder(progress)
@@ -114,14 +116,6 @@ def conflicting_labels(dataset: Dataset) -> list[str]:
     what = "image has" if len(found) == 1 else "images have"
     listed = "\n".join([*lines, *more])
     return [f"{len(found):,} {what} several labels: the same file lies in different classes\n{listed}"]
-
-
-def listing(reasons: Mapping[str, str], most: int = 10) -> str:
-    """The first ``most`` images with their reasons, one per line, and how many more there are."""
-    lines = [f"  - {path}: {reason}" for path, reason in list(reasons.items())[:most]]
-    if len(reasons) > most:
-        lines.append(f"  and {len(reasons) - most} more")
-    return "\n".join(lines)
 
 
 def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: str, progress: Progress) -> Dataset:

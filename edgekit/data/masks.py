@@ -30,13 +30,13 @@ _LEVELS, _LEVEL_WIDTH, _FLAT = 3, 8, 0.95
 
 
 def leave_out_masks(root: Folder) -> list[str]:
-    """Remove masks from the tree; returns a note for each folder from which masks were removed.
+    """Remove masks from the tree; returns a note about them, if there are any.
 
     A folder contains masks if its name says so, its files have the names of images beside it, and they look like masks
     where those images do not. A file is a mask if its name is that of an image in the same folder with ``_mask`` behind
     it, and it looks like one.
     """
-    notes: list[str] = []
+    found: dict[str, int] = {}
     for folder in list(root.walk()):
         for inner in folder.with_images():
             if _is_named_mask(inner.name):
@@ -44,24 +44,25 @@ def leave_out_masks(root: Folder) -> list[str]:
                 partners = [*_own_paths(folder), *(path for other in beside for path in _paths(other))]
                 if _are_masks(_paths(inner), partners):
                     folder.folders.remove(inner)
-                    notes.append(f"ignoring {plural(inner.total, 'segmentation mask')} in {inner.path}")
-        notes += _masks_beside(folder)
+                    found[inner.below] = inner.total
+        masks = _masks_beside(folder)
+        if masks:
+            folder.images = [name for name in folder.images if name not in masks]
+            found[folder.join(min(masks))] = len(masks)
+    if not found:
+        return []
     root.count()
-    return notes
+    some = ", ".join(sorted(found)[:3])
+    return [f"ignoring {plural(sum(found.values()), 'segmentation mask')} beside the images in {root.path}: {some}"]
 
 
-def _masks_beside(folder: Folder) -> list[str]:
-    """Remove ``scan_mask.png`` beside ``scan.png``."""
+def _masks_beside(folder: Folder) -> set[str]:
+    """The masks among the images of a folder: ``scan_mask.png`` beside ``scan.png``."""
     stems = {PurePosixPath(name).stem for name in folder.images}
     pairs = {name: match[1] for name in folder.images if (match := _FILE.fullmatch(PurePosixPath(name).stem))}
     masks = {name for name, stem in pairs.items() if stem in stems}
-    if not masks:
-        return []
     images = [folder.path / name for name in folder.images if name not in masks]
-    if not _look_like_masks([folder.path / name for name in sorted(masks)], images):
-        return []
-    folder.images = [name for name in folder.images if name not in masks]
-    return [f"ignoring {plural(len(masks), 'segmentation mask')} beside the images in {folder.path}"]
+    return masks if _look_like_masks([folder.path / name for name in sorted(masks)], images) else set()
 
 
 def _is_named_mask(name: str) -> bool:

@@ -12,12 +12,14 @@ import numpy as np
 
 from edgekit.data.dataset import Dataset
 from edgekit.data.image_properties import ImageProperties, read_properties
-from edgekit.data.loading import listing, open_dataset
+from edgekit.data.loading import open_dataset
+from edgekit.data.reasons import listing
 from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
 from edgekit.render.text import plural
 from edgekit.support.files import write_text
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 _FRACTIONS = {"val": 0.2, "test": 0.2, "gate": 0.1}
@@ -52,7 +54,7 @@ def write_recipe(
     if recipe.is_dir():
         raise InputError("this is a folder, not a file", where=str(recipe), hint=f"use -o {recipe}/recipe.yaml")
     # Damaged images are reported in the recipe; they are no reason not to write one.
-    if not (folder.expanduser() / labels_from).exists() and Path(labels_from).is_file():
+    if not (expanded(folder) / labels_from).exists() and Path(labels_from).is_file():
         labels_from = str(Path(labels_from).absolute())
     dataset = open_dataset(Data(path=str(folder), labels_from=labels_from, on_corrupt="skip"), progress=progress)
     facts = read_properties(dataset, progress)

@@ -229,8 +229,6 @@ def _name(value: Any) -> str:
         return value
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
         return str(value[-1])  # {"0": ["n01440764", "tench"]}, the class index of Keras
-    if type(value) is int:
-        return str(value)
     raise LabelsError(f"{json.dumps(value)[:60]} is not a class name")
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .archives import DAMAGED, member_names, read_member
 from .failures import DeviceError
 from .flatbuffer import Table
 from .images import PERCENTILE, RESIZES, parse_range
@@ -71,28 +70,20 @@ def _images(own: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _tflite_images(path: str) -> dict[str, Any]:
+    content = read_member(path, "edgekit.json", 10_000)
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("edgekit.json").file_size > 10_000:
-                return {}
-            own = json.loads(archive.read("edgekit.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, OSError):
+        own = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
         return {}
     return own if isinstance(own, dict) else {}
 
 
 def _tflite_labels(path: str) -> list[str] | None:
     """The lines of the label file in the zip. If there are several text files, the one whose name contains "label"."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            texts = [name for name in archive.namelist() if name.endswith(".txt")]
-            named = [name for name in texts if "label" in name.lower()] or texts
-            if len(named) != 1:
-                return None
-            if archive.getinfo(named[0]).file_size > MOST_BYTES:
-                return None
-            content = archive.read(named[0])
-    except (zipfile.BadZipFile, OSError):
+    texts = [name for name in member_names(path) if name.endswith(".txt")]
+    named = [name for name in texts if "label" in name.lower()] or texts
+    content = read_member(path, named[0], MOST_BYTES) if len(named) == 1 else None
+    if content is None:
         return None
     try:
         return parse_labels(content, numbered=False)
@@ -118,6 +109,6 @@ def _tflite_scaling(path: str) -> Scaling | None:
                 if unit.number(0, "<B") == 1:  # the union contains NormalizationOptions
                     options = unit.table(1)
                     return parse_scaling({"mean": options.floats(0), "std": options.floats(1)})
-    except (struct.error, IndexError, UnicodeDecodeError, DeviceError):
+    except (*DAMAGED, DeviceError):
         return None
     return None

@@ -32,6 +32,7 @@ from edgekit.registry import backbone_title, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
 from edgekit.support.memory import release_memory
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -104,8 +105,9 @@ def export_run(
     recipe = export_recipe(run, {**files, **(settings or {})})
     plan = plan_export(keys or recipe.export.files, recipe.export)
     need_tools(plan, recipe.export)
-    exporter = _prepare(run, document, recipe, plan, data_root, progress)
-    outcome = exporter.run(plan)
+    check_writable(run.exports, (1 + len(plan.files)) * (document.model.keras_size_bytes or 0))
+    with run.lock():
+        outcome = _prepare(run, document, recipe, plan, data_root, progress).run(plan)
     outcome.raise_failed(run)
     return outcome.documents
 

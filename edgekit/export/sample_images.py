@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.dataset import GATE, Dataset
-from edgekit.data.loading import listing, open_run_dataset
+from edgekit.data.loading import open_run_dataset
+from edgekit.data.reasons import listing
 from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
 from edgekit.documents.dataset_list import read_dataset_csv

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edgekit.recipe.section import Fraction, Section
+from edgekit.recipe.section import Count, Fraction, PathText, Section, Seed
 
 
 class Split(Section):
@@ -20,8 +20,8 @@ class Split(Section):
     """Fraction of the training images to set aside for the accuracy gate (0 to 1). These images choose nothing:
     neither weights nor the best epoch. No images are set aside where they would be fewer than 100; the gate then uses
     the validation images."""
-    seed: int = 0
-    """Seed of the random split."""
+    seed: Seed = 0
+    """Seed of the random split (0 to 2**31 - 1)."""
     dedupe: bool = False
     """Keep duplicate images (same pixels, or nearly the same; see ``edgekit data audit``) in one split, and drop
     training images that duplicate an image in the folder's own test or validation split."""
@@ -38,7 +38,7 @@ def _pixel_range(text: str) -> str:
 class Data(Section):
     """The images: give either ``path`` or ``name``."""
 
-    path: str | None = None
+    path: PathText | None = None
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
     labels_from: Annotated[str, Field(min_length=1)] = "auto"
     """Where the labels are: ``auto`` (the folders, whatever usual layout they have), ``folders`` (the outermost folders
@@ -61,6 +61,6 @@ class Data(Section):
     out."""
     split: Split = Split()
     """How to split the images."""
-    limit_per_class: Annotated[int, Field(ge=1)] | None = None
+    limit_per_class: Count | None = None
     """Upper limit on the training images, and on the validation images, of each class (at least 1; the choice depends
     on the split seed). The test split is not limited. ``null`` uses all."""

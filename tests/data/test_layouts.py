@@ -228,7 +228,9 @@ def test_masks_beside_the_images_are_left_out(make_folder, watcher):
     dataset = opened(root, watcher)
     assert dataset.classes == ("COVID", "Normal")
     assert len(dataset) == 12
-    assert all("ignoring 6 segmentation masks" in warning for warning in watcher.warnings)
+    (warning,) = watcher.warnings
+    assert "ignoring 12 segmentation masks" in warning
+    assert "COVID/masks, Normal/masks" in warning
 
 
 @pytest.mark.parametrize("place", ["masks/{}", "ground_truth/{}", "SegmentationMasks/{}"])
@@ -248,7 +250,7 @@ def test_masks_in_the_same_folder_are_left_out(make_folder, watcher):
         masks(root, name, [f"{i:03d}_mask.png" for i in range(6)] + ["000_mask_1.png"])
     dataset = opened(root, watcher)
     assert len(dataset) == 12
-    assert "ignoring 7 segmentation masks beside the images" in watcher.warnings[0]
+    assert "ignoring 14 segmentation masks beside the images" in watcher.warnings[0]
 
 
 def test_faces_with_masks_are_a_class(make_folder, watcher):

@@ -33,6 +33,7 @@ from edgekit.documents.audit import (
     NearDuplicates,
 )
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -172,7 +173,7 @@ def audit_folder(
 
     Raises :class:`InputError` for a folder without images in class folders.
     """
-    scan = scan_folder(Path(folder).expanduser().absolute(), labels_from)
+    scan = scan_folder(expanded(folder).absolute(), labels_from)
     dataset, _ = scanned_dataset(scan, progress, layout=scan.layout)
     notes = [*scan.notes, *_notes(dataset, progress)]
     for note in notes:

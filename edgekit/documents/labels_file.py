@@ -1,4 +1,4 @@
-"""The class names of a third-party model, in a file of any origin."""
+"""Reads a file of class names that a person names on the command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgekit.device.labels import LabelsError, parse_labels
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 
 
 def read_labels_file(path: Path) -> list[str]:
@@ -14,7 +15,7 @@ def read_labels_file(path: Path) -> list[str]:
     Raises :class:`InputError` for a file that cannot be read, has no names, or can be read in two ways.
     """
     try:
-        return parse_labels(path.expanduser().read_bytes(), path.name)
+        return parse_labels(expanded(path).read_bytes(), path.name)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"the labels file cannot be read: {reason}", where=str(path)) from None
