@@ -14,7 +14,7 @@ import numpy as np
 
 from . import probe
 from .block_order import block_order
-from .classifier import Classifier, load_pixels
+from .classifier import Classifier
 from .failures import DeviceError
 from .jobs import Job, JobModel
 from .pinning import pin
@@ -273,11 +273,8 @@ def prepare_input(model: Model, entry: JobModel) -> None:
 
 
 def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
-    """A real image if there is one, otherwise seeded noise; uint8 (H, W, 3)."""
-    side = model.input.height
-    if entry.images and side == model.input.width:
-        return load_pixels(entry.images[0], (side, entry.resize, entry.pixel_range))
-    return noise(model)
+    """A real image if there is one, otherwise seeded noise; uint8 (H, W, channels)."""
+    return Classifier(entry, model).geometry.load(entry.images[0]) if entry.images else noise(model)
 
 
 def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
@@ -287,7 +284,7 @@ def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
     clock = time.perf_counter_ns
     for path in entry.images[:DECODED_IMAGES]:
         start = clock()
-        pixels = load_pixels(path, classifier.geometry)
+        pixels = classifier.geometry.load(path)
         tensor = model.input.prepare(pixels, entry.scaling)
         before.append(clock() - start)
         model.set_input(tensor)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .classifier import Classifier, Geometry, load_pixels
+from .classifier import Classifier, Geometry
 from .failures import OutputError
 from .jobs import JobModel
 from .protocol import NOISE_IMAGES
@@ -21,9 +21,9 @@ class Pixels:
         self._decoded: dict[tuple[str, Geometry], np.ndarray] = {}
 
     def of(self, path: str, geometry: Geometry) -> np.ndarray:
-        """uint8 (side, side, 3)."""
+        """uint8 (H, W, channels)."""
         if (path, geometry) not in self._decoded:
-            self._decoded[path, geometry] = load_pixels(path, geometry)
+            self._decoded[path, geometry] = geometry.load(path)
         return self._decoded[path, geometry]
 
     def forget(self) -> None:
@@ -36,9 +36,8 @@ class Inputs:
 
     def __init__(self, entry: JobModel, model: Model, pixels: Pixels, rounds: int, *, same: bool = False) -> None:
         self._entry, self._model, self._pixels, self._same = entry, model, pixels, same
-        self._square = model.input.height == model.input.width
-        self._classifier = Classifier(entry, model) if self._square else None
-        self._per_round = len(entry.images) // rounds if self._square else 0
+        self._classifier = Classifier(entry, model) if entry.images else None
+        self._per_round = len(entry.images) // rounds
 
     def numbers(self, round_number: int) -> Sequence[int]:
         """Which of the model's images (or noise pictures) the blocks of a round take, in order."""
@@ -50,7 +49,7 @@ class Inputs:
         return range(start, start + self._per_round)
 
     def tensors(self, numbers: Sequence[int]) -> list[np.ndarray]:
-        """Input tensors of shape (1, H, W, 3) or (1, 3, H, W)."""
+        """Input tensors, each of the shape that the model takes."""
         return [self._model.input.prepare(self._image(number), self._entry.scaling) for number in numbers]
 
     def first(self) -> np.ndarray:
@@ -73,6 +72,6 @@ class Inputs:
 
 
 def noise(model: Model, number: int = 0) -> np.ndarray:
-    """Seeded noise, uint8 (H, W, 3)."""
-    shape = (model.input.height, model.input.width, 3)
+    """Seeded noise, uint8 (H, W, channels)."""
+    shape = (model.input.height, model.input.width, model.input.channels)
     return np.random.default_rng(number).integers(0, 256, shape, np.uint8)
