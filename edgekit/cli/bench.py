@@ -173,8 +173,6 @@ def bench(
     for error in errors.values():
         output.warn(str(error))
     for result in results:
-        for text in result.bench.warnings:
-            output.warn(f"{result.id}: {text}")
         gate = result.bench.gate
         if gate is not None and gate.status == FAILED:
             output.warn(f"{result.id}: on the test split, {gate_text(gate)}")
