@@ -183,6 +183,7 @@ def bench(
     runtime: str | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
+    latency: bool = True,
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
@@ -190,6 +191,8 @@ def bench(
     progress: Progress = SILENT,
 ) -> BenchOutcome:
     """Measure latency, memory, size and accuracy of exported files, all in one session.
+
+    An interrupted call keeps every finished block and every scored image; the same call continues it.
 
     Args:
         models: Runs, whose exported files are measured, or ``.tflite`` and ``.onnx`` files.
@@ -201,6 +204,7 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
+        latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names, one per line.
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
@@ -223,6 +227,7 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
+        latency=latency,
         third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models

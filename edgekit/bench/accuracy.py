@@ -34,13 +34,22 @@ class AccuracyRun:
 
     predictions: dict[str, Predictions] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    n_scored: dict[str, int] = field(default_factory=dict)
+    """How many images a model has classified so far."""
 
 
 def measure_accuracy(
-    target: Target, models: Sequence[MeasuredModel], sets: Mapping[str, ImageSet], progress: Progress
+    target: Target,
+    models: Sequence[MeasuredModel],
+    sets: Mapping[str, ImageSet],
+    progress: Progress,
+    found: AccuracyRun | None = None,
 ) -> AccuracyRun:
-    """Let every model that has images classify them. Models with the same images see the same pixels."""
-    found = AccuracyRun()
+    """Let every model that has images classify them. Models with the same images see the same pixels.
+
+    ``found`` is added to and returned.
+    """
+    found = AccuracyRun() if found is None else found
     groups: dict[ImageSetKey, list[MeasuredModel]] = {}
     for model in models:
         if model.id in sets:
@@ -70,6 +79,7 @@ def _classify(target: Target, group: list[MeasuredModel], images: ImageSet, foun
         if event["event"] == "predictions":
             chunks.setdefault(event["key"], []).append(probabilities_of(event))
             activation.setdefault(event["key"], event["activation"])
+            found.n_scored[event["key"]] = event["start"] + event["count"]
             bar.advance(event["count"])
         elif event["event"] == "failed":
             found.failed[event["key"]] = event["reason"]

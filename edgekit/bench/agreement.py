@@ -9,10 +9,11 @@ from threading import Event, Lock
 import numpy as np
 
 from edgekit.bench.accuracy import Predictions, measure_accuracy
+from edgekit.bench.earlier_result import earlier_result, stored_predictions
 from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
 from edgekit.bench.inspection import with_default_runtime
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.documents.bench import BenchResult, DifferingImage, HostAgreement
+from edgekit.documents.bench import DifferingImage, HostAgreement
 from edgekit.errors import EdgekitError
 from edgekit.support.progress import Progress
 from edgekit.targets.local import LOCAL, LocalTarget
@@ -78,20 +79,8 @@ def agreement(there: Predictions, here: Predictions, images: ImageSet) -> HostAg
 
 def _stored(model: MeasuredModel, images: ImageSet) -> Predictions | None:
     """What an earlier benchmark of this machine found for the same model and images."""
-    path = model.result_path(LOCAL)
-    if not path.is_file():
-        return None
-    result = BenchResult.read(path)
-    accuracy, predictions = result.bench.accuracy, result.predictions_path()
-    if result.bench.sha256 != model.sha256 or accuracy is None or predictions is None:
-        return None
-    try:
-        with np.load(predictions) as stored:
-            if tuple(stored["files"].tolist()) != images.files:
-                return None
-            return Predictions(stored["probabilities"], accuracy.activation, accuracy.decoder)
-    except (OSError, KeyError, ValueError):
-        return None
+    result = earlier_result(model, LOCAL)
+    return None if result is None else stored_predictions(result, images)
 
 
 def _measured(model: MeasuredModel, images: ImageSet, progress: Progress) -> Predictions | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.bench.protocols import BenchProtocol
 from edgekit.device.protocol.jobs import TimedJob
 from edgekit.device.protocol.verbs import ENERGY
 from edgekit.documents.bench import EnergyRecord
+from edgekit.documents.latency import ProtocolRecord
 from edgekit.targets.base import Target
 
 ENERGY_S = 5.0
 
 
 def measure_energy(
-    target: Target, models: Sequence[MeasuredModel], protocol: BenchProtocol, threads: int
+    target: Target, models: Sequence[MeasuredModel], protocol: ProtocolRecord, threads: int
 ) -> dict[str, EnergyRecord]:
     """By model id; a record without ``source`` on a target that does not measure its power."""
     seconds = min(ENERGY_S, protocol.total_ns / 1e9)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.protocol.events import InspectedEvent
 from edgekit.device.protocol.jobs import ProbeJob
 from edgekit.device.protocol.verbs import PROBE
+from edgekit.documents.bench import RuntimeRecord
+from edgekit.documents.machine import MachineEnvironment
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
 from edgekit.targets.base import Target
@@ -37,20 +40,39 @@ def with_default_runtime(model: MeasuredModel) -> MeasuredModel:
     return replace(model, runtime=None)
 
 
-def inspected(target: Target, models: list[MeasuredModel], *, scored: bool) -> tuple[list[MeasuredModel], int]:
+@dataclass(frozen=True)
+class InspectedTarget:
+    """The target as it is now, and the runtime that opened each model, by its id."""
+
+    environment: MachineEnvironment
+    runtimes: Mapping[str, RuntimeRecord]
+
+    @property
+    def cores(self) -> int:
+        """How many cores the target lets a program use."""
+        return self.environment.usable_cores or 1
+
+
+def inspected(
+    target: Target, models: list[MeasuredModel], *, scored: bool
+) -> tuple[list[MeasuredModel], InspectedTarget]:
     """Open every model once on ``target``, and complete third-party models from their own metadata.
 
-    ``scored``: the models will classify images, so the scaling of a float input has to be known. The second value
-    is the number of cores that the target lets a program use. Raises :class:`InputError` for a damaged file.
+    ``scored``: the models will classify images, so the scaling of a float input has to be known. Raises
+    :class:`InputError` for a damaged file.
     """
     facts: dict[str, InspectedEvent] = {}
-    cores = 1
+    environment = MachineEnvironment()
     for event in target.run(PROBE, ProbeJob(models=[model.job() for model in models])):
         if event["event"] == "inspected":
             facts[event["key"]] = event
         elif event["event"] == "environment":
-            cores = event["usable_cores"]
-    return [_described(model, facts[model.id], scored=scored) for model in models], cores
+            known = {k: v for k, v in event.items() if k in MachineEnvironment.model_fields}
+            environment = MachineEnvironment.model_validate(known)
+    runtimes = {key: RuntimeRecord.model_validate(event["runtime"]) for key, event in facts.items()}
+    return [_described(model, facts[model.id], scored=scored) for model in models], InspectedTarget(
+        environment, runtimes
+    )
 
 
 def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> MeasuredModel:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.bench.protocols import BenchProtocol
 from edgekit.bench.stability import machine_reasons, thread_reasons
 from edgekit.device.protocol import control_key, model_key
 from edgekit.device.protocol.events import AfterEvent, BeforeEvent, BlockEvent, ImagesEvent, LatencyEvent, ModelEvent
 from edgekit.device.protocol.jobs import LatencyJob
 from edgekit.device.protocol.verbs import LATENCY
-from edgekit.documents.bench import ControlRecord, Latency, ModelStart, RuntimeRecord
+from edgekit.documents.bench import RuntimeRecord
+from edgekit.documents.latency import Block, ControlRecord, Latency, MeasuredProcess, ProtocolRecord
 from edgekit.documents.machine import MachineEnvironment, Throttling
 from edgekit.render.text import plural
 from edgekit.support.progress import Progress
@@ -22,57 +22,169 @@ from edgekit.targets.base import Target
 DECODED_IMAGES = 16
 """Images on which decoding and resizing are timed."""
 
+CONTROLS = 3
+"""How many files are measured as if they were two, where there are as many. One A/A ratio says little about noise."""
+
 RESTARTED = "the target restarted during the measurement, which then continued"
 
 
 @dataclass(frozen=True)
-class LatencySession:
-    """One thread setting, all models interleaved; ``latency``, ``runtimes`` and ``failed`` are by model id."""
+class LatencyPlan:
+    """What to measure with one thread setting. ``images``: the image set of each file that has one, by its id."""
 
-    latency: Mapping[str, Latency]
-    runtimes: Mapping[str, RuntimeRecord]
-    control: ControlRecord | None
-    before: MachineEnvironment
-    after: MachineEnvironment
-    failed: Mapping[str, str]
+    models: Sequence[MeasuredModel]
+    images: Mapping[str, ImageSet]
+    protocol: ProtocolRecord
+    threads: int
+    seed: int
 
+    @property
+    def controls(self) -> list[str]:
+        """The files that are measured twice: from the smallest to the largest, evenly spaced."""
+        ids = [model.id for model in sorted(self.models, key=lambda model: (model.size_bytes, model.id))]
+        count = min(CONTROLS, len(ids))
+        return [ids[place * (len(ids) - 1) // max(1, count - 1)] for place in range(count)]
 
-def measure_latency(
-    target: Target,
-    models: Sequence[MeasuredModel],
-    sets: Mapping[str, ImageSet],
-    protocol: BenchProtocol,
-    threads: int,
-    seed: int,
-    progress: Progress,
-) -> LatencySession:
-    """Interleaved latency of ``models`` with ``threads`` threads. The smallest model is the A/A control."""
-    control = min(models, key=lambda model: model.size_bytes).id
-    # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
-    decoded = min(DECODED_IMAGES, protocol.total_runs)
-    entries = [m.job(sets[m.id].first_paths(decoded) if m.id in sets else ()) for m in models]
-    events = _LatencyEvents()
-    steps = protocol.repeats * (len(models) + 1) * (protocol.rounds + 1)
-    with progress.bar(f"latency, {plural(threads, 'thread')}", steps) as bar:
-        for repeat in range(protocol.repeats):
-            job = LatencyJob(
-                models=entries, threads=threads, control=control, protocol=protocol.blocks(), seed=seed + repeat
+    def jobs(self) -> Iterator[LatencyJob]:
+        """One for each process."""
+        # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
+        decoded = min(DECODED_IMAGES, self.protocol.total_runs)
+        entries = [
+            model.job(self.images[model.id].first_paths(decoded) if model.id in self.images else ())
+            for model in self.models
+        ]
+        for repeat in range(self.protocol.repeats):
+            yield LatencyJob(
+                models=entries,
+                threads=self.threads,
+                controls=self.controls,
+                protocol=self.protocol.blocks(),
+                seed=self.seed + repeat,
             )
-            for event in target.run(LATENCY, job):
-                events.add(event)
-                if event["event"] in {"model", "block"}:
-                    bar.advance()
-            events.end_repeat()
-    return events.session(control)
+
+    @property
+    def steps(self) -> int:
+        """Warm-ups and blocks, for a progress bar."""
+        return self.protocol.repeats * (len(self.models) + len(self.controls)) * (self.protocol.rounds + 1)
+
+
+class MeasuredLatency:
+    """The latency of all files with one thread setting, as its events arrive."""
+
+    def __init__(self, plan: LatencyPlan) -> None:
+        self.plan = plan
+        self.failed: dict[str, str] = {}
+        """Why the output of a file was not finite, by its id."""
+        self._processes: list[_Process] = []
+        self._sitting = 0
+        self._reasons: dict[str, None] = {}
+
+    def measure(self, target: Target, progress: Progress) -> Iterator[None]:
+        """Measure, one process after another; yields after each."""
+        with progress.bar(f"latency, {plural(self.plan.threads, 'thread')}", self.plan.steps) as bar:
+            for job in self.plan.jobs():
+                for event in target.run(LATENCY, job):
+                    self.add(event)
+                    if event["event"] in {"model", "block"}:
+                        bar.advance()
+                yield
+
+    def add(self, event: LatencyEvent) -> None:
+        """One event of the device program."""
+        if event["event"] == "sitting":
+            self._sitting = event["number"]
+        elif event["event"] == "restarted":
+            self._reasons[RESTARTED] = None
+        elif event["event"] == "environment":
+            if event["when"] == "before":
+                self._processes.append(_Process(len(self._processes), self._sitting, _environment(event)))
+            else:
+                self._processes[-1].after = _environment(event)
+        elif event["event"] == "failed":
+            self.failed[model_key(event["key"])] = event["reason"]
+        elif event["event"] == "state":
+            flags = event["throttled"]
+            self._processes[-1].throttling.append(None if flags is None else Throttling.model_validate(flags))
+        elif event["event"] != "opening":
+            self._processes[-1].files.setdefault(event["key"], _File()).add(event)
+            if event["event"] == "block":
+                self._processes[-1].frequencies.append(event["frequency_khz"])
+
+    @property
+    def missing(self) -> str | None:
+        """What is missing, in words; None if everything was measured."""
+        done = sum(process.after is not None for process in self._processes)
+        if done >= self.plan.protocol.repeats:
+            return None
+        started = sum(process.has_blocks for process in self._processes)
+        partly = " and parts of another" if started > done else ""
+        threads = plural(self.plan.threads, "thread")
+        return f"latency with {threads}: {done} of {self.plan.protocol.repeats} processes{partly} measured"
+
+    @property
+    def before(self) -> MachineEnvironment | None:
+        """The machine before the first block; None if nothing was measured."""
+        return self._processes[0].before if self._processes else None
+
+    @property
+    def after(self) -> MachineEnvironment | None:
+        """The machine after the last block; None if no process ended."""
+        return next((process.after for process in reversed(self._processes) if process.after is not None), None)
+
+    @property
+    def runtimes(self) -> dict[str, RuntimeRecord]:
+        """The runtime of each file, by its id."""
+        files = {key: file for process in self._processes for key, file in process.files.items()}
+        return {key: file.runtime for key, file in files.items() if file.runtime is not None}
+
+    def latency(self, model: str) -> Latency | None:
+        """The record of one file; None if its output was not finite, or no block was measured."""
+        processes = self._of(model)
+        if model in self.failed or not processes:
+            return None
+        files = [process.files[model] for process in self._processes if model in process.files]
+        wall_ns, cpu_ns = sum(file.wall_ns for file in files), sum(file.cpu_ns for file in files)
+        threads = next(file.start.threads for file in files if file.start is not None)
+        parallelism = cpu_ns / wall_ns
+        reasons = dict.fromkeys(reason for process in self._processes for reason in process.reasons())
+        return Latency(
+            threads=threads,
+            threads_effective=parallelism,
+            processes=processes,
+            preprocess_ns=tuple(ns for file in files for ns in file.preprocess_ns),
+            postprocess_ns=tuple(ns for file in files for ns in file.postprocess_ns),
+            unstable=(*{**self._reasons, **reasons}, *thread_reasons(threads, parallelism)),
+        )
+
+    def controls(self) -> list[ControlRecord]:
+        """The files that were measured twice."""
+        found = []
+        for model in self.plan.controls:
+            first, second = self._of(model), self._of(control_key(model))
+            if model not in self.failed and first and second:
+                found.append(ControlRecord(model=model, threads=self.plan.threads, first=first, second=second))
+        return found
+
+    def _of(self, key: str) -> tuple[MeasuredProcess, ...]:
+        records = [process.record(key) for process in self._processes]
+        return tuple(record for record in records if record is not None)
+
+
+@dataclass(frozen=True)
+class _Start:
+    threads: int
+    load_ns: int
+    first_ns: int
+    warmup_ns: tuple[int, ...]
 
 
 @dataclass
-class _Subject:
-    """What the device program reported about one model, over all repeats."""
+class _File:
+    """What one process reported about one file."""
 
     runtime: RuntimeRecord | None = None
-    starts: list[ModelStart] = field(default_factory=list)
-    rounds: list[tuple[int, ...]] = field(default_factory=list)
+    start: _Start | None = None
+    blocks: list[Block] = field(default_factory=list)
     wall_ns: int = 0
     cpu_ns: int = 0
     preprocess_ns: list[int] = field(default_factory=list)
@@ -81,92 +193,52 @@ class _Subject:
     def add(self, event: ModelEvent | ImagesEvent | BlockEvent) -> None:
         if event["event"] == "model":
             self.runtime = RuntimeRecord.model_validate(event["runtime"])
-            self.starts.append(
-                ModelStart(
-                    threads=event["threads"],
-                    load_ns=event["load_ns"],
-                    first_ns=event["first_ns"],
-                    warmup_ns=tuple(event["warmup_ns"]),
-                )
-            )
+            self.start = _Start(event["threads"], event["load_ns"], event["first_ns"], tuple(event["warmup_ns"]))
         elif event["event"] == "block":
-            self.rounds.append(tuple(event["ns"]))
+            self.blocks.append(Block(round=event["round"], ns=tuple(event["ns"])))
             self.wall_ns += event["wall_ns"]
             self.cpu_ns += event["cpu_ns"]
-        elif event["event"] == "images":
+        else:
             self.preprocess_ns += event["preprocess_ns"]
             self.postprocess_ns += event["postprocess_ns"]
 
-    def latency(self, reasons: Sequence[str]) -> Latency:
-        """The record of one thread setting; ``reasons`` why the whole session is unstable."""
-        first, *later = self.starts
-        parallelism = self.cpu_ns / self.wall_ns
-        return Latency(
-            threads=first.threads,
-            load_ns=first.load_ns,
-            first_ns=first.first_ns,
-            warmup_ns=first.warmup_ns,
-            threads_effective=parallelism,
-            later_starts=tuple(later),
-            rounds=tuple(self.rounds),
-            preprocess_ns=tuple(self.preprocess_ns),
-            postprocess_ns=tuple(self.postprocess_ns),
-            unstable=(*reasons, *thread_reasons(first.threads, parallelism)),
+
+@dataclass
+class _Process:
+    """One process. ``after`` is None if it was interrupted."""
+
+    number: int
+    sitting: int
+    before: MachineEnvironment
+    after: MachineEnvironment | None = None
+    files: dict[str, _File] = field(default_factory=dict)
+    frequencies: list[int | None] = field(default_factory=list)
+    throttling: list[Throttling | None] = field(default_factory=list)
+
+    @property
+    def has_blocks(self) -> bool:
+        return any(file.blocks for file in self.files.values())
+
+    def record(self, key: str) -> MeasuredProcess | None:
+        file = self.files.get(key)
+        if file is None or file.start is None or not file.blocks:
+            return None
+        return MeasuredProcess(
+            number=self.number,
+            sitting=self.sitting,
+            load_ns=file.start.load_ns,
+            first_ns=file.start.first_ns,
+            warmup_ns=file.start.warmup_ns,
+            blocks=tuple(file.blocks),
         )
 
-
-class _LatencyEvents:
-    """Collects the events of the device program over all repeats."""
-
-    def __init__(self) -> None:
-        self._subjects: dict[str, _Subject] = {}
-        self._environments: list[MachineEnvironment] = []
-        self._frequencies: list[int | None] = []
-        self._throttling: list[Throttling | None] = []
-        self._repeat = 0
-        self._reasons: dict[str, None] = {}
-        self._failed: dict[str, str] = {}
-
-    def add(self, event: LatencyEvent) -> None:
-        if event["event"] == "environment":
-            self._environments.append(_environment(event))
-        elif event["event"] == "state":
-            flags = event["throttled"]
-            self._throttling.append(None if flags is None else Throttling.model_validate(flags))
-        elif event["event"] == "restarted":
-            self._reasons[RESTARTED] = None
-        elif event["event"] == "failed":
-            self._failed[model_key(event["key"])] = event["reason"]
-        elif event["event"] != "opening":
-            self._subjects.setdefault(event["key"], _Subject()).add(event)
-            if event["event"] == "block":
-                self._frequencies.append(event["frequency_khz"])
-
-    def end_repeat(self) -> None:
-        """One process has ended: judge how quiet the machine was meanwhile."""
-        before, after = self._environments[self._repeat], self._environments[-1]
-        self._reasons |= dict.fromkeys(machine_reasons(before, after, self._frequencies, self._throttling))
-        self._repeat = len(self._environments)
-        self._frequencies, self._throttling = [], []
-
-    def session(self, control: str) -> LatencySession:
-        """Everything that was measured; ``control`` is the model that was measured twice."""
-        good = {k: s for k, s in self._subjects.items() if k not in self._failed and k == model_key(k)}
-        again = self._subjects.get(control_key(control))
-        return LatencySession(
-            latency={key: subject.latency(list(self._reasons)) for key, subject in good.items()},
-            runtimes={key: subject.runtime for key, subject in good.items() if subject.runtime is not None},
-            control=None if again is None or control not in good else _control(control, good[control], again),
-            before=self._environments[0],
-            after=self._environments[-1],
-            failed=self._failed,
-        )
-
-
-def _control(model: str, one: _Subject, again: _Subject) -> ControlRecord:
-    return ControlRecord(
-        model=model, threads=one.starts[0].threads, rounds_a=tuple(one.rounds), rounds_b=tuple(again.rounds)
-    )
+    def reasons(self) -> list[str]:
+        """Why the machine was not quiet meanwhile. An interrupted process does not say how busy others were."""
+        if not self.has_blocks:
+            return []
+        last = next((flags for flags in reversed(self.throttling) if flags is not None), self.before.throttled)
+        after = self.after or MachineEnvironment(throttled=last)
+        return machine_reasons(self.before, after, self.frequencies, self.throttling)
 
 
 def _environment(event: BeforeEvent | AfterEvent) -> MachineEnvironment:

@@ -13,10 +13,13 @@ from edgekit.targets.base import Target
 
 
 def measure_memory(
-    target: Target, models: Sequence[MeasuredModel], threads: int, progress: Progress
-) -> dict[str, MemoryRecord]:
-    """The memory of each model, by its id."""
-    memory: dict[str, MemoryRecord] = {}
+    target: Target,
+    models: Sequence[MeasuredModel],
+    threads: int,
+    progress: Progress,
+    memory: dict[str, MemoryRecord],
+) -> None:
+    """Add the memory of each model to ``memory``, by its id."""
     with progress.bar("memory", len(models)) as bar:
         for model in models:
             for event in target.run(MEMORY, MemoryJob(models=[model.job()], threads=threads)):
@@ -29,4 +32,3 @@ def measure_memory(
                         peak_was_reset=event["peak_was_reset"],
                     )
             bar.advance()
-    return memory

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.bench.protocols import BenchProtocol
 from edgekit.device.protocol.jobs import ProfileJob
 from edgekit.device.protocol.verbs import PROFILE
+from edgekit.documents.latency import ProtocolRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.errors import EdgekitError, TargetError
 from edgekit.render.text import plural
@@ -18,32 +18,36 @@ RUNS = 30
 
 
 def measure_profile(
-    target: Target, models: Sequence[MeasuredModel], protocol: BenchProtocol, threads: int, progress: Progress
-) -> dict[str, OperatorProfile]:
-    """The profile of each model, by its id. Each model is profiled in its own process.
+    target: Target,
+    models: Sequence[MeasuredModel],
+    protocol: ProtocolRecord,
+    threads: int,
+    progress: Progress,
+    found: dict[str, OperatorProfile],
+) -> None:
+    """Add the profile of each model to ``found``, by its id. Each model is profiled in its own process.
 
     A model that cannot be profiled has not failed: ``reason`` says why there are no times. Profiling slows a run
     down, so its times are kept apart from the measured latency.
     """
     runs = min(RUNS, protocol.total_runs)
-    found: dict[str, OperatorProfile] = {}
     with progress.bar(f"profile, {plural(threads, 'thread')}", len(models)) as bar:
         for model in models:
             found[model.id] = _profile(target, model, threads, runs)
             bar.advance()
-    return found
 
 
 def _profile(target: Target, model: MeasuredModel, threads: int, runs: int) -> OperatorProfile:
+    found = _without("the target returned no profile")
     try:
         for event in target.run(PROFILE, ProfileJob(models=[model.job()], threads=threads, runs=runs)):
             if event["event"] == "profile":
-                return OperatorProfile.model_validate({k: v for k, v in event.items() if k not in {"event", "key"}})
+                found = OperatorProfile.model_validate({k: v for k, v in event.items() if k not in {"event", "key"}})
     except TargetError:
         raise
     except EdgekitError as error:  # the profiler failed on a model that was measured without trouble
         return _without(error.problem)
-    return _without("the target returned no profile")
+    return found
 
 
 def _without(reason: str) -> OperatorProfile:

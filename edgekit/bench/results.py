@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -13,10 +12,10 @@ import numpy as np
 from edgekit.bench.accuracy import AccuracyRun, Predictions
 from edgekit.bench.agreement import agreement
 from edgekit.bench.evaluation_images import SPLIT, ImageSet
+from edgekit.bench.inspection import InspectedTarget
 from edgekit.bench.keras_comparison import compare_with_keras
-from edgekit.bench.latency import LatencySession
+from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.bench.protocols import BenchProtocol
 from edgekit.documents.bench import (
     AccuracyRecord,
     BenchDocument,
@@ -27,45 +26,98 @@ from edgekit.documents.bench import (
     SustainedRecord,
 )
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.latency import Latency, ProtocolRecord
 from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.support.files import atomic_path
 
+NOT_MEASURED = "latency and memory (left out with --no-latency)"
+
+ACCURACY = "accuracy"
+
 
 @dataclass(frozen=True)
-class SessionResults:
-    """Everything that was measured in one session. Mappings are by model id."""
+class SessionPlan:
+    """What a session is going to measure. Mappings are by model id."""
 
     target: str
-    protocol: BenchProtocol
+    machine: InspectedTarget
+    protocol: ProtocolRecord
     models: Sequence[MeasuredModel]
     images: Mapping[str, ImageSet]
-    latency: Sequence[LatencySession]
-    memory: Mapping[str, MemoryRecord]
-    energy: Mapping[str, EnergyRecord]
-    sustained: Mapping[str, SustainedRecord]
-    profile: Mapping[str, OperatorProfile]
-    accuracy: AccuracyRun
-    session_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    threads: tuple[int, ...]
+    latency: Sequence[LatencyPlan]
+    """One for each thread setting; none where only images are scored."""
+    earlier: Mapping[str, BenchResult]
+    """Results of the same files from earlier sessions."""
+
+
+@dataclass
+class SessionResults:
+    """Everything that a session has measured so far. Mappings are by model id."""
+
+    plan: SessionPlan
+    session_id: str
+    sittings: Sequence[str]
+    latency: list[MeasuredLatency] = field(default_factory=list)
+    memory: dict[str, MemoryRecord] = field(default_factory=dict)
+    energy: dict[str, EnergyRecord] = field(default_factory=dict)
+    sustained: dict[str, SustainedRecord] = field(default_factory=dict)
+    profile: dict[str, OperatorProfile] = field(default_factory=dict)
+    accuracy: AccuracyRun = field(default_factory=AccuracyRun)
+    scoring_done: bool = False
+    scored: dict[str, str | None] = field(default_factory=dict)
+    """When the images were scored, for predictions that an earlier session made."""
 
     def write(self, model: MeasuredModel, here: Predictions | None) -> BenchResult:
         """Write the result of ``model`` and its predictions, in place of an earlier result.
 
         ``here``: what this machine predicts with the same model and images, where the target is another machine.
         """
-        path = model.result_path(self.target)
+        path = model.result_path(self.plan.target)
         document = self._document(model, *self._accuracy(model, here, path))
         document.write(path)
         return BenchResult(path, document)
+
+    def write_incomplete(self, model: MeasuredModel) -> bool:
+        """Write what there is of ``model``, unless a complete result would be lost. Returns whether there is any."""
+        earlier = self.plan.earlier.get(model.id)
+        if not self._latency(model) and model.id not in self.accuracy.predictions:
+            return False
+        if earlier is None or earlier.bench.incomplete:
+            self.write(model, None)
+        return True
+
+    def _latency(self, model: MeasuredModel) -> tuple[Latency, ...]:
+        records = [measured.latency(model.id) for measured in self.latency]
+        return tuple(record for record in records if record is not None)
+
+    def _missing(self, model: MeasuredModel) -> tuple[str, ...]:
+        """What is missing of ``model``, in words: the session has not come to it yet, or left it out."""
+        if self._problem(model) is not None:
+            return ()
+        if not self.plan.latency:
+            found: list[str | None] = [NOT_MEASURED]
+        else:
+            found = [measured.missing for measured in self.latency]
+            found += [MeasuredLatency(plan).missing for plan in self.plan.latency[len(self.latency) :]]
+            found += [None if model.id in self.memory else "memory"]
+        images = self.plan.images.get(model.id)
+        if images is not None and not self.scoring_done and model.id not in self.accuracy.predictions:
+            found.append(f"{ACCURACY}: {self.accuracy.n_scored.get(model.id, 0)} of {len(images.files)} images scored")
+        return tuple(text for text in found if text is not None)
 
     def _document(
         self, model: MeasuredModel, accuracy: AccuracyRecord | None, gate: GateRecord | None
     ) -> BenchDocument:
         run = model.run
-        before, after = self.latency[0].before, self.latency[-1].after
+        measured = [one for one in self.latency if one.before is not None]
+        now = self.plan.machine.environment
+        before = measured[0].before if measured else None
+        after = next((one.after for one in reversed(measured) if one.after is not None), None)
         problem = self._problem(model)
-        return BenchDocument(
+        runtimes = [one.runtimes for one in measured]
+        document = BenchDocument(
             status="ok" if problem is None else "failed",
             problems=() if problem is None else (problem,),
             run_id=None if run is None else run.run_id,
@@ -82,33 +134,52 @@ class SessionResults:
             gzip_bytes=model.gzip_bytes,
             sha256=model.sha256,
             operators=model.operators,
-            target=self.target,
-            emulated=before.emulated is not None,
+            target=self.plan.target,
+            emulated=(before or now).emulated is not None,
             session_id=self.session_id,
-            created=self.created,
-            runtime=next((s.runtimes[model.id] for s in self.latency if model.id in s.runtimes), None),
-            protocol=self.protocol.record(),
-            latency=tuple(session.latency[model.id] for session in self.latency if model.id in session.latency),
+            sittings=tuple(self.sittings),
+            incomplete=self._missing(model),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            runtime=next((known[model.id] for known in runtimes if model.id in known), None)
+            or self.plan.machine.runtimes.get(model.id),
+            protocol=self.plan.protocol,
+            latency=self._latency(model),
             memory=self.memory.get(model.id),
             accuracy=accuracy,
             gate=gate,
             energy=self.energy.get(model.id),
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
-            control=tuple(session.control for session in self.latency if session.control is not None),
-            environment=EnvironmentRecord(before=before, after=after),
+            control=tuple(control for one in self.latency for control in one.controls()),
+            environment=EnvironmentRecord(before=before or now, after=after or before or now),
         )
+        return self._with_earlier(model, document)
+
+    def _with_earlier(self, model: MeasuredModel, document: BenchDocument) -> BenchDocument:
+        """``document`` with what an earlier session measured of the same file and this one leaves out."""
+        earlier = self.plan.earlier.get(model.id)
+        if earlier is None or earlier.bench.runtime != document.runtime:
+            return document
+        if not self.plan.latency and earlier.latency:
+            scored = {name: getattr(document, name) for name in ("status", "problems", "accuracy", "gate")}
+            left = tuple(text for text in earlier.bench.incomplete if not text.startswith(ACCURACY))
+            return earlier.bench.model_copy(update={**scored, "incomplete": left})
+        if model.id not in self.plan.images and earlier.bench.accuracy is not None:
+            accuracy = earlier.bench.accuracy
+            kept = accuracy.model_copy(update={"scored": accuracy.scored or earlier.bench.created})
+            return document.model_copy(update={"accuracy": kept, "gate": earlier.bench.gate})
+        return document
 
     def _problem(self, model: MeasuredModel) -> str | None:
         """Why the model failed, according to the last measurement that failed; None if none did."""
-        reasons = [self.accuracy.failed.get(model.id), *(session.failed.get(model.id) for session in self.latency)]
+        reasons = [self.accuracy.failed.get(model.id), *(one.failed.get(model.id) for one in self.latency)]
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
     def _accuracy(
         self, model: MeasuredModel, here: Predictions | None, path: Path
     ) -> tuple[AccuracyRecord | None, GateRecord | None]:
         """The accuracy of ``model`` and its gate; its predictions are written beside the document ``path``."""
-        predictions, images = self.accuracy.predictions.get(model.id), self.images.get(model.id)
+        predictions, images = self.accuracy.predictions.get(model.id), self.plan.images.get(model.id)
         if predictions is None or images is None:
             return None, None
         name = f"{model.key}-predictions.npz"
@@ -126,6 +197,7 @@ class SessionResults:
             agreement_with_keras=None if keras is None else keras.agreement,
             predictions=name,
             agreement_with_host=_agreement_with_host(predictions, here, images),
+            scored=self.scored.get(model.id),
         )
         return record, None if keras is None else keras.gate
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgekit.bench.accuracy import measure_accuracy
 from edgekit.bench.agreement import HostPredictions
+from edgekit.bench.checkpoint import Checkpoints
+from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.latency import measure_latency
+from edgekit.bench.journal import Journal, open_journal
+from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.memory import measure_memory
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.operator_profile import measure_profile
-from edgekit.bench.results import SessionResults
+from edgekit.bench.recorded_target import RecordedTarget
+from edgekit.bench.results import SessionPlan, SessionResults
 from edgekit.bench.settings import BenchOptions, image_limit, settings_for
 from edgekit.bench.sustained import measure_sustained
 from edgekit.documents.bench import BenchResult
+from edgekit.errors import InputError
+from edgekit.render.text import plural
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
@@ -31,8 +37,10 @@ def bench(
     """Measure every model that ``paths`` refer to, interleaved, and write a result for each.
 
     Everything that can be refused is refused before the first measurement. A model whose output is not finite gets a
-    result with ``status: failed``. ``host`` shares this machine's own predictions among several targets. Raises
-    :class:`InputError` and :class:`TargetError`.
+    result with ``status: failed``. ``host`` shares this machine's own predictions among several targets.
+
+    An interrupted session keeps what it has measured, in a journal and in results marked incomplete; the same call
+    continues it. Raises :class:`InputError` and :class:`TargetError`.
     """
     with contextlib.closing(get_target(options.target, progress)) as target:
         return bench_on(target, paths, options, progress, host)
@@ -42,32 +50,123 @@ def bench_on(
     target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress, host: HostPredictions | None
 ) -> list[BenchResult]:
     """:func:`bench` on a target that is already open."""
-    results = _measure(target, paths, options, progress)
-    target.close()  # others may use it while this machine makes its own predictions
-    here = {} if target.name == LOCAL else (host or HostPredictions()).of(results.models, results.images, progress)
-    return [results.write(model, here.get(model.id)) for model in results.models]
+    plan = _plan(target, paths, options, progress)
+    with open_journal(target.name, plan.models, latency=options.latency) as journal:
+        results = SessionResults(plan, journal.session_id, journal.sittings)
+        _tell_resumed(journal, progress)
+        _measure(RecordedTarget(target, journal), results, options, progress)
+        target.close()  # others may use it while this machine makes its own predictions
+        here = {} if target.name == LOCAL else (host or HostPredictions()).of(plan.models, plan.images, progress)
+        written = [results.write(model, here.get(model.id)) for model in plan.models]
+        journal.remove()
+    return written
 
 
-def _measure(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionResults:
+def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
+    _check(options)
     found = collect_models(paths, options.third_party, progress)
     settings = settings_for(found, options, target)
-    protocol = settings.protocol
     found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
-    models, cores = inspected(target, found, scored=options.data is not None)
+    models, machine = inspected(target, found, scored=options.data is not None)
     images = image_sets(models, options.data, image_limit(models, options), progress)
-    threads = settings.thread_counts(cores)
-    latency = [measure_latency(target, models, images, protocol, n, options.seed, progress) for n in threads]
-    return SessionResults(
+    if not options.latency and not images:
+        raise InputError("there is nothing to score: these models have no images", hint="pass --data DIR")
+    counts = settings.thread_counts(machine.cores)
+    return SessionPlan(
         target=target.name,
-        protocol=protocol,
+        machine=machine,
+        protocol=settings.protocol,
         models=models,
         images=images,
-        latency=latency,
-        memory=measure_memory(target, models, threads[0], progress),
-        energy=measure_energy(target, models, protocol, threads[0]),
-        sustained=measure_sustained(target, models, images, options.sustained_s, threads[-1], progress)
-        if options.sustained_s is not None
-        else {},
-        profile=measure_profile(target, models, protocol, threads[0], progress) if options.profile else {},
-        accuracy=measure_accuracy(target, models, images, progress),
+        threads=tuple(counts),
+        latency=[LatencyPlan(models, images, settings.protocol, count, options.seed) for count in counts]
+        if options.latency
+        else [],
+        earlier={model.id: known for model in models if (known := earlier_result(model, target.name)) is not None},
     )
+
+
+def _check(options: BenchOptions) -> None:
+    if options.latency:
+        return
+    for name, given in (
+        ("--images 0", options.images == 0),
+        ("--sustained", options.sustained_s is not None),
+        ("--profile", options.profile),
+    ):
+        if given:
+            raise InputError(
+                f"--no-latency only scores images, so it does not go with {name}", hint="leave one of them out"
+            )
+
+
+def _tell_resumed(journal: Journal, progress: Progress) -> None:
+    if journal.resumed and not journal.is_empty:
+        progress.info(
+            f"resuming the benchmark that was started at {journal.sittings[0]} and interrupted "
+            f"({plural(journal.sitting, 'time')}); to start again instead, delete {journal.path}"
+        )
+
+
+def _measure(target: Target, results: SessionResults, options: BenchOptions, progress: Progress) -> None:
+    """Fill ``results``. Whatever ends the session early leaves results that are marked incomplete."""
+    checkpoints = Checkpoints(results)
+    try:
+        for _ in _steps(target, results, options, progress):
+            checkpoints.step()
+    except BaseException:
+        if checkpoints.last():
+            progress.info("what was measured is kept; rerun the same command to continue")
+        raise
+
+
+def _steps(target: Target, results: SessionResults, options: BenchOptions, progress: Progress) -> Iterator[None]:
+    """Yields between measurements."""
+    plan, protocol = results.plan, results.plan.protocol
+    _keep_accuracy(results, progress)
+    for latency in plan.latency:
+        measured = MeasuredLatency(latency)
+        results.latency.append(measured)
+        yield from measured.measure(target, progress)
+    if options.latency:
+        measure_memory(target, plan.models, plan.threads[0], progress, results.memory)
+        yield
+        results.energy.update(measure_energy(target, plan.models, protocol, plan.threads[0]))
+        yield
+    if options.sustained_s is not None:
+        seconds = options.sustained_s
+        results.sustained.update(
+            measure_sustained(target, plan.models, plan.images, seconds, plan.threads[-1], progress)
+        )
+        yield
+    if options.profile:
+        measure_profile(target, plan.models, protocol, plan.threads[0], progress, results.profile)
+        yield
+    unscored = [model for model in plan.models if model.id not in results.accuracy.predictions]
+    measure_accuracy(target, unscored, plan.images, progress, results.accuracy)
+    results.scoring_done = True
+
+
+def _keep_accuracy(results: SessionResults, progress: Progress) -> None:
+    """Take over the predictions of earlier results that lack something else."""
+    plan, kept = results.plan, 0
+    for model in plan.models:
+        earlier, images = plan.earlier.get(model.id), plan.images.get(model.id)
+        if earlier is None or images is None:
+            continue
+        if not earlier.bench.incomplete and earlier.bench.session_id != results.session_id:
+            continue
+        predictions = stored_predictions(earlier, images)
+        if predictions is not None and is_repeatable(earlier.bench, model, plan.machine):
+            results.accuracy.predictions[model.id] = predictions
+            results.scored[model.id] = _scored(earlier, results.session_id)
+            kept += 1
+    if kept:
+        progress.info(f"the accuracy of {plural(kept, 'file')} is known from an earlier benchmark")
+
+
+def _scored(earlier: BenchResult, session_id: str) -> str | None:
+    """When an earlier session scored the images; None if it was this one, before an interruption."""
+    assert earlier.bench.accuracy is not None
+    created = None if earlier.bench.session_id == session_id else earlier.bench.created
+    return earlier.bench.accuracy.scored or created

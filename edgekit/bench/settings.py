@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
-from edgekit.bench.protocols import BenchProtocol, get_protocol
+from edgekit.bench.protocols import get_protocol
+from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
@@ -26,6 +27,8 @@ class BenchOptions:
     seed: int = 0
     sustained_s: float | None = None
     profile: bool = False
+    latency: bool = True
+    """False: score the images only. Latency that was measured before stays in the result."""
     third_party: ThirdPartyOptions = field(default_factory=ThirdPartyOptions)
 
 
@@ -33,7 +36,7 @@ class BenchOptions:
 class BenchSettings:
     """The protocol and the thread counts of a session; a count of 0 stands for all cores."""
 
-    protocol: BenchProtocol
+    protocol: ProtocolRecord
     threads: tuple[int, ...]
 
     def thread_counts(self, cores: int) -> list[int]:

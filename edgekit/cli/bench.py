@@ -73,6 +73,14 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    no_latency: Annotated[
+        bool,
+        typer.Option(
+            "--no-latency",
+            help="Score the test images only, for example on a busy machine. The same command without this option "
+            "later measures the rest.",
+        ),
+    ] = False,
     runtime: RuntimeOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
@@ -98,6 +106,8 @@ def bench(
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
     still measured; the exit code does not change.
 
+    An interrupted benchmark keeps every finished block and every scored image. The same command continues it.
+
     \b
     Examples:
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
@@ -121,6 +131,7 @@ def bench(
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
+        latency=not no_latency,
         third_party=ThirdPartyOptions(labels, scaling, resize, out),
     )
     results, errors = bench_targets(paths, target or ["local"], options, output)

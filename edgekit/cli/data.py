@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output, class_rows, table
 from edgekit.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ def audit(
 
 def audit_text(document: AuditDocument) -> str:
     """The audit as text, at most 79 columns wide."""
-    splits, classes = list(document.splits), document.classes
-    rows = [[name, *(f"{classes[split][name]:,}" for split in splits)] for name in classes[splits[0]]]
-    rows.append(["all", *(f"{document.splits[split]:,}" for split in splits)])
+    splits = list(document.splits)
+    rows = class_rows(document.classes, list(document.classes[splits[0]]))
     parts = [table(["images", *splits], rows, right=range(1, len(splits) + 1)), "", *_properties(document), ""]
     parts += [_duplicates_table(document), "", *_findings(document)]
     return "\n".join(parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
-from edgekit.cli.output import Output, table
+from edgekit.cli.output import Output, class_rows, table
 
 if TYPE_CHECKING:
     from edgekit.documents.images import SuggestionDocument
@@ -41,8 +41,7 @@ def init(
 def _text(document: SuggestionDocument) -> str:
     dataset, counts = document.dataset, document.dataset.counts
     splits = list(counts)
-    rows = [[name, *(f"{counts[split][name]:,}" for split in splits)] for name in dataset.classes]
-    rows.append(["all", *(f"{sum(counts[split].values()):,}" for split in splits)])
+    rows = class_rows(counts, dataset.classes)
     smallest, median, largest = dataset.short_side_pixels
     settings = ", ".join(f"{key} {value}" for key, value in document.suggested)
     return "\n".join(

@@ -5,23 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
+from edgekit.errors import InputError
 from edgekit.registry import BACKBONES, RUNTIMES, SCHEMES, get_backbone
+
+if TYPE_CHECKING:
+    from edgekit.published import PublishedFigure
 
 Entry = dict[str, str | int | float | bool]
 
 
 class Rows(NamedTuple):
-    """A table: its headers, its entries as the JSON document has them, and the indices of right-aligned columns."""
+    """A table: its headers, its entries as the JSON document has them, and the indices of right-aligned columns.
+
+    ``cells`` is the text of the table where it is not simply every value of the entries.
+    """
 
     headers: list[str]
     entries: list[Entry]
     right: tuple[int, ...] = ()
+    cells: list[list[str]] | None = None
 
 
 class Table(str, Enum):
@@ -31,11 +39,13 @@ class Table(str, Enum):
     recipes = "recipes"
     formats = "formats"
     runtimes = "runtimes"
+    published = "published"
 
 
 def list_tables(
     what: Annotated[
-        Table, typer.Argument(help="backbones, recipes, formats or runtimes.", metavar="WHAT", show_default=False)
+        Table,
+        typer.Argument(help="backbones, recipes, formats, runtimes or published.", metavar="WHAT", show_default=False),
     ],
     layers: Annotated[
         str | None,
@@ -46,19 +56,47 @@ def list_tables(
             show_default=False,
         ),
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="With published: only the figures of backbone NAME.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """List the backbones, recipes, export formats or runtimes that edgekit supports.
+    """List the backbones, recipes, export formats and runtimes that edgekit supports, or published figures.
 
-    Example: edgekit list backbones --layers mobilenetv2
+    "published" lists latencies and accuracies that others have published for the backbones. What their sources do
+    not say about the conditions is in the JSON document.
+
+    Example: edgekit list published --backbone mobilenetv2
     """
     out = Output(json_mode=json_mode, quiet=quiet)
-    headers, entries, right = _layers(layers) if layers is not None else _TABLES[what]()
-    cells = [[_text(value) for value in entry.values()] for entry in entries]
+    _check_options(what, layers, backbone)
+    if layers is not None:
+        rows = _layers(layers)
+    elif what is Table.published:
+        rows = _published(backbone)
+    else:
+        rows = _TABLES[what]()
+    cells = rows.cells or [[_text(value) for value in entry.values()] for entry in rows.entries]
     out.result(
-        {"schema_version": 1, what.value if layers is None else "layers": entries}, table(headers, cells, right=right)
+        {"schema_version": 1, what.value if layers is None else "layers": rows.entries},
+        table(rows.headers, cells, right=rows.right),
     )
+
+
+def _check_options(what: Table, layers: str | None, backbone: str | None) -> None:
+    """Raises :class:`InputError` for an option that belongs to another table."""
+    for option, value, table_of in (("--layers", layers, Table.backbones), ("--backbone", backbone, Table.published)):
+        if value is not None and what is not table_of:
+            raise InputError(
+                f"{option} has no meaning for {what.value}", hint=f"use: edgekit list {table_of.value} {option} {value}"
+            )
 
 
 def _text(value: object) -> str:
@@ -126,6 +164,33 @@ def _runtimes() -> Rows:
         {"name": r.name, "format": r.format, "package": r.distribution, "summary": r.summary} for r in RUNTIMES.values()
     ]
     return Rows(["runtime", "runs", "package", "description"], entries)
+
+
+def _published(name: str | None) -> Rows:
+    from edgekit.published import published_figures
+
+    figures = published_figures(None if name is None else [get_backbone(name).name])
+    entries: list[Entry] = [
+        {
+            "backbone": figure.backbone,
+            "quantity": figure.quantity,
+            "value": figure.value,
+            "precision": figure.precision,
+            "device": figure.device,
+            "threads": figure.threads,
+            "runtime": figure.runtime,
+            "method": figure.method,
+            "not_stated": "; ".join(figure.not_stated),
+            "source": figure.source,
+        }
+        for figure in figures
+    ]
+    cells = [[f.backbone, _figure_text(f), f.precision, f.device, f.threads, f.runtime] for f in figures]
+    return Rows(["backbone", "figure", "precision", "device", "threads", "runtime"], entries, (1,), cells)
+
+
+def _figure_text(figure: PublishedFigure) -> str:
+    return f"{figure.value:g} ms" if figure.quantity == "latency_ms" else f"{figure.value:g} %"
 
 
 _TABLES: dict[Table, Callable[[], Rows]] = {

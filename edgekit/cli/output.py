@@ -175,6 +175,16 @@ class _RichBar:
         self._progress.update(self._task, note=visible(text))
 
 
+def class_rows(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str], most: int = 20) -> list[list[str]]:
+    """Rows of a table of images by class and split: the first ``most`` classes, the others together, and all."""
+    splits = list(counts.values())
+    shown = classes if len(classes) <= most + 1 else classes[:most]
+    rows = [[name, *(f"{of[name]:,}" for of in splits)] for name in shown]
+    if others := classes[len(shown) :]:
+        rows.append([f"{len(others):,} more classes", *(f"{sum(of[name] for name in others):,}" for of in splits)])
+    return [*rows, ["all", *(f"{sum(of.values()):,}" for of in splits)]]
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Format a plain-text table. ``right`` holds the indices of the right-aligned columns."""
     cells = [[visible(cell) for cell in row] for row in (headers, *rows)]

@@ -28,6 +28,7 @@ MARK_LETTERS: dict[Mark, str] = {
     "failed": "f",
     "gate failed": "g",
     "gate undecided": "?",
+    "partial": "p",
     "unstable": "u",
     "emulated": "e",
     "float operators": "o",

@@ -60,13 +60,15 @@ class Dataset:
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of images by split and class, including zeros."""
         return {
-            split: {
-                name: int(np.count_nonzero((self.splits == split) & (self.labels == label)))
-                for label, name in enumerate(self.classes)
-            }
+            split: dict(zip(self.classes, self.class_sizes(self.indices(split)).tolist()))
             for split in SPLITS
             if split != GATE or GATE in self.splits
         }
+
+    def class_sizes(self, positions: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Number of images of each class (classes,), of all images or of those at ``positions``."""
+        labels = self.labels if positions is None else self.labels[positions]
+        return np.bincount(labels, minlength=len(self.classes))
 
     def rows(self) -> list[DatasetRow]:
         """The dataset as the rows of ``dataset.csv``."""

@@ -41,9 +41,10 @@ def hash_files(root: Path, paths: Sequence[str], progress: Progress = SILENT) ->
     entries: dict[str, _FileHash] = {}
     unreadable: dict[str, str] = {}
     to_read: list[tuple[str, int, int]] = []
+    folder = str(root)
     for path in paths:
         try:
-            status = (root / path).stat()
+            status = os.stat(f"{folder}/{path}")  # noqa: PTH116 - a third of the time of Path.stat
         except OSError as error:
             unreadable[path] = (error.strerror or str(error)).lower()
             continue

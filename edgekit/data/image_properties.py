@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class ImageProperties:
     unreadable: dict[str, str]
     """Reasons by path."""
 
-    @property
+    @cached_property
     def class_sizes(self) -> dict[str, int]:
         """Number of training images of each class."""
         return self.dataset.counts()["train"]

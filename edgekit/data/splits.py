@@ -19,6 +19,13 @@ Labels = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 
+def by_class(labels: Labels) -> list[tuple[int, NDArray[np.int64]]]:
+    """Every label that occurs, in ascending order, with the positions of its images, in one pass over N images."""
+    order = np.argsort(labels, kind="stable")
+    found, starts = np.unique(labels[order], return_index=True)
+    return list(zip(found.tolist(), np.split(order, starts[1:])))
+
+
 def stratified(
     labels: Labels, contents: Sequence[str], classes: Sequence[str], fraction: float, seed: int, purpose: str
 ) -> Mask:
@@ -29,8 +36,7 @@ def stratified(
     with fewer than two different images.
     """
     chosen = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    for label, members in by_class(labels):
         ranks = [_rank(contents[i], seed, purpose) for i in members.tolist()]
         order = sorted(range(len(members)), key=ranks.__getitem__)
         cuts = [k for k in range(1, len(order)) if ranks[order[k]] != ranks[order[k - 1]]]
@@ -51,8 +57,7 @@ def at_most(labels: Labels, contents: Sequence[str], per_class: int, seed: int) 
     The images for a smaller limit are a subset of those for a larger one.
     """
     chosen = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    for _, members in by_class(labels):
         ranked = sorted(members.tolist(), key=lambda i: (_rank(contents[i], seed, "limit"), i))
         chosen[ranked[:per_class]] = True
     return chosen
@@ -70,12 +75,11 @@ def stratified_choice(labels: NDArray[np.int32], count: int, seed: int) -> NDArr
     if count >= len(labels):
         return np.arange(len(labels), dtype=np.int64)
     generator = np.random.default_rng(seed)
-    classes, sizes = np.unique(labels, return_counts=True)
+    classes = by_class(labels)
+    sizes = np.array([len(members) for _, members in classes])
     exact = sizes * (count / len(labels))
     shares = np.floor(exact).astype(np.int64)
     largest = np.argsort(shares - exact, kind="stable")[: count - int(shares.sum())]
     shares[largest] += 1
-    chosen = [
-        generator.permutation(np.flatnonzero(labels == label))[:share] for label, share in zip(classes, shares.tolist())
-    ]
+    chosen = [generator.permutation(members)[:share] for (_, members), share in zip(classes, shares.tolist())]
     return np.sort(np.concatenate(chosen)).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+from importlib import metadata as distributions
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,8 @@ def memory_available_bytes() -> int | None:
 
 def _versions() -> dict[str, str]:
     found = {name: runtimes.runtime_version(name) for name in RUNTIMES}
+    with contextlib.suppress(distributions.PackageNotFoundError):  # nothing but images needs it
+        found["Pillow"] = distributions.version("Pillow")
     return {"numpy": np.__version__, **{name: version for name, version in found.items() if version}}
 
 

@@ -101,7 +101,7 @@ class Subject:
 
 
 def latency(job: Job[LatencyJob], emit: Emit[LatencyEvent]) -> None:
-    """The verb: measure each model of the job, and the model ``control`` a second time under its own key.
+    """The verb: measure each model of the job, and those in ``controls`` a second time under a key of their own.
 
     Events: ``environment`` before and after, ``model`` (load, first run, warm-up), ``images`` (decoding and reading
     the result), ``block`` per model and round, ``state`` per round, ``failed`` for a model whose output is not finite.
@@ -118,15 +118,15 @@ def latency(job: Job[LatencyJob], emit: Emit[LatencyEvent]) -> None:
 
 
 def _subjects(job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]) -> list[Subject]:
-    """The opened and warmed-up models, including the second copy of the control."""
+    """The opened and warmed-up models, including the second copies of the controls."""
     decode = not job.settings.get("skip")
     prepared = [_prepare(entry, entry.key, job.threads, protocol, emit, decode=decode) for entry in job.models]
     subjects = [subject for subject in prepared if subject is not None]
-    control = job.settings.get("control")
-    if control is not None and control in {subject.key for subject in subjects}:
-        entry = job.model(control)
-        again = _prepare(entry, control_key(control), job.threads, protocol, emit, decode=False)
-        subjects += [again] if again is not None else []
+    good = {subject.key for subject in subjects}
+    for key in job.settings.get("controls", ()):
+        if key in good:
+            again = _prepare(job.model(key), control_key(key), job.threads, protocol, emit, decode=False)
+            subjects += [again] if again is not None else []
     return subjects
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from edgekit.documents.base import Document, Part
+from edgekit.documents.base import Document, Migration, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.latency import ControlRecord, Latency, ProtocolRecord, grouped_by_process
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.profile import OperatorProfile
 from edgekit.stats.intervals import wilson_interval
-from edgekit.stats.latency import percentile
 
 
 class RuntimeRecord(Part):
@@ -28,54 +28,6 @@ class RuntimeRecord(Part):
     version: str | None
     delegate: str | None
     """``XNNPACK``, an execution provider, or ``none``."""
-
-
-class ProtocolRecord(Part):
-    """How long the measurement took: ``repeats`` processes of ``rounds`` rounds, one block per model and round."""
-
-    name: str
-    repeats: int
-    rounds: int
-    block_runs: int
-    block_ns: int
-    warmup_runs: int
-    warmup_ns: int
-    cooldown_ns: int = 0
-
-
-class ModelStart(Part):
-    """One process: loading the file, the first run, the warm-up."""
-
-    threads: int
-    load_ns: int
-    first_ns: int
-    warmup_ns: tuple[int, ...]
-
-
-class Latency(ModelStart):
-    """One thread setting of one file, batch 1."""
-
-    threads_effective: float
-    """How many cores were busy while it ran."""
-    later_starts: tuple[ModelStart, ...] = ()
-    """The same of the processes after the first."""
-    rounds: tuple[tuple[int, ...], ...]
-    """Blocks of single runs, in nanoseconds."""
-    preprocess_ns: tuple[int, ...]
-    """Decoding, resizing and scaling of single images."""
-    postprocess_ns: tuple[int, ...]
-    unstable: tuple[str, ...]
-    """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
-
-    @property
-    def samples_ns(self) -> list[int]:
-        """All measured runs, in order."""
-        return [sample for block in self.rounds for sample in block]
-
-    def percentile_ms(self, p: int) -> float | None:
-        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it."""
-        value = percentile(self.samples_ns, p)
-        return None if value is None else value / 1e6
 
 
 class MemoryRecord(Part):
@@ -125,6 +77,8 @@ class AccuracyRecord(Part):
     predictions: str
     """The .npz beside this document: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
     agreement_with_host: HostAgreement | None = None
+    scored: str | None = None
+    """When the images were scored, where that was another session than that of the latency."""
 
 
 class EnergyPerRun(Part):
@@ -219,15 +173,6 @@ class SustainedRecord(Part):
         )
 
 
-class ControlRecord(Part):
-    """The A/A control: one file measured as if it were two."""
-
-    model: str
-    threads: int
-    rounds_a: tuple[tuple[int, ...], ...]
-    rounds_b: tuple[tuple[int, ...], ...]
-
-
 class FileOperators(Part):
     """Operators of the file by kind, and those of them that compute with floats."""
 
@@ -238,6 +183,11 @@ class FileOperators(Part):
 class BenchDocument(Document):
     """One model file on one target."""
 
+    VERSION: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: grouped_by_process}
+
+    schema_version: int = 2
+    """Version of this kind of document."""
     status: Literal["ok", "failed"]
     problems: tuple[str, ...]
     run_id: str | None
@@ -258,6 +208,11 @@ class BenchDocument(Document):
     target: str
     emulated: bool
     session_id: str
+    """Files with the same one were measured interleaved, so their latencies compare."""
+    sittings: tuple[str, ...] = ()
+    """When the session started and, after each interruption, when it was resumed. Empty in older documents."""
+    incomplete: tuple[str, ...] = ()
+    """What has not been measured yet, because of an interruption or an option; rerunning the command completes it."""
     created: str
     runtime: RuntimeRecord | None
     protocol: ProtocolRecord

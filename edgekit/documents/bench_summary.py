@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from edgekit.documents.base import Document, JsonObject, Part
-from edgekit.documents.bench import BenchResult, HostAgreement, Latency
+from edgekit.documents.bench import BenchResult, HostAgreement
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.latency import Latency
 
 PERCENTILES = (50, 90, 95, 99)
 

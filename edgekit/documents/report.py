@@ -27,6 +27,7 @@ from edgekit.documents.report_findings import (
     JudgedClaim,
     LeakSummary,
     MissingRecord,
+    PublishedRecord,
     RecommendationRecord,
     ReportedFigure,
     WarningRecord,
@@ -55,6 +56,8 @@ class ReportDocument(Document):
     """The claims of the recipe, judged."""
     reported: tuple[ReportedFigure, ...] = ()
     """Published figures that the recipe names."""
+    published: tuple[PublishedRecord, ...] = ()
+    """Published figures of the same backbones, from the table that comes with edgekit."""
     comparability: Comparability | None = None
     """Which runs compare; ``null`` for one run, and for a study of which everything compares."""
     audit: LeakSummary | None = None

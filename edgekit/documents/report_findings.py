@@ -280,3 +280,28 @@ class MissingRecord(Part):
     """What is missing."""
     command: str
     """The command that makes it, or an empty string."""
+
+
+class PublishedRecord(Part):
+    """A published figure of one of the backbones; edgekit did not measure it. Text is empty where it is not known."""
+
+    backbone: str
+    """Name of the backbone."""
+    quantity: Literal["latency_ms", "top1"]
+    """``latency_ms``: milliseconds for one image of 224 x 224; ``top1``: accuracy on ImageNet in percent."""
+    value: float
+    """The figure, in the unit of ``quantity``."""
+    precision: str
+    """``fp32``, ``fp16``, ``float`` (32 or 16 bits) or ``int8``."""
+    device: str
+    """Device that it was measured on."""
+    threads: str
+    """Number of threads or cores."""
+    runtime: str
+    """Runtime or format."""
+    method: str
+    """How it was measured or quantized."""
+    not_stated: tuple[str, ...]
+    """Conditions that the source does not state."""
+    source: str
+    """Repository and file, or document."""

@@ -10,7 +10,7 @@ from edgekit.documents.gate import GateRecord
 from edgekit.documents.profile import Profile
 from edgekit.documents.report_findings import Range
 
-Mark = Literal["failed", "gate undecided", "gate failed", "emulated", "unstable", "float operators"]
+Mark = Literal["failed", "gate undecided", "gate failed", "partial", "emulated", "unstable", "float operators"]
 """What a reader must know before using the numbers of an exported file."""
 
 

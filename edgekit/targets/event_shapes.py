@@ -115,7 +115,7 @@ def _kinds_of(verb: str) -> tuple[type, ...]:
     answer = answers[verb]
     found = get_args(answer) if get_origin(answer) in (Union, types.UnionType) else (answer,)
     own = (events.DoneEvent, events.ErrorEvent, requests.AliveEvent, requests.ExitEvent, requests.BrokenEvent)
-    return tuple(kind for kind in (*found, *own) if kind is not events.RestartedEvent)
+    return tuple(kind for kind in (*found, *own) if kind not in (events.RestartedEvent, events.SittingEvent))
 
 
 def _fits_literals(event: Mapping[str, object], kind: type) -> bool:

@@ -180,9 +180,8 @@ def _latency(context: _Context) -> Grammar:
     for key in context.entries:
         if (yield from _subject(context, key, images=not skip)):
             subjects.append(key)
-    control = job.get("control")
-    if control in subjects:
-        again = control_key(control)
+    good = set(subjects)
+    for again in (control_key(key) for key in job.get("controls", ()) if key in good):
         if (yield from _subject(context, again, images=False)):
             subjects.append(again)
     settings = job["protocol"]

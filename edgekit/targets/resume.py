@@ -15,11 +15,12 @@ class JobProgress:
     def __init__(self, verb: str, job: AnyJob) -> None:
         self._verb = verb
         self._seen: set[tuple[str, str, int]] = set()
-        self._blocks = 0
+        self._blocks = job.get("skip", 0) if verb == LATENCY else 0
+        done = job.get("skip", 0) if verb == ACCURACY else 0
         conditions = range(len(job.get("corruptions", [CLEAN])))
         keys = [entry_key(entry) for entry in job.get("models", [])]
         # The first image without a prediction, by model and number of the condition.
-        self._next: dict[tuple[str, int], int] = {(key, condition): 0 for key in keys for condition in conditions}
+        self._next: dict[tuple[str, int], int] = {(key, condition): done for key in keys for condition in conditions}
 
     @property
     def resumable(self) -> bool:

@@ -9,13 +9,13 @@ import pytest
 from modelfiles import LABELS
 from runfolders import make_run
 
-from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
+from edgekit.bench.protocols import PROTOCOLS, protocol_of
 from edgekit.cli.app import main
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import gate_limits, gate_record
 
-TINY = BenchProtocol("quick", 2, 4, 4, 100_000, 10, 1_000_000)
+TINY = protocol_of("quick", 2, 4, (4, 100_000), (10, 1_000_000))
 
 
 @pytest.fixture

@@ -11,32 +11,37 @@ from edgekit.cli.render.bench_tables import bench_text
 from edgekit.documents.bench import (
     BenchDocument,
     BenchResult,
-    ControlRecord,
     FileOperators,
-    Latency,
-    ProtocolRecord,
     RuntimeRecord,
 )
+from edgekit.documents.latency import Block, ControlRecord, Latency, MeasuredProcess, ProtocolRecord
 from edgekit.documents.machine import EnvironmentRecord, MachineEnvironment
 from edgekit.documents.profile import OperatorNode, OperatorProfile
 from edgekit.report.model.sessions import bench_summary, no_benefit_text, without_benefit
 
-ROUNDS = 16
-PROTOCOL = ProtocolRecord(name="quick", repeats=1, rounds=16, block_runs=8, block_ns=0, warmup_runs=0, warmup_ns=0)
+PROCESSES, ROUNDS = 4, 4
+PROTOCOL = ProtocolRecord(name="quick", repeats=4, rounds=4, block_runs=8, block_ns=0, warmup_runs=0, warmup_ns=0)
 
 
-def rounds(milliseconds: float, seed: int) -> tuple[tuple[int, ...], ...]:
+def processes(milliseconds: float, seed: int) -> tuple[MeasuredProcess, ...]:
     random = np.random.default_rng(seed)
-    return tuple(tuple((random.normal(1, 0.01, 8) * milliseconds * 1e6).astype(int).tolist()) for _ in range(ROUNDS))
+
+    def block(number: int) -> Block:
+        return Block(round=number, ns=tuple((random.normal(1, 0.01, 8) * milliseconds * 1e6).astype(int).tolist()))
+
+    return tuple(
+        MeasuredProcess(number=n, load_ns=1, first_ns=1, warmup_ns=(), blocks=tuple(map(block, range(ROUNDS))))
+        for n in range(PROCESSES)
+    )
 
 
 def measured(
     key: str, milliseconds: float, size: int, session: str = "s", unstable: tuple[str, ...] = (), **changes: object
 ) -> BenchResult:
     file_format, scheme = key.split("-")
-    control = ControlRecord(model="run/tflite-fp32", threads=1, rounds_a=rounds(5, 100), rounds_b=rounds(5, 101))
+    control = ControlRecord(model="run/tflite-fp32", threads=1, first=processes(5, 100), second=processes(5, 101))
     latency = Latency(
-        threads=1, load_ns=1, first_ns=1, warmup_ns=(), threads_effective=1.0, rounds=rounds(milliseconds, len(key)),
+        threads=1, threads_effective=1.0, processes=processes(milliseconds, len(key)),
         preprocess_ns=(), postprocess_ns=(), unstable=unstable,
     )  # fmt: skip
     document = BenchDocument(

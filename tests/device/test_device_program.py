@@ -90,7 +90,7 @@ def test_latency_blocks_are_interleaved_with_a_control(tflite_models, onnx_model
             {"key": "b", "path": str(onnx_models / "uint8.onnx")},
             {"key": "bad", "path": str(onnx_models / "nan.onnx")},
         ],
-        "control": "a",
+        "controls": ["a"],
         "threads": 2,
         "protocol": {**PROTOCOL, "rounds": 6},
         "seed": 3,

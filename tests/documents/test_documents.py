@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -44,8 +44,59 @@ JUDGED_AGAIN = (".gate.", ".status", ".problems", ".warnings")
 def test_committed_documents_open_and_keep_every_value(model: type[Document], path: Path):
     stored = json.loads(path.read_text(encoding="utf-8"))
     allowed = (*NEW_VERSION, *(JUDGED_AGAIN if model is ExportDocument else ()))
-    missing = _missing(stored, model.read(path).to_dict())
+    read = model.read(path).to_dict()
+    if model is BenchDocument:
+        assert stored["schema_version"] == 1
+        stored["latency"] = [_grouped(stored, latency) for latency in stored["latency"]]
+        read["latency"] = [_flat(latency) for latency in read["latency"]]
+        read["control"] = [
+            {**_without(control, "first", "second"), "rounds_a": _rounds(control["first"]), "rounds_b": second}
+            for control in read["control"]
+            if (second := _rounds(control["second"]))
+        ]
+    missing = _missing(stored, read)
     assert [key for key in missing if key not in RENAMED and not key.startswith(allowed)] == []
+
+
+def _rounds(processes: list[dict[str, Any]]) -> list[list[int]]:
+    return [block["ns"] for process in processes for block in process["blocks"]]
+
+
+def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: one for name, one in value.items() if name not in names}
+
+
+STARTS = ("load_ns", "first_ns", "warmup_ns")
+
+
+def _grouped(document: dict[str, Any], latency: dict[str, Any]) -> dict[str, Any]:
+    """The values of a latency of version 1, with what each of its processes holds in version 2."""
+    starts = [{name: latency[name] for name in STARTS}, *latency.get("later_starts", ())]
+    sizes = [document["protocol"]["rounds"]] * document["protocol"]["repeats"]
+    return {**_without(latency, "later_starts", *STARTS), "starts": starts, "sizes": sizes}
+
+
+def _flat(latency: dict[str, Any]) -> dict[str, Any]:
+    processes = latency["processes"]
+    return {
+        **_without(latency, "processes"),
+        "rounds": _rounds(processes),
+        "starts": [{name: process[name] for name in STARTS} for process in processes],
+        "sizes": [len(process["blocks"]) for process in processes],
+    }
+
+
+def test_rounds_that_do_not_fit_their_protocol_are_those_of_one_process(tmp_path: Path):
+    """A session whose target restarted has more starts than processes: its rounds do not count as independent."""
+    path = next(path for model, path in COMMITTED if model is BenchDocument)
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["protocol"]["repeats"] += 1
+    (tmp_path / "bench.json").write_text(json.dumps(stored), encoding="utf-8")
+    document = BenchDocument.read(tmp_path / "bench.json")
+    assert [len(latency.processes) for latency in document.latency] == [1] * len(document.latency)
+    assert [latency.rounds for latency in document.latency] == [
+        tuple(map(tuple, latency["rounds"])) for latency in stored["latency"]
+    ]
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50v2", "mobilenetv2"])

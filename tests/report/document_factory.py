@@ -20,7 +20,7 @@ from edgekit.documents.audit import (
     NearestNeighbourAccuracy,
     ShortcutRecord,
 )
-from edgekit.documents.bench import ControlRecord, Latency, MemoryRecord, ProtocolRecord, RuntimeRecord
+from edgekit.documents.bench import MemoryRecord, RuntimeRecord
 from edgekit.documents.export import (
     CalibrationRecord,
     Converter,
@@ -32,6 +32,7 @@ from edgekit.documents.export import (
     OutputTensor,
     ParityRecord,
 )
+from edgekit.documents.latency import Block, ControlRecord, Latency, MeasuredProcess, ProtocolRecord
 from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.run import (
     DatasetRecord,
@@ -187,8 +188,8 @@ def export(document: RunDocument, key: str, scale: float) -> ExportDocument:
 def protocol(rounds: int, block: int) -> ProtocolRecord:
     return ProtocolRecord(
         name="quick",
-        repeats=1,
-        rounds=rounds,
+        repeats=processes_of(rounds),
+        rounds=rounds // processes_of(rounds),
         block_runs=block,
         block_ns=125_000_000,
         warmup_runs=10,
@@ -208,10 +209,7 @@ def latency(
     return Latency(
         threads=threads,
         threads_effective=0.98 * threads,
-        load_ns=9_000_000,
-        first_ns=int(2e6 * milliseconds),
-        warmup_ns=(int(1.1e6 * milliseconds),) * 10,
-        rounds=samples(milliseconds * factor / threads**0.8, *shape, random),
+        processes=in_processes(samples(milliseconds * factor / threads**0.8, *shape, random), milliseconds),
         preprocess_ns=(2_100_000,) * 16,
         postprocess_ns=(21_000,) * 16,
         unstable=unstable,
@@ -222,8 +220,30 @@ def control(model: str, threads: int, block: int) -> ControlRecord:
     return ControlRecord(
         model=model,
         threads=threads,
-        rounds_a=samples(4.5, 16, block, 0.01, np.random.default_rng(1)),
-        rounds_b=samples(4.5, 16, block, 0.01, np.random.default_rng(2)),
+        first=in_processes(samples(4.5, 16, block, 0.01, np.random.default_rng(1)), 4.5),
+        second=in_processes(samples(4.5, 16, block, 0.01, np.random.default_rng(2)), 4.5),
+    )
+
+
+def processes_of(rounds: int) -> int:
+    """Into how many processes so many rounds are divided."""
+    return next(count for count in (4, 2, 1) if rounds % count == 0)
+
+
+def in_processes(rounds: Rounds, milliseconds: float) -> tuple[MeasuredProcess, ...]:
+    """``rounds`` (rounds, runs) as several processes measure them."""
+    size = len(rounds) // processes_of(len(rounds))
+    return tuple(
+        MeasuredProcess(
+            number=number,
+            load_ns=9_000_000,
+            first_ns=int(2e6 * milliseconds),
+            warmup_ns=(int(1.1e6 * milliseconds),) * 10,
+            blocks=tuple(
+                Block(round=place, ns=ns) for place, ns in enumerate(rounds[number * size : (number + 1) * size])
+            ),
+        )
+        for number in range(len(rounds) // size)
     )
 
 

@@ -19,6 +19,7 @@ from report_factory import (
 )
 
 from edgekit.documents.bench import BenchDocument
+from edgekit.documents.latency import MeasuredProcess
 from edgekit.documents.report_findings import WarningRecord
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.render.numbers import digits_for, megabytes, milliseconds, points
@@ -356,13 +357,16 @@ def test_seeds_of_equal_accuracy_are_not_certainty(tmp_path):
     assert high - low > 0.02
 
 
+def slowed(process: MeasuredProcess, ratio: float) -> MeasuredProcess:
+    blocks = (block.model_copy(update={"ns": tuple(int(ratio * ns) for ns in block.ns)}) for block in process.blocks)
+    return process.model_copy(update={"blocks": tuple(blocks)})
+
+
 def with_noise(path: Path, ratio: float) -> None:
     """The A/A control of a result differs by ``ratio``."""
     result = BenchDocument.read(path)
     controls = tuple(
-        control.model_copy(
-            update={"rounds_b": tuple(tuple(int(ratio * ns) for ns in block) for block in control.rounds_a)}
-        )
+        control.model_copy(update={"second": tuple(slowed(process, ratio) for process in control.first)})
         for control in result.control
     )
     change_bench(path, control=controls)
@@ -389,3 +393,18 @@ def test_no_faster_is_said_where_the_interval_leaves_no_room_for_a_gain(tmp_path
         with_noise(path, 1.01)
     (told,) = [warning.text for warning in composed(run.path).warnings if "with 1 thread" in warning.text]
     assert told.startswith("no measurable benefit: no faster than its fp32 file with 1 thread")
+
+
+def test_a_report_of_an_interrupted_benchmark_is_marked_partial(tmp_path):
+    run = write_run(tmp_path / "run")
+    path = write_bench(run, "tflite-fp32")
+    write_bench(run, "tflite-int8")
+    change_bench(path, incomplete=("latency with 4 threads: 1 of 5 processes measured", "memory"), memory=None)
+    report = composed(run.path)
+    partial, whole = (next(file for file in report.files if file.key == key) for key in ("tflite-fp32", "tflite-int8"))
+    assert "partial" in partial.marks()
+    assert "partial" not in whole.marks()
+    assert any("1 of 5 processes measured" in warning.text for warning in report.warnings)
+    (told,) = [entry for entry in report.missing if "in part" in entry.text]
+    assert told.text.startswith("tflite-fp32 of ")
+    assert told.command.startswith("edgekit bench ")

@@ -23,7 +23,19 @@ from edgekit.targets.request_events import RequestAnswers
 PROTOCOL = {"warmup_runs": 2, "warmup_ns": 0, "rounds": 3, "block_runs": 2, "block_ns": 0, "cooldown_ns": 0}
 FREE_TEXT = {
     *("name", "version", "delegate", "power_source", "error", "reason", "cpu", "board", "architecture", "os", "kernel"),
-    *("emulated", "python", "governor", "raw", "numpy", "litert", "onnxruntime", "tflite-runtime", "suite", "dtype"),
+    *(
+        "emulated",
+        "python",
+        "governor",
+        "raw",
+        "Pillow",
+        "numpy",
+        "litert",
+        "onnxruntime",
+        "tflite-runtime",
+        "suite",
+        "dtype",
+    ),
     *("resize", "file", "where", "operator", "now", "since_boot", "labels", "source"),
 }
 """Keys whose text only the device knows."""
@@ -54,7 +66,7 @@ def jobs(onnx_models, colours, golden) -> dict[str, dict]:
     timed = {"models": two, "threads": 1}
     return {
         "probe": {"models": two, "load_runtimes": True},
-        "latency": {**timed, "protocol": PROTOCOL, "control": "a", "seed": 5},
+        "latency": {**timed, "protocol": PROTOCOL, "controls": ["a"], "seed": 5},
         "sustained": {"models": one, "threads": 1, "seconds": 2},
         "energy": {**timed, "seconds": 0.1},
         "memory": {"models": one, "threads": 1},
@@ -191,7 +203,7 @@ def test_any_changed_value_is_refused(verb, jobs, real):
     assert tried > 20
 
 
-RUNTIME_NAMES = {"numpy", "litert", "onnxruntime", "tflite-runtime"}
+RUNTIME_NAMES = {"numpy", "Pillow", "litert", "onnxruntime", "tflite-runtime"}
 
 
 def packed(rows: np.ndarray) -> dict:

@@ -38,7 +38,7 @@ PROTOCOL = {
 def job(onnx_models) -> dict:
     paths = {"a": onnx_models / "uint8.onnx", "b": onnx_models / "labelled.onnx"}
     models = [{"key": key, "path": str(path)} for key, path in paths.items()]
-    return {"models": models, "protocol": PROTOCOL, "seed": 3, "control": "a"}
+    return {"models": models, "protocol": PROTOCOL, "seed": 3, "controls": ["a"]}
 
 
 def refusal(config: TargetConfig) -> TargetError:

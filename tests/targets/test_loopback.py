@@ -13,7 +13,7 @@ from modelfiles import colour_pixels
 from PIL import Image
 from runfolders import golden_outputs, make_run
 
-from edgekit.bench.protocols import PROTOCOLS, BenchProtocol
+from edgekit.bench.protocols import PROTOCOLS, protocol_of
 from edgekit.cli.app import main
 from edgekit.documents.corruptions import read_corrupted
 from edgekit.documents.folders import RunFolder
@@ -23,7 +23,7 @@ from edgekit.targets.device_program import program, program_name
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(PROTOCOLS, "quick", BenchProtocol("quick", 2, 4, 4, 100_000, 2, 1_000_000))
+    monkeypatch.setitem(PROTOCOLS, "quick", protocol_of("quick", 2, 4, (4, 100_000), (2, 1_000_000)))
 
 
 @pytest.fixture
@@ -70,8 +70,9 @@ def test_setup_bench_verify_predict(run, there, server, capsys, project):
         assert (same["n_images"], same["n_same"], same["differing"]) == (15, 15, [])
         assert same["max_difference"] < 1e-6, "the same runtime on the same machine"
     stored = json.loads(run.bench_json("loop", "onnx-fp32").read_text())
-    assert [len(block) >= 4 for block in stored["latency"][0]["rounds"]] == [True] * 8
-    assert len(stored["control"][0]["rounds_a"]) == 8
+    processes = stored["latency"][0]["processes"]
+    assert [len(block["ns"]) >= 4 for process in processes for block in process["blocks"]] == [True] * 8
+    assert sum(len(process["blocks"]) for process in stored["control"][0]["first"]) == 8
     assert stored["model"].startswith(str(run.path)), "paths are those of this machine"
 
     checked = document(capsys, "verify", run.path, "--target", "loop")

@@ -7,6 +7,7 @@ of 256 bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,32 @@ class HashIndex:
         others = np.where(nearest == _NONE, len(self.numbers), first[nearest])
         return others[self.numbers], distance[self.numbers]
 
+    def closest_of_lower(self, labels: NDArray[np.int32]) -> tuple[Places, Places]:
+        """(N,) each: the closest of the images with a smaller label, and its distance in bits; N if there is none."""
+        lower = LowerLabels(self.numbers, labels)
+        a, b, bits = self._directed(lower.numbers)
+        # Every number and label with every close number: as many rows as edges, whatever the number of classes.
+        starts = np.searchsorted(a, lower.numbers)
+        degrees = np.searchsorted(a, lower.numbers, side="right") - starts
+        rows = np.repeat(np.arange(len(lower.numbers)), degrees)
+        edges = np.arange(len(rows)) + np.repeat(starts - np.cumsum(degrees) + degrees, degrees)
+        first = lower.first(b[edges], lower.labels[rows])
+        kept = np.flatnonzero(first < len(labels))
+        kept = kept[np.lexsort((-b[edges[kept]], -bits[edges[kept]]))]  # the closest last, as below
+        other = np.full(len(lower.numbers), len(labels), dtype=np.int64)
+        distance = np.full(len(lower.numbers), HASH_BITS + 1, dtype=np.int64)
+        other[rows[kept]], distance[rows[kept]] = first[kept], bits[edges[kept]]
+        return other[lower.entry], distance[lower.entry]
+
+    def _directed(self, own: Places) -> tuple[Places, Places, Places]:
+        """Every edge in both directions, and one from each number of ``own`` to itself, sorted: from, to, distance."""
+        own = np.unique(own)
+        a = np.concatenate([own, self.near.first, self.near.second])
+        b = np.concatenate([own, self.near.second, self.near.first])
+        bits = np.concatenate([np.zeros_like(own), self.near.distance, self.near.distance])
+        order = np.argsort(a, kind="stable")
+        return a[order], b[order], bits[order]
+
     def _nearest(self, allowed: NDArray[np.bool_]) -> tuple[Places, Places]:
         """For each number, the closest allowed one (itself, if allowed) and its distance; -1 if there is none."""
         own = np.flatnonzero(allowed)
@@ -79,6 +106,30 @@ class HashIndex:
         distance = np.full(len(allowed), HASH_BITS + 1, dtype=np.int64)
         nearest[a[kept]], distance[a[kept]] = b[kept], bits[kept]
         return nearest, distance
+
+
+class LowerLabels:
+    """Looks up the first image with a given number and a smaller label.
+
+    ``numbers`` and ``labels`` (E,) are the pairs that occur among N images, and ``entry`` (N,) is each image's pair.
+    """
+
+    def __init__(self, numbers: Places, labels: NDArray[np.int32]) -> None:
+        self._n = len(numbers)
+        self._width = int(labels.max(initial=-1)) + 1
+        self._keys, at, self.entry = np.unique(
+            numbers * self._width + labels, return_index=True, return_inverse=True
+        )  # the first position of each pair
+        self.numbers, self.labels = np.divmod(self._keys, max(1, self._width))
+        # The minimum over this and all smaller labels of the same number: a later number is lower than all before.
+        step = self.numbers * (self._n + 1)
+        self._lowest = np.minimum.accumulate(at - step) + step
+
+    def first(self, numbers: Places, labels: Places) -> Places:
+        """(Q,): the first image that has this number and a smaller label; N if there is none."""
+        before = np.searchsorted(self._keys, numbers * self._width + labels) - 1
+        found = (before >= 0) & (self.numbers[before] == numbers)
+        return np.where(found, self._lowest[before], self._n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,20 +180,32 @@ class DuplicateIndex:
 
         With ``exact``, only exact duplicates count; without, only near duplicates of images that have no exact one.
         """
-        missing = len(self.pixels)
         copy = _first(self.pixels, among)[self.pixels[of]]
         if exact:
+            missing = len(self.pixels)
             return [DuplicatePair(i, j, 0, exact=True) for i, j in zip(of.tolist(), copy.tolist()) if j < missing]
+        return self._near_pairs(of, copy, [index.closest(among) for index in self.hashes])
+
+    def pairs_of_labels(self, labels: NDArray[np.int32]) -> list[DuplicatePair]:
+        """For each image with a near duplicate, but no exact one, of a smaller label: the closest one; by label."""
+        lower = LowerLabels(self.pixels, labels)
+        of = np.argsort(labels, kind="stable")
+        copy = lower.first(self.pixels[of], labels[of].astype(np.int64))
+        return self._near_pairs(of, copy, [index.closest_of_lower(labels) for index in self.hashes])
+
+    def _near_pairs(self, of: Places, copy: Places, found: Sequence[tuple[Places, Places]]) -> list[DuplicatePair]:
+        """The closest near duplicates by any hash of the images ``of`` that have no exact duplicate ``copy``."""
+        missing = len(self.pixels)
         others = np.full(missing, missing)
         distance = np.full(missing, HASH_BITS + 1)
-        for index in self.hashes:
-            closest, bits = index.closest(among)
+        for closest, bits in found:
             closer = bits < distance
             others[closer], distance[closer] = closest[closer], bits[closer]
+        chosen = (others[of] < missing) & (copy == missing)
+        of = of[chosen]
         return [
             DuplicatePair(i, j, bits, exact=False)
-            for i, j, bits, same in zip(of.tolist(), others[of].tolist(), distance[of].tolist(), copy.tolist())
-            if j < missing and same == missing
+            for i, j, bits in zip(of.tolist(), others[of].tolist(), distance[of].tolist())
         ]
 
 
@@ -184,5 +247,8 @@ def _first(numbers: Places, among: Places) -> Places:
 
 def _members(groups: Places) -> list[Places]:
     order = np.argsort(groups, kind="stable")
-    cuts = np.flatnonzero(np.diff(groups[order])) + 1
-    return sorted((np.sort(part) for part in np.split(order, cuts) if len(part) > 1), key=lambda part: int(part[0]))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    ends = np.append(starts[1:], len(order))
+    several = np.flatnonzero(ends - starts > 1)
+    parts = [order[starts[i] : ends[i]] for i in several.tolist()]
+    return sorted(parts, key=lambda part: int(part[0]))

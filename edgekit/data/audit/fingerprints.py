@@ -36,7 +36,7 @@ from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
 from edgekit.device.images import DECODER, ImageError, decode_rgb, read_header
 from edgekit.support.files import atomic_path
-from edgekit.support.progress import SILENT, Progress
+from edgekit.support.progress import SILENT, Bar, Progress
 
 HASH_BITS = 256
 HASH_WORDS = HASH_BITS // 64
@@ -113,12 +113,8 @@ def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
     prints = _read(kept, len(dataset))
     if prints is None:
         with progress.bar("fingerprinting images", len(dataset)) as bar:
-            found = []
-            for one in _prints(dataset):
-                found.append(one)
-                bar.advance()
-        prints = _columns(found)
-        if not any(one.lost for one in found):
+            prints, lost = _columns(_prints(dataset), len(dataset), bar)
+        if not lost:
             _keep(kept, prints)
     reasons = prints.pop("reasons")
     corrupt = {file: str(reason) for file, reason in zip(dataset.files, reasons) if reason}
@@ -137,15 +133,18 @@ def frequencies(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def perceptual_hash(low: NDArray[np.float64]) -> bytes:
     """32 bytes that say which of the :func:`frequencies` are above their median."""
-    return np.packbits(low.ravel() > np.median(low)).tobytes()
+    middle = low.size // 2
+    around = np.partition(low.ravel(), (middle - 1, middle))  # a fraction of the time of np.median
+    return np.packbits(low.ravel() > (around[middle - 1] + around[middle]) / 2).tobytes()
 
 
 def soft_hash(low: NDArray[np.float64]) -> bytes:
     """The second hash (32 bytes) of a soft image from its :func:`frequencies`; zeros if it is not soft, or is blank."""
     strength = low.ravel()
+    if np.count_nonzero(np.abs(strength) < _FAINT) < _FAINT_FREQUENCIES:
+        return _NO_HASH
     weighted = strength / np.hypot(strength, _GREY_LEVEL)  # -1 to 1
-    is_soft = np.count_nonzero(np.abs(strength) < _FAINT) >= _FAINT_FREQUENCIES
-    if not is_soft or float(weighted @ weighted) < _LEAST_TOLD:
+    if float(weighted @ weighted) < _LEAST_TOLD:
         return _NO_HASH
     return np.packbits(_directions() @ weighted > 0).tobytes()
 
@@ -204,22 +203,30 @@ def _print(path: Path) -> _Print:
     )
 
 
-def _columns(prints: list[_Print]) -> Columns:
-    return {
-        "pixels": np.array([p.pixels for p in prints], dtype="<U64"),
-        "hashes": _words([p.bits for p in prints]),
-        "soft": _words([p.soft for p in prints]),
-        "widths": np.array([p.width for p in prints], dtype=np.int32),
-        "heights": np.array([p.height for p in prints], dtype=np.int32),
-        "modes": np.array([p.mode for p in prints], dtype=str),
-        "formats": np.array([p.format for p in prints], dtype=str),
-        "grey": np.array([p.grey for p in prints], dtype=np.uint8).reshape(-1, PICTURE_SIDE, PICTURE_SIDE),
-        "reasons": np.array([p.reason for p in prints], dtype=str),
+def _columns(prints: Iterator[_Print], count: int, bar: Bar) -> tuple[Columns, bool]:
+    """The prints as arrays, filled one by one, and whether a file could not be read at all."""
+    columns: Columns = {
+        "pixels": np.zeros(count, dtype="<U64"),
+        "hashes": np.zeros((count, HASH_WORDS), dtype=np.uint64),
+        "soft": np.zeros((count, HASH_WORDS), dtype=np.uint64),
+        "widths": np.zeros(count, dtype=np.int32),
+        "heights": np.zeros(count, dtype=np.int32),
+        "grey": np.zeros((count, PICTURE_SIDE, PICTURE_SIDE), dtype=np.uint8),
     }
-
-
-def _words(hashes: list[bytes]) -> Hashes:
-    return np.array(np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, HASH_WORDS))
+    modes, formats, reasons, lost = [], [], [], False
+    for place, one in enumerate(prints):
+        columns["pixels"][place] = one.pixels
+        columns["hashes"][place] = np.frombuffer(one.bits, dtype=np.uint64)
+        columns["soft"][place] = np.frombuffer(one.soft, dtype=np.uint64)
+        columns["widths"][place], columns["heights"][place] = one.width, one.height
+        columns["grey"][place] = one.grey
+        modes.append(one.mode)
+        formats.append(one.format)
+        reasons.append(one.reason)
+        lost = lost or one.lost
+        bar.advance()
+    texts = {"modes": modes, "formats": formats, "reasons": reasons}
+    return columns | {name: np.array(values, dtype=str) for name, values in texts.items()}, lost
 
 
 def _file(dataset: Dataset) -> Path:

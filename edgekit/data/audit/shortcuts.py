@@ -74,14 +74,18 @@ def predicted_correctly(values: NDArray[np.str_], labels: Labels) -> int:
     Because the image itself is left out, a property with a different value for every image is not a shortcut.
     """
     numbers = np.unique(values, return_inverse=True)[1].ravel()
-    counts = np.zeros((int(numbers.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1), dtype=np.int64)
-    np.add.at(counts, (numbers, labels), 1)
-    others = counts[numbers]
-    mine = np.arange(len(labels))
-    others[mine, labels] -= 1
-    own = others[mine, labels].copy()
-    others[mine, labels] = -1
-    return int(np.count_nonzero((own > 0) & (own > others.max(axis=1))))
+    n_classes = int(labels.max(initial=-1)) + 1
+    # Only the pairs of value and class that occur: a table of all of them would be images x classes at worst.
+    pairs, sizes = np.unique(numbers * n_classes + labels, return_counts=True)
+    value = pairs // max(1, n_classes)
+    order = np.lexsort((-sizes, value))
+    value, sizes = value[order], sizes[order]
+    first = np.flatnonzero(np.diff(value, prepend=-1))  # the largest class of each value
+    ends = np.append(first[1:], len(value))
+    second = np.where(first + 1 < ends, sizes[np.minimum(first + 1, len(sizes) - 1)], 0) if len(sizes) else first
+    # An image of the largest class is predicted well if its class leads without it; no other image is.
+    leads = (sizes[first] > 1) & (sizes[first] - 1 > second)
+    return int(sizes[first][leads].sum())
 
 
 def _properties(prints: Fingerprints, known: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.str_]]]:
@@ -98,10 +102,8 @@ def _properties(prints: Fingerprints, known: NDArray[np.int64]) -> Iterator[tupl
 def _table(values: NDArray[np.str_], labels: Labels, classes: Sequence[str]) -> dict[str, dict[str, int]]:
     names, numbers, totals = np.unique(values, return_inverse=True, return_counts=True)
     shown = np.argsort(-totals, kind="stable")[:_VALUES_SHOWN]
+    of_value = {value: labels[numbers.ravel() == value] for value in shown.tolist()}
     return {
-        str(names[value]): {
-            name: int(np.count_nonzero((numbers.ravel() == value) & (labels == label)))
-            for label, name in enumerate(classes)
-        }
-        for value in shown.tolist()
+        str(names[value]): dict(zip(classes, np.bincount(mine, minlength=len(classes)).tolist()))
+        for value, mine in of_value.items()
     }

@@ -94,11 +94,9 @@ class Audit:
             for group in self.duplicates.exact_groups()
             if len(np.unique(labels[group])) > 1
         ]
-        for label in range(len(self.dataset.classes)):
-            of, among = np.flatnonzero(labels == label), np.flatnonzero(labels < label)
-            for pair in self.duplicates.pairs(of, among, exact=False):
-                files = (self._file(pair.other), self._file(pair.image))
-                found.append(LabelConflict(kind="near", distance=pair.distance, files=files))
+        for pair in self.duplicates.pairs_of_labels(labels):
+            files = (self._file(pair.other), self._file(pair.image))
+            found.append(LabelConflict(kind="near", distance=pair.distance, files=files))
         return sorted(found, key=lambda conflict: (conflict.kind, conflict.distance))
 
     def document(self) -> AuditDocument:
@@ -194,8 +192,7 @@ def audit(
 
 
 def _class_counts(dataset: Dataset) -> dict[str, int]:
-    totals = np.bincount(dataset.labels, minlength=len(dataset.classes))
-    return {name: int(total) for name, total in zip(dataset.classes, totals)}
+    return dict(zip(dataset.classes, dataset.class_sizes().tolist()))
 
 
 def _largest_over_smallest(counts: dict[str, int]) -> float | None:

@@ -298,6 +298,13 @@ class UnverifiedEvent(FailedEvent):
     runtime: RuntimeInfo
 
 
+class SittingEvent(TypedDict):
+    """From the host, not from the device: what follows was measured in this sitting of an interrupted session."""
+
+    event: Literal["sitting"]
+    number: int
+
+
 class RestartedEvent(TypedDict):
     """From the host's side of a target, not from the device: the device lost the job, and the rest was started anew."""
 
@@ -306,7 +313,16 @@ class RestartedEvent(TypedDict):
 
 ProbeEvent = Union[CurrentEnvironmentEvent, RuntimeEvent, OpeningEvent, InspectedEvent, RestartedEvent]
 LatencyEvent = Union[
-    BeforeEvent, OpeningEvent, ModelEvent, ImagesEvent, BlockEvent, StateEvent, FailedEvent, AfterEvent, RestartedEvent
+    BeforeEvent,
+    OpeningEvent,
+    ModelEvent,
+    ImagesEvent,
+    BlockEvent,
+    StateEvent,
+    FailedEvent,
+    AfterEvent,
+    RestartedEvent,
+    SittingEvent,
 ]
 SustainedEvent = Union[OpeningEvent, SustainedStartEvent, WindowEvent, SustainedEndEvent, RestartedEvent]
 MeteredEvent = Union[OpeningEvent, EnergyEvent, RestartedEvent]

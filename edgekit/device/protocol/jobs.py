@@ -51,8 +51,8 @@ class _ModelsJob(TypedDict):
 
 class _LatencyJob(_ModelsJob):
     protocol: BlockSettings
-    control: str
-    """The key of the model to measure twice."""
+    controls: Sequence[str]
+    """The keys of the models to measure twice."""
     seed: int
     """Determines the order of the models in each round."""
 
@@ -119,7 +119,7 @@ class AnyJob(TypedDict, total=False):
     threads: int
     load_runtimes: bool
     protocol: BlockSettings
-    control: str
+    controls: Sequence[str]
     seed: int
     skip: int
     seconds: float

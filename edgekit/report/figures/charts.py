@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit.documents.history import EpochResult
 from edgekit.render.numbers import milliseconds, percent
 from edgekit.report.figures.svg import INK, MUTED, PAPER, SERIES, canvas, inline_svg
 
@@ -93,38 +92,6 @@ def _log_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{tick:g}" for tick in ticks])
-
-
-def curves(rows: Sequence[EpochResult], quantity: str, *, name: str, width: int, height: int) -> Markup:
-    """Training and validation curve of ``quantity`` (``loss`` or ``accuracy``) over the epochs of all phases."""
-    from matplotlib.ticker import MaxNLocator
-
-    factor, unit = (100.0, ", %") if quantity == "accuracy" else (1.0, "")
-    epochs = range(1, len(rows) + 1)
-    with canvas(width, height) as figure:
-        axes = figure.add_subplot()
-        dots: dict[str, Any] = {"marker": "o", "markersize": 3} if len(rows) < 30 else {}
-        for key, label, color, dashes in (
-            (quantity, "training", MUTED, (0, (4, 2))),
-            (f"val_{quantity}", "validation", SERIES[0], "solid"),
-        ):
-            values = [factor * getattr(row, key) for row in rows]
-            axes.plot(epochs, values, label=label, color=color, linestyle=dashes, linewidth=1.6, **dots)
-        starts = [i for i in range(1, len(rows)) if rows[i].stage != rows[i - 1].stage]
-        for start in starts:
-            axes.axvline(start + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-        if starts:
-            for start in [0, *starts]:
-                axes.text(
-                    start + 0.6, 1.0, rows[start].stage, transform=axes.get_xaxis_transform(),
-                    color=MUTED, fontsize=10, va="bottom",
-                )  # fmt: skip
-        axes.set_xlim(0.5, max(len(rows), 2) + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{quantity}{unit}")
-        axes.legend(loc="best")
-        return inline_svg(figure, name, f"{quantity} over the epochs, training and validation")
 
 
 def seed_bands(

@@ -32,6 +32,7 @@ def report_document(report: Report) -> ReportDocument:
         limits=tuple(report.limits),
         claims=tuple(report.claims),
         reported=tuple(report.reported),
+        published=() if report.published is None else report.published.documents(),
         comparability=report.comparability,
         audit=None if report.leaks is None else report.leaks.document(),
         efficiency={name: tuple(row.document() for row in target.efficiency) for name, target in targets.items()},

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, Latency, RuntimeRecord
+from edgekit.documents.bench import BenchDocument, BenchResult, EnergyPerRun, RuntimeRecord
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.gate import GateRecord
+from edgekit.documents.latency import Latency
 from edgekit.documents.report_rows import Mark
 from edgekit.report.model.source import Correct, RunData, Score
 from edgekit.stats.latency import percentile
@@ -170,6 +171,8 @@ class ExportedFile:
             marks.append("failed")
         elif self.gate is not None and self.gate.status != HELD:
             marks.append("gate failed" if self.gate.status == FAILED else "gate undecided")
+        if self.bench is not None and self.bench.incomplete:
+            marks.append("partial")
         if self.emulated:
             marks.append("emulated")
         if any(timing.unstable for timing in self.timings):

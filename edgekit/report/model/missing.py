@@ -35,6 +35,10 @@ def _of_study(source: Source) -> Iterator[tuple[str, str]]:
         yield f"{source.n_untrained} of {cells} not trained yet; finished cells are kept.", command
 
 
+def _partial(files: Sequence[ExportedFile]) -> list[ExportedFile]:
+    return [file for file in files if file.bench is not None and file.bench.incomplete]
+
+
 def _of_run(run: RunData, mine: Sequence[ExportedFile]) -> Iterator[tuple[str, str]]:
     place = shlex.quote(run.place)
     bench = f"edgekit bench {place}"
@@ -48,5 +52,10 @@ def _of_run(run: RunData, mine: Sequence[ExportedFile]) -> Iterator[tuple[str, s
         if left:
             yield f"{listing(left, 6)} of {run.id} not measured yet.", bench
         unscored = [file.key for file in good if file.result is not None and file.score is None]
+        unscored = [key for key in unscored if key not in {file.key for file in _partial(good)}]
         if unscored:
             yield f"{listing(unscored, 6)} of {run.id} measured without accuracy.", bench
+        for target in dict.fromkeys(file.target for file in _partial(good)):
+            partial = [file.key for file in _partial(good) if file.target == target]
+            where = "" if target in (None, "local") else f" --target {shlex.quote(str(target))}"
+            yield f"{listing(partial, 6)} of {run.id} measured in part; the command measures the rest.", bench + where

@@ -30,6 +30,7 @@ from edgekit.report.model.learning import Learning, learning
 from edgekit.report.model.limits import limits
 from edgekit.report.model.missing import missing
 from edgekit.report.model.planned import absent_files
+from edgekit.report.model.published import Published, published
 from edgekit.report.model.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.model.recommendation import constraint_findings, recommendation
 from edgekit.report.model.reported import reported_figures
@@ -67,6 +68,7 @@ class Report:
     warnings: list[WarningRecord]
     missing: list[MissingRecord]
     reported: list[ReportedFigure]
+    published: Published | None
     robustness: Robustness | None
     claims: list[JudgedClaim]
     comparability: Comparability | None
@@ -134,6 +136,7 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
         warnings=warnings(source, files, comparisons),
         missing=missing(source, files),
         reported=reported_figures(source),
+        published=published(source, groups),
         robustness=robustness(source.runs),
         claims=judged_claims(source, files, comparisons),
         comparability=comparability(source, files),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from edgekit.documents.bench import BenchResult, Latency
+from edgekit.documents.bench import BenchResult
 from edgekit.documents.bench_summary import BenchSummary, ComparisonRecord, NoBenefit, NoiseFloorRecord, bench_rows
+from edgekit.documents.latency import ControlRecord, Latency, paired_rounds
 from edgekit.documents.profile import DELEGATE
 from edgekit.render.numbers import ratio as ratio_text
 from edgekit.render.text import plural
@@ -43,9 +44,14 @@ def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], Contro
         for control in result.bench.control:
             key = (result.bench.session_id, control.threads)
             if key not in floors:
-                ratio = compare_rounds(control.rounds_a, control.rounds_b)
+                ratio = _control_ratio(control)
                 floors[key] = Control(control.model, ratio, noise_floor(ratio))
     return floors
+
+
+def _control_ratio(control: ControlRecord) -> Ratio:
+    first, second = paired_rounds(control.first, control.second)
+    return compare_rounds([block for process in first for block in process], [b for p in second for b in p])
 
 
 def comparisons(results: Sequence[BenchResult], controls: Controls | None = None) -> list[ComparisonRecord]:

@@ -65,6 +65,8 @@ def _of_file(file: ExportedFile) -> Iterator[tuple[str, str]]:
     judged = None if file.bench is None else file.bench.gate
     if judged is not None and judged.status == FAILED:
         yield f"on the test split, {gate_text(judged)}", about
+    for text in () if file.bench is None else file.bench.incomplete:
+        yield f"partial: the benchmark has not measured everything yet ({text})", about
     for timing in file.timings:
         for reason in timing.unstable:
             yield f"unstable with {plural(timing.threads, 'thread')}, so not compared: {reason}", about

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from edgekit.documents.bench import BenchDocument, ProtocolRecord
+from edgekit.documents.bench import BenchDocument
+from edgekit.documents.latency import ProtocolRecord
 from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.run import TrainingEnvironment
 from edgekit.render.numbers import number

@@ -11,7 +11,8 @@ from edgekit.documents.report_findings import ReportedFigure
 from edgekit.documents.run import SplitMetrics
 from edgekit.render.numbers import number, percent_range
 from edgekit.render.text import plural
-from edgekit.report.figures.charts import confusion, curves
+from edgekit.report.figures.charts import confusion
+from edgekit.report.figures.learning_curves import curves
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.sections.section import Section
@@ -85,7 +86,7 @@ def _run(report: Report, run: RunData, n: int) -> RunView:
         anchor=anchor,
         data=run,
         curves=[
-            (quantity, curves(run.history, quantity, name=f"{anchor}-{quantity}", width=380, height=250))
+            (quantity, curves(run.history, quantity, width=380, height=250))
             for quantity in ("loss", "accuracy")
             if run.history
         ],
