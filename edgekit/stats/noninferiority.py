@@ -136,9 +136,9 @@ def paired_loss_bounds(worse: int, better: int, n: int, alpha: float = ALPHA) ->
     6.0% of cases (few images, few changes), and the adjusted Wald bound of Bonett and Price (2012) in up to 6.1% (loss
     near the change rate). Both are approximations, so they are taken at 96% of the error rate. Where every change is a
     loss, the number of losses is binomial, and its exact bound (C. J. Clopper and E. S. Pearson, Biometrika 26 (1934))
-    is a third upper one: without it, 135 images without a change would show that less than 2 points are lost. Together they
-    keep to 5% for 100 to 3,000 images, change rates of 1 to 15% and limits of 0.5 to 3 points (exact enumeration of
-    3,002 cases; some of them in ``tests/stats``). Raises :class:`ValueError` for counts that do not fit.
+    is a third upper one: without it, 135 images without a change would show that less than 2 points are lost. Together
+    they keep to 5% for 100 to 3,000 images, change rates of 1 to 15% and limits of 0.5 to 3 points (exact enumeration
+    of 3,002 cases; some of them in ``tests/stats``). Raises :class:`ValueError` for counts that do not fit.
     """
     score = score_bounds(worse, better, n, _NOMINAL * alpha)
     lower, upper = paired_difference_interval(worse, better, n, 1 - 2 * _NOMINAL * alpha)
