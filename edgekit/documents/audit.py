@@ -146,6 +146,15 @@ class Baselines(Part):
     """Naming the class of the nearest image."""
 
 
+class BaselinesDocument(Document):
+    """``baselines.json`` of a run: what needs no network on the images that it was tested on."""
+
+    fingerprint: str
+    """Fingerprint of the images and their splits."""
+    baselines: Baselines | None
+    """``null`` for too few images."""
+
+
 class AuditPicture(Part):
     """A thumbnail in the folder of a study."""
 

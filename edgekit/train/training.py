@@ -15,6 +15,8 @@ from edgekit import __version__
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_dataset
+from edgekit.data.run_baselines import baselines_of
+from edgekit.documents.audit import BaselinesDocument
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDocument, TimingRecord, WeightsRecord
@@ -80,6 +82,8 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     from edgekit.train.evaluate import evaluate_network
 
     document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
+    found = baselines_of(prepared.dataset, prepared.pixels)
+    BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=found).write(run.baselines)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
     total_seconds = time.perf_counter() - started
     document = document.model_copy(

@@ -114,6 +114,11 @@ def _of_networks(differences: Differences, kind: Kind, shown: str, *, mcnemar: b
     """The trained networks themselves: the images are the only source of chance."""
     seeds, n = differences.shape
     of_images = differences.mean(axis=0)
+    if kind == "unbounded" and not np.ptp(of_images):
+        remark = "the difference is the same for all images, which says nothing about other images"
+        return Evidence(
+            float(of_images.mean()), None, f"{plural(seeds, 'seed')}, {n:,} images", lambda *_: None, remark
+        )
 
     def interval(confidence: float) -> Interval:
         if kind == "unbounded":

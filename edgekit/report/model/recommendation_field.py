@@ -110,7 +110,7 @@ class Field:
         """The answer of the rule."""
         return recommend(
             [self.contender(i) for i in range(len(self.groups))],
-            [[self._is_slower(a, b, comparisons) for b in self.groups] for a in self.groups],
+            lambda a, b: self._is_slower(self.groups[a], self.groups[b], comparisons),
             self.allowed_points / 100,
             self.constraints,
         )

@@ -55,6 +55,7 @@ def _templates(report: Report) -> Environment:
         loader=ChoiceLoader([PackageLoader("edgekit.report", "sections"), PackageLoader("edgekit.report", "render")]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -69,6 +70,11 @@ def _templates(report: Report) -> Environment:
         base64=_base64,
     )
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What a template prints, with control characters and marks that reorder text as escapes; markup is our own."""
+    return text.visible(value, "\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 WORDS = ("plural", "listing", "capitalized")
