@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.documents.audit import BaselineAccuracy, Baselines
+from edgekit.documents.audit import BaselineAccuracy, Baselines, SimilarityCurve
 from edgekit.render.numbers import percent
 
 
@@ -30,4 +30,13 @@ def as_good_text(accuracy: float) -> str:
     return (
         f"The nearest neighbour on pixels is correct for {percent(accuracy)}% of the test images, about as many as the "
         "best network: these images are so close to the training images that accuracy says little about new ones."
+    )
+
+
+def similarity_text(found: SimilarityCurve) -> str:
+    """What the curve says, and how to split by it."""
+    return (
+        "the largest distance at which no group of similar images holds more than "
+        f"{100 * found.largest_group:.0f}% of them. data.split.groups: similar keeps such groups on one side of every "
+        "split, which makes a harder test"
     )

@@ -69,7 +69,8 @@ def a_class(document: ReportDocument) -> bool:
     return any(row.p_holm < 0.05 for comparison in document.class_differences for row in comparison.classes)
 
 
-@pytest.mark.parametrize("seeds", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
 def test_twelve_equal_files_have_no_winner(tmp_path: Path, seeds: int) -> None:
     found = reports(_study(tmp_path, seeds), seeds)
     assert all(len(document.candidates) == 12 * seeds for document in found)

@@ -13,7 +13,7 @@ from edgekit.report.model.source import RunData, Source
 
 @dataclass(frozen=True)
 class Trivial:
-    """``nearest_neighbour`` is None for runs that an older edgekit trained; ``best`` is the best Keras model's accuracy."""
+    """``nearest_neighbour`` is None for runs of an older edgekit; ``best`` is the accuracy of the best Keras model."""
 
     majority: BaselineAccuracy
     nearest_neighbour: NearestNeighbourAccuracy | None
