@@ -322,4 +322,10 @@ def _predictions(path: Path) -> Predictions | None:
         stored.probabilities[np.arange(len(stored.labels)), stored.labels]  # every label is a column
     except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
         raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None
+    if not np.isfinite(stored.probabilities).all():
+        raise InputError(
+            "some of these predicted probabilities are not numbers (NaN or infinite)",
+            where=str(path),
+            hint="a network that gives them cannot be judged: train it again with a lower learning rate",
+        )
     return stored
