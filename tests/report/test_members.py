@@ -37,13 +37,13 @@ def study(
         for seed in numbers:
             place = folder / "runs" / f"{backbone}-{seed}"
             run = write_run(
-                place, backbone=backbone, seed=seed, accuracy=accuracy, n_test=n_test, files=("tflite-int8",)
+                place, backbone=backbone, seed=seed, accuracy=accuracy, n_test=n_test, files=("tflite-fp32",)
             )
             if measured:
-                write_bench(run, "tflite-int8", session=session, noise=noise)
+                write_bench(run, "tflite-fp32", session=session, noise=noise)
             cells.append((run, "exported"))
     wanted = [{"text": "a claim", "relation": "above", **ABOVE, **claim} for claim in claims]
-    write_study(folder, cells, recipe_of(claims=wanted, export={"files": ["tflite-int8"]}))
+    write_study(folder, cells, recipe_of(claims=wanted, export={"files": ["tflite-fp32"]}))
     return composed(folder)
 
 
@@ -159,7 +159,9 @@ def test_networks_that_accuracy_does_not_separate_are_all_named(tmp_path: Path) 
 
 def test_probabilities_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    rewrite(run.path, probabilities=lambda parts: np.where(parts["labels"][:, None] == 0, np.nan, 0.25))
+    rewrite(
+        run.path, probabilities=lambda parts: np.where(parts["labels"][:, None] == 0, np.nan, parts["probabilities"])
+    )
     with pytest.raises(InputError, match="not numbers") as error:
         build_report(run.path)
     assert "predictions.npz" in str(error.value.where)
@@ -176,7 +178,7 @@ def test_control_characters_in_names_are_escapes_on_the_page(tmp_path: Path) -> 
 
 def test_baselines_stand_in_a_report_without_an_audit(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    write_bench(run, "tflite-int8")
+    write_bench(run, "tflite-fp32")
     give_the_same_images(tmp_path)
     document = build_report(run.path)
     assert document.baselines is not None

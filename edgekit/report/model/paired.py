@@ -59,7 +59,8 @@ def _of_differences(
     differences: Differences, about: str, *, kind: Kind = "difference", shown: str = "", mcnemar: bool = False
 ) -> Evidence:
     """On methods where there are several seeds; on the trained networks for one seed, or where the claim says so."""
-    methods = paired_methods(differences, kind) if len(differences) > 1 and about == "methods" else None
+    several = min(differences.shape) > 1
+    methods = paired_methods(differences, kind) if several and about == "methods" else None
     if methods is None:
         return _of_networks(differences, kind, shown, mcnemar=mcnemar)
     return _of_methods(methods, shown)
