@@ -9,14 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # importing typing would take a third of the time of ``import edgekit``
 if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
     from edgekit.api import compare as compare
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
+    from edgekit.api import import_model as import_model
     from edgekit.api import load_run as load_run
     from edgekit.api import load_study as load_study
     from edgekit.api import predict as predict
@@ -44,6 +45,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "import_model",
     "load_recipe",
     "load_run",
     "load_study",

@@ -108,7 +108,7 @@ def _backbones() -> Rows:
         {
             "name": b.name,
             "parameters": f"{b.parameters:,}",
-            "imagenet_top1": b.imagenet_top1,
+            "imagenet_top1": b.imagenet_top1 or 0.0,
             "min_image_size": b.min_image_size,
             "alphas": " ".join(map(str, b.alphas)) or "-",
         }

@@ -27,9 +27,10 @@ from edgekit.export.replacing import remove_export
 from edgekit.export.requirements import need_tools
 from edgekit.export.sample_images import Samples, calibration_warnings, read_samples
 from edgekit.recipe import Export, Recipe, assign, validate
-from edgekit.registry import get_backbone, get_scheme
+from edgekit.registry import backbone_title, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -102,8 +103,9 @@ def export_run(
     recipe = export_recipe(run, {**files, **(settings or {})})
     plan = plan_export(keys or recipe.export.files, recipe.export)
     need_tools(plan, recipe.export)
-    exporter = _prepare(run, document, recipe, plan, data_root, progress)
-    outcome = exporter.run(plan)
+    check_writable(run.exports, (1 + len(plan.files)) * (document.model.keras_size_bytes or 0))
+    with run.lock():
+        outcome = _prepare(run, document, recipe, plan, data_root, progress).run(plan)
     outcome.raise_failed(run)
     return outcome.documents
 
@@ -149,12 +151,13 @@ def _calibration_record(samples: Samples) -> CalibrationRecord:
 
 def _facts(document: RunDocument, recipe: Recipe, network: TrainedNetwork) -> ExportFacts:
     return ExportFacts(
-        title=f"{get_backbone(document.backbone).title} on {document.dataset.name}",
+        title=f"{backbone_title(document.backbone)} on {document.dataset.name}",
         run_id=document.run_id,
         backbone=document.backbone,
         labels=network.labels,
         image_size=network.image_size,
         resize=recipe.data.resize,
+        pixel_range=document.dataset.pixel_range,
     )
 
 
@@ -183,9 +186,9 @@ class _Exporter:
         with self.progress.bar("exporting", len(files)) as bar:
             for planned in files:
                 bar.note(planned.key)
-                source = self._source(planned)
                 bar.advance()
                 try:
+                    source = self._source(planned)
                     document = export_file(planned, source, self.exported)
                 except ConversionFailed as error:  # this file cannot be made, but others can
                     outcome.not_made[planned.key] = error.problem

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Fraction, Section, known_name
-from edgekit.registry import BACKBONES, get_backbone
+from edgekit.recipe.section import Fraction, PathText, Section, known_name
+from edgekit.registry import BACKBONES, IMPORTED, get_backbone
 
 
 class Head(Section):
@@ -16,8 +16,8 @@ class Head(Section):
     In order: global average pooling, Dense(units, ReLU), BatchNorm, Dropout, Dense(classes, softmax).
     """
 
-    units: Annotated[int, Field(ge=0)] = 256
-    """Units of the hidden dense layer (0 or more). 0 leaves the layer out."""
+    units: Annotated[int, Field(ge=0, le=65_536)] = 256
+    """Units of the hidden dense layer (0 to 65,536). 0 leaves the layer out."""
     batchnorm: bool = True
     """Whether the head has a BatchNorm layer."""
     batchnorm_momentum: Fraction = 0.9
@@ -34,7 +34,7 @@ class Model(Section):
     """Name of the backbone. ``edgekit list backbones`` shows all of them."""
     alpha: float = 1.0
     """Width multiplier, for backbones that have one (MobileNetV2: 0.1 to 2.0; ImageNet weights exist for some)."""
-    weights: str = "imagenet"
+    weights: PathText = "imagenet"
     """Initial weights of the backbone: ``imagenet`` (downloaded by Keras), ``none`` (random), or the path of a Keras
     weights file of the backbone without its top."""
     head: Head = Head()
@@ -43,7 +43,7 @@ class Model(Section):
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str) -> str:
-        return known_name("backbone", value, BACKBONES)
+        return value if value == IMPORTED else known_name("backbone", value, BACKBONES)
 
     @model_validator(mode="after")
     def _alpha_fits(self) -> Model:

@@ -162,7 +162,7 @@ def test_probabilities_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     rewrite(
         run.path, probabilities=lambda parts: np.where(parts["labels"][:, None] == 0, np.nan, parts["probabilities"])
     )
-    with pytest.raises(InputError, match="not numbers") as error:
+    with pytest.raises(InputError, match="not finite") as error:
         build_report(run.path)
     assert "predictions.npz" in str(error.value.where)
 

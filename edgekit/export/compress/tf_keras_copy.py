@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import CheckFailed, EdgekitError
+from edgekit.errors import CheckFailed, ConversionFailed
 from edgekit.export.head_folding import fold_head
 
 Array = NDArray[np.float32]
@@ -95,7 +95,7 @@ def portable_network(network: Any) -> PortableNetwork:
     """The layers of ``network``, a Keras 3 model from :func:`edgekit.train.network.build_network`.
 
     A BatchNorm is folded into the layer before it where that has a kernel, and one of the head into the layer after
-    it; a BatchNorm between other layers (ResNet50V2) stays. Raises :class:`EdgekitError` for an unsupported layer.
+    it; a BatchNorm between other layers (ResNet50V2) stays. Raises :class:`ConversionFailed` for an unsupported layer.
     """
     folded = fold_head(network)
     layers = [_read(layer) for layer in folded.layers if type(layer).__name__ != "InputLayer"]
@@ -120,7 +120,7 @@ def verify_copy(keras: Array, copy: Array) -> float:
 def _read(layer: Any) -> PortableLayer:
     kind = type(layer).__name__
     if kind not in _SETTINGS:
-        raise EdgekitError(
+        raise ConversionFailed(
             f"the layer {layer.name} is a {kind}, which QAT, pruning and clustering do not support",
             hint=f"supported layers: {', '.join(_SETTINGS)}",
         )

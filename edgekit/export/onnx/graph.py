@@ -8,11 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.errors import ConversionFailed
+
 ALMOST_ZERO = 1e-30
 """The fill value of a Pad. ONNX Runtime (up to 1.31) moves padding with exactly 0 into a following MaxPool, where it
 becomes padding with minus infinity, which is wrong for negative values, as in ResNet50V2."""
 
 Array = NDArray[np.float32]
+
+
+class UnsupportedLayer(ConversionFailed):
+    """A layer that has no translation to ONNX."""
+
+
+def unsupported(layer: Any, what: str) -> UnsupportedLayer:
+    """The error for a ``layer`` that computes ``what``."""
+    return UnsupportedLayer(
+        f"ONNX export does not support {what}",
+        where=f"layer {layer.name}",
+        hint="to add a layer, see edgekit/export/onnx/layers.py",
+    )
 
 
 @dataclass(frozen=True)
@@ -65,9 +80,11 @@ class Graph:
         return Value(output, value.rank)
 
     def affine(self, output: str, scale: NDArray[Any], shift: NDArray[Any], name: str) -> str:
-        """``output * scale + shift``; a factor of 1 adds no node."""
+        """``output * scale + shift``; a factor of 1 and a shift of 0 add no node."""
         if not np.all(scale == 1):
             output = self.add("Mul", f"{name}/mul", [output, self.constant(f"{name}/scale", scale.astype(np.float32))])
+        if not np.any(shift):
+            return output
         return self.add("Add", f"{name}/add", [output, self.constant(f"{name}/shift", shift.astype(np.float32))])
 
     def following_batchnorm(self, layer: Any) -> Any | None:

@@ -8,12 +8,13 @@ Tensors are NHWC in Keras and NCHW here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from edgekit.errors import EdgekitError
-from edgekit.export.onnx.graph import Array, Graph, Value
+from edgekit.export.onnx import elementwise, shapes
+from edgekit.export.onnx.graph import Array, Graph, Value, unsupported
 
 OPSET = 17
 IR_VERSION = 8
@@ -26,21 +27,23 @@ OUTPUT = "probabilities"
 def build_onnx(network: Any, image_size: int) -> Any:
     """The ModelProto of a flat functional ``network``: ``image`` uint8 (1, H, W, 3) to ``probabilities`` (1, classes).
 
-    Raises :class:`EdgekitError` for a layer that has no translation.
+    Raises :class:`edgekit.export.onnx.graph.UnsupportedLayer` for a layer that has no translation.
     """
     from onnx import TensorProto, helper
 
     consumers: dict[int, list[Any]] = {}
     for layer in network.layers:
-        for tensor in _inputs(layer):
+        for tensor in _inputs(layer) if len(layer._inbound_nodes) == 1 else ():
             consumers.setdefault(id(tensor), []).append(layer)
     graph = Graph(consumers)
     # Transposed while it is still uint8, which moves a quarter of the memory.
     turned = graph.add("Transpose", "input/transpose", [INPUT], perm=[0, 3, 1, 2])
     pixels = graph.add("Cast", "input/cast", [turned], to=TensorProto.FLOAT)
     values = {id(network.inputs[0]): Value(pixels, 4)}
-    for layer in network.layers:
+    for layer in network.operations:
         if type(layer).__name__ != "InputLayer":
+            if layer not in network.layers or len(layer._inbound_nodes) != 1:
+                raise unsupported(layer, f"layers that are used twice, or operations like {type(layer).__name__}")
             inputs = [values[id(tensor)] for tensor in _inputs(layer)]
             values[id(layer.output)] = _translate(graph, layer, inputs)
     result = values[id(network.outputs[0])]
@@ -68,23 +71,17 @@ def _translate(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     if layer.name in graph.folded:
         return inputs[0]
     if kind not in LAYERS:
-        raise _unknown(layer, kind)
+        raise unsupported(layer, kind)
     if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise _unknown(layer, f"{kind} with data_format {layer.data_format}")
+        raise unsupported(layer, f"{kind} with data_format {layer.data_format}")
     return LAYERS[kind](graph, layer, inputs)
 
 
-def _unknown(layer: Any, what: str) -> EdgekitError:
-    return EdgekitError(
-        f"ONNX export does not support {what}",
-        where=f"layer {layer.name}",
-        hint=f"supported layers: {', '.join(sorted(LAYERS))}; to add one, see edgekit/export/onnx/layers.py",
-    )
-
-
 def _rescaling(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    scale, offset = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in (layer.scale, layer.offset))
-    return Value(graph.affine(graph.materialize(inputs[0], layer.name).name, scale, offset, layer.name), 4)
+    value = graph.materialize(inputs[0], layer.name)
+    shape = (-1, 1, 1) if value.rank == 4 else (-1,)
+    scale, offset = (np.asarray(number, np.float32).reshape(shape) for number in (layer.scale, layer.offset))
+    return Value(graph.affine(value.name, scale, offset, layer.name), value.rank)
 
 
 def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
@@ -97,11 +94,7 @@ def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
         groups = layer.groups
     kernel = kernel.transpose(3, 2, 0, 1)
     bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.zeros(len(kernel), np.float32)
-    batchnorm = graph.following_batchnorm(layer) if _activation(layer) == "linear" else None
-    if batchnorm is not None:
-        scale, shift = _scale_and_shift(batchnorm)
-        kernel, bias = kernel * scale[:, None, None, None], bias * scale + shift
-        graph.folded.add(batchnorm.name)
+    kernel, bias = _with_batchnorm(graph, layer, kernel, bias)
     output = graph.add(
         "Conv",
         layer.name,
@@ -113,6 +106,38 @@ def _convolution(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
         pads=_pads(layer, inputs[0], kernel.shape[2:], layer.dilation_rate),
     )
     return _activated(graph, layer, Value(output, 4))
+
+
+def _separable(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
+    """A depthwise convolution (h, w, C, multiplier) without bias, then a convolution of 1x1."""
+    depthwise = np.asarray(layer.depthwise_kernel, np.float32)
+    channels = depthwise.shape[2]
+    depthwise = depthwise.reshape(*depthwise.shape[:2], 1, -1).transpose(3, 2, 0, 1)
+    middle = graph.add(
+        "Conv",
+        f"{layer.name}/depthwise",
+        [inputs[0].name, graph.constant(f"{layer.name}/depthwise_kernel", depthwise)],
+        kernel_shape=depthwise.shape[2:],
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        group=channels,
+        pads=_pads(layer, inputs[0], depthwise.shape[2:], layer.dilation_rate),
+    )
+    kernel = np.asarray(layer.pointwise_kernel, np.float32).transpose(3, 2, 0, 1)
+    bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.zeros(len(kernel), np.float32)
+    kernel, bias = _with_batchnorm(graph, layer, kernel, bias)
+    names = [graph.constant(f"{layer.name}/kernel", kernel), graph.constant(f"{layer.name}/bias", bias)]
+    return _activated(graph, layer, Value(graph.add("Conv", layer.name, [middle, *names], kernel_shape=[1, 1]), 4))
+
+
+def _with_batchnorm(graph: Graph, layer: Any, kernel: Array, bias: Array) -> tuple[Array, Array]:
+    """A kernel (filters, C, h, w) and its bias, with the BatchNorm that follows ``layer`` folded in."""
+    batchnorm = graph.following_batchnorm(layer) if _activation(layer) == "linear" else None
+    if batchnorm is None:
+        return kernel, bias
+    scale, shift = _scale_and_shift(batchnorm)
+    graph.folded.add(batchnorm.name)
+    return kernel * scale[:, None, None, None], bias * scale + shift
 
 
 def _batchnorm(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
@@ -131,8 +156,12 @@ def _dense(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     kernel = np.asarray(layer.kernel, np.float32).T
     bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.zeros(len(kernel), np.float32)
     value = inputs[0]
-    if value.rank != 2:
-        raise _unknown(layer, f"Dense on a tensor of rank {value.rank}")
+    if value.rank == 4:  # on every pixel: a convolution with a kernel of 1x1
+        value = graph.materialize(value, layer.name)
+        kernel = kernel[..., None, None]
+        names = [graph.constant(f"{layer.name}/kernel", kernel), graph.constant(f"{layer.name}/bias", bias)]
+        output = graph.add("Conv", layer.name, [value.name, *names], kernel_shape=[1, 1])
+        return _activated(graph, layer, Value(output, 4))
     if value.affine is not None:
         scale, shift = value.affine
         kernel, bias = kernel * scale, bias + kernel @ shift
@@ -147,6 +176,11 @@ def _max_pool(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
         "MaxPool", layer.name, [value.name], kernel_shape=layer.pool_size, strides=layer.strides, pads=pads
     )
     return Value(output, 4)
+
+
+def _average_pool(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
+    value = graph.materialize(inputs[0], layer.name)
+    return shapes.average_pool(graph, layer, value, _pads(layer, value, layer.pool_size, (1, 1)))
 
 
 def _global_average(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
@@ -166,18 +200,13 @@ def _zero_padding(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     return graph.materialize(padded, layer.name)
 
 
-def _add(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
-    names = [graph.materialize(value, f"{layer.name}/{i}").name for i, value in enumerate(inputs)]
-    return Value(graph.add("Add", layer.name, names), inputs[0].rank)
-
-
 def _relu(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
     if layer.negative_slope or layer.threshold:
-        raise _unknown(layer, "ReLU with a slope or a threshold")
+        raise unsupported(layer, "ReLU with a slope or a threshold")
     value = graph.materialize(inputs[0], layer.name)
     if layer.max_value is None:
         return Value(graph.add("Relu", layer.name, [value.name]), value.rank)
-    return _clip(graph, value, layer.name, float(layer.max_value))
+    return Value(elementwise.clip(graph, value.name, layer.name, highest=float(layer.max_value)), value.rank)
 
 
 def _activation_layer(graph: Graph, layer: Any, inputs: list[Value]) -> Value:
@@ -191,24 +220,7 @@ def _unchanged(graph: Graph, layer: Any, inputs: list[Value]) -> Value:  # noqa:
 def _activated(graph: Graph, layer: Any, value: Value, *, own: bool = False) -> Value:
     """Apply the layer's activation; ``own``: the node is the layer itself, not a part of it."""
     kind = _activation(layer)
-    name = layer.name if own else f"{layer.name}/{kind}"
-    if kind == "linear":
-        return value
-    if kind == "relu":
-        return Value(graph.add("Relu", name, [value.name]), value.rank)
-    if kind == "relu6":
-        return _clip(graph, value, name, 6.0)
-    if kind == "softmax" and value.rank == 2:
-        return Value(graph.add("Softmax", name, [value.name], axis=-1), value.rank)
-    raise _unknown(layer, f"the activation {kind}")
-
-
-def _clip(graph: Graph, value: Value, name: str, highest: float) -> Value:
-    limits = [
-        graph.constant(f"{name}/low", np.array(0.0, np.float32)),
-        graph.constant(f"{name}/high", np.array(highest, np.float32)),
-    ]
-    return Value(graph.add("Clip", name, [value.name, *limits]), value.rank)
+    return elementwise.activated(graph, layer, value, layer.name if own else f"{layer.name}/{kind}", kind)
 
 
 def _activation(layer: Any) -> str:
@@ -241,19 +253,37 @@ def _pads(layer: Any, value: Value, kernel: Any, dilation: Any) -> list[int]:
     return [*before, *after]
 
 
-CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
+CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 
 LAYERS: dict[str, Callable[[Graph, Any, list[Value]], Value]] = {
     "Activation": _activation_layer,
-    "Add": _add,
+    "Add": partial(elementwise.merged, "Add"),
+    "AveragePooling2D": _average_pool,
     "BatchNormalization": _batchnorm,
+    "Concatenate": shapes.concatenate,
     "Conv2D": _convolution,
+    "Cropping2D": shapes.cropping,
     "Dense": _dense,
     "DepthwiseConv2D": _convolution,
     "Dropout": _unchanged,
+    "ELU": elementwise.elu,
+    "Flatten": shapes.flatten,
     "GlobalAveragePooling2D": _global_average,
+    "GlobalMaxPooling2D": shapes.global_max,
+    "LayerNormalization": elementwise.layer_normalization,
+    "LayerScale": elementwise.layer_scale,
+    "LeakyReLU": elementwise.leaky_relu,
     "MaxPooling2D": _max_pool,
+    "Maximum": partial(elementwise.merged, "Max"),
+    "Minimum": partial(elementwise.merged, "Min"),
+    "Multiply": partial(elementwise.merged, "Mul"),
+    "PReLU": elementwise.prelu,
     "ReLU": _relu,
     "Rescaling": _rescaling,
+    "Reshape": shapes.reshape,
+    "SeparableConv2D": _separable,
+    "Softmax": elementwise.softmax,
+    "Subtract": partial(elementwise.merged, "Sub"),
     "ZeroPadding2D": _zero_padding,
 }
+"""By class of the layer. Networks with other layers are converted from TensorFlow by tf2onnx."""

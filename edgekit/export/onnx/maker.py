@@ -21,7 +21,9 @@ from edgekit.export.base import ActivationRange, ExportFacts, OperatorTable
 from edgekit.export.head_folding import fold_head
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.onnx.activations import float_activations, onnx_ranges
+from edgekit.export.onnx.from_tensorflow import onnx_from_tensorflow
 from edgekit.export.onnx.from_tflite import onnx_from_tflite
+from edgekit.export.onnx.graph import UnsupportedLayer
 from edgekit.export.onnx.layers import INPUT, OPSET, build_onnx
 from edgekit.export.onnx.operators import onnx_operators
 from edgekit.export.tflite.maker import TFLiteMaker
@@ -48,6 +50,8 @@ class OnnxMaker:
         self._calibration = calibration
         self._facts = facts
         self._settings = settings
+        self._converted = False
+        """Whether the network has layers that only tf2onnx converts."""
 
     def make(self, scheme: str) -> bytes:
         """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic``, ``int8`` or ``int8-tflite``."""
@@ -81,14 +85,18 @@ class OnnxMaker:
             return "tf2onnx", installed_version("tf2onnx")
         if scheme != "fp32":
             return "onnxruntime", installed_version("onnxruntime")
-        return "edgekit", __version__
+        return ("tf2onnx", installed_version("tf2onnx")) if self._converted else ("edgekit", __version__)
 
     def operators(self, content: bytes) -> OperatorTable:
         return onnx_operators(content)
 
     @cached_property
     def _float32(self) -> Any:
-        return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
+        try:
+            return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
+        except UnsupportedLayer as error:
+            self._converted = True
+            return onnx_from_tensorflow(self._network, error)
 
     def _float16(self) -> Any:
         """Weights and computation in 16-bit floats after the scaling; input and output stay as they are."""
@@ -195,6 +203,7 @@ def _signature(facts: ExportFacts) -> dict[str, object]:
         "input": {"dtype": "uint8", "layout": "NHWC", "color": "RGB", "range": [0, 255]},
         "scaling": "none",
         "resize": facts.resize,
+        "range": facts.pixel_range,
         "run_id": facts.run_id,
         "backbone": facts.backbone,
     }

@@ -44,6 +44,14 @@ def limits(
 
 
 def _of_seeds(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]:
+    elsewhere = [run.model for run in runs if run.document.imported is not None]
+    if elsewhere:
+        yield (
+            f"{listing(sorted(set(elsewhere)), 3)} was trained elsewhere. This report does not know on which images; "
+            "if test images were among them, its accuracies are too high."
+        )
+    if len(elsewhere) == len(runs):
+        return
     seeds = sorted({run.seed for run in runs})
     most = max((len(group.members) for group in groups), default=1)
     if most == 1:

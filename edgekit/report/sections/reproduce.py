@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from edgekit.documents.run import ImportRecord
 from edgekit.recipe.redaction import redact_path, redact_paths
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section
@@ -49,7 +50,9 @@ def _commands(report: Report) -> list[str]:
     if report.source.collected:
         places = [run.folder.path.absolute().relative_to(report.source.path.absolute()) for run in report.runs]
         return [f"edgekit report {' '.join(shlex.quote(place.as_posix()) for place in places)}"]
-    commands = [f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
+    imported = report.source.runs[0].document.imported if report.source.runs else None
+    start = f"edgekit train recipe.yaml --run {place}" if imported is None else _import_command(imported, place)
+    commands = [start, f"edgekit export {place}"]
     for target in report.targets:
         bench = next(file.bench for file in report.files if file.bench is not None and file.target == target)
         threads = ",".join(str(latency.threads) for latency in bench.latency)
@@ -58,6 +61,20 @@ def _commands(report: Report) -> list[str]:
             + (f" --threads {threads}" if threads else "")
         )
     return [*commands, f"edgekit report {place}"]
+
+
+def _import_command(imported: ImportRecord, place: str) -> str:
+    words = [
+        "edgekit",
+        "import",
+        shlex.quote(imported.file),
+        "--data",
+        "DIR",
+        "--scaling",
+        shlex.quote(imported.scaling),
+    ]
+    labels = ["--labels", "labels.txt"] if imported.labels == "file" else []
+    return " ".join([*words, *labels, "--run", place])
 
 
 SECTION = Section("reproduce", "Reproduce", _view)

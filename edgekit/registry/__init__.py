@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.device.runtime_table import RUNTIMES as RUNTIMES  # noqa: PLC0414 - part of this table of tables
+from edgekit.device.runtime_table import RUNTIMES as RUNTIMES
 from edgekit.errors import InputError
 from edgekit.support.suggestions import unknown_name_error
 
@@ -23,7 +23,7 @@ class Backbone:
     keras_class: str
     scaling: str
     parameters: int
-    imagenet_top1: float
+    imagenet_top1: float | None
     macs: int = 0
     """Multiply-accumulates for one image of 224 x 224 pixels, without the top and at width 1."""
     min_image_size: int = 32
@@ -121,6 +121,9 @@ BACKBONES: dict[str, Backbone] = {
     )
 }
 
+IMPORTED = "imported"
+"""``model.backbone`` in the recipe of an imported run, whose network edgekit neither built nor trained."""
+
 STRATEGIES: dict[str, str] = {
     "feature-extraction": "trains only the head; the backbone is frozen",
     "fine-tuning": "feature extraction, then also trains the last layers of the backbone",
@@ -166,10 +169,17 @@ FORMATS: tuple[str, ...] = tuple(dict.fromkeys(scheme.format for scheme in SCHEM
 
 def get_backbone(name: str) -> Backbone:
     """The backbone called ``name``; raises :class:`InputError` with the choices if there is none."""
+    if name == IMPORTED:
+        return Backbone(IMPORTED, "imported model", "", "none", 0, None, min_image_size=8)
     try:
         return BACKBONES[name]
     except KeyError:
         raise unknown_name_error("backbone", name, BACKBONES) from None
+
+
+def backbone_title(name: str) -> str:
+    """The title of the backbone called ``name``; the name itself if the table has no such backbone."""
+    return BACKBONES[name].title if name in BACKBONES else name
 
 
 def get_scheme(key: str) -> Scheme:
