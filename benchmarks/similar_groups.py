@@ -24,6 +24,7 @@ from edgekit.data.audit.fingerprints import fingerprint
 from edgekit.data.audit.similarity import similarity_curve
 from edgekit.data.dataset import Dataset
 from edgekit.device.images import decode_rgb
+from edgekit.documents.audit import SimilarityCurve
 from edgekit.errors import EdgekitError
 from edgekit.recipe import Data
 
@@ -79,7 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
     parser.add_argument("--weights", type=Path, required=True, help="MobileNetV2 weights without the top")
-    parser.add_argument("--thresholds", default="0,8,12,16", help="distances in grey levels")
+    parser.add_argument("--thresholds", default="0,12,16", help="distances in grey levels")
     parser.add_argument("--seeds", type=int, default=2, help="split seeds for each threshold")
     parser.add_argument("--features", type=Path, help="keep the features in this .npz file, or read them from it")
     parser.add_argument("--out", type=Path, help="write the accuracies as JSON")
@@ -95,23 +96,23 @@ def main() -> int:
             split = {"groups": "similar", "similar_within": threshold}
             runs = [one_split(arguments.data, {**split, "seed": s}, features) for s in range(arguments.seeds)]
             rows.append({"threshold": threshold, "splits": runs})
+            store(arguments.out, own, rows, curve, len(dataset))
             print(threshold, [round(100 * run["accuracy"], 1) for run in runs], file=sys.stderr, flush=True)
     except EdgekitError as error:
         return told(error)
     table = [["the folder's own test split", *figures([own])]]
     table += [[f"similar within {row['threshold']:g}", *figures(row["splits"])] for row in rows]
     show(["split", "MobileNetV2, %", "nearest neighbour, %", "test images"], table, right=(1, 2, 3))
-    write_result(
-        arguments.out,
-        "similar groups",
-        {
-            "own_split": own,
-            "thresholds": rows,
-            "curve": None if curve is None else curve.model_dump(mode="json"),
-            "n_images": len(dataset),
-        },
-    )
     return 0
+
+
+def store(
+    out: Path | None, own: dict[str, Any], rows: list[dict[str, Any]], curve: SimilarityCurve | None, n_images: int
+) -> None:
+    """After every threshold, so that an interrupted benchmark leaves what it has."""
+    shown = None if curve is None else curve.model_dump(mode="json")
+    document = {"own_split": own, "thresholds": rows, "curve": shown, "n_images": n_images}
+    write_result(out, "similar groups", document)
 
 
 def figures(runs: list[dict[str, Any]]) -> list[str]:
