@@ -55,6 +55,27 @@ def test_predict(pyz, onnx_models, tmp_path):
     assert named.stdout.split("  ")[1].startswith("red ")
 
 
+def test_settings_beside_the_model(pyz, onnx_models, tmp_path):
+    """What `edgekit deploy` writes for a third-party model; options replace it."""
+    model, photo = tmp_path / "model.onnx", tmp_path / "photo.png"
+    model.write_bytes((onnx_models / "nchw.onnx").read_bytes())
+    Image.fromarray(colour_pixels("red")).save(photo)
+    unknown = run(pyz, "predict", model, photo)
+    assert unknown.returncode == 2
+    assert "scaled" in unknown.stderr
+    settings = tmp_path / "preprocessing.json"
+    settings.write_text('{"scaling": "unit", "filter": "bicubic", "external_data": []}')
+    known = run(pyz, "predict", model, photo)
+    assert known.returncode == 0, known.stderr
+    assert known.stdout.split("  ")[1].startswith("2 ")
+    assert run(pyz, "predict", model, photo, "--filter", "area", "--scaling", "imagenet").returncode == 0
+    refused = run(pyz, "predict", model, photo, "--filter", "cubic")
+    assert refused.returncode == 1
+    assert "unknown filter" in refused.stderr
+    settings.write_text("{")
+    assert "cannot read the settings" in run(pyz, "predict", model, photo).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -196,3 +217,28 @@ def energy_lines(onnx_models: Path) -> list[dict]:
     job = read_job(f'{{"models": [{{"key": "m", "path": "{onnx_models}/uint8.onnx"}}], "seconds": 0.3}}')
     energy.energy(job, lines.append)
     return lines
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("labels.txt", "\ufeff0 blue\r\n1 green\r\n2 red\r\n\r\n", "red "),
+        ("names.json", '{"red": 2, "blue": 0, "green": 1}', "red "),
+        ("names.csv", "index,name\n2,red\n0,blue\n1,green\n", "red "),
+        ("short.txt", "blue\nred\n", "2 labels do not fit 3 outputs"),
+        ("twice.txt", "blue\nred\nred\n", "occurs more than once"),
+        ("cut.json", '{"red": 2,', "cannot be read as JSON"),
+    ],
+)
+def test_labels_files_of_any_origin(pyz, onnx_models, tmp_path, name, content, said):
+    Image.fromarray(colour_pixels("red")).save(tmp_path / "red.png")
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    arguments = ("predict", onnx_models / "uint8.onnx", tmp_path / "red.png", "--labels", tmp_path / name, "--top", "1")
+    done = run(pyz, *arguments)
+    assert "Traceback" not in done.stderr
+    if said == "red ":
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split("  ")[1].startswith(said)
+    else:
+        assert done.returncode != 0
+        assert said in done.stderr

@@ -57,10 +57,18 @@ class Score:
 
 @dataclass(frozen=True)
 class GradCam:
-    """A Grad-CAM picture: what it shows, and the bytes of its JPEG."""
+    """A Grad-CAM picture: what it shows, and the file of its JPEG, which is read when it is needed."""
 
     entry: GradCamPicture
-    jpeg: bytes
+    file: Path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.file.stat().st_size
+
+    @property
+    def jpeg(self) -> bytes:
+        return self.file.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -250,7 +258,8 @@ def strategy_title(strategy: str, arm: str | None) -> str:
 def read_source(path: Path) -> Source:
     """Read a run or study folder; :class:`InputError` if it is neither, or holds files of a newer edgekit."""
     if not path.is_dir():
-        raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
+        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
+        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
     if (path / "study.json").is_file():
         return _study(path)
     if not (path / "run.json").is_file():
@@ -315,7 +324,7 @@ def _gradcam(folder: RunFolder) -> list[GradCam]:
     if not file.is_file():
         return []
     entries = GradCamDocument.read(file).images
-    return [GradCam(entry, (folder.gradcam / Path(entry.picture).name).read_bytes()) for entry in entries]
+    return [GradCam(entry, folder.gradcam / Path(entry.picture).name) for entry in entries]
 
 
 def _correct(path: Path | None) -> Correct:
