@@ -43,6 +43,10 @@ class ReportedRun(Part):
     """Expected calibration error (0 to 1)."""
     ece_by_chance: float | None = None
     """What a perfectly calibrated network shows on as many images: few images make every error positive."""
+    ece_corrected: float | None = None
+    """``ece`` without this bias; ``null`` for a run that was not evaluated, and in reports on more than 60 runs."""
+    ece_corrected_ci95: tuple[float, float] | None = None
+    """Its interval. It begins at 0 where the network may be perfectly calibrated."""
     parameters: int | None
     """Number of weights."""
     keras_size_bytes: int | None

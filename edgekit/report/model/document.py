@@ -22,6 +22,7 @@ from edgekit.report.model.operator_profiles import profile_of
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.model.target_facts import facts_of
+from edgekit.stats.calibration_bias import CalibrationError
 
 
 def report_document(report: Report) -> ReportDocument:
@@ -41,13 +42,14 @@ def report_document(report: Report) -> ReportDocument:
         reported=tuple(report.reported),
         published=() if report.published is None else report.published.documents(),
         comparability=report.comparability,
+        baselines=None if report.baselines is None else report.baselines.document(),
         audit=None if report.leaks is None else report.leaks.document(),
         efficiency={name: tuple(row.document() for row in target.efficiency) for name, target in targets.items()},
         ranking={name: target.ranking.document() for name, target in targets.items() if target.ranking is not None},
         equal_terms={name: target.equal.document() for name, target in targets.items() if target.equal is not None},
         learning_curves=None if report.learning is None else report.learning.document(),
         class_differences=tuple(comparison.document() for comparison in report.classes),
-        runs=tuple(_run(run, root) for run in report.runs),
+        runs=tuple(_run(run, root, report.calibration(run)) for run in report.runs),
         candidates=tuple(_exported_file(file, root, report) for file in report.files),
         groups=tuple(_group(group, on_front=report.on_front(group.first)) for group in report.groups)
         if report.means_over_seeds
@@ -65,7 +67,7 @@ def _below(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
 
 
-def _run(run: RunData, root: Path) -> ReportedRun:
+def _run(run: RunData, root: Path, calibration: CalibrationError | None) -> ReportedRun:
     score, test = run.score, run.test
     return ReportedRun(
         run_id=run.id,
@@ -80,7 +82,9 @@ def _run(run: RunData, root: Path) -> ReportedRun:
         macro_f1=None if test is None else test.macro_f1,
         log_loss=None if test is None else test.log_loss,
         ece=None if test is None else test.ece,
-        ece_by_chance=run.ece_by_chance,
+        ece_by_chance=None if calibration is None else calibration.by_chance,
+        ece_corrected=None if calibration is None else calibration.estimate,
+        ece_corrected_ci95=None if calibration is None else (calibration.low, calibration.high),
         parameters=run.size.parameters,
         keras_size_bytes=run.size.keras_size_bytes,
         train_seconds=run.train_seconds,

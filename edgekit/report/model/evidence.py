@@ -109,8 +109,7 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
         return None if enough is None or enough <= fewest else More(unit, enough - fewest, power=POWER)
 
     def interval(confidence: float) -> Interval:
-        found = log_ratio(a, b, confidence=confidence)
-        return Interval(estimate, math.log(found.low), math.log(found.high), found.deviation, fewest)
+        return log_ratio(a, b, confidence=confidence)
 
     return Evidence(estimate, interval, f"{fewest} {unit}", more)
 

@@ -10,6 +10,7 @@ from edgekit.render.text import listing, plural
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.groups import Group
 from edgekit.report.model.source import RunData, Source, model_title
+from edgekit.report.model.trivial_baselines import Trivial
 
 NOT_AUDITED = (
     "This report does not check whether test images also occur in the training split, as the same or nearly the same "
@@ -17,7 +18,13 @@ NOT_AUDITED = (
 )
 
 
-def limits(source: Source, groups: Sequence[Group], comparisons: Comparisons, audited: str | None = None) -> list[str]:
+def limits(
+    source: Source,
+    groups: Sequence[Group],
+    comparisons: Comparisons,
+    audited: str | None = None,
+    trivial: Trivial | None = None,
+) -> list[str]:
     """What the numbers do not prove; ``audited`` is what an audit found of the test images."""
     runs = source.runs
     if not groups and all(run.score is None for run in runs):
@@ -32,6 +39,7 @@ def limits(source: Source, groups: Sequence[Group], comparisons: Comparisons, au
         *_of_latency(measured, comparisons),
         *_of_machines(measured),
         audited or NOT_AUDITED,
+        *([trivial.sentence] if trivial is not None and (audited is None or trivial.sentence not in audited) else []),
     ]
 
 
