@@ -254,9 +254,20 @@ def _need_memory(image: Image.Image, whole: int, file_bytes: int) -> int:
     return needed
 
 
+def _default_limit_mb() -> int:
+    """:data:`DEFAULT_LIMIT_MB`, on a small device half of its memory."""
+    try:
+        memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+    except (AttributeError, OSError, ValueError):
+        return DEFAULT_LIMIT_MB
+    return max(1, min(DEFAULT_LIMIT_MB, memory_mb // 2))
+
+
 def limit_mb() -> int:
     """The memory in MB that decoding one image may take; raises :class:`ImageTooLargeError` if it is set wrongly."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(DEFAULT_LIMIT_MB)
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not text:
+        return _default_limit_mb()
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise ImageTooLargeError(f"{LIMIT_VARIABLE} is not a number of MB: {text[:20]!r}")
     return int(text)
