@@ -14,7 +14,7 @@ from edgekit.data.conversions import deep_images
 from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.loading import open_run_dataset
 from edgekit.data.splits import stratified_choice
-from edgekit.device.images import FULL
+from edgekit.device.pixel_range import FULL
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
