@@ -377,3 +377,16 @@ def test_labels_that_cannot_be_read_are_input_errors(tmp_path, onnx_models, caps
     Image.fromarray(colour_pixels("blue")).save(picture)
     assert command("predict", onnx_models / "uint8.onnx", picture, "--labels", labels) == 2
     assert "the labels file cannot be" in capsys.readouterr().err
+
+
+def test_scans_for_a_third_party_model_are_told(tmp_path, onnx_models, capsys):
+    for name in LABELS:
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number in range(2):
+            values = np.random.default_rng(number).integers(0, 4096, (8, 8), dtype=np.uint16)
+            Image.fromarray(values).save(tmp_path / "scans" / name / f"{number}.png")
+    (tmp_path / "names.txt").write_text("".join(f"{name}\n" for name in LABELS))
+    out = ("--labels", tmp_path / "names.txt", "--out", tmp_path / "out")
+    assert command("bench", onnx_models / "uint8.onnx", "--data", tmp_path / "scans", *out) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "6.2% of the 16-bit range" in said or "6.1% of the 16-bit range" in said
