@@ -15,6 +15,7 @@ import PIL
 from PIL import Image, TiffImagePlugin
 
 from .file_kinds import format_of, other_kind
+from .libtiff_messages import silence_libtiff
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or an open binary file."""
@@ -221,6 +222,7 @@ def _silence() -> None:
     """Keep what Pillow says about odd files from the terminal. What matters of it becomes an error or a trait."""
     if warnings.filters[:1] != [_QUIET]:
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+    silence_libtiff()
     logger = logging.getLogger("PIL")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
