@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgekit.bench.measured_model import MeasuredModel
-from edgekit.device.images import BILINEAR
 from edgekit.device.protocol.events import InspectedEvent
 from edgekit.device.protocol.jobs import ProbeJob
 from edgekit.device.protocol.verbs import PROBE
+from edgekit.device.resizing import BILINEAR
 from edgekit.device.scaling import parse_scaling
 from edgekit.documents.bench import RuntimeRecord
 from edgekit.documents.machine import MachineEnvironment

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.device.images import BILINEAR
 from edgekit.device.protocol.jobs import ModelEntry
 from edgekit.device.protocol.values import ScalingDocument
+from edgekit.device.resizing import BILINEAR
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.documents.preprocessing import PreprocessingRecord

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgekit.device.classifier import ACTIVATIONS
 from edgekit.device.failures import DeviceError
-from edgekit.device.images import FILTERS, RESIZES
+from edgekit.device.resizing import FILTERS, RESIZES
 from edgekit.device.scaling import parse_scaling
 from edgekit.documents.labels_file import read_labels_file
 from edgekit.errors import InputError

@@ -9,6 +9,7 @@ import numpy as np
 from . import images
 from .failures import ModelError, PictureError
 from .jobs import JobModel
+from .resizing import fitted_pixels
 from .runtimes import Model
 from .scaling import SCALINGS, Scaling
 from .tensors import are_probabilities, sigmoid, softmax
@@ -44,7 +45,7 @@ class Geometry(NamedTuple):
 
     def fit(self, frame: np.ndarray) -> np.ndarray:
         """The same for a frame of a camera, uint8 (H, W, 3)."""
-        return images.fitted_pixels(frame, (self.height, self.width), self.resize, self.resample, self.channels)
+        return fitted_pixels(frame, (self.height, self.width), self.resize, self.resample, self.channels)
 
 
 class Classifier:

@@ -18,6 +18,7 @@ from .file_kinds import format_of, other_kind
 from .image_memory import LIMIT_VARIABLE, default_limit_mb
 from .libtiff_messages import silence_libtiff
 from .pixel_range import FULL, PERCENTILE, parse_range, range_table
+from .resizing import BILINEAR, FILTERS, RESIZES, Size, as_pixels, fitted
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or an open binary file."""
@@ -26,21 +27,6 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
 )
 """Lower-case suffixes of image files."""
-
-RESIZES = ("stretch", "crop", "pad")
-
-BILINEAR = "bilinear"
-FILTERS = {
-    BILINEAR: Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-    "area": Image.Resampling.BOX,
-    "nearest": Image.Resampling.NEAREST,
-}
-"""How pixels are computed when an image becomes smaller or larger, by name. All but ``nearest`` use antialiasing."""
-
-Size = Union[int, "tuple[int, int]"]
-"""The side of a square, or height and width, in pixels."""
 
 DECODER = f"edgekit-2 Pillow {PIL.__version__}"
 """Identifies what the pixels depend on. The first number is raised when this module produces different pixels."""
@@ -162,16 +148,10 @@ def load_with_peak(
     enough = 2 * max(height, width) if resample == BILINEAR else 0
     decoded = _decode(source, enough, pixel_range)
     return LoadedImage(
-        _pixels(_fitted(decoded.image, height, width, resize, resample), channels), decoded.peak, decoded.is_deep_colour
+        as_pixels(fitted(decoded.image, height, width, resize, resample), channels),
+        decoded.peak,
+        decoded.is_deep_colour,
     )
-
-
-def fitted_pixels(
-    pixels: Any, size: Size, resize: str = "stretch", resample: str = BILINEAR, channels: int = 3
-) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Resize a camera's pixels uint8 (H, W, 3), as :func:`load_image` does for files."""
-    height, width = (size, size) if isinstance(size, int) else size
-    return _pixels(_fitted(Image.fromarray(pixels), height, width, resize, resample), channels)
 
 
 def read_header(source: Source) -> ImageHeader:
@@ -352,33 +332,6 @@ def _from_16_bit(image: Image.Image, pixel_range: str) -> _Decoded:
     for top in range(0, image.height, rows):  # an index takes eight bytes per pixel
         pixels[top : top + rows] = table[values[top : top + rows]]
     return _Decoded(Image.fromarray(pixels), int(values.max()), False)
-
-
-def _pixels(image: Image.Image, channels: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    if channels == 1:
-        return np.array(image.convert("L"))[..., np.newaxis]
-    return np.array(image.convert("RGB"))
-
-
-def _fitted(image: Image.Image, height: int, width: int, resize: str, resample: str) -> Image.Image:
-    old_width, old_height = image.size
-    filter_ = FILTERS[resample]
-    # Products of integers, so that a square stays exactly one.
-    excess = old_width * height - old_height * width
-    if excess == 0 or resize == "stretch":
-        return image if image.size == (width, height) else image.resize((width, height), filter_)
-    if resize == "crop":
-        box_width = old_height * width / height if excess > 0 else old_width
-        box_height = old_width * height / width if excess < 0 else old_height
-        left, top = (old_width - box_width) / 2, (old_height - box_height) / 2
-        return image.resize((width, height), filter_, box=(left, top, left + box_width, top + box_height))
-    inner = (
-        width if excess > 0 else max(1, round(old_width * height / old_height)),
-        height if excess < 0 else max(1, round(old_height * width / old_width)),
-    )
-    padded = Image.new(image.mode, (width, height))
-    padded.paste(image.resize(inner, filter_), ((width - inner[0]) // 2, (height - inner[1]) // 2))
-    return padded
 
 
 def _reason(error: BaseException, content: bytes) -> str:

@@ -97,9 +97,9 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 
 def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | None]:
     """The model as it is to be used, the opened file, and the labels in the file."""
-    from .images import FILTERS, RESIZES
     from .jobs import model_entry
     from .metadata import read_metadata
+    from .resizing import FILTERS, RESIZES
 
     given = _settings(options)
     for name, known in (("filter", tuple(FILTERS)), ("resize", RESIZES)):

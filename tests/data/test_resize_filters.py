@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.device.images import FILTERS, load_image
+from edgekit.device.images import load_image
+from edgekit.device.resizing import FILTERS
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class ModelEntry(_ModelPath, total=False):
     range: str | None
     """How values of more than 8 bits become 0 to 255; see :func:`edgekit.device.images.decode_rgb`."""
     filter: str | None
-    """One of :data:`edgekit.device.images.FILTERS`."""
+    """One of :data:`edgekit.device.resizing.FILTERS`."""
     activation: str
     """What makes probabilities of the output: ``softmax``, ``sigmoid``, ``none``, or ``auto``."""
     image_size: Sequence[int] | None
