@@ -10,7 +10,7 @@ from pathlib import Path
 from edgekit.documents.study import CellRecord, CellStatus
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, apply_settings, assign, validate
-from edgekit.registry import BACKBONES
+from edgekit.registry import BACKBONES, get_backbone
 from edgekit.study.budget import budget_settings
 
 
@@ -117,4 +117,4 @@ def _cell_recipe(recipe: Recipe, settings: Iterable[Mapping[str, object]], name:
 
 
 def _run_name(backbone: str, strategy: str, arm: str | None, seed: int) -> str:
-    return "-".join([backbone, strategy, *([] if arm is None else [arm]), f"s{seed}"])
+    return "-".join([get_backbone(backbone).slug, strategy, *([] if arm is None else [arm]), f"s{seed}"])
