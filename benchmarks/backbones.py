@@ -5,9 +5,9 @@
         --out benchmarks/results/backbones-mri.json
 
 Each backbone is trained with the same settings on the embedded digits, or on a folder of images, exported to fp32 and
-int8, and scored on all test images by `edgekit bench`, which runs both files interleaved in one session. A backbone whose
-int8 file fails its accuracy gate, or agrees on fewer than 95 % of the test images, is exported again with --repair, and
-with --qat where its layers allow it. The script resumes: what is in the work folder is not done again.
+int8, and scored on all test images by `edgekit bench`, which runs both files interleaved in one session. A backbone
+whose int8 file fails its accuracy gate, or agrees on fewer than 95 % of the test images, is exported again with
+--repair, and with --qat where its layers allow it. The script resumes: what is in the work folder is not done again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 from common import run_program, show, told, write_result
 
 from edgekit.documents.base import write_json
+from edgekit.documents.bench import BenchDocument
+from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError
 from edgekit.registry import BACKBONES
 from edgekit.stats.latency import compare_rounds
@@ -78,7 +80,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     measured = _bench(run, arguments.protocol)
     attempts: dict[str, Any] = {}
     plain = measured["files"].get("tflite-int8")
-    if plain is not None and (plain["gate"] == "failed" or plain["same"] < AGREES) and not arguments.plain:
+    if plain is not None and (plain["gate"] == "failed" or (plain["same"] or 0) < AGREES) and not arguments.plain:
         attempts["repair"] = _attempt(run, ["--format", "tflite", "--int8", "--repair"])
         attempts["qat"] = _attempt(run, ["--qat", "--set", "export.qat.epochs=3"])
         measured["after"] = _bench(run, arguments.protocol)["files"]
@@ -133,31 +135,31 @@ def _attempt(run: Path, options: list[str]) -> str:
 
 def _bench(run: Path, protocol: str) -> dict[str, Any]:
     """Accuracy, agreement with Keras, size, and the ratio of latencies to the fp32 file of the same format."""
-    command = ["-m", "edgekit", "bench", str(run), "--protocol", protocol, "--threads", "1", "--quiet", "--json"]
-    results = {f"{one['format']}-{one['scheme']}": one for one in run_program(command).document["results"]}
+    run_program(["-m", "edgekit", "bench", str(run), "--protocol", protocol, "--threads", "1", "--quiet", "--json"])
+    folder = RunFolder(run)
+    results = {one.key: BenchDocument.read(folder.bench_json("local", one.key)) for one in folder.done_exports()}
     files: dict[str, Any] = {}
     for key, one in results.items():
-        reference = results.get(f"{one['format']}-fp32")
-        rounds, base = (_rounds(entry) for entry in (one, reference))
-        ratio = compare_rounds(rounds, base) if rounds and base and len(rounds) == len(base) else None
-        comparison = one.get("keras") or {}
-        export = json.loads((run / "exports" / key / "export.json").read_text())
+        export = folder.export(key).read_export()
+        gate, accuracy = one.gate or export.gate, one.accuracy
         files[key] = {
-            "accuracy": one["accuracy"],
-            "same": comparison.get("agreement", export["parity"]["agreement"]),
-            "gate": (one.get("gate") or export.get("gate") or {}).get("status"),
-            "size_bytes": one["size_bytes"],
-            "ratio_to_fp32": None if ratio is None else [ratio.median, ratio.low, ratio.high],
-            "float_operators": export["float_operators"],
-            "repair": export["repair"],
+            "accuracy": None if accuracy is None else accuracy.accuracy,
+            "same": None if accuracy is None else accuracy.agreement_with_keras,
+            "gate": None if gate is None else gate.status,
+            "size_bytes": one.size_bytes,
+            "ratio_to_fp32": _ratio(one, results.get(f"{one.format}-fp32")),
+            "float_operators": export.float_operators,
+            "float_layers": [] if export.repair is None else list(export.repair.kept_in_float),
         }
     return {"files": files}
 
 
-def _rounds(one: dict[str, Any] | None) -> list[list[int]]:
-    if one is None or not one.get("latency"):
-        return []
-    return [list(round_["latency_ns"]) for round_ in one["latency"][0].get("rounds", [])]
+def _ratio(one: BenchDocument, reference: BenchDocument | None) -> list[float] | None:
+    """Median and interval of the ratio of latencies over the rounds of one session."""
+    if reference is None or not one.latency or one.session_id != reference.session_id:
+        return None
+    ratio = compare_rounds(one.latency[0].rounds, reference.latency[0].rounds)
+    return [ratio.median, ratio.low, ratio.high]
 
 
 def _rows(result: dict[str, Any]) -> list[list[str]]:
@@ -171,7 +173,7 @@ def _rows(result: dict[str, Any]) -> list[list[str]]:
                 f"{100 * result['keras_accuracy']:.1f}",
                 key,
                 f"{100 * one['accuracy']:.1f}" if one["accuracy"] is not None else "-",
-                f"{100 * one['same']:.1f}",
+                f"{100 * one['same']:.1f}" if one["same"] is not None else "-",
                 one["gate"] or "-",
                 f"{one['size_bytes'] / 1e6:.2f}",
                 "-" if ratio is None else f"{ratio[0]:.2f}",

@@ -36,8 +36,8 @@ def budget_settings(study: Recipe, cell: Recipe) -> dict[str, float]:
     unknown = [name for name in {reference, cell.model.backbone} if not get_backbone(name).macs]
     if unknown:
         raise InputError(
-            f"compare.budget.equal: compute needs the multiply-accumulates of {unknown[0]}, which are not in the table of "
-            "backbones",
+            f"compare.budget.equal: compute needs the multiply-accumulates of {unknown[0]}, which are not in the table "
+            "of backbones",
             where=study.name,
             hint="use equal: seconds",
         )

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ from edgekit.device.scaling import parse_scaling
 from edgekit.errors import InputError
 from edgekit.registry import Backbone
 from edgekit.support.suggestions import did_you_mean
-from edgekit.train.flat_copy import FlatCopy, Pixels
+from edgekit.train.flat_copy import Array, FlatCopy, Pixels
 
 RESERVED = {"image", "head_pool", "head_dense", "head_batchnorm", "head_dropout", "probabilities"}
 
@@ -71,7 +70,7 @@ def read_backbone_file(entry: Backbone) -> keras.Model:
     return features
 
 
-def copy_backbone(entry: Backbone, original: keras.Model, image: keras.KerasTensor, scaling: str | None) -> Any:
+def copy_backbone(entry: Backbone, original: keras.Model, image: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
     """The feature maps of a flat copy of ``original`` on ``image`` (N, H, W, 3), RGB 0-255.
 
     ``scaling`` is ``random`` for random weights, which replaces preprocessing in the network by [-1, 1], ``keras`` for
@@ -85,7 +84,7 @@ def copy_backbone(entry: Backbone, original: keras.Model, image: keras.KerasTens
         pixels = pixels.then(1 / 127.5, -1.0)
     elif scaling == "keras":
         pixels = _published(entry, original, pixels)
-    elif scaling is not None:
+    else:
         pixels = _given(scaling, pixels)
     try:
         features = copy.apply(original, pixels)
@@ -147,7 +146,7 @@ class _EfficientNetPixels(Pixels):
     def of(cls, pixels: Pixels) -> _EfficientNetPixels:
         return cls(pixels.tensor, pixels.scale, pixels.offset, pixels.reverse)
 
-    def normalized(self, scale: Any, offset: Any) -> Pixels:
+    def normalized(self, scale: Array, offset: Array) -> Pixels:
         plain = Pixels(self.tensor, self.scale, self.offset, self.reverse)
         return plain.then(scale, offset).then(1 / np.sqrt(IMAGENET_STD), 0.0)
 
