@@ -76,7 +76,7 @@ def copy_backbone(entry: Backbone, original: keras.Model, image: keras.KerasTens
     ``scaling`` is ``random`` for random weights, which replaces preprocessing in the network by [-1, 1], ``keras`` for
     the preprocessing of the application, or the name of a scaling for a file.
     """
-    names = [layer.name for layer in original.layers]
+    names = [operation.name for operation in original.operations]
     stable = dict(zip(names, stable_names(names)))
     copy = FlatCopy(taken=set(RESERVED), names=stable, rescale=scaling != "random", always_scale=True)
     pixels = Pixels.plain(image)
