@@ -154,6 +154,11 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
 
 
 def _check_folder(run: RunFolder) -> None:
+    """The folder has to be new, empty, or that of an import that was interrupted, which is started again."""
+    if run.run_json.is_file():
+        earlier = run.read_run()
+        if earlier.imported is not None and not earlier.done:
+            return
     if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
         raise InputError(
             "this folder is not empty", where=str(run.path), hint="choose another --run folder, or remove it"
