@@ -16,13 +16,14 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 LIGHT_TESTS := $(wildcard tests/api/test_[!e]*.py tests/cli tests/data tests/docs tests/documents tests/recipe \
 	tests/render tests/report tests/stats tests/study tests/test_*.py)
 
-.PHONY: help setup quickstart test test-all test-light check lint docs docs-reference format lock clean
+.PHONY: help setup quickstart test test-all test-light fuzz check lint docs docs-reference format lock clean
 
 help:
 	@echo "make quickstart   set up, then train, export, measure and report on the embedded dataset"
 	@echo "make test         set up, then run the tests"
 	@echo "make test-all     also run the slow tests, and those on an emulated Raspberry Pi"
 	@echo "make test-light   run the tests that need no TensorFlow, in a small environment"
+	@echo "make fuzz         give every command odd inputs, for two hours (SECONDS=7200)"
 	@echo "make lint         ruff, mypy --strict and the import contracts"
 	@echo "make check        make lint, then the tests"
 	@echo "make docs         build the documentation as a site (build/site); warnings are errors"
@@ -66,6 +67,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Odd inputs without end, or for SECONDS; a finding says how to repeat it.
+SECONDS ?= 7200
+fuzz: setup
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) --seed $(or $(SEED),$(shell date +%s)) $(ARGS)
 
 check: lint test
 

@@ -16,6 +16,8 @@
 # three seeds; exports about 1 hour, latency and accuracy of all files 2 to 3 hours. ResNet50V2 from scratch takes about
 # 2 hours a seed. A cell of fine-tuning needs up to 4 GB of disk while it trains.
 #
+# DEVICE=auto goes on with networks that benchmarks/gpu_study.py has trained on a GPU.
+#
 # SEEDS, EPOCHS, SCRATCH_EPOCHS, SIZE, FILES and LIMIT (training images per class) can be set, for a trial run:
 #   SEEDS=0 EPOCHS=1 SCRATCH_EPOCHS=1 SIZE=64 LIMIT=12 FILES=tflite-fp32 benchmarks/brain_mri_study.sh DATA WEIGHTS OUT both
 set -euo pipefail
@@ -37,7 +39,7 @@ common=(
     --set "data.image_size=$size"
     --set "compare.seeds=[$seeds]"
     --set "export.files=[$files]"
-    --set "train.device=cpu"
+    --set "train.device=${DEVICE:-cpu}"
     ${LIMIT:+--set "data.limit_per_class=$LIMIT"}
 )
 
@@ -59,7 +61,8 @@ scratch() {
         --set "model.weights=none" \
         --set "train.strategy=from-scratch" \
         --set "train.from_scratch.epochs=$scratch_epochs" \
-        --set "train.from_scratch.schedule=cosine"
+        --set "train.from_scratch.schedule=cosine" \
+        --set "train.early_stopping.enabled=false"
 }
 
 case $part in

@@ -70,19 +70,28 @@ def images_in(folder: Path) -> int:
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
-def run_program(arguments: Sequence[str], environment: dict[str, str] | None = None) -> Finished:
+def run_program(
+    arguments: Sequence[str], environment: dict[str, str] | None = None, timeout_s: float | None = None
+) -> Finished:
     """``python ARGUMENTS`` to its end; the JSON document it prints.
 
-    Raises :class:`EdgekitError` with the last of what it said where it fails.
+    Raises :class:`EdgekitError` with the last of what it said where it fails or takes longer than ``timeout_s``.
     """
     started = time.perf_counter_ns()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        last = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
+        raise EdgekitError(
+            f"{' '.join(arguments[:3])} ... was stopped after {timeout_s:.0f} s:\n{last[-2000:].strip()}"
+        ) from None
     wall_ns = time.perf_counter_ns() - started
     if done.returncode != 0:
         raise EdgekitError(

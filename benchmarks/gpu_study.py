@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def recipes(data: Path, weights: Path) -> dict[str, Recipe]:
         "train.strategy": "from-scratch",
         "train.from_scratch.epochs": scratch_epochs,
         "train.from_scratch.schedule": "cosine",
+        "train.early_stopping.enabled": False,  # the schedule ends with the last epoch
     }
     return {
         name: load_recipe("brain-tumor-mri", {**common, **settings})
@@ -167,6 +169,7 @@ def train(arguments: argparse.Namespace) -> int:
     recipe = next(iter(planned.values()))[1].recipe
     decode_dataset(open_dataset(recipe.data), recipe.data.image_size, recipe.data.resize)  # once, for all processes
     print(f"images decoded: {time.monotonic() - started:.0f} s", flush=True)
+    planned = {name: value for name, value in planned.items() if re.search(arguments.only, name)}
     waiting = sorted(planned, key=lambda name: (planned[name][1].after is not None, not name.startswith("scratch")))
     running: dict[str, subprocess.Popen[bytes]] = {}
     done: dict[str, float] = {}
@@ -176,7 +179,8 @@ def train(arguments: argparse.Namespace) -> int:
         for name in list(waiting):
             study, cell = planned[name]
             after = None if cell.after is None else f"{study.name}/{Path(cell.after).name}"
-            if len(running) < arguments.jobs and (after is None or after in done):
+            ready = after is None or after in done or (study / str(cell.after) / "model.keras").is_file()
+            if len(running) < arguments.jobs and ready:
                 waiting.remove(name)
                 running[name] = start(name, arguments)
         for name, process in list(running.items()):
@@ -266,6 +270,7 @@ def parse() -> argparse.Namespace:
         if verb == "train":
             command.add_argument("--pack", type=Path, required=True, help="folder for the parts and the logs")
             command.add_argument("--jobs", type=int, default=9, help="cells to train at the same time")
+            command.add_argument("--only", default="", help="regular expression of the cells to train (default: all)")
             command.add_argument("--seconds", type=float, default=3600, help="stop after this time")
         if verb == "cell":
             command.add_argument("name", help="STUDY/RUN")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.errors import EdgekitError, InputError
 from edgekit.support.interrupts import resumable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def train(
         recipe = RunFolder(Path(run)).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
     folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
-    with resumable(folder.run_json, f"edgekit train --run {folder.path} --resume", progress):
+    with resumable(folder.run_json, folder.resume_command, progress):
         train_run(resolved, folder, resume=resume, progress=progress)
     return folder.read_run()
 
@@ -153,8 +154,8 @@ def import_model(
     from edgekit.train.imported.importing import import_model as make_run
 
     options = ImportOptions(
-        model=Path(model).expanduser(),
-        data=Path(data).expanduser(),
+        model=expanded(model),
+        data=expanded(data),
         labels=_path(labels),
         scaling=scaling,
         name=name,
@@ -263,7 +264,7 @@ def bench(
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
         latency: If false, only score the test images. Calling this again without it measures the rest.
-        labels: For a third-party model: file with its class names, one per line.
+        labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
         out: For a third-party model: folder for the results. Default: beside the model.
@@ -398,7 +399,8 @@ def predict(
 
     Args:
         model: A ``.tflite`` or ``.onnx`` file.
-        images: An image file, or several.
+        images: An image file or a folder of images, or several. An image that cannot be read is left out, with a
+            warning.
         target: Name of the target to run on.
         runtime: Runtime to use.
         labels, scaling, resize: For a third-party model, as in :func:`bench`.
@@ -407,7 +409,8 @@ def predict(
         For each image, every class with its probability, the most probable first.
 
     Raises:
-        InputError: The model or an image cannot be read, or the scaling of a third-party model is unknown.
+        InputError: The model cannot be read, an image is missing, no image can be read, or the scaling of a third-party
+            model is unknown.
     """
     from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
@@ -423,11 +426,14 @@ def predict(
     )
 
 
-def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = SILENT) -> AuditDocument:
+def audit(
+    data: AnyPath, *, labels_from: str = "auto", near_bits: int | None = None, progress: Progress = SILENT
+) -> AuditDocument:
     """Audit an image folder: duplicates within and across splits, label conflicts, corrupt files and shortcuts.
 
     Args:
         data: Folder of labelled images.
+        labels_from: Where the labels are, as ``data.labels_from`` in a recipe.
         near_bits: Largest number of differing bits, of 256, in near duplicates. Default: 26.
 
     Raises:
@@ -437,7 +443,7 @@ def audit(data: AnyPath, *, near_bits: int | None = None, progress: Progress = S
     from edgekit.data.audit.summary import audit_folder
 
     bits = NEAR_BITS if near_bits is None else near_bits
-    return audit_folder(Path(data), near_bits=bits, progress=progress).document()
+    return audit_folder(Path(data), labels_from=labels_from, near_bits=bits, progress=progress).document()
 
 
 def load_run(folder: AnyPath) -> RunDocument:
@@ -449,7 +455,7 @@ def load_study(folder: AnyPath) -> StudyDocument:
     """Read the ``study.json`` of a study folder; :class:`InputError` if it is not one."""
     from edgekit.documents.study import read_study
 
-    return read_study(Path(folder).expanduser())
+    return read_study(expanded(folder))
 
 
 def _run_folder(run: RunDocument | AnyPath) -> RunFolder:
@@ -461,7 +467,7 @@ def _run_folder(run: RunDocument | AnyPath) -> RunFolder:
 def folder_of(value: RunDocument | StudyDocument | AnyPath) -> Path:
     """A path, or the folder that a document was read from."""
     if isinstance(value, str | Path):
-        return Path(value).expanduser()
+        return expanded(value)
     if value.read_from is None:
         raise InputError("this document was not read from a file", hint="pass the folder instead")
     return value.read_from.parent

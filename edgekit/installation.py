@@ -168,6 +168,7 @@ def _gpu() -> Check:
 
 def _weights(name: str) -> Check:
     """Whether Keras has already downloaded the ImageNet weights of this backbone."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    files = sorted((home / "models").glob(BACKBONES[name].weights_file))
+    from edgekit.support.frameworks import keras_settings_file
+
+    files = sorted((keras_settings_file().parent / "models").glob(BACKBONES[name].weights_file))
     return Check(f"weights {name}", files[0].name if files else None, "downloaded by Keras on first use")

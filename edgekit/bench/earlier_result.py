@@ -5,15 +5,14 @@ Accuracy and latency need not be measured at the same time.
 
 from __future__ import annotations
 
-import numpy as np
-
 from edgekit.bench.accuracy import Predictions
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.inspection import InspectedTarget
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.images import DECODER
+from edgekit.documents.arrays import read_predictions
 from edgekit.documents.bench import BenchDocument, BenchResult
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, InputError
 
 
 def earlier_result(model: MeasuredModel, target: str) -> BenchResult | None:
@@ -34,12 +33,12 @@ def stored_predictions(result: BenchResult, images: ImageSet) -> Predictions | N
     if accuracy is None or path is None:
         return None
     try:
-        with np.load(path) as stored:
-            if tuple(stored["files"].tolist()) != images.files or stored["labels"].tolist() != images.labels.tolist():
-                return None
-            return Predictions(stored["probabilities"], accuracy.activation, accuracy.decoder)
-    except (OSError, KeyError, ValueError, EOFError):
+        stored = read_predictions(path, classes=len(images.classes))
+    except InputError:
         return None
+    if stored.files != tuple(images.files) or stored.labels.tolist() != images.labels.tolist():
+        return None
+    return Predictions(stored.probabilities, accuracy.activation, accuracy.decoder)
 
 
 def is_repeatable(bench: BenchDocument, model: MeasuredModel, target: InspectedTarget) -> bool:

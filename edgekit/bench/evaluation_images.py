@@ -16,6 +16,7 @@ from edgekit.data.splits import stratified_choice
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import Progress
 
 SPLIT = "test"
@@ -80,7 +81,7 @@ def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress
         raise InputError(
             "the labels of the exported file differ from the classes of its run",
             where=str(model.path),
-            hint=f"export it again: edgekit export {run.path}",
+            hint=f"export it again: {run.export_command}",
         )
     opened = open_run_dataset(rows, data or dataset.root, dataset.classes, dataset.name, progress=progress)
     chosen = _chosen(opened.labels, limit)
@@ -92,9 +93,9 @@ def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
         raise InputError(
             "this model cannot be scored: its metadata has no class names",
             where=str(model.path),
-            hint="pass the class names, one per line: --labels FILE",
+            hint="pass the class names: --labels FILE",
         )
-    scan = scan_folder(data.expanduser().absolute())
+    scan = scan_folder(expanded(data).absolute())
     folders = scan.splits.get(SPLIT) or scan.splits.get(WHOLE)
     if folders is None:
         raise InputError("this folder has splits, but no test images", where=str(data))

@@ -95,4 +95,10 @@ def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> 
             where=str(model.path),
             hint="pass --scaling none, unit, symmetric, imagenet, caffe or MEAN,STD",
         )
-    return replace(model, labels=labels, scaling=scaling, resize=model.resize or own["resize"])
+    return replace(
+        model,
+        labels=labels,
+        scaling=scaling,
+        resize=model.resize or own["resize"],
+        pixel_range=model.pixel_range or own["range"],
+    )

@@ -5,6 +5,7 @@ The gate of the export judged on other images. On the test split, nothing was ch
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.documents.arrays import read_predictions
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord, gate_record
 
@@ -29,8 +31,8 @@ def compare_with_keras(model: MeasuredModel, images: ImageSet, classes: NDArray[
     path = RunFolder(model.folder).predictions
     if model.run is None or not path.is_file():
         return None
-    with np.load(path) as stored:
-        keras_of = dict(zip(stored["files"].tolist(), stored["probabilities"].argmax(axis=1).tolist()))
+    stored = read_predictions(path, hint=f"edgekit evaluate {shlex.quote(str(model.folder))} writes it again")
+    keras_of = dict(zip(stored.files, stored.probabilities.argmax(axis=1).tolist()))
     known = np.array([i for i, file in enumerate(images.files) if file in keras_of], np.int64)
     if not len(known):
         return None

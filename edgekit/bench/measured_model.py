@@ -13,6 +13,7 @@ from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.scaling import parse_scaling
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.stats.noninferiority import GateLimits
@@ -44,6 +45,7 @@ class MeasuredModel:
     scaling: str | ScalingDocument | None = None
     """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
+    pixel_range: str | None = None
     runtime: str | None = None
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
@@ -67,6 +69,7 @@ class MeasuredModel:
             "runtime": self.runtime,
             "scaling": self.scaling,
             "resize": self.resize or "stretch",
+            "range": self.pixel_range or "full",
             "activation": "auto" if self.run is None else "none",
             "images": [str(path) for path in images],
         }
@@ -97,10 +100,5 @@ class ThirdPartyOptions:
                 raise InputError(error.reason) from None
 
     def read_labels(self) -> tuple[str, ...] | None:
-        """The class names in the labels file, one per line, in the order of the model's outputs; None without one."""
-        if self.labels is None:
-            return None
-        try:
-            return tuple(self.labels.read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the labels file cannot be read: {error}", where=str(self.labels)) from None
+        """The class names in the labels file, in the order of the model's outputs; None without one."""
+        return None if self.labels is None else tuple(read_labels_file(self.labels))

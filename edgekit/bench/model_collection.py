@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +11,28 @@ from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
 from edgekit.support.files import gzip_size, sha256_file
+from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import Progress
 
 
-def collect_models(paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress) -> list[MeasuredModel]:
+def collect_models(
+    paths: Sequence[Path], options: ThirdPartyOptions, progress: Progress, *, results: bool = True
+) -> list[MeasuredModel]:
     """The models that ``paths`` (run folders, export folders, model files) refer to, each once, in the given order.
 
-    A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path.
+    A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path, and
+    with ``results`` also where no result can be written.
     """
     options.check()
     found: dict[Path, MeasuredModel] = {}
     for path in paths:
-        for model in _models_at(path.expanduser().absolute(), options, progress):
+        for model in _models_at(expanded(path).absolute(), options, progress):
             found.setdefault(model.path.resolve(), model)
     models = _with_distinct_ids(list(found.values()))
+    if results:
+        for folder in dict.fromkeys(model.folder for model in models):
+            check_writable(folder, hint="for a third-party model, use another folder: --out DIR")
     if options.given and all(model.run is not None for model in models):
         raise InputError(
             f"{' and '.join(options.given)} is for third-party models, but these files are exports of runs",
@@ -54,7 +61,7 @@ def _exports_of_run(run: RunFolder, progress: Progress) -> list[MeasuredModel]:
         if export not in passed:
             progress.warn(f"skipping {export.path}: the export failed its check (see export.json)")
     if not passed:
-        raise InputError("this run has no exported files", where=str(run.path), hint=f"edgekit export {run.path}")
+        raise InputError("this run has no exported files", where=str(run.path), hint=run.export_command)
     return [_exported(export) for export in passed]
 
 
@@ -63,13 +70,13 @@ def _exported(export: ExportFolder) -> MeasuredModel:
     document = export.read_export()
     path = export.path / document.file
     if not path.is_file():
-        raise InputError("the exported file is missing", where=str(path), hint=f"edgekit export {run.path}")
+        raise InputError("the exported file is missing", where=str(path), hint=run.export_command)
     sha256 = sha256_file(path)
     if sha256 != document.sha256:
         raise InputError(
             "this file has changed since it was exported (its SHA-256 differs from export.json)",
             where=str(path),
-            hint=f"export it again: edgekit export {run.path}",
+            hint=f"export it again: {run.export_command}",
         )
     run_document = run.read_finished_run()
     return MeasuredModel(
@@ -85,6 +92,7 @@ def _exported(export: ExportFolder) -> MeasuredModel:
         gzip_bytes=document.gzip_bytes,
         labels=document.labels,
         resize=document.resize,
+        pixel_range=document.pixel_range,
         operators=FileOperators(counts=document.operators, float=document.float_operators),
         limits=None if document.gate is None else document.gate.limits,
     )
@@ -96,13 +104,11 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
         raise InputError(
             "this is neither a run folder nor a .tflite or .onnx file",
             where=str(path),
-            hint="pass a run folder (from `edgekit train`) or a model file",
+            hint="export the run that it belongs to, and pass the run folder or the exported file"
+            if suffix in {".keras", ".h5"}
+            else "pass a run folder (from `edgekit train`) or a model file",
         )
-    folder = options.out.expanduser().absolute() if options.out is not None else path.parent
-    if not os.access(_nearest_existing(folder), os.W_OK):
-        raise InputError(
-            "the folder for the results is not writable", where=str(folder), hint="use another folder: --out DIR"
-        )
+    folder = expanded(options.out).absolute() if options.out is not None else path.parent
     return MeasuredModel(
         path=path,
         key=f"{path.stem}-{suffix[1:]}",
@@ -136,9 +142,3 @@ def _with_distinct_ids(models: list[MeasuredModel]) -> list[MeasuredModel]:
                 hint="benchmark them in separate commands, with different --out folders",
             )
     return named
-
-
-def _nearest_existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.bench.measured_model import ThirdPartyOptions
 from edgekit.bench.model_collection import collect_models
+from edgekit.device.failures import DeviceError
+from edgekit.device.images import IMAGE_SUFFIXES, load_image
 from edgekit.device.protocol.jobs import PredictJob
 from edgekit.device.protocol.verbs import PREDICT
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
+
+MOST_NAMED = 10
+"""How many images that cannot be read are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +44,16 @@ def predict(
 ) -> list[Prediction]:
     """Classify ``images`` with one exported file or third-party model. Classes without a name are numbered.
 
-    Raises :class:`InputError` for a file that is not a model, an image that cannot be read, or a float input with
-    unknown scaling.
+    A folder stands for the image files below it. An image that cannot be read is left out, with a warning. Raises
+    :class:`InputError` for a file that is not a model, a missing image, a float input with unknown scaling, and if no
+    image can be read.
     """
-    missing = [image for image in images if not image.is_file()]
-    if missing:
-        raise InputError("no such image file", where=", ".join(map(str, missing[:5])))
-    if not model.is_file():
-        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
-    paths = [image.expanduser().absolute() for image in images]
+    _check_model(model)
+    files = image_files(images)
     found = []
     with contextlib.closing(get_target(target, progress)) as machine:
-        models = collect_models([model], third_party or ThirdPartyOptions(), progress)
+        models = collect_models([model], third_party or ThirdPartyOptions(), progress, results=False)
+        paths = _readable(files, progress)
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
         (opened,), _ = inspected(machine, models, scored=True)
         job = PredictJob(models=[opened.job()], threads=0, files=[str(path) for path in paths])
@@ -58,6 +63,65 @@ def predict(
                     found.append(_named(Path(event["file"]), event["probabilities"], opened.labels))
                     bar.advance()
     return found
+
+
+def image_files(images: Sequence[Path]) -> list[Path]:
+    """The absolute paths of image files, with those below each folder; :class:`InputError` if one is missing."""
+    missing = [image for image in images if not expanded(image).exists()]
+    if missing:
+        raise InputError("no such image file or folder", where=", ".join(map(str, missing[:5])))
+    found: list[Path] = []
+    for image in images:
+        path = expanded(image).absolute()
+        files = sorted(_below(path)) if path.is_dir() else [path]
+        if not files:
+            raise InputError(
+                "this folder contains no images",
+                where=str(image),
+                hint=f"images are files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            )
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                yield path
+
+
+def _check_model(model: Path) -> None:
+    if model.is_dir():
+        raise InputError(
+            "this is a folder, not a model file",
+            where=str(model),
+            hint="pass one file, such as RUN/exports/tflite-int8/model.tflite",
+        )
+    if not model.is_file():
+        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
+
+
+def _readable(files: Sequence[Path], progress: Progress) -> list[Path]:
+    """The files that can be decoded; warns of the others. Raises :class:`InputError` if there are none."""
+    readable, reasons = [], []
+    for file in files:
+        try:
+            load_image(str(file), 32)
+        except DeviceError as error:
+            reasons.append((file, error.reason))
+        else:
+            readable.append(file)
+    if not readable:
+        file, reason = reasons[0]
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise InputError(reason, where=f"{file}{more}")
+    for file, reason in reasons[:MOST_NAMED]:
+        progress.warn(f"{file} is left out: {reason}")
+    if len(reasons) > MOST_NAMED:
+        progress.warn(f"{len(reasons) - MOST_NAMED} more images are left out for such reasons")
+    return readable
 
 
 def _named(image: Path, probabilities: list[float], labels: tuple[str, ...] | None) -> Prediction:

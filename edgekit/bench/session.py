@@ -15,6 +15,7 @@ from edgekit.bench.evaluation_images import image_sets
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.memory import measure_memory
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.operator_profile import measure_profile
@@ -25,6 +26,8 @@ from edgekit.bench.sustained import measure_sustained
 from edgekit.documents.bench import BenchResult
 from edgekit.errors import InputError
 from edgekit.render.text import plural
+from edgekit.support.files import temporaries
+from edgekit.support.locks import folder_lock
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
@@ -51,7 +54,7 @@ def bench_on(
 ) -> list[BenchResult]:
     """:func:`bench` on a target that is already open."""
     plan = _plan(target, paths, options, progress)
-    with open_journal(target.name, plan.models, latency=options.latency) as journal:
+    with _locked(plan.models, target.name), open_journal(target.name, plan.models, latency=options.latency) as journal:
         results = SessionResults(plan, journal.session_id, journal.sittings)
         _tell_resumed(journal, progress)
         _measure(RecordedTarget(target, journal), results, options, progress)
@@ -60,6 +63,17 @@ def bench_on(
         written = [results.write(model, here.get(model.id)) for model in plan.models]
         journal.remove()
     return written
+
+
+@contextlib.contextmanager
+def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
+    """Keep other processes from writing results of ``target`` beside these, and remove what killed ones left."""
+    with contextlib.ExitStack() as held:
+        for folder in sorted({model.result_path(target).parent for model in models}):
+            held.enter_context(folder_lock(folder, f"another benchmark of this folder is running on {target}"))
+            for stale in list(temporaries(folder)):
+                stale.unlink(missing_ok=True)
+        yield
 
 
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:

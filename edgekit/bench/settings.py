@@ -10,6 +10,7 @@ from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
 from edgekit.bench.protocols import get_protocol
 from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
+from edgekit.recipe.section import MOST_THREADS
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
 
@@ -54,8 +55,8 @@ def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target:
         if chosen is None and len(found) > 1:
             raise InputError(f"the recipes of these runs disagree on bench.{name}", hint=f"pass --{name}")
     counts = chosen_threads or next(iter(threads), (1, 0))
-    if any(count < 0 for count in counts):
-        raise InputError("the number of threads must be 1 or more, or 0 for all cores")
+    if any(not 0 <= count <= MOST_THREADS for count in counts):
+        raise InputError(f"the number of threads must be 1 to {MOST_THREADS}, or 0 for all cores")
     return BenchSettings(get_protocol(options.protocol or next(iter(protocols), "standard")), tuple(counts))
 
 

@@ -18,15 +18,20 @@ from edgekit.render.text import plural
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
+LONGEST_S = 7 * 24 * 3600.0
+
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> float:
     """``10m``, ``90s``, ``1h`` in seconds; :class:`InputError` otherwise."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if found is None or float(found.group(1)) == 0:
-        raise InputError(f"{text!r} is not a duration", hint="write a number and a unit, such as 10m, 90s or 1h")
-    return float(found.group(1)) * UNITS[found.group(2)]
+    seconds = 0.0 if found is None else float(found.group(1)) * UNITS[found.group(2)]
+    if not 0 < seconds <= LONGEST_S:
+        raise InputError(
+            f"{text!r} is not a duration of up to a week", hint="write a number and a unit, such as 10m, 90s or 1h"
+        )
+    return seconds
 
 
 def measure_sustained(

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import errno
 import gc
-import io
-import os
 import re
-import signal
-import stat
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -18,18 +12,19 @@ import typer
 import typer.core
 
 from edgekit import __version__
+from edgekit.cli.failures import as_edgekit_error
 from edgekit.cli.output import Output
-from edgekit.errors import EdgekitError
+from edgekit.cli.signals import INTERRUPTED, watch_signals
+from edgekit.cli.streams import OutputLostError, ReaderEndedError, abandon_stdout, prepare_streams
+from edgekit.errors import EdgekitError, InputError
 from edgekit.support.interrupts import is_interrupt
+from edgekit.support.quiet import debugging
 
 if TYPE_CHECKING:
     from edgekit.cli.output import UsageError
 
 CommandLineError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """Base class of Typer's usage errors. It is looked up by name because some versions of Typer bundle their own Click."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C or SIGTERM, as in a shell."""
 
 
 class InWorkflowOrder(typer.core.TyperGroup):
@@ -101,93 +96,60 @@ atexit.register(gc.freeze)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the ``edgekit`` command. Always ends with :class:`SystemExit`."""
+    """Run the command in ``argv`` (default: the command line). Always ends with :class:`SystemExit`.
+
+    With ``EDGEKIT_DEBUG=1``, an error is raised as it is instead.
+    """
     arguments = sys.argv[1:] if argv is None else argv
-    debug = os.environ.get("EDGEKIT_DEBUG") == "1"
-    _escape_what_cannot_be_encoded()
+    prepare_streams()
+    watch_signals()
     out = Output(json_mode="--json" in arguments)
-    _watch_signals()
+    try:
+        code = _run(arguments, out)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        out.interrupted()
+    sys.exit(code)
+
+
+def _run(arguments: list[str], out: Output) -> int:
+    """The exit code of a command; its error is printed, also where standard output fails on the way."""
+    try:
+        try:
+            code = _attempt(arguments, out)
+        finally:
+            sys.stdout.flush()
+    except ReaderEndedError:
+        abandon_stdout()
+        return EdgekitError.exit_code
+    except OutputLostError as error:
+        abandon_stdout()
+        Output().error(error)
+        return error.exit_code
+    return code
+
+
+def _attempt(arguments: list[str], out: Output) -> int:
     try:
         code = app(args=arguments, prog_name="edgekit", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+    except typer.Abort as abort:
+        if not isinstance(abort.__cause__, EOFError):  # Typer takes the end of any file for Ctrl-D
+            return INTERRUPTED
+        return _failed(abort.__cause__, out)
     except CommandLineError as error:
         out.usage_error(cast("UsageError", error))
-        sys.exit(2)
-    except EdgekitError as error:
-        if debug:
-            raise
-        out.error(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        if not is_interrupt(error):
-            if debug:
-                raise
-            failure = as_edgekit_error(error)
-            out.error(failure)
-            sys.exit(failure.exit_code)
-        code = INTERRUPTED
-    if code == INTERRUPTED:  # Typer may also return this code itself
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            out.stderr.print("interrupted", style="yellow")
-    sys.exit(code if isinstance(code, int) else 0)
+        return InputError.exit_code
+    except (ReaderEndedError, OutputLostError):
+        raise
+    except Exception as error:  # noqa: BLE001  # each becomes a message and an exit code
+        return INTERRUPTED if is_interrupt(error) else _failed(error, out)
+    return code if isinstance(code, int) else 0
 
 
-def _escape_what_cannot_be_encoded() -> None:
-    """Write a character that the terminal's encoding lacks as an escape (``\\xe9``) instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _watch_signals() -> None:
-    """SIGTERM and SIGHUP interrupt, except where whoever started this process ignores them, as ``nohup`` does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-
-
-def interrupt(number: int, _frame: object) -> None:
-    """Handle SIGTERM and SIGHUP like Ctrl-C: a training writes its checkpoint, and the command says how to resume.
-
-    Both may arrive together and more than once, so the second one does not disturb what the first one started.
-    """
-    for again in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(again) is interrupt:
-            signal.signal(again, _interrupted_already)
-    if number == signal.SIGHUP:
-        _leave_terminal()
-    raise KeyboardInterrupt
-
-
-def _interrupted_already(_number: int, _frame: object) -> None:
-    pass
-
-
-def _leave_terminal() -> None:
-    """The terminal is gone: writing to it would fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        with contextlib.suppress(OSError):
-            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
-                os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-
-
-def as_edgekit_error(error: Exception) -> EdgekitError:
-    """Any exception as an error with a problem and, where possible, a hint."""
-    if isinstance(error, EdgekitError):
-        return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return EdgekitError("the disk is full", where=error.filename, hint="free some space, then rerun this command")
-    if isinstance(error, PermissionError):
-        return EdgekitError("permission denied", where=str(error.filename))
-    if isinstance(error, MemoryError):
-        return EdgekitError("not enough memory", hint="use a smaller --batch-size or --image-size")
-    return EdgekitError(
-        f"unexpected {type(error).__name__}: {error}",
-        hint="this is a bug in edgekit; set EDGEKIT_DEBUG=1 to see the traceback",
-    )
+def _failed(error: Exception, out: Output) -> int:
+    if debugging():
+        raise error
+    failure = as_edgekit_error(error)
+    out.error(failure)
+    return failure.exit_code

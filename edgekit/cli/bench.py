@@ -152,7 +152,12 @@ def bench(
 
 def parse_threads(text: str) -> tuple[int, ...]:
     """``1,4`` as numbers; :class:`InputError` otherwise."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--threads takes numbers such as 1,4, not {text!r}") from None
+    from edgekit.recipe.reading import clipped
+    from edgekit.recipe.section import MOST_THREADS
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 and int(part) <= MOST_THREADS for part in parts):
+        raise InputError(
+            f"--threads takes numbers from 0 (all cores) to {MOST_THREADS}, such as 1,4, not {clipped(text)!r}"
+        )
+    return tuple(map(int, parts))

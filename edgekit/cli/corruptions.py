@@ -10,6 +10,7 @@ from edgekit.documents.corruptions import KERAS, Plan
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
 from edgekit.report.model.corruption_figures import robustness_summary
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import Progress
 
 
@@ -27,6 +28,7 @@ def measure_corrupted(
 ) -> None:
     """Measure what is missing."""
     run.read_finished_run()
+    check_writable(run.corruptions)
     exports = [export.key for export in run.done_exports() if export.read_export().ok]
     chosen = _models(models, exports, run)
     files = [name for name in chosen if name != KERAS]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.options import JsonOption, LabelsFromOption, QuietOption
 from edgekit.cli.output import Output, class_rows, table
 from edgekit.errors import CheckFailed
 
@@ -29,6 +29,7 @@ data_app = typer.Typer(
 @data_app.command("audit")
 def audit(
     data: Annotated[Path, typer.Argument(help="Folder of labelled images.", metavar="DATA", show_default=False)],
+    labels_from: LabelsFromOption = None,
     near: Annotated[
         int,
         typer.Option("--near", help="Largest number of differing bits, of 256, in near duplicates.", metavar="BITS"),
@@ -48,7 +49,7 @@ def audit(
     out = Output(json_mode=json_mode, quiet=quiet)
     from edgekit.data.audit.summary import audit_folder
 
-    document = audit_folder(data, near_bits=near, progress=out).document()
+    document = audit_folder(data, labels_from=labels_from or "auto", near_bits=near, progress=out).document()
     out.result(document.to_dict(), audit_text(document))
     if strict and (problems := _problems(document)):
         out.warn(f"the audit found {', '.join(problems)}")

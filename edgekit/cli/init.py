@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.options import JsonOption, LabelsFromOption, QuietOption
 from edgekit.cli.output import Output, class_rows, table
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Recipe file to write.", metavar="FILE")] = Path(
         "recipe.yaml"
     ),
+    labels_from: LabelsFromOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Inspect an image folder and write a commented recipe for it.
 
-    DATA contains one folder per class, or train, val and test folders with class folders inside. The recipe describes
+    DATA contains one folder per class, or train, val and test folders with class folders inside; usual variants of both
+    are recognised, and --labels-from takes labels from file names or a CSV file. The recipe describes
     the images and suggests settings, with a reason for each. Edit it, then train.
 
     Example: edgekit init photos -o photos.yaml && edgekit train photos.yaml
@@ -34,7 +37,7 @@ def init(
     out = Output(json_mode=json_mode, quiet=quiet)
     from edgekit.data.recipe_suggestion import write_recipe
 
-    document = write_recipe(data, output, overwrite=force, progress=out)
+    document = write_recipe(data, output, overwrite=force, labels_from=labels_from or "auto", progress=out)
     out.result(document.to_dict(), _text(document))
 
 
@@ -53,7 +56,7 @@ def _text(document: SuggestionDocument) -> str:
             _wrapped("suggested", settings),
             f"written     {document.recipe}",
             "",
-            f"next: edgekit train {document.recipe}",
+            f"next: edgekit train {shlex.quote(document.recipe)}",
         ]
     )
 

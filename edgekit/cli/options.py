@@ -26,11 +26,21 @@ RuntimeOption = Annotated[
         "--runtime", help="Runtime: litert, tflite-runtime or onnxruntime.", metavar="NAME", show_default=False
     ),
 ]
+LabelsFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-from",
+        help="Where the labels are: auto, folders (the outermost), inner-folders, file-names (cat.0.jpg) or a CSV file "
+        "(filename,label). (default: auto)",
+        metavar="WHERE",
+        show_default=False,
+    ),
+]
 LabelsOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",
-        help="Third-party model: file with its class names, one per line.",
+        help="Third-party model: file with its class names (one per line, JSON or CSV).",
         metavar="FILE",
         show_default=False,
     ),

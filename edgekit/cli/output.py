@@ -110,6 +110,10 @@ class Output(Progress):
         self.stderr.print(_harmless(f"error: {error}"), style="red", markup=False, soft_wrap=True)
         self._error_document(error)
 
+    def interrupted(self) -> None:
+        """Print that the command was interrupted."""
+        self.stderr.print("interrupted", style="yellow")
+
     def usage_error(self, error: UsageError) -> None:
         """Print a mistake on the command line, in Typer's words."""
         shown = io.StringIO()

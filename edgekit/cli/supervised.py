@@ -26,11 +26,16 @@ def main() -> None:
     """Do the job in the settings file that the command line names. Always ends with :class:`SystemExit`."""
     os.setpgid(0, 0)  # a process group of its own, so that it can be killed as a whole and without the study
     threading.Thread(target=_end_with_the_study, daemon=True).start()
-    from edgekit.cli.app import INTERRUPTED, interrupt
     from edgekit.cli.output import Output
+    from edgekit.cli.signals import INTERRUPTED, interrupt
+    from edgekit.cli.streams import prepare_streams
     from edgekit.study.jobs import JobSettings
+    from edgekit.support.quiet import debugging, hide_library_warnings
 
     signal.signal(signal.SIGTERM, interrupt)
+    prepare_streams()
+    if not debugging():
+        hide_library_warnings()
     try:
         settings = JobSettings.read(Path(sys.argv[1]))
         outcome = _attempt(settings.job, Output(json_mode=True, quiet=settings.quiet))
@@ -49,7 +54,7 @@ def _end_with_the_study() -> None:
 
 def _attempt(job: Job, progress: Progress) -> Outcome:
     """The outcome of ``job``, also where it fails. With ``EDGEKIT_DEBUG=1`` the exception is raised instead."""
-    from edgekit.cli.app import as_edgekit_error
+    from edgekit.cli.failures import as_edgekit_error
     from edgekit.study.jobs import Outcome, Problem
     from edgekit.support.interrupts import is_interrupt
 

@@ -14,6 +14,7 @@ import typer
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError, TargetError
+from edgekit.support.paths import expanded
 
 if TYPE_CHECKING:
     from edgekit.targets.diagnosis import Diagnosis
@@ -96,7 +97,7 @@ def add(
         folder=folder,
         threads=None if threads is None else parse_threads(threads),
         runtime=runtime,
-        ssh_config=None if ssh_config is None else str(ssh_config.expanduser().absolute()),
+        ssh_config=None if ssh_config is None else str(expanded(ssh_config).absolute()),
     )
     path = user_file() if everywhere else project_file()
     add_target(config, path)
@@ -112,12 +113,12 @@ def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> N
 
     Example: edgekit target list
     """
-    from edgekit.targets.config import known_targets, user_file
+    from edgekit.targets.config import known_targets, project_file
 
     rows = [["local", "this machine", "", ""]]
     entries: list[dict[str, object]] = [{"target": "local", "host": None}]
     for name, (config, path) in known_targets().items():
-        rows.append([name, config.address, config.folder, "user" if path == user_file() else "project"])
+        rows.append([name, config.address, config.folder, "project" if path == project_file() else "user"])
         entries.append({"target": name, "file": str(path), **config.entries()})
     document = {"schema_version": 1, "targets": entries}
     Output(json_mode=json_mode, quiet=quiet).result(document, table(["target", "address", "folder", "from"], rows))
@@ -165,7 +166,7 @@ def setup(
     state = "is set up" if done.changed else "was already set up"
     if done.source == "own":
         state = "needs no setup, because its Python has all packages"
-    out.result(document, f"{name} {state}: {runtimes}\nnext: edgekit bench RUN --target {name}")
+    out.result(document, f"{name} {state}: {runtimes}\nnext: edgekit bench RUN --target {shlex.quote(name)}")
 
 
 @app.command("doctor", short_help="Check whether a target can measure.")

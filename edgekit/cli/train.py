@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
+from edgekit.cli.options import DataOption, JsonOption, LabelsFromOption, QuietOption, set_option
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
 from edgekit.registry import STRATEGIES, backbone_title
 
 if TYPE_CHECKING:
     from edgekit.documents.folders import RunFolder
-    from edgekit.documents.run import RunDocument
+    from edgekit.documents.run import ProfileRecord, RunDocument
 
 
 def train(
@@ -23,6 +24,7 @@ def train(
         typer.Argument(help="Recipe file, or name of a shipped recipe (edgekit list recipes).", metavar="RECIPE"),
     ] = None,
     data: DataOption = None,
+    labels_from: LabelsFromOption = None,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -60,15 +62,17 @@ def train(
     ] = None,
     settings: Annotated[list[str] | None, set_option("train.batch_size=16")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --run.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time went.")] = False,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train one model on a folder of labelled images.
 
-    The image folder (--data) has one folder per class, or train, val and test folders with class folders inside. If
-    there are no validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts
-    from ImageNet weights and trains first the head, then the last stage of the backbone. The result is a run
-    folder with the model, its test accuracy and its figures.
+    The image folder (--data) has one folder per class, or train, val and test folders with class folders inside; usual
+    variants of both are recognised, and --labels-from takes the labels from file names or a CSV file. If there are no
+    validation or test images, edgekit splits them off, stratified by class. Without a recipe, it starts from ImageNet
+    weights and trains first the head, then the last stage of the backbone. The result is a run folder with the model,
+    its test accuracy and its figures.
 
     \b
     Examples:
@@ -84,6 +88,7 @@ def train(
     if resume and run is None:
         raise InputError("--resume needs --run", hint="edgekit train --run DIR --resume")
     out = Output(json_mode=json_mode, quiet=quiet)
+    where = {} if labels_from is None else {"data.labels_from": labels_from}
     document = train_run(
         recipe,
         data=data,
@@ -94,13 +99,40 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
-        settings=dict(parse_setting(text) for text in settings or []),
+        settings={**where, **dict(parse_setting(text) for text in settings or [])},
         run=run,
         resume=resume,
         progress=out,
     )
     folder = RunFolder(folder_of(document))
-    out.result({**document.to_dict(), "run_dir": str(folder.path), "exports": []}, summary(document, folder))
+    text = summary(document, folder)
+    if profile and document.timing.profile is not None:
+        text = f"{text}\n\n{profile_table(document.timing.profile)}"
+    out.result({**document.to_dict(), "run_dir": str(folder.path), "exports": []}, text)
+
+
+_PARTS = {
+    "import": "framework and Keras",
+    "data": "find, decode and copy the images",
+    "build": "network and its weights",
+    "compile": "trace and compile",
+    "features": "outputs of frozen layers",
+    "input": "steps waited for images",
+    "step": "training steps",
+    "validation": "after each epoch",
+    "checkpoint": "training waited for checkpoints",
+    "save": "model file and hashes",
+    "evaluate": "test images, figures, Grad-CAM",
+    "other": "everything else",
+}
+
+
+def profile_table(profile: ProfileRecord) -> str:
+    """Where the time of a run went, at most 80 columns wide."""
+    seconds = {part: float(getattr(profile, f"{part}_seconds")) for part in _PARTS}
+    total = sum(seconds.values())
+    rows = [[part, f"{seconds[part]:.2f}", f"{seconds[part] / total:.0%}", what] for part, what in _PARTS.items()]
+    return table(["part", "seconds", "share", "what"], [*rows, ["total", f"{total:.2f}", "100%", ""]], right=(1, 2))
 
 
 def summary(document: RunDocument, folder: RunFolder) -> str:
@@ -120,7 +152,7 @@ def summary(document: RunDocument, folder: RunFolder) -> str:
             *(f"\nnote: {warning}" for warning in document.warnings),
             "",
             f"run folder     {folder.path}",
-            f"next           edgekit export {folder.path}",
+            f"next           edgekit export {shlex.quote(str(folder.path))}",
         ]
     )
 

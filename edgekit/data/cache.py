@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.support.files import TEMPORARY
+from edgekit.support.paths import expanded, user_cache_folder
 from edgekit.support.progress import SILENT, Progress
 
 PARTIAL = ".partial"
@@ -20,10 +21,11 @@ PARTIAL = ".partial"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OWN = {
-    "decoded": re.compile(r"[0-9a-f]{32}\.u8|new\.partial"),
+    "decoded": re.compile(r"[0-9a-f]{32}\.(u8|json)|new\.partial"),
     "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
     "hashes": re.compile(r"[0-9a-f]{32}\.json"),
     "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
+    "compiled": re.compile(r"jax-[0-9a-f]{16}"),
     "": re.compile(r"corrupt\.json"),
 }
 """Names of the files that edgekit writes, by subfolder. A cache directory that a user chose may contain others."""
@@ -33,10 +35,8 @@ def cache_dir() -> Path:
     """``$EDGEKIT_CACHE``, or the standard cache directory of the user on this system."""
     chosen = os.environ.get("EDGEKIT_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("edgekit"))
+        return expanded(chosen).absolute()
+    return user_cache_folder()
 
 
 def cache_size() -> int:

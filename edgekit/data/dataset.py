@@ -36,6 +36,8 @@ class Dataset:
     splits: NDArray[np.str_]
     sha256: tuple[str, ...]
     layout: str
+    pixel_range: str = "full"
+    """How values of more than 8 bits become 0 to 255: ``"full"``, ``"percentile"``, a range, or ``"auto"``."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -92,6 +94,7 @@ class Dataset:
             splits=self.splits[positions],
             sha256=tuple(self.sha256[i] for i in positions),
             layout=self.layout,
+            pixel_range=self.pixel_range,
         )
 
     @classmethod

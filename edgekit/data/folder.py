@@ -1,88 +1,107 @@
-"""Finds the split folders, the classes and the images in an image folder, without opening any file."""
+"""Finds the splits, the classes and the images in an image folder, whatever usual layout it has."""
 
 from __future__ import annotations
 
 import difflib
-import os
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from edgekit.data.class_folders import leave_out_copies, need_one_reading
+from edgekit.data.file_labels import file_name_labels, looks_labelled
+from edgekit.data.label_list import lists_in, read_label_list
+from edgekit.data.layout import WHOLE, ClassFolders, class_folders, class_name, quoted, split_folders
+from edgekit.data.masks import leave_out_masks
+from edgekit.data.tree import UNREAD_DATA, UNREAD_IMAGES, Folder, Tree, is_ignored, read_tree
 from edgekit.device.images import IMAGE_SUFFIXES
+from edgekit.device.labels import unusable_name
 from edgekit.errors import InputError
 from edgekit.render.text import plural
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "trn": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-    "tst": "test",
-}
-"""Splits by folder name, in lower case."""
+__all__ = ["AUTO", "FILE_NAMES", "FOLDERS", "INNER_FOLDERS", "WHOLE", "FolderScan", "scan_folder"]
 
-WHOLE = "all"
-"""The only "split" of a folder that has no split folders."""
+AUTO, FOLDERS, INNER_FOLDERS, FILE_NAMES = "auto", "folders", "inner-folders", "file-names"
+"""Where the labels come from, apart from CSV files."""
 
-_SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found", "__pycache__"}
-_UNREAD_IMAGES = {".heic", ".heif", ".avif", ".svg", ".dcm", ".nii", ".dng", ".cr2", ".nef", ".arw", ".jxl", ".jp2"}
+_NO_CLASSES = frozenset(("images", "image", "imgs", "img", "jpegimages", "jpg", "png", "data", "photos", "pictures"))
+"""A folder of one of these names alone is not a class."""
+
+Splits = dict[str, dict[str, list[str]]]
 
 
 @dataclass(frozen=True)
 class FolderScan:
     """The layout of an image folder.
 
-    ``splits`` has the images (POSIX paths below ``root``) by split and class. A folder without split folders has the
-    split :data:`WHOLE`. ``folders`` has the name of each split folder on disk, and ``notes`` are warnings for the user.
+    ``splits`` has the images (POSIX paths below ``root``) by split and class. A folder without splits has the split
+    :data:`WHOLE`. ``folders`` has the path below ``root`` of the folder of each split, ``layout`` says in words what
+    was recognised, and ``notes`` are warnings for the user.
     """
 
     root: Path
-    splits: dict[str, dict[str, list[str]]]
+    splits: Splits
     folders: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    layout: str = "one folder per class"
 
 
-def scan_folder(root: Path) -> FolderScan:
+def scan_folder(root: Path, labels_from: str = AUTO) -> FolderScan:
     """Find the layout of ``root``; raises :class:`InputError` for a folder that cannot be used for training.
 
-    Hidden files, files of operating systems and files without an image suffix are ignored. Class names are converted
-    to one Unicode form (NFC), because a folder that was packed on a Mac has another one.
+    ``labels_from`` says where the labels are: ``"auto"`` recognises the folders, ``"folders"`` takes the outermost ones
+    as classes, ``"inner-folders"`` those that contain the images, ``"file-names"`` reads the names of the files, and
+    anything else is a CSV file. Hidden files and files of operating systems are ignored; what else is left out is in
+    the notes. Where a folder can be read in two ways, the error says which.
     """
     _must_be_folder(root)
-    folders = _subfolders(root)
-    found: dict[str, Path] = {}
-    for folder in folders:
-        split = SPLIT_NAMES.get(folder.name.casefold())
-        if split is None or not _subfolders(folder):
-            continue  # a class may be named "train"; a split folder contains class folders
-        if split in found:
-            raise InputError(
-                f"two folders contain the same split: {found[split].name!r} and {folder.name!r}", where=str(root)
-            )
-        found[split] = folder
-    scan = FolderScan(root, {}, {split: folder.name for split, folder in found.items()})
-    if not found:
-        scan.splits[WHOLE] = _classes(scan, root)
-    elif "train" not in found:
-        there = " and ".join(repr(folder.name) for folder in found.values())
-        raise InputError(
-            f"this folder contains {there}, but no training folder",
-            where=str(root),
-            hint="add a folder named 'train', or give a folder that contains only one folder per class",
-        )
+    tree = read_tree(root)
+    notes = _notes_of_tree(tree)
+    notes += leave_out_masks(tree.root)
+    if labels_from == FILE_NAMES:
+        splits, more = file_name_labels(tree.root)
+        scan = FolderScan(root, splits, dict.fromkeys(splits, ""), [*notes, *more], "labels from the file names")
+    elif labels_from not in (AUTO, FOLDERS, INNER_FOLDERS):
+        labels = read_label_list(tree.root, labels_from)
+        layout = f"labels from {labels_from}"
+        scan = FolderScan(root, labels.splits, dict.fromkeys(labels.splits, ""), [*notes, *labels.notes], layout)
     else:
-        for split in ("train", "val", "test"):
-            if split in found:
-                scan.splits[split] = _classes(scan, found[split])
-        _note_other_folders(scan, [f for f in folders if f not in found.values()])
-    _check(scan)
+        scan = _scan_class_folders(tree.root, labels_from, notes)
+    _check(scan, tree.root)
     return scan
+
+
+def _scan_class_folders(root: Folder, labels_from: str, notes: list[str]) -> FolderScan:
+    found = class_folders(root, forced=labels_from == FOLDERS)
+    if labels_from == INNER_FOLDERS:
+        splits = {split: _by_inner_folder(list(_parents(found, split))) for split in found.splits}
+        layout = f"{found.layout}; classes by the innermost folders"
+    else:
+        if labels_from == AUTO:
+            notes += leave_out_copies(found)
+            need_one_reading(found)
+        splits = {
+            split: {
+                name: [path for folder in folders for path in folder.all_images()] for name, folders in classes.items()
+            }
+            for split, classes in found.splits.items()
+        }
+        layout = found.layout
+    notes += _notes_of_layout(found)
+    folders = {split: parent.below for split, parent in found.parents.items() if split != WHOLE}
+    return FolderScan(root.path, splits, folders, notes, layout)
+
+
+def _parents(found: ClassFolders, split: str) -> list[Folder]:
+    return [folder for folders in found.splits[split].values() for folder in folders]
+
+
+def _by_inner_folder(folders: list[Folder]) -> dict[str, list[str]]:
+    classes: dict[str, list[str]] = {}
+    for folder in folders:
+        for inner in folder.walk():
+            if inner.images:
+                classes.setdefault(class_name(inner.name), []).extend(inner.join(name) for name in inner.images)
+    return classes
 
 
 def _must_be_folder(root: Path) -> None:
@@ -93,7 +112,8 @@ def _must_be_folder(root: Path) -> None:
             "this is a file, not a folder of images", where=str(root), hint="if it is an archive, unpack it first"
         )
     try:
-        close = difflib.get_close_matches(root.name, [p.name for p in _subfolders(root.parent)], n=1)
+        names = [path.name for path in root.parent.iterdir() if not is_ignored(path.name) and path.is_dir()]
+        close = difflib.get_close_matches(root.name, names, n=1)
     except OSError:
         close = []
     hint = (
@@ -104,91 +124,127 @@ def _must_be_folder(root: Path) -> None:
     raise InputError("this folder does not exist", where=str(root), hint=hint)
 
 
-def _classes(scan: FolderScan, folder: Path) -> dict[str, list[str]]:
-    classes: dict[str, list[str]] = {}
-    ignored: Counter[str] = Counter()
-    for path in _subfolders(folder):
-        name = unicodedata.normalize("NFC", path.name)
-        if "\n" in name or "\r" in name:
-            raise InputError("a class name must not contain line breaks", where=repr(str(path)))
-        images = classes.setdefault(name, [])
-        for file in _files_below(path, set()):
-            suffix = file.suffix.lower()
-            if suffix in IMAGE_SUFFIXES:
-                images.append(_relative(file, scan.root))
-            else:
-                ignored[suffix] += 1
-        _refuse_splits_inside(path)
-    for suffix in sorted(_UNREAD_IMAGES & set(ignored)):
-        scan.notes.append(
-            f"ignoring {plural(ignored[suffix], f'{suffix} file')} in {folder}; convert to JPEG or PNG to use them"
-        )
-    loose = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files(folder))
-    if loose and classes:
-        scan.notes.append(f"ignoring {plural(loose, 'image')} directly in {folder}, outside of class folders")
-    return classes
+def _notes_of_tree(tree: Tree) -> list[str]:
+    """What lies in the folder but is not used, by kind, with an example of each."""
+    root, notes = tree.root.path, []
+    if tree.skipped_links:
+        n, some = len(tree.skipped_links), ", ".join(tree.skipped_links[:3])
+        notes.append(f"ignoring {plural(n, 'link')} to folders that are read anyway, or that contain this one: {some}")
+    if tree.by_content:
+        n, some = len(tree.by_content), ", ".join(tree.by_content[:3])
+        what = "1 file that is an image by its" if n == 1 else f"{n:,} files that are images by their"
+        notes.append(f"reading {what} content, not by the suffix: {some}")
+    others: dict[str, list[str]] = {}
+    for folder in tree.root.walk():
+        for name in folder.others:
+            suffix = PurePosixPath(name).suffix.lower()
+            kind = suffix if suffix in UNREAD_IMAGES | UNREAD_DATA else "" if suffix not in _SILENT else None
+            if kind is not None:
+                others.setdefault(kind, []).append(folder.join(name))
+    for kind, files in sorted(others.items()):
+        n = len(files)
+        not_images = "1 file that is not an image" if n == 1 else f"{n:,} files that are not images"
+        what = plural(n, f"{kind} file") if kind else not_images
+        hint = ""
+        if kind in UNREAD_IMAGES:
+            hint = "; convert to JPEG or PNG to use them"
+        elif kind in UNREAD_DATA:
+            hint = "; unpack or convert what contains images"
+        notes.append(f"ignoring {what} in {root}, for example {files[0]}{hint}")
+    return notes
 
 
-def _refuse_splits_inside(class_folder: Path) -> None:
-    inner = [p.name for p in _subfolders(class_folder) if p.name.casefold() in SPLIT_NAMES]
-    if inner:
-        raise InputError(
-            f"the class folder {class_folder.name!r} contains split folders ({', '.join(inner)})",
-            where=str(class_folder),
-            hint=f"put class folders inside split folders: {inner[0]}/{class_folder.name}",
-        )
+_SILENT = frozenset(
+    (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".pdf", ".py", ".ipynb", ".log",
+     ".ini", ".cfg", ".toml", ".rst", ".doc", ".docx", ".xls", ".xlsx", ".db", ".sqlite", ".cache", ".url", ".lnk",
+     ".sh", ".bat", ".license")
+)  # fmt: skip
+"""Suffixes of files that often lie beside images, and need no word."""
 
 
-def _note_other_folders(scan: FolderScan, others: list[Path]) -> None:
-    for folder in others:
-        images = sum(f.suffix.lower() in IMAGE_SUFFIXES for f in _files_below(folder, set()))
-        if images and folder.name.casefold() in SPLIT_NAMES:
-            scan.notes.append(f"ignoring {plural(images, 'image')} in {folder}, outside of class folders")
-        elif images:
-            scan.notes.append(
-                f"ignoring {plural(images, 'image')} in {folder}, which is not a split folder like the others"
-            )
+def _notes_of_layout(found: ClassFolders) -> list[str]:
+    notes = []
+    for folder in found.left_out:
+        if split_folders(folder) is None and folder.images:
+            notes.append(f"ignoring {plural(folder.total, 'image')} in {folder.path}, outside of class folders")
+        else:
+            what = "which is not a split folder like the others"
+            notes.append(f"ignoring {plural(folder.total, 'image')} in {folder.path}, {what}")
+    for parent in dict.fromkeys(found.parents.values()):
+        if parent.images and parent.with_images():
+            n = plural(len(parent.images), "image")
+            notes.append(f"ignoring {n} directly in {parent.path}, outside of class folders")
+    return notes
 
 
-def _check(scan: FolderScan) -> None:
+def _check(scan: FolderScan, tree: Folder) -> None:
     main = "train" if "train" in scan.splits else WHOLE
     folder = scan.root / scan.folders.get(main, "")
     classes = scan.splits[main]
-    if not any(classes.values()):
-        loose = any(f.suffix.lower() in IMAGE_SUFFIXES for f in _files(folder))
-        problem = "the images are not in class folders" if loose else "this folder contains no images"
+    for name in classes:
+        problem = unusable_name(name)
+        if problem:
+            raise InputError(problem, where=f"{str(folder)!a}", hint="rename it")
+    some = [name for name, images in classes.items() if images]
+    if not some or (len(some) == 1 and some[0].casefold() in _NO_CLASSES):
         raise InputError(
-            problem,
+            "the images are not in class folders" if tree.total else "this folder contains no images",
             where=str(folder),
-            hint="put the images into one folder per class, whose name is the label; supported formats: "
-            + ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES)),
+            hint=_how_to_label(tree),
         )
     if len(classes) == 1:
-        only = next(iter(classes))
-        inner = len(_subfolders(folder / only)) if (folder / only).is_dir() else 0
-        hint = f"did you mean {folder / only}?" if inner > 1 else "a classifier needs at least two class folders"
-        raise InputError(f"there is only one class: {only!r}", where=str(folder), hint=hint)
+        raise InputError(
+            f"there is only one class: {some[0]!r}",
+            where=str(folder),
+            hint="a classifier needs at least two class folders",
+        )
     empty = [name for name, images in classes.items() if not images]
     if empty:
         raise InputError(
-            f"{_have(empty)} no images: {_listed(empty)}",
+            f"{_have(empty)} no images: {', '.join(empty[:10])}",
             where=str(folder),
             hint="add images to the class folder, or remove it",
         )
+    _note_similar_names(scan, list(classes))
     for split in ("val", "test"):
         _check_against_train(scan, split)
+
+
+def _how_to_label(tree: Folder) -> str:
+    lists = lists_in(tree)
+    if tree.total and lists:
+        return f"if {lists[0]} lists the labels, use --labels-from {lists[0]} (data.labels_from: {lists[0]})"
+    if tree.total and looks_labelled(tree):
+        return "if the file names contain the labels, use --labels-from file-names (data.labels_from: file-names)"
+    return "put the images into one folder per class, whose name is the label; supported formats: " + ", ".join(
+        sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)
+    )
+
+
+def _note_similar_names(scan: FolderScan, names: list[str]) -> None:
+    times = Counter(name.casefold() for name in names)
+    for name in sorted(name for name, n in times.items() if n > 1):
+        same = sorted(other for other in names if other.casefold() == name)
+        scan.notes.append(f"the classes {quoted(same)} differ only in upper and lower case, but are trained as several")
 
 
 def _check_against_train(scan: FolderScan, split: str) -> None:
     if split not in scan.splits:
         return
-    folder = scan.root / scan.folders[split]
+    folder = scan.root / scan.folders.get(split, "")
     there = {name for name, images in scan.splits[split].items() if images}
     known = scan.splits["train"]
     unknown = sorted(there - set(known))
+    of_split, of_train = scan.folders.get(split) or split, scan.folders.get("train") or "train"
     if unknown:
+        if len(unknown) == len(there) == 1 and unknown[0].casefold() in _NO_CLASSES:
+            raise InputError(
+                f"the images of the {split} split are not in class folders",
+                where=str(folder),
+                hint="sort them into class folders, or move them away: edgekit then splits the training images",
+            )
         raise InputError(
-            f"{scan.folders[split]!r} contains classes that {scan.folders['train']!r} does not: {_listed(unknown)}",
+            f"{of_split!r} contains classes that {of_train!r} does not: {_listed(unknown)}",
             where=str(folder),
             hint=f"the classes of the training images are: {_listed(sorted(known))}",
         )
@@ -207,42 +263,3 @@ def _have(names: list[str]) -> str:
 
 def _listed(names: list[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(Path(e.path) for e in entries if not _ignored(e.name) and e.is_dir())
-
-
-def _files(folder: Path) -> list[Path]:
-    """Files directly in ``folder``, including broken links, so that a later error can name them."""
-    with os.scandir(folder) as entries:
-        return sorted(Path(e.path) for e in entries if not _ignored(e.name) and (e.is_file() or _is_broken_link(e)))
-
-
-def _is_broken_link(entry: os.DirEntry[str]) -> bool:
-    return entry.is_symlink() and not Path(entry.path).exists()
-
-
-def _files_below(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
-    """All files below ``folder``, following links. ``above`` are the folders on the path, to detect loops of links."""
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    yield from _files(folder)
-    for inner in _subfolders(folder):
-        yield from _files_below(inner, above | {here})
-
-
-def _relative(file: Path, root: Path) -> str:
-    path = file.relative_to(root).as_posix()
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError("this file name is not valid UTF-8", where=repr(str(file)), hint="rename the file") from None
-    return path

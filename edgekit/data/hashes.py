@@ -6,13 +6,14 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from edgekit.data.cache import cache_dir, disk_errors
-from edgekit.documents.base import Document
+from edgekit.data.sealed import SealedDocument
 from edgekit.errors import InputError
-from edgekit.support.files import sha256_file
+from edgekit.support.files import flush_to_disk, sha256_file
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -24,7 +25,7 @@ class _FileHash(NamedTuple):
     sha256: str
 
 
-class _Manifest(Document):
+class _Manifest(SealedDocument):
     """The hashes of all files of one folder, by their path below it."""
 
     root: str
@@ -36,7 +37,7 @@ def hash_files(root: Path, paths: Sequence[str], progress: Progress = SILENT) ->
 
     A file with the size and modification time of the manifest is not read again.
     """
-    manifest = cache_dir() / "hashes" / f"{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:32]}.json"
+    manifest = _manifest(root)
     known = _read(manifest)
     entries: dict[str, _FileHash] = {}
     unreadable: dict[str, str] = {}
@@ -57,8 +58,19 @@ def hash_files(root: Path, paths: Sequence[str], progress: Progress = SILENT) ->
         _read_files(root, to_read, entries, unreadable, progress)
     if entries != known:
         with disk_errors(manifest):
-            _Manifest(root=os.fsencode(root).decode("utf-8", "replace"), files=entries).write(manifest)
+            _Manifest(root=os.fsencode(root).decode("utf-8", "replace"), files=entries).seal().write(manifest)
+            flush_to_disk(manifest)
     return {path: entry.sha256 for path, entry in entries.items()}, unreadable
+
+
+def forget_hashes(root: Path) -> None:
+    """Read all files below ``root`` again the next time."""
+    with suppress(OSError):
+        _manifest(root).unlink(missing_ok=True)
+
+
+def _manifest(root: Path) -> Path:
+    return cache_dir() / "hashes" / f"{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:32]}.json"
 
 
 def _read_files(
@@ -87,6 +99,7 @@ def _read_files(
 def _read(manifest: Path) -> dict[str, _FileHash]:
     try:
         with disk_errors(manifest):
-            return _Manifest.read(manifest).files
+            document = _Manifest.read(manifest)
     except InputError:  # missing, damaged or of a newer version: it is only a cache
         return {}
+    return document.files if document.is_sound() else {}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from edgekit.data.conversions import conversion_note, deep_images
 from edgekit.data.dataset import Dataset
-from edgekit.data.loading import listing
+from edgekit.data.pixel_range import DeepImages
+from edgekit.data.reasons import listing
 from edgekit.device.images import ImageError, read_header
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
@@ -30,6 +32,19 @@ class ImageProperties:
     formats: dict[str, int]
     unreadable: dict[str, str]
     """Reasons by path."""
+    traits: dict[str, list[str]] = field(default_factory=dict)
+    """Paths of the images that are converted when they are read, by the trait that makes this necessary."""
+    deep: DeepImages = field(default_factory=DeepImages)
+    """The images with more than 8 bits."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Warnings about images that are converted, and about a range that is hardly used."""
+        notes = [
+            conversion_note(self.traits, self.sampled, len(self.dataset)),
+            self.deep.note(self.dataset.pixel_range),
+        ]
+        return [note for note in notes if note is not None]
 
     @cached_property
     def class_sizes(self) -> dict[str, int]:
@@ -54,6 +69,7 @@ def read_properties(dataset: Dataset, progress: Progress = SILENT) -> ImagePrope
     short_sides, shapes, unreadable = [], [], {}
     modes: Counter[str] = Counter()
     formats: Counter[str] = Counter()
+    traits: dict[str, list[str]] = {}
     with progress.bar("reading image headers", len(positions)) as bar:
         for position in positions:
             try:
@@ -65,6 +81,8 @@ def read_properties(dataset: Dataset, progress: Progress = SILENT) -> ImagePrope
                 shapes.append(header.width / header.height)
                 modes[header.mode] += 1
                 formats[header.format] += 1
+                for trait in header.traits:
+                    traits.setdefault(trait, []).append(dataset.files[position])
             bar.advance()
     if not shapes:
         raise InputError("none of the images can be read", where=str(dataset.root), hint=f"\n{listing(unreadable)}")
@@ -76,4 +94,6 @@ def read_properties(dataset: Dataset, progress: Progress = SILENT) -> ImagePrope
         modes=dict(modes.most_common()),
         formats=dict(formats.most_common()),
         unreadable=unreadable,
+        traits=traits,
+        deep=deep_images(dataset.root, traits.get("16-bit", [])),
     )

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import digits
-from edgekit.data.dataset import GATE, SPLITS, Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.deduplication import without_duplicates
 from edgekit.data.folder import WHOLE, FolderScan, scan_folder
-from edgekit.data.hashes import hash_files
+from edgekit.data.hashes import forget_hashes, hash_files
+from edgekit.data.reasons import listing
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
 from edgekit.render.text import plural
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 GATE_AT_LEAST = 100
@@ -35,17 +37,19 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
     if data.name == digits.NAME:
         root = digits.digits_folder(progress)
     elif data.path is not None:
-        root = Path(data.path).expanduser().absolute()
+        root = expanded(data.path).absolute()
     else:
         raise InputError(
             "there are no images to use",
             hint="give a folder with --data DIR or data.path, or use the embedded dataset with --set data.name=digits",
         )
-    scan = scan_folder(root)
+    scan = scan_folder(root, data.labels_from)
     for note in scan.notes:
         progress.warn(note)
     dataset = _hashed(scan, data, progress)
-    dataset = _split(dataset, scan, data.split, progress)
+    for note in conflicting_labels(dataset):
+        progress.warn(note)
+    dataset = replace(_split(dataset, scan, data.split, progress), pixel_range=data.range)
     if data.name == digits.NAME:
         drawn = dataset.layout.split("; ")[1:]
         dataset = replace(dataset, name=digits.NAME, layout="; ".join([digits.LAYOUT, *drawn]))
@@ -55,14 +59,20 @@ def open_dataset(data: Data, *, progress: Progress = SILENT) -> Dataset:
 
 
 def open_run_dataset(
-    rows: Sequence[DatasetRow], root: str | Path, classes: Sequence[str], name: str, *, progress: Progress = SILENT
+    rows: Sequence[DatasetRow],
+    root: str | Path,
+    classes: Sequence[str],
+    name: str,
+    *,
+    pixel_range: str = "full",
+    progress: Progress = SILENT,
 ) -> Dataset:
-    """The images of a run, from the rows of its ``dataset.csv``.
+    """The images of a run, from the rows of its ``dataset.csv``, and its ``pixel_range``.
 
     Raises :class:`InputError` with a hint about ``--data`` if the folder has moved, files are missing, or their content
     has changed since the run was trained.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     hint = "if the images have moved, give their new folder with --data DIR"
     if not root.is_dir() and name == digits.NAME:
         root = digits.digits_folder(progress)
@@ -75,22 +85,37 @@ def open_run_dataset(
             where=str(root),
             hint=hint,
         )
-    changed = {row.path: "different content" for row in rows if hashes[row.path] != row.sha256}
+    if any(hashes[row.path] != row.sha256 for row in rows):
+        forget_hashes(root)  # what the cache knows may be wrong; the files decide
+        hashes, _ = hash_files(root, [row.path for row in rows], progress)
+    changed = {row.path: "different content" for row in rows if hashes.get(row.path) != row.sha256}
     if changed:
         raise InputError(
             f"{len(changed)} of the run's {len(rows)} images have changed since training:\n{listing(changed)}",
             where=str(root),
             hint=f"restore the images, or train again; {hint}",
         )
-    return Dataset.from_rows(rows, root, name, classes)
+    return replace(Dataset.from_rows(rows, root, name, classes), pixel_range=pixel_range)
 
 
-def listing(reasons: Mapping[str, str], most: int = 10) -> str:
-    """The first ``most`` images with their reasons, one per line, and how many more there are."""
-    lines = [f"  - {path}: {reason}" for path, reason in list(reasons.items())[:most]]
-    if len(reasons) > most:
-        lines.append(f"  and {len(reasons) - most} more")
-    return "\n".join(lines)
+def conflicting_labels(dataset: Dataset) -> list[str]:
+    """A warning about files with the same bytes and different labels, if there are any."""
+    first: dict[str, int] = {}
+    found: dict[str, list[int]] = {}
+    for position, content in enumerate(dataset.sha256):
+        before = first.setdefault(content, position)
+        if dataset.labels[before] != dataset.labels[position]:
+            found.setdefault(content, [before]).append(position)
+    if not found:
+        return []
+    lines = [
+        "  - " + " and ".join(f"{dataset.files[i]} ({dataset.classes[dataset.labels[i]]})" for i in positions[:3])
+        for positions in list(found.values())[:5]
+    ]
+    more = [f"  and {len(found) - 5} more"] if len(found) > 5 else []
+    what = "image has" if len(found) == 1 else "images have"
+    listed = "\n".join([*lines, *more])
+    return [f"{len(found):,} {what} several labels: the same file lies in different classes\n{listed}"]
 
 
 def without_corrupt(dataset: Dataset, corrupt: Mapping[str, str], on_corrupt: str, progress: Progress) -> Dataset:
@@ -135,12 +160,9 @@ def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress)
     if split.dedupe:
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
-    if WHOLE in scan.splits:
-        layout = ["one folder per class"]
-    else:
-        layout = ["folders " + ", ".join(f"{scan.folders[name]} ({name})" for name in SPLITS if name in scan.folders)]
+    layout = [scan.layout]
     for name, fraction in (("test", split.test), ("val", split.val)):
-        if name in scan.folders:
+        if name in scan.splits:
             continue
         if fraction == 0:
             raise InputError(

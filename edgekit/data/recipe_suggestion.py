@@ -12,12 +12,14 @@ import numpy as np
 
 from edgekit.data.dataset import Dataset
 from edgekit.data.image_properties import ImageProperties, read_properties
-from edgekit.data.loading import listing, open_dataset
+from edgekit.data.loading import open_dataset
+from edgekit.data.reasons import listing
 from edgekit.documents.images import ImageFolderRecord, SuggestedSettings, SuggestionDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
 from edgekit.render.text import plural
 from edgekit.support.files import write_text
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 _FRACTIONS = {"val": 0.2, "test": 0.2, "gate": 0.1}
@@ -35,7 +37,9 @@ _ARMS = """\
 """
 
 
-def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progress = SILENT) -> SuggestionDocument:
+def write_recipe(
+    folder: Path, recipe: Path, *, overwrite: bool, labels_from: str = "auto", progress: Progress = SILENT
+) -> SuggestionDocument:
     """Inspect ``folder`` and write a commented recipe for it.
 
     Raises :class:`InputError` if the recipe exists and ``overwrite`` is false, and for a folder that cannot be used for
@@ -50,18 +54,22 @@ def write_recipe(folder: Path, recipe: Path, *, overwrite: bool, progress: Progr
     if recipe.is_dir():
         raise InputError("this is a folder, not a file", where=str(recipe), hint=f"use -o {recipe}/recipe.yaml")
     # Damaged images are reported in the recipe; they are no reason not to write one.
-    dataset = open_dataset(Data(path=str(folder), on_corrupt="skip"), progress=progress)
+    if not (expanded(folder) / labels_from).exists() and Path(labels_from).is_file():
+        labels_from = str(Path(labels_from).absolute())
+    dataset = open_dataset(Data(path=str(folder), labels_from=labels_from, on_corrupt="skip"), progress=progress)
     facts = read_properties(dataset, progress)
-    text = recipe_text(facts)
+    text = recipe_text(facts, labels_from)
     document, lines = parse_yaml(text, str(recipe))
     suggested = validate(document, str(recipe), lines)
     write_text(recipe, text)
+    for note in facts.notes:
+        progress.warn(note)
     if facts.unreadable:
         progress.warn(f"{plural(len(facts.unreadable), 'image')} cannot be read:\n{listing(facts.unreadable)}")
     return _document(facts, suggested, recipe)
 
 
-def recipe_text(facts: ImageProperties) -> str:
+def recipe_text(facts: ImageProperties, labels_from: str = "auto") -> str:
     """The recipe as YAML, with the reason for every setting as a comment."""
     dataset = facts.dataset
     name = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-") or "images"
@@ -78,11 +86,11 @@ schema_version: 1
 name: {_quoted(name)}
 
 data:
-  path: {_quoted(str(dataset.root))}
+  path: {_quoted(str(dataset.root))}{_labels_line(labels_from)}
   # Height and width of the network input in pixels. Half the size takes a quarter of the computation.
   image_size: {size}  # {_why_size(facts, size)}
   # How images become square: stretch, crop (keep the centre) or pad (add black bars).
-  resize: {resize}  # {_why_resize(facts)}
+  resize: {resize}  # {_why_resize(facts)}{_range_lines(facts)}
   # Images that cannot be decoded: stop (list them and end) or skip (leave them out).
   on_corrupt: stop{_split_lines(dataset)}
 
@@ -132,6 +140,20 @@ compare:
   strategies: [feature-extraction, fine-tuning]
   seeds: [0]  # {_why_seeds(facts)}
 {_ARMS if smallest < _SMALL_CLASS else ""}"""
+
+
+def _range_lines(facts: ImageProperties) -> str:
+    if not facts.deep.count:
+        return ""
+    return (
+        "\n  # How values of more than 8 bits become 0 to 255: auto (the range that the images use), full (0-65535),\n"
+        "  # percentile (each image by itself), or a range of your own, such as 0-4095.\n"
+        f"  range: auto  # the images use 0 to {facts.deep.peak:,}, {facts.deep.share:.1%} of 16 bits"
+    )
+
+
+def _labels_line(labels_from: str) -> str:
+    return "" if labels_from == "auto" else f"\n  labels_from: {_quoted(labels_from)}"
 
 
 def _image_size(facts: ImageProperties) -> int:

@@ -10,8 +10,8 @@ from .jobs import JobModel
 from .runtimes import Model
 from .tensors import are_probabilities, softmax
 
-Geometry = tuple[int, str]
-"""Side in pixels and resize mode: models that share it see the same pixels."""
+Geometry = tuple[int, str, str]
+"""Side in pixels, resize mode and range of the pixels: models that share it see the same pixels."""
 
 
 class Classifier:
@@ -41,7 +41,7 @@ class Classifier:
 
     @property
     def geometry(self) -> Geometry:
-        return self.model.input.height, self.entry.resize
+        return self.model.input.height, self.entry.resize, self.entry.pixel_range
 
     def tensor(self, pixels: np.ndarray) -> np.ndarray:
         """The input tensor for ``pixels`` uint8 (H, W, 3)."""
@@ -73,7 +73,7 @@ class Classifier:
 def load_pixels(path: str, geometry: Geometry) -> np.ndarray:
     """The pixels of an image file, uint8 (side, side, 3). Raises :class:`PictureError` with the file's path."""
     try:
-        return images.load_image(path, geometry[0], geometry[1])
+        return images.load_image(path, *geometry)
     except images.ImageError as error:
         raise PictureError(error.reason, path) from None
     except OSError as error:

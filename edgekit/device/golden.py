@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .archives import DAMAGED
 from .failures import DeviceError, OutputError
 from .jobs import Job, JobModel
 from .protocol import Emit
@@ -28,7 +29,7 @@ def read_golden(path: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         with np.load(path) as stored:
             return stored["inputs"], stored["outputs"]
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise DeviceError(f"cannot read the golden file: {error}", path) from None
 
 

@@ -1,14 +1,20 @@
 """From image files to pixels. Training, calibration, evaluation and the device all use this module."""
 
 import io
+import logging
 import os
+import re
 import struct
+import threading
+import warnings
 import zlib
-from typing import Any, BinaryIO, NamedTuple, Union
+from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
 import numpy as np
 import PIL
 from PIL import Image, TiffImagePlugin
+
+from .file_kinds import format_of, other_kind
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or an open binary file."""
@@ -20,7 +26,16 @@ IMAGE_SUFFIXES = frozenset(
 
 RESIZES = ("stretch", "crop", "pad")
 
-DECODER = f"edgekit-1 Pillow {PIL.__version__}"
+FULL, PERCENTILE = "full", "percentile"
+"""How values of more than 8 bits become 0 to 255: from 0-65535, or from the darkest and brightest of each image. The
+third way is an explicit range, such as ``0-4095``."""
+
+LIMIT_VARIABLE = "EDGEKIT_MAX_IMAGE_MB"
+"""Environment variable with the memory in MB that decoding one image may take."""
+
+DEFAULT_LIMIT_MB = 1000
+
+DECODER = f"edgekit-2 Pillow {PIL.__version__}"
 """Identifies what the pixels depend on. The first number is raised when this module produces different pixels."""
 
 # A closed list, because Pillow also opens formats that start other programs (EPS) or read other files.
@@ -29,6 +44,13 @@ _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EO
 _BROKEN_STREAM = (struct.error, zlib.error, Image.DecompressionBombError)
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, **dict.fromkeys(_GREY_16, 2)}
+"""How Pillow stores the pixels of a mode; all other modes take 4 bytes."""
+_LARGE_BYTES = 100_000_000
+_STRIP_PIXELS = 1_000_000
+_ONE_LARGE = threading.Lock()
+"""Large images are decoded one at a time, so that the memory does not grow with the number of threads."""
+_QUIET = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,37 +71,82 @@ class ImageError(ValueError):
         self.reason = reason
 
 
+class ImageTooLargeError(ImageError):
+    """Decoding a file would take more memory than :data:`LIMIT_VARIABLE` allows. Its content may be fine."""
+
+
 class ImageHeader(NamedTuple):
-    """What a file says about its image. ``width`` and ``height`` are in pixels, after EXIF orientation."""
+    """What a file says about its image. ``width`` and ``height`` are in pixels, after EXIF orientation.
+
+    ``bits`` is 16 for more than 8 bits per channel. ``traits`` name what is converted: ``"animated"``, ``"alpha"``,
+    ``"palette"``, ``"CMYK"``, ``"rotated"`` (EXIF) and ``"16-bit"``.
+    """
 
     width: int
     height: int
     mode: str
     format: str
+    bits: int = 8
+    traits: "tuple[str, ...]" = ()
 
 
-def decode_rgb(source: Source) -> Image.Image:
+class LoadedImage(NamedTuple):
+    """``pixels`` uint8 (size, size, 3), and the largest value (0 to 65535) of an image with more than 8 bits.
+
+    ``is_deep_colour``: the file has 16 bits for each colour, of which Pillow reads the upper 8.
+    """
+
+    pixels: "np.ndarray[Any, np.dtype[np.uint8]]"
+    peak: Optional[int]
+    is_deep_colour: bool
+
+
+class _Decoded(NamedTuple):
+    image: Image.Image
+    peak: Optional[int]
+    is_deep_colour: bool
+
+
+def decode_rgb(source: Source, pixel_range: str = FULL) -> Image.Image:
     """The first frame as an upright RGB image with 8 bits per channel, in full size.
 
-    EXIF orientation is applied, transparent pixels are blended with white, 16-bit grey is scaled by 1/257, CMYK is
-    converted.
-    Raises :class:`ImageError` if the content is not an image, is damaged or truncated, or has no defined pixel range;
-    :class:`OSError` if the file itself cannot be read.
+    EXIF orientation is applied, transparent pixels are blended with white, CMYK is converted. Values of more than 8
+    bits are scaled by ``pixel_range``: ``"full"`` (0-65535 to 0-255), ``"percentile"`` (the 0.5th to 99.5th percentile
+    of each image), or a range such as ``"0-4095"``, outside of which values are clipped.
+    Raises :class:`ImageError` if the content is not an image, is damaged or truncated, has no defined pixel range, or
+    takes more memory than :data:`LIMIT_VARIABLE` allows; :class:`OSError` if the file itself cannot be read.
     """
-    return _decode(source, 0).convert("RGB")
+    return _decode(source, 0, pixel_range).image.convert("RGB")
 
 
-def load_image(source: Source, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
+def load_image(
+    source: Source, size: int, resize: str = "stretch", pixel_range: str = FULL
+) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """Decode and resize to a square: uint8 ``(size, size, 3)``, RGB, 0-255.
 
     ``resize``: ``"stretch"`` changes the aspect ratio, ``"crop"`` keeps the central square, ``"pad"`` adds black bars.
     Bilinear with antialiasing. A JPEG much larger than ``size`` is decoded at 1/2, 1/4 or 1/8 of its size, never below
-    ``2 * size``, which takes a fraction of the time. Raises as :func:`decode_rgb`.
+    ``2 * size``, which takes a fraction of the time. ``pixel_range`` and errors are those of :func:`decode_rgb`.
     """
+    return load_with_peak(source, size, resize, pixel_range).pixels
+
+
+def load_with_peak(source: Source, size: int, resize: str = "stretch", pixel_range: str = FULL) -> LoadedImage:
+    """:func:`load_image`, with the largest value of an image with more than 8 bits."""
     if resize not in RESIZES:
         raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
-    image = _decode(source, 2 * size)
-    return np.array(_square(image, size, resize).convert("RGB"))
+    decoded = _decode(source, 2 * size, pixel_range)
+    pixels = np.array(_square(decoded.image, size, resize).convert("RGB"))
+    return LoadedImage(pixels, decoded.peak, decoded.is_deep_colour)
+
+
+def parse_range(text: str) -> "tuple[int, int]":
+    """``"0-4095"`` as numbers, and ``"full"`` as (0, 65535); raises :class:`ValueError` for anything else."""
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    low, high = (0, 65535) if text == FULL else (int(match[1]), int(match[2])) if match else (0, 0)
+    if not low < high <= 65535:
+        raise ValueError(f"a pixel range is full, percentile or LOW-HIGH, such as 0-4095, not {text!r}")
+    return low, high
 
 
 def square_rgb(pixels: Any, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
@@ -88,19 +155,40 @@ def square_rgb(pixels: Any, size: int, resize: str = "stretch") -> "np.ndarray[A
 
 
 def read_header(source: Source) -> ImageHeader:
-    """Size, mode and format without decoding the pixels. Raises as :func:`decode_rgb`."""
+    """Size, mode, format and traits without decoding the pixels. Raises as :func:`decode_rgb`."""
     content = _content(source)
+    _silence()
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             width, height = image.size
             if isinstance(image, TiffImagePlugin.TiffImageFile):
                 # Some versions of Pillow have already rotated this size, others have not. The tags are reliable.
                 width, height = image.tag_v2[256], image.tag_v2[257]
-            if _orientation(image) >= 5:
+            orientation = _orientation(image)
+            if orientation >= 5:
                 width, height = height, width
-            return ImageHeader(width, height, image.mode, str(image.format))
+            bits = 16 if _is_deep(image, content) else 8
+            found = {
+                "animated": image.format != "MPO" and bool(getattr(image, "is_animated", False)),
+                "alpha": image.mode in _WITH_ALPHA or "transparency" in image.info,
+                "palette": image.mode in ("P", "PA") and image.format != "GIF",
+                "CMYK": image.mode == "CMYK",
+                "rotated": orientation in _TRANSPOSE,
+                "16-bit": bits == 16,
+            }
+            traits = tuple(name for name, is_so in found.items() if is_so)
+            return ImageHeader(width, height, image.mode, str(image.format), bits, traits)
     except (*_BROKEN, *_BROKEN_STREAM) as error:
         raise ImageError(_reason(error, content)) from error
+
+
+def _silence() -> None:
+    """Keep what Pillow says about odd files from the terminal. What matters of it becomes an error or a trait."""
+    if warnings.filters[:1] != [_QUIET]:
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _content(source: Source) -> bytes:
@@ -112,21 +200,64 @@ def _content(source: Source) -> bytes:
     return source.read()
 
 
-def _decode(source: Source, enough: int) -> Image.Image:
+def _decode(source: Source, enough: int, pixel_range: str) -> _Decoded:
     """An upright ``L`` or ``RGB`` image. ``enough`` > 0: a JPEG may be decoded smaller, down to this many pixels."""
+    if pixel_range != PERCENTILE:
+        parse_range(pixel_range)
     content = _content(source)
+    _silence()
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            whole = image.width * image.height
             if enough:
                 image.draft(None, (enough, enough))
-            image.load()
-            orientation = _orientation(image)
-            plain = _plain(image)
+            if _need_memory(image, whole, len(content)) > _LARGE_BYTES:
+                with _ONE_LARGE:
+                    return _upright(image, content, pixel_range)
+            return _upright(image, content, pixel_range)
     except ImageError:
         raise  # it has its reason already, and is a ValueError too
+    except MemoryError as error:
+        raise ImageTooLargeError("not enough memory to decode it") from error
     except (*_BROKEN, *_BROKEN_STREAM) as error:
         raise ImageError(_reason(error, content)) from error
-    return plain.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else plain
+
+
+def _upright(image: Image.Image, content: bytes, pixel_range: str) -> _Decoded:
+    image.load()
+    orientation = _orientation(image)
+    decoded = _plain(image, content, pixel_range)
+    if orientation in _TRANSPOSE:
+        return decoded._replace(image=decoded.image.transpose(_TRANSPOSE[orientation]))
+    return decoded
+
+
+def _need_memory(image: Image.Image, whole: int, file_bytes: int) -> int:
+    """About how many bytes decoding takes; raises :class:`ImageTooLargeError` if these are more than the limit.
+
+    ``whole`` is the number of pixels of the file, of which a JPEG may decode fewer.
+    """
+    # The pixels as they are stored, and a copy of them that is RGB or upright.
+    needed = image.width * image.height * (_BYTES_PER_PIXEL.get(image.mode, 4) + 4) + file_bytes
+    if image.format == "WEBP":
+        needed += 8 * whole  # the canvas of libwebp, and its pixels as bytes
+    if image.info.get("progressive"):
+        needed += 6 * whole  # libjpeg keeps all coefficients
+    allowed_mb = limit_mb()
+    if needed > allowed_mb * 1_000_000:
+        raise ImageTooLargeError(
+            f"decoding {image.width} x {image.height} pixels needs {needed / 1e6:,.0f} MB, over the limit of "
+            f"{LIMIT_VARIABLE}={allowed_mb}"
+        )
+    return needed
+
+
+def limit_mb() -> int:
+    """The memory in MB that decoding one image may take; raises :class:`ImageTooLargeError` if it is set wrongly."""
+    text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(DEFAULT_LIMIT_MB)
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        raise ImageTooLargeError(f"{LIMIT_VARIABLE} is not a number of MB: {text[:20]!r}")
+    return int(text)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -138,26 +269,77 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Any mode as ``L`` or ``RGB`` with 8 bits per channel."""
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return image.copy()
+def _is_deep(image: Image.Image, content: bytes) -> bool:
+    """Whether the file has more than 8 bits per channel."""
     if image.mode in _GREY_16 or image.mode == "I":
-        return _from_16_bit(image)
+        return True
+    if image.format == "PNG":
+        return content[24:25] == b"\x10"
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(258, 8)
+        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+    return False
+
+
+def _plain(image: Image.Image, content: bytes, pixel_range: str) -> _Decoded:
+    """Any mode as ``L`` or ``RGB`` with 8 bits per channel."""
+    if image.mode in _GREY_16 or image.mode == "I":
+        return _from_16_bit(image, pixel_range)
     if image.mode == "F":
         raise ImageError("floating-point pixels have no defined range")
+    deep = _is_deep(image, content)
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        plain = _on_white(image)
+    else:
+        plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    if not deep:
+        return _Decoded(plain, None, False)
+    table = _table(np.bincount(np.asarray(plain).ravel(), minlength=256), pixel_range, 257)
+    extrema: Any = plain.getextrema()
+    peak = max(high for _, high in extrema) if plain.mode == "RGB" else extrema[1]
+    return _Decoded(plain.point(table.tolist() * len(plain.getbands())), int(peak) * 257, True)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The image blended with white, some rows at a time."""
+    result = Image.new("RGB", image.size)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        strip = image.crop(box)
+        if "transparency" in image.info:
+            strip.info["transparency"] = image.info["transparency"]
+        rgba = strip.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        result.paste(Image.alpha_composite(white, rgba).convert("RGB"), box)
+    return result
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
+def _from_16_bit(image: Image.Image, pixel_range: str) -> _Decoded:
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError("32-bit integer pixels have no defined range")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    counts = np.zeros(65536, np.int64)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if pixel_range == PERCENTILE:
+        for top in range(0, image.height, rows):
+            counts += np.bincount(values[top : top + rows].ravel(), minlength=65536)
+    table = _table(counts, pixel_range, 1)
+    return _Decoded(Image.fromarray(table[values]), int(values.max()), False)
+
+
+def _table(counts: "np.ndarray[Any, Any]", pixel_range: str, step: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """The 8-bit value of each stored value, of which ``counts`` are the numbers; ``step`` apart on the 16-bit scale."""
+    values = np.arange(len(counts), dtype=np.int64) * step
+    if pixel_range == PERCENTILE:
+        # In integers, so that every machine finds the same.
+        below = np.cumsum(counts)
+        low = int(np.searchsorted(200 * below, below[-1])) * step
+        high = max(int(np.searchsorted(200 * below, 199 * below[-1])) * step, low + 1)
+    else:
+        low, high = parse_range(pixel_range)
+    span = high - low
+    return np.asarray(((2 * 255 * (values - low) + span) // (2 * span)).clip(0, 255).astype(np.uint8))
 
 
 def _square(image: Image.Image, size: int, resize: str) -> Image.Image:
@@ -181,9 +363,14 @@ def _square(image: Image.Image, size: int, resize: str) -> Image.Image:
 def _reason(error: BaseException, content: bytes) -> str:
     if not content:
         return "the file is empty"
-    if isinstance(error, PIL.UnidentifiedImageError):
-        return "not an image"
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, PIL.UnidentifiedImageError):
+        kind, format_name = other_kind(content), format_of(content[:64])
+        if kind is None and format_name is not None:
+            return f"damaged or truncated {format_name} image"
+        return "not an image" if kind is None else f"not an image: {kind}"
+    text = str(error).split("\n")[0] if str(error) else type(error).__name__
+    if "truncated" in text.lower():
+        return "truncated: the file ends before its image does"
     return text if len(text) <= 100 else text[:97] + "..."

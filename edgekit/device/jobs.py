@@ -22,6 +22,7 @@ class JobModel:
     runtime: str | None = None
     scaling: Scaling | None = None
     resize: str = "stretch"
+    pixel_range: str = "full"
     activation: str = "auto"
     """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
     images: tuple[str, ...] = ()
@@ -82,6 +83,7 @@ def _job_model(entry: object) -> JobModel:
         runtime=given.get("runtime"),
         scaling=None if scaling is None else parse_scaling(scaling),
         resize=str(given.get("resize") or "stretch"),
+        pixel_range=str(given.get("range") or "full"),
         activation=str(given.get("activation") or "auto"),
         images=tuple(str(path) for path in given.get("images", [])),
     )

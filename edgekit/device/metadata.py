@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from .archives import DAMAGED, member_names, read_member
 from .failures import DeviceError
 from .flatbuffer import Table
+from .images import PERCENTILE, RESIZES, parse_range
+from .labels import MOST_BYTES, LabelsError, parse_labels
 from .protocol.events import MetadataDocument
 from .runtimes import Model, model_format
 from .scaling import Scaling, parse_scaling
@@ -22,49 +24,70 @@ class FileMetadata:
     labels: list[str] | None = None
     scaling: Scaling | None = None
     resize: str | None = None
+    pixel_range: str | None = None
 
     def document(self) -> MetadataDocument:
         return {
             "labels": self.labels,
             "scaling": self.scaling.document() if self.scaling else None,
             "resize": self.resize,
+            "range": self.pixel_range,
         }
 
 
 def read_metadata(path: str, model: Model) -> FileMetadata:
     """The metadata of an opened file. Metadata that cannot be read is ignored, because tools write different kinds."""
     if model_format(path) == "tflite":
-        return FileMetadata(_tflite_labels(path), _tflite_scaling(path))
+        return FileMetadata(_tflite_labels(path), _tflite_scaling(path), *_images(_tflite_images(path)))
     return _onnx_metadata(model.properties)
 
 
 def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
     try:
         own = json.loads(properties.get("edgekit", "{}"))
-        labels = json.loads(properties["labels"]) if "labels" in properties else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return FileMetadata()
     own = own if isinstance(own, dict) else {}
     try:
         scaling = parse_scaling(own["scaling"]) if "scaling" in own else None
     except DeviceError:
         scaling = None
-    resize = own.get("resize")
-    resize = resize if isinstance(resize, str) else None
-    is_names = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    return FileMetadata(labels if is_names else None, scaling, resize)
+    try:
+        labels = parse_labels(properties["labels"].encode(), "labels.json") if "labels" in properties else None
+    except LabelsError:
+        labels = None
+    return FileMetadata(labels, scaling, *_images(own))
+
+
+def _images(own: dict[str, Any]) -> tuple[str | None, str | None]:
+    """How images are resized, and the range of their pixels, as edgekit writes them; None for what is not usable."""
+    resize, pixel_range = own.get("resize"), own.get("range")
+    try:
+        usable = isinstance(pixel_range, str) and (pixel_range == PERCENTILE or bool(parse_range(pixel_range)))
+    except ValueError:
+        usable = False
+    return resize if resize in RESIZES else None, pixel_range if usable else None
+
+
+def _tflite_images(path: str) -> dict[str, Any]:
+    content = read_member(path, "edgekit.json", 10_000)
+    try:
+        own = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return own if isinstance(own, dict) else {}
 
 
 def _tflite_labels(path: str) -> list[str] | None:
     """The lines of the label file in the zip. If there are several text files, the one whose name contains "label"."""
+    texts = [name for name in member_names(path) if name.endswith(".txt")]
+    named = [name for name in texts if "label" in name.lower()] or texts
+    content = read_member(path, named[0], MOST_BYTES) if len(named) == 1 else None
+    if content is None:
+        return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            texts = [name for name in archive.namelist() if name.endswith(".txt")]
-            named = [name for name in texts if "label" in name.lower()] or texts
-            if len(named) != 1:
-                return None
-            return archive.read(named[0]).decode("utf-8").splitlines()
-    except (zipfile.BadZipFile, UnicodeDecodeError, OSError):
+        return parse_labels(content, numbered=False)
+    except LabelsError:
         return None
 
 
@@ -86,6 +109,6 @@ def _tflite_scaling(path: str) -> Scaling | None:
                 if unit.number(0, "<B") == 1:  # the union contains NormalizationOptions
                     options = unit.table(1)
                     return parse_scaling({"mean": options.floats(0), "std": options.floats(1)})
-    except (struct.error, IndexError, UnicodeDecodeError, DeviceError):
+    except (*DAMAGED, DeviceError):
         return None
     return None

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--labels",
         metavar="FILE",
-        help="class names, one per line (default: those in the model file, or labels.txt beside it)",
+        help="class names: one per line, JSON or CSV (default: those in the model file, or labels.txt beside it)",
     )
     predict.add_argument("--camera", action="store_true", help="classify camera frames until Ctrl-C")
     predict.add_argument("--frames", type=int, default=0, metavar="N", help="with --camera: stop after N frames")
@@ -99,7 +99,11 @@ def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | N
     model = entry.open(options.threads)
     own = read_metadata(options.model, model)
     scaling = parse_scaling(options.scaling) if options.scaling else own.scaling
-    return replace(entry, scaling=scaling, resize=own.resize or "stretch"), model, own.labels
+    return (
+        replace(entry, scaling=scaling, resize=own.resize or "stretch", pixel_range=own.pixel_range or "full"),
+        model,
+        own.labels,
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -123,7 +127,7 @@ def _predict_frames(classifier: Classifier, names: list[str] | None, options: ar
     from .images import square_rgb
 
     for number, frame in enumerate(frames(), 1):
-        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry))
+        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry[:2]))
         print(visible(_top_classes(probabilities, names, options.top)), flush=True)
         if number == options.frames:
             break
@@ -136,10 +140,14 @@ def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | N
     path = Path(options.labels) if options.labels else None if own else beside if beside.is_file() else None
     if path is None:
         return own
+    from .labels import LabelsError, parse_labels
+
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return parse_labels(path.read_bytes(), path.name)
     except OSError as error:
         raise DeviceError(f"cannot read the labels: {error.strerror}", str(path)) from None
+    except LabelsError as error:
+        raise DeviceError(f"cannot use the labels: {error.reason}", str(path)) from None
 
 
 def _top_classes(probabilities: np.ndarray, names: list[str] | None, top: int) -> str:

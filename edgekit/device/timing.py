@@ -202,7 +202,7 @@ def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
     """A real image if there is one, otherwise seeded noise; uint8 (H, W, 3)."""
     side = model.input.height
     if entry.images and side == model.input.width:
-        return load_pixels(entry.images[0], (side, entry.resize))
+        return load_pixels(entry.images[0], (side, entry.resize, entry.pixel_range))
     shape = (side, model.input.width, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 

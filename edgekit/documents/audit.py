@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.base import Document, InnerPath, JsonObject, Migration, Part
 
 
 class CorruptFile(Part):
@@ -151,7 +151,7 @@ class AuditPicture(Part):
 
     path: str
     """Path of the image below the image folder."""
-    file: str
+    file: InnerPath
     """The thumbnail, relative to the study folder."""
 
 

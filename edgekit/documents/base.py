@@ -9,19 +9,43 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from edgekit.errors import InputError
 from edgekit.support.files import write_text
+from edgekit.support.os_errors import reason_of
+
+MOST_BYTES = 512 << 20
+"""Largest document that is read. The report of a study with 1,000 cells has about 20 MB."""
 
 JsonObject = dict[str, Any]
 """A JSON object before it is validated: the only form in which a document is ever a ``dict``."""
 
 Migration = Callable[[JsonObject], JsonObject]
 """Turns a document of one version into the next; it may change its argument."""
+
+
+def _plain_name(value: str) -> str:
+    if value in ("", ".", "..") or any(c in "/\\\0" for c in value) or len(value) > 255:
+        raise ValueError("this is not the name of a file")
+    return value
+
+
+def _inner_path(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\0" in value or not path.parts:
+        raise ValueError("this path leads out of the folder")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+"""The name of a file in the folder of the document, or a part of such a name: a document cannot lead elsewhere."""
+
+InnerPath = Annotated[str, AfterValidator(_inner_path)]
+"""A path below the folder of the document."""
 
 
 class Part(BaseModel):
@@ -70,6 +94,8 @@ class Document(Part):
         version = value.get("schema_version")
         if type(version) is not int:
             raise InputError("this file was not written by edgekit (it has no schema_version)", where=where)
+        if version < 1:
+            raise InputError(f"this file is damaged: there is no schema_version {version}", where=where)
         if version > cls.VERSION:
             raise InputError(
                 f"this was written by a newer edgekit (schema {version}; this edgekit reads up to {cls.VERSION})",
@@ -80,7 +106,7 @@ class Document(Part):
             while version < cls.VERSION:
                 value = cls.MIGRATIONS[version](dict(value))
                 version += 1
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(f"this file is damaged: {reason}", where=where) from None
         try:
@@ -88,6 +114,8 @@ class Document(Part):
             return cls.model_validate_json(json.dumps({**value, "schema_version": version}), strict=True)
         except ValidationError as error:
             raise InputError(f"this file is damaged: {_first_problems(error)}", where=where) from None
+        except RecursionError:
+            raise InputError("this file is damaged: it is nested too deeply", where=where) from None
 
     def write(self, path: Path) -> None:
         """Write the document atomically, with ``schema_version`` first."""
@@ -105,13 +133,18 @@ class Document(Part):
 
 def read_json(path: Path) -> JsonObject:
     """A JSON object from ``path``; :class:`InputError` if the file is missing or holds anything else."""
+    path = Path(path)
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"this file is larger than {MOST_BYTES / 1e6:,.0f} MB", where=str(path))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("this file is missing", where=str(path), hint="pass the folder that edgekit wrote") from None
+    except OSError as error:
+        raise InputError(f"this file cannot be read: {reason_of(error)}", where=str(path)) from None
     except RecursionError:
         raise InputError("this file is not readable JSON (nested too deeply)", where=str(path)) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of json, of UTF-8, and of numbers with thousands of digits
         raise InputError(f"this file is not readable JSON ({error})", where=str(path)) from None
     if not isinstance(value, dict) or not isinstance(value.get("schema_version"), int):
         raise InputError("this file was not written by edgekit (it has no schema_version)", where=str(path))
@@ -125,8 +158,8 @@ def write_json(path: Path, document: JsonObject) -> None:
 
 def _first_problems(error: ValidationError, most: int = 3) -> str:
     problems = [
-        f"{'.'.join(str(part) for part in one['loc']) or 'document'}: {one['msg'][0].lower()}{one['msg'][1:]}"
-        for one in error.errors(include_url=False)
+        f"{'.'.join(str(part) for part in one['loc'])[:200] or 'document'}: {one['msg'][0].lower()}{one['msg'][1:]}"
+        for one in error.errors(include_url=False)[:most]
     ]
-    more = f" (and {len(problems) - most} more)" if len(problems) > most else ""
-    return "; ".join(problems[:most]) + more
+    more = f" (and {error.error_count() - most} more)" if error.error_count() > most else ""
+    return "; ".join(problems) + more

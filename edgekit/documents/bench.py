@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from edgekit.documents.base import Document, Migration, Part
+from edgekit.documents.base import Document, FileName, Migration, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import ControlRecord, Latency, ProtocolRecord, grouped_by_process
@@ -74,7 +74,7 @@ class AccuracyRecord(Part):
     activation: str
     agreement_with_keras: float | None = None
     """Share of images with the same top class as the Keras model; ``null`` for a third-party model."""
-    predictions: str
+    predictions: FileName
     """The .npz beside this document: ``labels`` (N,), ``probabilities`` (N, classes), ``files`` (N,)."""
     agreement_with_host: HostAgreement | None = None
     scored: str | None = None
@@ -195,9 +195,9 @@ class BenchDocument(Document):
     alpha: float | None = None
     strategy: str | None
     seed: int | None
-    format: str
-    scheme: str
-    key: str
+    format: FileName
+    scheme: FileName
+    key: FileName
     id: str
     """Names the file in its session: run and export, or the file."""
     model: str
@@ -205,7 +205,7 @@ class BenchDocument(Document):
     gzip_bytes: int
     sha256: str
     operators: FileOperators | None = None
-    target: str
+    target: FileName
     emulated: bool
     session_id: str
     """Files with the same one were measured interleaved, so their latencies compare."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgekit.device.corruptions import CORRUPTIONS, GROUPS, SEVERITIES, SUITE
+from edgekit.documents.arrays import check_predictions, read_arrays
 from edgekit.documents.base import Document, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
@@ -193,8 +194,11 @@ class Store:
         file = self.folder / f"{name}.npz"
         if not file.is_file():
             return False
-        with np.load(file) as stored:
-            return set(severities_of(name, plan)) <= set(stored["severities"].tolist())
+        try:
+            stored = set(read_arrays(file, ("severities",))["severities"].reshape(-1).tolist())
+        except InputError:
+            return False  # damaged: it is measured again
+        return set(severities_of(name, plan)) <= stored
 
     def write(
         self,
@@ -234,16 +238,19 @@ def read_corrupted(run: RunFolder) -> list[CorruptedPredictions]:
 
 
 def _read(folder: Path, about: CorruptionRecord) -> CorruptedPredictions | None:
-    shifts, labels, files = {}, np.empty(0, np.int32), ()
+    shifts: dict[str, Shift] = {}
+    labels, files = np.empty(0, np.int32), ()
+    hint = "remove the file"
     for file in sorted(folder.glob("*.npz")):
-        try:
-            with np.load(file) as stored:
-                shifts[file.stem] = Shift(tuple(stored["severities"].tolist()), stored["probabilities"])
-                labels, files = stored["labels"], tuple(stored["files"].tolist())
-        except (KeyError, ValueError, OSError) as error:
-            raise InputError(
-                f"these predictions cannot be read: {error}", where=str(file), hint="remove the file"
-            ) from None
+        stored = read_arrays(file, ("severities", "labels", "probabilities", "files"), hint=hint)
+        severities, probabilities = stored["severities"], stored["probabilities"]
+        check_predictions(file, stored["labels"], probabilities, stored["files"], hint=hint)
+        if severities.dtype.kind not in "iu" or probabilities.ndim != 3 or severities.shape != probabilities.shape[:1]:
+            raise InputError("this file is damaged: its severities do not fit", where=str(file), hint=hint)
+        if shifts and (tuple(stored["files"].tolist()) != files or not np.array_equal(stored["labels"], labels)):
+            raise InputError("this file is damaged: it is about other images", where=str(file), hint=hint)
+        shifts[file.stem] = Shift(tuple(severities.tolist()), probabilities)
+        labels, files = stored["labels"], tuple(stored["files"].tolist())
     if CLEAN not in shifts:
         return None  # interrupted before the first corruption
     return CorruptedPredictions(folder.parent.name, folder.name, about, labels, files, shifts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.base import Document, FileName, JsonObject, Migration, Part
 from edgekit.documents.gate import GateRecord
 from edgekit.recipe import Clustering, Pruning, Qat
 from edgekit.stats.noninferiority import FAILED, UNDECIDED, Verdict, images_to_decide, judge_loss, paired_loss_bounds
@@ -64,7 +64,7 @@ class GoldenRecord(Part):
     """Stored inputs and outputs with which a target verifies the exported file."""
 
     n_images: int
-    file: str
+    file: FileName
 
 
 class LayerSensitivity(Part):
@@ -130,7 +130,7 @@ class ClippedTensor(Part):
 class RangesSummary(Part):
     """A summary of ``calibration.json``; ``worst`` has the tensors that are clipped most."""
 
-    file: str
+    file: FileName
     tensors: int
     outside: float
     outside_calibration: float
@@ -263,9 +263,11 @@ class ExportDocument(Document):
     """SHA-256 of the run's ``model.keras``."""
     labels: tuple[str, ...]
     resize: str
-    format: str
-    scheme: str
-    file: str
+    pixel_range: str = "full"
+    """How values of more than 8 bits become 0 to 255."""
+    format: FileName
+    scheme: FileName
+    file: FileName
     size_bytes: int
     sha256: str
     input: InputTensor | None

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.device.labels import own_labels
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
+from edgekit.support.files import temporaries
+from edgekit.support.locks import LOCK_FILE, folder_lock
+from edgekit.support.os_errors import reason_of
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,37 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report"
 
+    @property
+    def resume_command(self) -> str:
+        """The command that resumes an interrupted training, to be pasted into a shell."""
+        return f"edgekit train --run {shlex.quote(str(self.path))} --resume"
+
+    @property
+    def export_command(self) -> str:
+        """The command that exports the run, to be pasted into a shell."""
+        return f"edgekit export {shlex.quote(str(self.path))}"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other edgekit processes from training, evaluating or exporting this run during a block.
+
+        Partial files that a killed process left are removed, except where benchmarks and reports may be writing.
+        """
+        with folder_lock(self.path, "another edgekit process is working on this run"):
+            for stale in list(temporaries(self.path)):
+                if stale.relative_to(self.path).parts[0] not in ("bench", "report"):
+                    stale.unlink(missing_ok=True)
+            yield
+
     def read_run(self) -> RunDocument:
         """``run.json`` of a finished or unfinished run; raises :class:`InputError` if this is not a run folder."""
         if not self.path.is_dir():
+            if self.path.exists():
+                raise InputError(
+                    "this is a file, not a run folder",
+                    where=str(self.path),
+                    hint="pass the folder that `edgekit train` wrote",
+                )
             raise InputError("this run folder does not exist", where=str(self.path))
         if not self.run_json.is_file():
             raise InputError(
@@ -103,13 +138,25 @@ class RunFolder:
             raise InputError(
                 "training of this run has not finished",
                 where=str(self.path),
-                hint=f"resume it: edgekit train --run {self.path} --resume",
+                hint=f"resume it: {self.resume_command}",
             )
         return document
 
+    def is_new(self) -> bool:
+        """Whether the folder does not exist yet, or is empty."""
+        return not self.path.exists() or (
+            self.path.is_dir() and all(entry.name == LOCK_FILE for entry in self.path.iterdir())
+        )
+
     def read_labels(self) -> list[str]:
-        """Class names in the order of the model's outputs."""
-        return self.labels.read_text(encoding="utf-8").splitlines()
+        """Class names in the order of the model's outputs; raises :class:`InputError` for a missing or damaged file."""
+        try:
+            return own_labels(self.labels.read_bytes())
+        except UnicodeDecodeError:
+            raise InputError("this file is damaged: it is not UTF-8 text", where=str(self.labels)) from None
+        except OSError as error:
+            problem = f"the run's class names cannot be read: {reason_of(error)}"
+            raise InputError(problem, where=str(self.labels)) from None
 
     def done_exports(self) -> list[ExportFolder]:
         """The complete exports, in the order of their names."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.documents.arrays import read_arrays, read_predictions
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
 
 
@@ -46,12 +47,8 @@ class KerasPredictions:
 def read_keras_predictions(path: Path) -> KerasPredictions | None:
     """The stored predictions; None where there are none, or where they cannot be read."""
     try:
-        with np.load(path) as stored:
-            return KerasPredictions(
-                files=tuple(stored["files"].tolist()),
-                labels=stored["labels"],
-                probabilities=stored["probabilities"],
-                model_sha256=str(stored["model_sha256"]),
-            )
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        stored = read_predictions(path)
+        sha256 = str(read_arrays(path, ("model_sha256",))["model_sha256"])
+    except InputError:
         return None
+    return KerasPredictions(stored.files, stored.labels.astype(np.int32), stored.probabilities, sha256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.base import Document, FileName, JsonObject, Migration, Part
 from edgekit.recipe import Recipe
 
 SplitName = Literal["train", "val", "test", "gate"]
@@ -45,6 +45,9 @@ class DatasetRecord(Part):
     """Number of images."""
     counts: dict[str, dict[str, int]]
     """Images by split and class."""
+    pixel_range: str = "full"
+    """How values of more than 8 bits became 0 to 255: ``full`` (0-65535), ``percentile``, or a range such as
+    ``0-4095``. Exported files, and the targets that run them, use the same."""
     corrupt: tuple[SkippedImage, ...] | None = None
     """Images that were left out; ``null`` in runs of older versions, which did not record them."""
 
@@ -123,6 +126,39 @@ class PhaseRecord(Part):
     """``run_id`` of the run whose feature extraction was used (``train.start_from``)."""
 
 
+class ProfileRecord(Part):
+    """Where the wall-clock time of training went, in seconds; of a resumed run, that of the last command.
+
+    The parts do not overlap. What runs beside the training steps, such as writing a checkpoint, counts only if the
+    steps had to wait for it.
+    """
+
+    import_seconds: float
+    """To import the framework and Keras, and to find the processor."""
+    data_seconds: float
+    """To find, hash, split and decode the images, and to copy them to the device."""
+    build_seconds: float
+    """To build the network and load its weights."""
+    compile_seconds: float
+    """To trace and compile the training steps and the predictions."""
+    features_seconds: float
+    """To compute stored outputs of frozen layers."""
+    input_seconds: float
+    """The training steps waited for their images."""
+    step_seconds: float
+    """Training steps."""
+    validation_seconds: float
+    """To predict the validation images after each epoch."""
+    checkpoint_seconds: float
+    """Training waited for checkpoints."""
+    save_seconds: float
+    """To save the model."""
+    evaluate_seconds: float
+    """To evaluate the network and draw the figures."""
+    other_seconds: float
+    """Everything else."""
+
+
 class TimingRecord(Part):
     """Wall-clock times in seconds; ``null`` until the part is done."""
 
@@ -134,6 +170,8 @@ class TimingRecord(Part):
     """To evaluate the network and draw the figures."""
     total_seconds: float | None = None
     """From start to end; for a resumed run, of the last command."""
+    profile: ProfileRecord | None = None
+    """The parts of ``total_seconds``; ``null`` in runs of older versions."""
 
 
 class ClassMetrics(Part):
@@ -276,7 +314,7 @@ class RunDocument(Document):
 class GradCamPicture(Part):
     """One Grad-CAM picture of a test image."""
 
-    picture: str
+    picture: FileName
     """File name in the folder of ``gradcam.json``."""
     file: str
     """Path of the test image below the image folder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from edgekit.documents.base import Document, JsonObject, Migration, Part
+from edgekit.documents.base import Document, InnerPath, JsonObject, Migration, Part
 from edgekit.documents.run import without_gate_split
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
@@ -27,7 +27,7 @@ class ClaimsPlan(Part):
 class CellRecord(Part):
     """One cell: a backbone, strategy, seed and arm, trained in its own run folder."""
 
-    run: str
+    run: InnerPath
     """The run folder, relative to the study folder."""
     backbone: str
     strategy: str

@@ -29,6 +29,7 @@ class ExportFacts:
     labels: list[str]
     image_size: int
     resize: str
+    pixel_range: str = "full"
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def _describe(
         keras_sha256=run.network.sha256,
         labels=tuple(run.network.labels),
         resize=run.recipe.data.resize,
+        pixel_range=run.document.dataset.pixel_range,
         format=scheme.format,
         scheme=scheme.name,
         file=made.name,

@@ -30,6 +30,7 @@ from edgekit.recipe import Export, Recipe, assign, validate
 from edgekit.registry import backbone_title, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -102,8 +103,9 @@ def export_run(
     recipe = export_recipe(run, {**files, **(settings or {})})
     plan = plan_export(keys or recipe.export.files, recipe.export)
     need_tools(plan, recipe.export)
-    exporter = _prepare(run, document, recipe, plan, data_root, progress)
-    outcome = exporter.run(plan)
+    check_writable(run.exports, (1 + len(plan.files)) * (document.model.keras_size_bytes or 0))
+    with run.lock():
+        outcome = _prepare(run, document, recipe, plan, data_root, progress).run(plan)
     outcome.raise_failed(run)
     return outcome.documents
 
@@ -155,6 +157,7 @@ def _facts(document: RunDocument, recipe: Recipe, network: TrainedNetwork) -> Ex
         labels=network.labels,
         image_size=network.image_size,
         resize=recipe.data.resize,
+        pixel_range=document.dataset.pixel_range,
     )
 
 

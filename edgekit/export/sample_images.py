@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.dataset import GATE, Dataset
-from edgekit.data.loading import listing, open_run_dataset
+from edgekit.data.loading import open_run_dataset
+from edgekit.data.reasons import listing
 from edgekit.data.splits import stratified_choice
 from edgekit.device.images import ImageError, load_image
 from edgekit.documents.dataset_list import read_dataset_csv
@@ -66,7 +67,12 @@ def read_samples(
     """
     record = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or record.root, record.classes, record.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or record.root,
+        record.classes,
+        record.name,
+        pixel_range=record.pixel_range,
+        progress=progress,
     )
     calibration = recipe.export.calibration
     return (
@@ -120,7 +126,7 @@ def _decode(dataset: Dataset, positions: NDArray[np.int64], image_size: int, res
 
     def load(path: Path) -> NDArray[np.uint8] | ImageError:
         try:
-            return load_image(path, image_size, resize)
+            return load_image(path, image_size, resize, dataset.pixel_range)
         except ImageError as error:
             return error
 

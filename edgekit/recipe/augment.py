@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edgekit.recipe.section import Fraction, PhaseName, Probability, Section
+from edgekit.recipe.section import MOST, Fraction, PhaseName, Probability, Section
 
 
 class Augment(Section):
@@ -79,7 +79,7 @@ class Mix(Section):
     phases: Annotated[list[PhaseName], Field(min_length=1)] = ["feature-extraction", "fine-tuning", "from-scratch"]
     """Training phases in which images are mixed. With ``feature-extraction``, the frozen backbone has to be computed
     again in every epoch. Earlier versions called this setting ``stages``, which is still accepted."""
-    off_last_epochs: Annotated[int, Field(ge=0)] = 0
+    off_last_epochs: Annotated[int, Field(ge=0, le=MOST)] = 0
     """Number of epochs at the end of each phase that train on unmixed images (0 or more). They are counted from the
     phase's ``epochs``, whether or not early stopping ends it sooner."""
 

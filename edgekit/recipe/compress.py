@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekit.recipe.section import Section
+from edgekit.recipe.section import Count, Section
 
 
 class CompressionTraining(Section):
@@ -15,13 +15,13 @@ class CompressionTraining(Section):
     The learning rate rises during the first tenth of the steps and then falls to 0 along a cosine.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 3
+    epochs: Count = 3
     """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     """Peak learning rate of Adam (above 0)."""
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Count | None = None
     """Images per step (at least 1). ``null`` uses ``train.batch_size``."""
-    max_steps: Annotated[int, Field(ge=1)] | None = None
+    max_steps: Count | None = None
     """Upper limit on the number of steps (at least 1). ``null`` runs every step of the epochs."""
 
 
@@ -32,7 +32,7 @@ class Qat(CompressionTraining):
 class Pruning(CompressionTraining):
     """Magnitude pruning (schemes ending in ``-pruned``): the smallest weights of each kernel gradually become 0."""
 
-    epochs: Annotated[int, Field(ge=1)] = 6
+    epochs: Count = 6
     """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     """Peak learning rate of Adam (above 0)."""
@@ -45,7 +45,7 @@ class Pruning(CompressionTraining):
 class Clustering(CompressionTraining):
     """Weight clustering (schemes ending in ``-clustered``): each kernel has only a few distinct values."""
 
-    epochs: Annotated[int, Field(ge=1)] = 4
+    epochs: Count = 4
     """Number of epochs (at least 1)."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Peak learning rate of Adam (above 0)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from edgekit.recipe.section import Fraction, Section
+from edgekit.recipe.section import Count, Fraction, PathText, Section, Seed
 
 
 class Split(Section):
@@ -20,23 +20,39 @@ class Split(Section):
     """Fraction of the training images to set aside for the accuracy gate (0 to 1). These images choose nothing:
     neither weights nor the best epoch. No images are set aside where they would be fewer than 100; the gate then uses
     the validation images."""
-    seed: int = 0
-    """Seed of the random split."""
+    seed: Seed = 0
+    """Seed of the random split (0 to 2**31 - 1)."""
     dedupe: bool = False
     """Keep duplicate images (same pixels, or nearly the same; see ``edgekit data audit``) in one split, and drop
     training images that duplicate an image in the folder's own test or validation split."""
 
 
+def _pixel_range(text: str) -> str:
+    from edgekit.device.images import parse_range
+
+    if text not in ("auto", "percentile"):
+        parse_range(text)
+    return text
+
+
 class Data(Section):
     """The images: give either ``path`` or ``name``."""
 
-    path: str | None = None
+    path: PathText | None = None
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
+    labels_from: Annotated[str, Field(min_length=1)] = "auto"
+    """Where the labels are: ``auto`` (the folders, whatever usual layout they have), ``folders`` (the outermost folders
+    are the classes), ``inner-folders`` (the folders that contain the images are), ``file-names`` (``cat.0.jpg``), or a
+    CSV file in the image folder, or elsewhere, with a file and a label in each row."""
     name: Literal["digits"] | None = None
     """Name of an embedded dataset. ``digits``: 1,797 handwritten digits from scikit-learn."""
     image_size: Annotated[int, Field(ge=8, le=2048)] = 224
     """Height and width of the network input in pixels (8 to 2048). Every backbone has its own lower limit, of at least
     32."""
+    range: Annotated[str, AfterValidator(_pixel_range)] = "auto"
+    """How images with more than 8 bits become 0 to 255: ``auto`` (from the smallest of 0-255, 0-1023, 0-4095, 0-16383
+    and 0-65535 that holds the values of all images), ``full`` (0-65535), ``percentile`` (from the 0.5th to the 99.5th
+    percentile of each image), or a range such as ``0-4095``."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
     """How images become square: ``stretch`` changes the aspect ratio, ``crop`` keeps the centre, ``pad`` adds black
     bars."""
@@ -45,6 +61,6 @@ class Data(Section):
     out."""
     split: Split = Split()
     """How to split the images."""
-    limit_per_class: Annotated[int, Field(ge=1)] | None = None
+    limit_per_class: Count | None = None
     """Upper limit on the training images, and on the validation images, of each class (at least 1; the choice depends
     on the split seed). The test split is not limited. ``null`` uses all."""

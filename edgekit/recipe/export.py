@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.compress import Clustering, Pruning, Qat
-from edgekit.recipe.section import Section, known_name
+from edgekit.recipe.section import Count, Section, Seed, known_name
 from edgekit.registry import SCHEMES
 
 
 class Calibration(Section):
     """Images from the training split that determine the quantization ranges of int8 files."""
 
-    images: Annotated[int, Field(ge=1)] = 200
+    images: Count = 200
     """Number of calibration images (at least 1)."""
-    seed: int = 0
-    """Seed of the choice of images."""
+    seed: Seed = 0
+    """Seed of the choice of images (0 to 2**31 - 1)."""
     method: Literal["minmax", "percentile", "entropy"] = "minmax"
     """How a quantization range follows from the observed values. ``edgekit list formats`` shows which files support
     which method."""
@@ -28,14 +28,14 @@ class Calibration(Section):
 class Export(Section):
     """Which files are exported from the trained network, and how they are checked."""
 
-    files: list[str] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
+    files: Annotated[list[str], Field(max_length=100)] = ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"]
     """Exported files as ``format-scheme``. ``edgekit list formats`` shows all of them."""
     calibration: Calibration = Calibration()
     """How int8 files are calibrated."""
     quantizer: Literal["converter", "ai-edge-quantizer"] = "converter"
     """Which tool quantizes ``tflite-int8`` and ``tflite-dynamic``. Both are equally good at int8; for dynamic files of
     MobileNetV2, the TFLite converter is faster and closer to Keras (``benchmarks/quantizers.py``)."""
-    parity_images: Annotated[int, Field(ge=1)] | None = None
+    parity_images: Count | None = None
     """Upper limit on the images on which each file is compared with the Keras model (at least 1). ``null`` uses all
     images of the gate split, or all validation images where the run has no gate split."""
     max_drop: Annotated[float, Field(ge=0, le=100)] | None = 1.0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from edgekit.recipe.section import Section, known_corruptions
+from edgekit.recipe.section import MOST, Count, Section, Seed, ThreadCount, known_corruptions
 
 
 class Bench(Section):
@@ -14,9 +14,9 @@ class Bench(Section):
 
     protocol: Literal["quick", "standard", "full"] = "standard"
     """How many runs are measured: ``quick`` takes seconds per file, ``full`` minutes."""
-    threads: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [1, 0]
+    threads: Annotated[list[ThreadCount], Field(min_length=1, max_length=20)] = [1, 0]
     """Thread counts to measure with (0 or more). 0 uses all cores."""
-    images: Annotated[int, Field(ge=1)] | None = None
+    images: Count | None = None
     """Upper limit on the test images used to measure accuracy (at least 1; a seeded, stratified choice). ``null`` uses
     all."""
 
@@ -24,13 +24,13 @@ class Bench(Section):
 class Robustness(Section):
     """Corrupted test images that ``edgekit compare`` evaluates every model on, like ``evaluate --corruptions``."""
 
-    corruptions: list[str] = []
+    corruptions: Annotated[list[str], Field(max_length=100)] = []
     """Names of corruptions or of groups of them. An empty list evaluates none."""
-    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1)] = [1, 2, 3, 4, 5]
+    severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=1, max_length=5)] = [1, 2, 3, 4, 5]
     """Severities of the corruptions (1 to 5)."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the random parts of corruptions (0 or more)."""
-    images: Annotated[int, Field(ge=2)] | None = None
+    seed: Seed = 0
+    """Seed of the random parts of corruptions (0 to 2**31 - 1)."""
+    images: Annotated[int, Field(ge=2, le=MOST)] | None = None
     """Upper limit on the number of test images (at least 2; a seeded, stratified choice). ``null`` uses all."""
 
     @field_validator("corruptions")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Fraction, Section, known_backbone
+from edgekit.recipe.section import Fraction, PathText, Section, known_backbone
 from edgekit.registry import get_backbone
 
 
@@ -16,8 +16,8 @@ class Head(Section):
     In order: global average pooling, Dense(units, ReLU), BatchNorm, Dropout, Dense(classes, softmax).
     """
 
-    units: Annotated[int, Field(ge=0)] = 256
-    """Units of the hidden dense layer (0 or more). 0 leaves the layer out."""
+    units: Annotated[int, Field(ge=0, le=65_536)] = 256
+    """Units of the hidden dense layer (0 to 65,536). 0 leaves the layer out."""
     batchnorm: bool = True
     """Whether the head has a BatchNorm layer."""
     batchnorm_momentum: Fraction = 0.9
@@ -35,7 +35,7 @@ class Model(Section):
     or the path of a ``.keras`` or ``.h5`` file with a feature extractor of your own."""
     alpha: float = 1.0
     """Width multiplier, for backbones that have one (MobileNetV2: 0.1 to 2.0; ImageNet weights exist for some)."""
-    weights: str = "imagenet"
+    weights: PathText = "imagenet"
     """Initial weights of the backbone: ``imagenet`` (downloaded by Keras), ``none`` (random), or the path of a Keras
     weights file of the backbone without its top. A backbone from a file always has the weights of that file."""
     scaling: str | None = None

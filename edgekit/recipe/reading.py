@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from edgekit.errors import InputError
 from edgekit.recipe.recipe import Recipe
 from edgekit.recipe.train import LAYER_CHOICES
-from edgekit.recipe.yaml_text import KeyLines, parse_value, parse_yaml
+from edgekit.recipe.yaml_text import MAX_CHARACTERS, KeyLines, parse_value, parse_yaml
+from edgekit.support.os_errors import reason_of
 from edgekit.support.suggestions import did_you_mean, unknown_name_error
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 CHANGEABLE = ("description", "reported", "claims", "constraints", "robustness")
 """Sections that affect neither the trained network nor the exported files, nor how they are measured."""
+
+
+MOST_SHOWN = 100
+"""How many characters of a key or a value an error quotes."""
+
+MOST_SECTIONS = 10
+"""How deep a dotted key may go."""
+
+MOST_PROBLEMS = 10
+"""How many problems of one recipe are listed."""
 
 
 def load_recipe(source: str | Path | None, settings: Mapping[str, object] | None = None) -> Recipe:
@@ -41,8 +52,10 @@ def parse_setting(text: str) -> tuple[str, object]:
     """Key and YAML value of a setting such as ``train.batch_size=16``."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set expects KEY=VALUE, not {text!r}", hint="for example --set train.batch_size=16")
-    return key.strip(), parse_value(value, f"the value of --set {key.strip()}")
+        raise InputError(
+            f"--set expects KEY=VALUE, not {clipped(text)!r}", hint="for example --set train.batch_size=16"
+        )
+    return key.strip(), parse_value(value, f"the value of --set {clipped(key.strip())}")
 
 
 def apply_settings(document: dict[str, Any], settings: Mapping[str, object]) -> None:
@@ -65,10 +78,12 @@ def apply_settings(document: dict[str, Any], settings: Mapping[str, object]) -> 
 def assign(document: dict[str, Any], key: str, value: object) -> None:
     """Set the dotted ``key`` in a nested dictionary, creating sections as needed."""
     *sections, last = key.split(".")
+    if not all((*sections, last)) or len(sections) > MOST_SECTIONS:
+        raise InputError(f"{clipped(key)} is not a setting", hint="write its sections with dots: train.batch_size=16")
     for name in sections:
         inner = document.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise InputError(f"{key}: {name} is a value, not a section")
+            raise InputError(f"{clipped(key)}: {clipped(name)} is a value, not a section")
         document = inner
     document[last] = value
 
@@ -78,10 +93,13 @@ def validate(document: Mapping[str, object], origin: str, lines: KeyLines | None
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        problems = [_explain(e, lines or {}) for e in error.errors()]
-        noun = "problem" if len(problems) == 1 else "problems"
+        count = error.error_count()
+        problems = [_explain(e, lines or {}) for e in error.errors(include_url=False)[:MOST_PROBLEMS]]
+        if count > len(problems):
+            problems.append(f"and {count - len(problems)} more")
+        noun = "problem" if count == 1 else "problems"
         raise InputError(
-            f"the recipe has {len(problems)} {noun}:\n" + "\n".join(f"  - {p}" for p in problems), where=origin
+            f"the recipe has {count} {noun}:\n" + "\n".join(f"  - {p}" for p in problems), where=origin
         ) from None
 
 
@@ -119,37 +137,58 @@ def _read(source: str | Path | None) -> tuple[str, str]:
     if source is None:
         return "", "command line"
     path = Path(source)
-    if path.is_file():
-        try:
-            return path.read_text(encoding="utf-8"), str(path)
-        except UnicodeDecodeError:
-            raise InputError("this recipe is not a UTF-8 text file", where=str(path)) from None
+    if _exists(path):
+        return _text_of(path), str(path)
     recipes = shipped_recipes()
     if str(source) in recipes:
         return recipes[str(source)], f"{source} (shipped recipe)"
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix or len(path.parts) != 1:
         raise InputError(
             "this recipe file does not exist",
-            where=str(source),
+            where=clipped(str(source)),
             hint=f"give the path of a YAML file, or the name of a shipped recipe: {', '.join(recipes)}",
         )
-    raise unknown_name_error("recipe", str(source), recipes)
+    raise unknown_name_error("recipe", clipped(str(source)), recipes)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file; a name that the system does not accept is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            return stream.read(MAX_CHARACTERS + 1)
+    except UnicodeDecodeError:
+        raise InputError("this recipe is not a UTF-8 text file", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"this recipe cannot be read: {reason_of(error)}", where=str(path)) from None
 
 
 def _explain(error: ErrorDetails, lines: KeyLines) -> str:
     location = tuple(str(part) for part in error["loc"])
     key = ".".join(location)
     line = next((lines[location[:n]] for n in range(len(location), 0, -1) if location[:n] in lines), None)
+    key = clipped(key)
     at = f"line {line}, {key}" if line is not None else key
     if error["type"] == "extra_forbidden":
         choices = _keys_of(location[:-1])
-        question = did_you_mean(location[-1], choices)
+        question = did_you_mean(location[-1][:MOST_SHOWN], choices)
         return f"{at}: unknown key{f'; {question}' if question else ''} (keys here: {', '.join(choices)})"
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if error["type"] == "value_error":
         return f"{at}: {message}" if at else message
-    return f"{at}: {message}, not {error['input']!r}"
+    return f"{at}: {message}, not {clipped(repr(error['input']))}"
+
+
+def clipped(text: str) -> str:
+    """``text``, or its beginning if it is long: errors quote what a user wrote."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _keys_of(location: tuple[str, ...]) -> list[str]:

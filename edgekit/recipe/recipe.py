@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.data import Data
 from edgekit.recipe.export import Export
@@ -15,6 +15,8 @@ from edgekit.recipe.study import Claim, Compare, Constraint, Reported
 from edgekit.recipe.train import Train
 from edgekit.registry import get_backbone
 
+MOST_NAME_BYTES = 100
+
 
 class Recipe(Section):
     """The whole recipe. Every section has defaults; only the images must be named."""
@@ -22,7 +24,7 @@ class Recipe(Section):
     schema_version: Literal[1] = 1
     """Version of the recipe format."""
     name: str = "recipe"
-    """Name of the recipe, used to name run folders and reports."""
+    """Name of the recipe, used to name run folders and reports: at most 100 characters, no ``/``, no leading dot."""
     description: str = ""
     """One line that says what the recipe is for."""
     arm: str | None = None
@@ -41,12 +43,24 @@ class Recipe(Section):
     """Corrupted test images that a study evaluates its models on."""
     compare: Compare = Compare()
     """What a study compares."""
-    reported: list[Reported] = []
+    reported: Annotated[list[Reported], Field(max_length=1000)] = []
     """Published figures that the report shows next to the measured ones."""
-    claims: list[Claim] = []
+    claims: Annotated[list[Claim], Field(max_length=1000)] = []
     """Statements that the report tests against the measurements."""
-    constraints: list[Constraint] = []
+    constraints: Annotated[list[Constraint], Field(max_length=1000)] = []
     """Limits that a recommended model has to meet."""
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, value: str) -> str:
+        if not value.strip() or len(value.encode("utf-8", "replace")) > MOST_NAME_BYTES:
+            raise ValueError("name is part of folder names, so it must have 1 to 100 characters")
+        if value.startswith(".") or any(c in "/\\" or not c.isprintable() for c in value):
+            raise ValueError(
+                f"name is part of folder names, so it cannot start with a dot, or contain a slash, a backslash or "
+                f"a control character: {value!r}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Recipe:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from edgekit.registry import backbone_problem
 from edgekit.support.suggestions import unknown_name
 
+MOST = 1_000_000
+"""Largest number of epochs, images, steps and the like. Larger ones are typing errors."""
+
+MOST_THREADS = 1024
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+ThreadCount = Annotated[int, Field(ge=0, le=MOST_THREADS)]
+"""0 stands for all cores."""
+
+
+def _usable_path(value: str) -> str:
+    if not value or "\0" in value:
+        raise ValueError("a path cannot be empty or contain a null character")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(_usable_path)]
+"""The path of a file or folder, which may be missing."""
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Strategy = Literal["feature-extraction", "fine-tuning", "from-scratch"]

@@ -11,7 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgekit.errors import InputError
-from edgekit.recipe.section import Section, Strategy, known_backbone, known_corruptions, known_name
+from edgekit.recipe.section import (
+    MOST_THREADS,
+    Count,
+    Section,
+    Seed,
+    Strategy,
+    known_backbone,
+    known_corruptions,
+    known_name,
+)
 from edgekit.registry import SCHEMES
 
 ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
@@ -48,15 +57,15 @@ class Compare(Section):
     An empty list uses the one value that the recipe has elsewhere.
     """
 
-    backbones: list[str] = []
+    backbones: Annotated[list[str], Field(max_length=100)] = []
     """Backbones to compare. ``edgekit list backbones`` shows all of them."""
-    strategies: list[Strategy] = []
+    strategies: Annotated[list[Strategy], Field(max_length=3)] = []
     """Training strategies to compare."""
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = []
-    """Seeds to train each model with (0 to 2**31 - 1)."""
-    overrides: dict[str, Settings] = {}
+    seeds: Annotated[list[Seed], Field(max_length=1000)] = []
+    """Seeds to train each model with (0 to 2**31 - 1; at most 1,000 seeds, each once)."""
+    overrides: Annotated[dict[str, Settings], Field(max_length=100)] = {}
     """Settings for one backbone: ``{vgg16: {train.from_scratch.learning_rate: 1.0e-4}}``. The report lists them."""
-    arms: dict[ArmName, Settings] = {}
+    arms: Annotated[dict[ArmName, Settings], Field(max_length=100)] = {}
     """Training variants that are compared with everything else equal, each with its settings:
     ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
     budget: Budget = Budget()
@@ -66,6 +75,13 @@ class Compare(Section):
     @classmethod
     def _known_backbones(cls, value: list[str]) -> list[str]:
         return [known_backbone(name) for name in value]
+
+    @field_validator("backbones", "strategies", "seeds")
+    @classmethod
+    def _each_once(cls, value: list[Any]) -> list[Any]:
+        if twice := next((one for one in value if value.count(one) > 1), None):
+            raise ValueError(f"{twice} is given twice")
+        return value
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
@@ -83,7 +99,7 @@ class Reported(Section):
     """Arm of this study that trains the way the source did."""
     accuracy: Accuracy | None = None
     """Accuracy on test images (0 to 1). Leave it out if the source gives only ``val_accuracy``."""
-    n_samples: Annotated[int, Field(ge=1)]
+    n_samples: Count
     """Number of images behind ``accuracy``, or behind ``val_accuracy`` if that is all the source gives."""
     source: str
     """Where the result was published."""
@@ -168,11 +184,11 @@ class Claim(Section):
     margin: float | None = None
     """Points of accuracy (0 to 100) or nats of loss (0 or more), by default 0; for all other metrics a factor of at
     least 1, by default 1."""
-    corruptions: list[str] = []
+    corruptions: Annotated[list[str], Field(max_length=100)] = []
     """Names of corruptions or of groups of them. An empty list uses all that both sides were evaluated on."""
     target: str | None = None
     """Target for latency and for the accuracy of exported files. If omitted, every target that was measured."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     """Number of threads for latency (at least 1)."""
 
     def digest(self) -> str:
@@ -229,7 +245,7 @@ class Constraint(Section):
     """Largest memory that loading and running the file adds to a process, in megabytes (millions of bytes, above 0)."""
     max_points_lost: Annotated[float, Field(ge=0, le=100)] | None = None
     """How many points of accuracy the file may lose against the most accurate one (0 to 100)."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     """Number of threads that latency is measured with (at least 1)."""
 
     @model_validator(mode="after")

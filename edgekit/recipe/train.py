@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edgekit.recipe.augment import Augment, Mix
-from edgekit.recipe.section import Fraction, PhaseName, Section, Strategy
+from edgekit.recipe.section import Count, Fraction, PathText, PhaseName, Section, Seed, Strategy
 
 
 class Phase(Section):
     """One training phase."""
 
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Count = 10
     """Number of epochs (at least 1). Early stopping may end the phase sooner."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     """Initial learning rate of Adam (above 0)."""
@@ -29,7 +29,7 @@ class Phase(Section):
 class FeatureExtraction(Phase):
     """The phase that trains the head while the backbone is frozen."""
 
-    views: Annotated[int, Field(ge=1)] | None = None
+    views: Count | None = None
     """With augmentation: how many copies of the training images pass through the frozen backbone, once each (at least
     1). The first copy is unchanged, the others are augmented, and the epochs use them in turn. ``null`` augments anew
     in every epoch and computes the backbone each time."""
@@ -53,7 +53,7 @@ class FineTuning(Phase):
     last_stage: bool = True
     """Whether to train the last stage: the layers at the end that work at the lowest resolution of the backbone, such
     as block5 of VGG16 or conv5 of ResNet50V2. This is the same depth in every backbone."""
-    last_layers: Annotated[int, Field(ge=1)] | None = None
+    last_layers: Count | None = None
     """Number of layers at the end of the backbone to train (at least 1), counted as Keras does, including layers
     without weights."""
     from_layer: str | None = None
@@ -63,7 +63,7 @@ class FineTuning(Phase):
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     """Fraction of the backbone layers to train (above 0, up to 1), counted from the end and rounded up to a whole
     layer. 1 trains all of them."""
-    views: Annotated[int, Field(ge=1)] | None = None
+    views: Count | None = None
     """How many times the training images pass through the frozen layers (at least 1), each time augmented as in another
     epoch. The outputs of the frozen layers are stored on disk, and the epochs use them in turn, so that a step computes
     only the layers that are trained. ``null`` augments anew and computes every layer in each epoch. Without
@@ -75,13 +75,13 @@ class FineTuning(Phase):
     train_batchnorm: bool = False
     """Whether to train BatchNorm layers of the backbone. If false, they stay in inference mode and keep their
     pretrained statistics."""
-    groups: Annotated[int, Field(ge=1)] = 1
+    groups: Count = 1
     """Number of groups of about equal size that the trained backbone layers are divided into (at least 1), for the two
     settings below. The head is a separate group."""
     rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Discriminative learning rates: the learning rate of a group, relative to that of the group after it (above 0, up
     to 1)."""
-    unfreeze_every: Annotated[int, Field(ge=1)] | None = None
+    unfreeze_every: Count | None = None
     """Gradual unfreezing: the last group is trained from the first epoch, and one more group joins after this many
     epochs each (at least 1). ``null`` trains all groups from the start."""
 
@@ -124,7 +124,7 @@ LAYER_CHOICES = ("last_stage", "last_layers", "from_layer", "from_block", "fract
 class FromScratch(Phase):
     """The only phase of ``from-scratch``, which trains every layer."""
 
-    epochs: Annotated[int, Field(ge=1)] = 30
+    epochs: Count = 30
     """Number of epochs (at least 1). Early stopping may end the phase sooner."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Initial learning rate of Adam (above 0)."""
@@ -140,7 +140,7 @@ class EarlyStopping(Section):
     """Whether to stop early."""
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
     """Value that has to improve. It also decides which weights are the best."""
-    patience: Annotated[int, Field(ge=1)] = 5
+    patience: Count = 5
     """Number of epochs without improvement after which the phase ends (at least 1)."""
 
 
@@ -151,7 +151,7 @@ class ReduceLR(Section):
     """Whether to lower the learning rate."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor that the learning rate is multiplied by (between 0 and 1)."""
-    patience: Annotated[int, Field(ge=1)] = 2
+    patience: Count = 2
     """Number of epochs without improvement after which the learning rate is lowered (at least 1)."""
     min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
     """Lower limit of the learning rate (0 or more)."""
@@ -163,9 +163,9 @@ class Train(Section):
     strategy: Strategy = "fine-tuning"
     """``feature-extraction`` trains only the head; ``fine-tuning`` then also trains the last layers of the backbone;
     ``from-scratch`` trains every layer from random weights."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Seed = 0
     """Seed of all random choices in training (0 to 2**31 - 1)."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Count = 32
     """Images per step (at least 1)."""
     label_smoothing: Fraction = 0.0
     """Fraction of each label that is spread evenly over all classes (0 to 1)."""
@@ -175,10 +175,14 @@ class Train(Section):
     """Keras dtype policy for training. The trained model is saved in float32. ``mixed_float16`` requires a GPU."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to train. ``auto`` uses a GPU if there is one; ``gpu`` fails if there is none."""
+    batches: Literal["auto", "host", "device"] = "auto"
+    """Where batches are put together and augmented. ``device``: on the processor that trains, many steps at a time,
+    from images that stay in its memory if they fit. ``host``: on the CPU, during the step before. ``auto`` uses the
+    device if it is a GPU."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     """Time limit of each phase in seconds (above 0). The phase ends with the epoch in which its time runs out. ``null``
     sets no limit."""
-    start_from: str | None = None
+    start_from: PathText | None = None
     """For ``fine-tuning`` only: the folder of a finished ``feature-extraction`` run with the same settings, whose head
     is used instead of training one."""
     augment: Augment = Augment()

@@ -12,13 +12,20 @@ from edgekit.errors import InputError
 from edgekit.recipe import Constraint, Recipe
 from edgekit.report.model.collection import read_sources
 from edgekit.report.model.document import report_document
+from edgekit.report.model.missing import missing
 from edgekit.report.model.report import compose
 from edgekit.report.render.cards import model_cards
 from edgekit.report.render.csv_table import exported_files_csv
 from edgekit.report.render.html import page
 from edgekit.report.render.markdown import report_markdown
-from edgekit.support.files import write_text
+from edgekit.support.files import TEMPORARY, temporaries, write_text
+from edgekit.support.locks import LOCK_FILE, folder_lock
+from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
+
+_OWN = ("report.html", "report.json", "report.md", "candidates.csv", "cards", LOCK_FILE)
+"""What a report consists of. Where one was interrupted, some of it may be missing."""
 
 
 def build_report(
@@ -44,9 +51,9 @@ def build_report(
     run nor a study, or documents that cannot be read, and for a folder ``out`` that holds something else.
     """
     paths = [path] if isinstance(path, str | Path) else path
-    source = read_sources([Path(one).expanduser() for one in paths])
-    folder = source.path / "report" if out is None else Path(out).expanduser()
-    _check_folder(folder)
+    source = read_sources([expanded(one) for one in paths])
+    folder = source.path / "report" if out is None else expanded(out)
+    _check_folder(folder, linked=out is not None)
     if claims is not None:
         source = source.with_claims(claims)
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__, constraint)
@@ -58,19 +65,33 @@ def build_report(
         "candidates.csv": exported_files_csv(document),
         **{f"cards/{name}": card for name, card in model_cards(report).items()},
     }
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    for entry in report.missing:
+    with folder_lock(folder, "another edgekit process is writing this report"):
+        for stale in list(temporaries(folder)):  # of a process that was killed
+            stale.unlink(missing_ok=True)
+        for name, text in texts.items():
+            write_text(folder / name, text)
+    for entry in missing(source, report.files, here=True):
         progress.info(f"{entry.text} Run: {entry.command}" if entry.command else entry.text)
     written = {"report_html": str(folder / "report.html"), "report_json": str(folder / "report.json")}
     return document.model_copy(update=written)
 
 
-def _check_folder(folder: Path) -> None:
-    """A report replaces the files of an earlier one, and those of nobody else."""
+def _check_folder(folder: Path, *, linked: bool) -> None:
+    """A report replaces the files of an earlier one, and those of nobody else.
+
+    ``linked``: the user named the folder, so it may be a link; otherwise a link would lead out of the run or study.
+    """
+    for place in (folder / "cards",) if linked else (folder, folder / "cards"):
+        if place.is_symlink():
+            raise InputError(
+                "the report would be written to another place, because this is a link",
+                where=str(place),
+                hint="remove the link, or choose a folder with --out DIR",
+            )
+    check_writable(folder)
     if not folder.exists() or (folder / "report.json").is_file():
         return
-    if not folder.is_dir() or any(folder.iterdir()):
+    if any(entry.name not in _OWN and not TEMPORARY.fullmatch(entry.name) for entry in folder.iterdir()):
         raise InputError(
             "the folder for the report holds other files", where=str(folder), hint="choose another one with --out DIR"
         )

@@ -13,6 +13,8 @@ from edgekit.recipe import Recipe, apply_settings, assign, validate
 from edgekit.registry import BACKBONES, get_backbone
 from edgekit.study.budget import budget_settings
 
+MOST_CELLS = 5_000
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -85,6 +87,13 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
         )
     cells = []
     arms: list[str | None] = list(compare.arms) or [None]
+    count = len(seeds) * len(backbones) * len(strategies) * len(arms)
+    if count > MOST_CELLS:
+        raise InputError(
+            f"this study would have {count:,} cells, and a study may have {MOST_CELLS:,}",
+            where=recipe.name,
+            hint="compare fewer seeds, backbones, strategies or arms at a time",
+        )
     for seed, backbone, strategy, arm in product(seeds, backbones, strategies, arms):
         name = _run_name(backbone, strategy, arm, seed)
         own: dict[str, object] = {

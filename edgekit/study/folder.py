@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,28 +12,17 @@ from edgekit.documents.folders import RunFolder
 from edgekit.documents.study import STUDY_FILE, CellRecord, CellStatus, ClaimsPlan, StudyDocument, read_study
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
-from edgekit.recipe.redaction import redact_paths
+from edgekit.recipe.redaction import redact_model, redact_paths
 from edgekit.study.cells import Cell, plan_cells
+from edgekit.support.locks import folder_lock
 
 
-@contextmanager
-def study_lock(path: Path) -> Iterator[Path]:
-    """Let one process at a time work on a study. The lock (a file) is released when the process ends, however it ends.
+def study_lock(path: Path) -> AbstractContextManager[Path]:
+    """Let one process at a time work on a study. The lock is released when the process ends, however it ends.
 
     Raises :class:`InputError` if another process holds it.
     """
-    file = path / ".lock"
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                "another edgekit compare is working on this study", where=str(path), hint="wait until it has finished"
-            ) from None
-        yield file
-    finally:
-        os.close(handle)
+    return folder_lock(path, "another edgekit compare is working on this study")
 
 
 class Study:
@@ -127,7 +113,7 @@ class Study:
             name=self.recipe.name,
             created=self._created,
             recipe=redact_paths(self.recipe),
-            cells=tuple(cell.record() for cell in self.cells),
+            cells=tuple(redact_model(cell.record(), [self.path, Path.cwd()]) for cell in self.cells),
             claims_plan=self._claims_plan,
         )
 

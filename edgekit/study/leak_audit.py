@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgekit.data.audit.summary import Audit, audit
 from edgekit.data.audit.thumbnails import write_thumbnails
-from edgekit.data.loading import listing, open_dataset
+from edgekit.data.loading import open_dataset
+from edgekit.data.reasons import listing
 from edgekit.documents.audit import AuditDocument, AuditPicture
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe

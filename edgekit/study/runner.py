@@ -24,6 +24,7 @@ from edgekit.study.mlflow_tracking import check_mlflow, log_study
 from edgekit.study.scheduler import Scheduler
 from edgekit.support.files import temporaries
 from edgekit.support.frameworks import need_model_optimization
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
@@ -65,6 +66,7 @@ def run_study(
         check_mlflow(mlflow)
     if any(get_scheme(key).compression for key in recipe.export.files):
         need_model_optimization()
+    check_writable(out)
     study = Study.open(out, recipe)
     with study_lock(study.path):
         for stale in list(temporaries(study.path)):

@@ -9,7 +9,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +50,16 @@ def temporaries(folder: Path) -> Iterator[Path]:
         for file in (Path(place, name) for name in files if TEMPORARY.fullmatch(name)):
             if stat.S_ISREG(file.lstat().st_mode):
                 yield file
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, where the file system can do that."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,29 @@
-"""Hides what libraries print from C++, unless something goes wrong."""
+"""Hides what libraries print, unless something goes wrong."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def debugging() -> bool:
+    """Whether ``EDGEKIT_DEBUG=1`` asks for tracebacks and for everything that libraries print."""
+    return os.environ.get("EDGEKIT_DEBUG") == "1"
+
+
+def hide_library_warnings() -> None:
+    """Hide the warnings of Pillow, Keras, Matplotlib and others in this process: they name lines of a library's code.
+
+    ``PYTHONWARNINGS`` and ``python -W`` still show them. What a user should know, edgekit says itself.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())  # without any handler, Python prints them on stderr
 
 
 @contextmanager
@@ -16,7 +33,7 @@ def quiet_native_output() -> Iterator[None]:
     ``sys.stderr`` of Python writes to the same descriptor, so do not print messages for the user inside the block. With
     ``EDGEKIT_DEBUG=1``, nothing is hidden.
     """
-    if os.environ.get("EDGEKIT_DEBUG") == "1":
+    if debugging():
         yield
         return
     sys.stderr.flush()

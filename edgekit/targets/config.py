@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
+from edgekit.support.paths import user_config_folder
 from edgekit.targets.folder_rules import folder_problem, normal_folder
 from edgekit.targets.limits import Limits
 from edgekit.targets.local import LOCAL
@@ -109,16 +111,17 @@ def project_file() -> Path:
 
 
 def user_file() -> Path:
-    """``targets.toml`` in the user's configuration folder."""
-    from platformdirs import user_config_path
-
-    return user_config_path("edgekit") / FILE
+    """``targets.toml`` in the user's configuration folder; :class:`InputError` for a user without a home folder."""
+    return user_config_folder() / FILE
 
 
 def known_targets() -> dict[str, tuple[TargetConfig, Path]]:
     """Each configured target with the file that defines it. The project's file takes precedence over the user's."""
     found: dict[str, tuple[TargetConfig, Path]] = {}
-    for path in (project_file(), user_file()):
+    files = [project_file()]
+    with contextlib.suppress(InputError):  # no home folder
+        files.append(user_file())
+    for path in files:
         for config in read_targets(path):
             found.setdefault(config.name, (config, path))
     return found

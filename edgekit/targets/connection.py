@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgekit.device.plain_text import visible
 from edgekit.errors import TargetError
+from edgekit.support.paths import expanded
 from edgekit.targets.config import TargetConfig
 from edgekit.targets.connection_guard import ConnectionGuard
 from edgekit.targets.host_keys import refused_key
@@ -107,7 +108,7 @@ class Connection:
     def ssh_words(self) -> list[str]:
         """The arguments of ``ssh`` with which a person reaches this target."""
         config = self.config
-        words = [] if config.ssh_config is None else ["-F", str(Path(config.ssh_config).expanduser())]
+        words = [] if config.ssh_config is None else ["-F", str(expanded(config.ssh_config))]
         words += [] if config.port is None else ["-p", str(config.port)]
         return [*words, config.host if config.user is None else f"{config.user}@{config.host}"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import os
 import platform
 import time
 import uuid
@@ -37,7 +38,7 @@ class DeviceClient:
         self.progress = progress
         self._connection = Connection(config)
         self._session = uuid.uuid4().hex
-        self._owner = f"{getpass.getuser()}@{platform.node()} (since {time.strftime('%H:%M')})"
+        self._owner = f"{_user()}@{platform.node()} (since {time.strftime('%H:%M')})"
         self._ready = False
         self._aborted = False
         self._connection.leave_with(self._script(RELEASE), self._envelope(NoRequest()))
@@ -196,3 +197,10 @@ class DeviceClient:
 def _joined(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # the user id has no account, as in some containers
+        return f"user {os.getuid()}"

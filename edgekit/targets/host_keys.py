@@ -6,9 +6,9 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgekit.errors import TargetError
+from edgekit.support.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def _configuration(ssh_words: Sequence[str]) -> dict[str, str]:
 
 def _existing(value: str) -> list[str]:
     """The files of a setting. ssh prints several without quotes, so a name with a space is tried as one first."""
-    whole = Path(value.strip('"')).expanduser()
+    whole = expanded(value.strip('"'))
     if value and whole.is_file():
         return [str(whole)]
-    return [str(path) for name in value.split() if (path := Path(name).expanduser()).is_file()]
+    return [str(path) for name in value.split() if (path := expanded(name)).is_file()]
 
 
 def _has_key(file: str, name: str) -> bool:

@@ -6,9 +6,9 @@ a private key. Links are common among images, so each is followed only to what i
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
+from edgekit.device.archives import member_names
 from edgekit.errors import InputError
 
 
@@ -22,12 +22,7 @@ def check_golden(path: Path) -> None:
         )
     if not path.is_file():
         return  # whoever opens it says so
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        names = set()
-    if not {"inputs.npy", "outputs.npy"} <= names:
+    if not {"inputs.npy", "outputs.npy"} <= set(member_names(str(path))):
         raise InputError(
             "this file has no golden outputs, so it is not sent", where=str(path), hint="export the model again"
         )

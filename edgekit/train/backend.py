@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from typing import TYPE_CHECKING
 
+from edgekit.data.cache import cache_dir
 from edgekit.documents.run import TrainingEnvironment
 from edgekit.errors import InputError
 from edgekit.support.frameworks import lean_import
 from edgekit.support.suggestions import unknown_name_error
+
+if TYPE_CHECKING:
+    import keras
 
 FRAMEWORKS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras backends, in order of preference, and the module that each needs."""
@@ -40,8 +48,11 @@ def prepare_backend(device: str) -> Backend:
     name = _choose_framework()
     os.environ["KERAS_BACKEND"] = name
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if device == "cpu" and name == "jax":
-        os.environ["JAX_PLATFORMS"] = "cpu"
+    # Memory of a GPU is taken as needed, so that several cells of a study can train on it.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if device == "cpu":
+        os.environ.update({"JAX_PLATFORMS": "cpu"} if name == "jax" else {"KERAS_TORCH_DEVICE": "cpu"})
     with lean_import(name):
         accelerator = _ACCELERATOR[name](device)
         importlib.import_module("keras")
@@ -70,6 +81,32 @@ def environment(backend: Backend) -> TrainingEnvironment:
         gpu=backend.accelerator,
         versions={name: version for name in packages if (version := _version(name)) is not None},
     )
+
+
+@contextmanager
+def building_on_host(backend: Backend) -> Iterator[None]:
+    """Create variables on the host in this block, if JAX would compile every initializer for the GPU."""
+    if backend.name != "jax" or backend.on_cpu:
+        yield
+        return
+    import jax
+
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS allows only the GPU
+        host = jax.devices()[0]
+    with jax.default_device(host):
+        yield
+
+
+def move_to_accelerator(backend: Backend, network: keras.Model) -> None:
+    """Move the variables that were created on the host."""
+    if backend.name != "jax" or backend.on_cpu:
+        return
+    import jax
+
+    for variable in network.variables:
+        variable.assign(jax.device_put(variable.value, jax.devices()[0]))
 
 
 def _choose_framework() -> str:
@@ -107,13 +144,32 @@ def _tensorflow_accelerator(device: str) -> str | None:
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
 
 
-def _jax_accelerator(device: str) -> str | None:
+def _jax_accelerator(device: str) -> str | None:  # noqa: ARG001 - JAX_PLATFORMS is set for cpu
     import jax
 
-    if device == "cpu":
-        return None
     first = jax.devices()[0]
-    return None if first.platform == "cpu" else str(first.device_kind)
+    accelerator = None if first.platform == "cpu" else str(first.device_kind)
+    _keep_compiled_programs(accelerator)
+    return accelerator
+
+
+def _keep_compiled_programs(accelerator: str | None) -> None:
+    """Let JAX keep what it compiles in the cache, separately for each kind of processor.
+
+    A user who has chosen a folder for it (``JAX_COMPILATION_CACHE_DIR``) keeps that one.
+    """
+    import jax
+
+    from edgekit.device.probe import cpu_name
+
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    processor = f"{accelerator}/{cpu_name()}/{jax.__version__}"
+    folder = cache_dir() / "compiled" / f"jax-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # A network has hundreds of small programs, such as the initializer of each shape, which take seconds together.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _torch_accelerator(device: str) -> str | None:

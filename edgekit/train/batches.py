@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 from edgekit.data.augmentation import Draws, apply_on_cpu
 from edgekit.support.progress import SILENT, Progress
+from edgekit.train.ahead import ahead
 from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Array = NDArray[Any]
+Batch = tuple[Array | tuple[Array, ...], Array, Array]
+"""The inputs of the model, targets (N, classes) and weights (N,)."""
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -47,11 +51,19 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._inputs, self._rows, self._targets, self._weights = inputs, rows, targets, weights
         self._order, self._batch_size = order, batch_size
         self._draws, self._pairs, self._on_cpu = draws, pairs, on_cpu
+        self.waited = 0.0
+        """Seconds that ``fit`` has waited for batches."""
 
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Array | tuple[Array, ...], Array, Array]:
+    def __getitem__(self, index: int) -> Batch:
+        started = time.perf_counter()
+        batch = self._batch(index)
+        self.waited += time.perf_counter() - started
+        return batch
+
+    def _batch(self, index: int) -> Batch:
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         images, targets, weights = self._inputs[self._rows[chosen]], self._targets[chosen], self._weights[chosen]
         if self._on_cpu and images.dtype == np.float16:
@@ -83,11 +95,22 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             return self
         import tensorflow as tf
 
-        spec = keras.tree.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self[0])
+        spec = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self._batch(0)
+        )
         options = tf.data.Options()
         options.autotune.enabled = False
-        batches = tf.data.Dataset.from_generator(lambda: (self[i] for i in range(len(self))), output_signature=spec)
-        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2).with_options(options)
+        batches = tf.data.Dataset.from_generator(self._ahead, output_signature=spec)
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
+
+    def _ahead(self) -> Iterator[Batch]:
+        """All batches, each prepared in another thread during the step before it."""
+        batches = ahead(self._batch, range(len(self)))
+        for _ in range(len(self)):
+            started = time.perf_counter()
+            batch: Batch = next(batches)
+            self.waited += time.perf_counter() - started
+            yield batch
 
 
 def predict(

@@ -12,8 +12,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.device.archives import DAMAGED
 from edgekit.documents.history import EpochResult
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path, temporaries
+from edgekit.support.interrupts import is_interrupt
+from edgekit.support.os_errors import first_line
 
 Arrays = list[NDArray[Any]]
 CallbackState = dict[str, int | float | None]
@@ -72,20 +76,34 @@ class PhaseCheckpoint:
         write_variables(live_variables(network), best)
         return state
 
-    def save(self, state: PhaseState, live: Arrays, best: Arrays, optimizer: keras.optimizers.Optimizer | None) -> None:
-        """Write everything atomically. A finished phase needs no optimizer."""
-        content: dict[str, Any] = {"state": np.array(state.to_json())}
-        content |= {f"live/{i}": value for i, value in enumerate(live)}
-        content |= {f"best/{i}": value for i, value in enumerate(best)}
-        if optimizer is not None:
-            store: dict[str, NDArray[Any]] = {}
-            optimizer.save_own_variables(store)
-            content |= {f"optimizer/{key}": np.asarray(value) for key, value in store.items()}
+    def save(self, state: str, live: Arrays, best: Arrays | None, optimizer: Arrays) -> None:
+        """Write everything atomically: the ``state`` as JSON and the values of all variables.
+
+        ``best`` is ``None`` if the current variables are the best. A finished phase needs only the best variables.
+        """
+        content: dict[str, Any] = {"state": np.array(state)}
+        for group, values in (("live", live), ("best", best or []), ("optimizer", optimizer)):
+            content |= {f"{group}/{i}": value for i, value in enumerate(values)}
         with atomic_path(self.path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **content)
 
     def load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[PhaseState, Arrays, Arrays]:
-        """The state, the current and the best variables; loads its own variables into ``optimizer``."""
+        """The state, the current and the best variables; loads its own variables into ``optimizer``.
+
+        Raises :class:`InputError` if the file is damaged.
+        """
+        try:
+            return self._load(optimizer)
+        except DAMAGED as error:
+            if is_interrupt(error):
+                raise
+            raise InputError(
+                f"this checkpoint is damaged: {first_line(error)}",
+                where=str(self.path),
+                hint="remove the file, then resume the run: it repeats this phase",
+            ) from None
+
+    def _load(self, optimizer: keras.optimizers.Optimizer | None) -> tuple[PhaseState, Arrays, Arrays]:
         with np.load(self.path) as content:
             state = PhaseState.from_json(str(content["state"]))
             groups: dict[str, dict[str, NDArray[Any]]] = {"live": {}, "best": {}, "optimizer": {}}
@@ -96,7 +114,7 @@ class PhaseCheckpoint:
         if optimizer is not None and groups["optimizer"]:
             optimizer.load_own_variables(groups["optimizer"])
         live, best = ([g[str(i)] for i in range(len(g))] for g in (groups["live"], groups["best"]))
-        return state, live, best
+        return state, live, best or live
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from edgekit.device.failures import DeviceError
 from edgekit.device.scaling import parse_scaling
 from edgekit.errors import InputError
 from edgekit.registry import Backbone
+from edgekit.support.paths import expanded
 from edgekit.support.suggestions import did_you_mean
 from edgekit.train.flat_copy import Array, FlatCopy, Pixels
 
@@ -56,7 +56,7 @@ def read_backbone_file(entry: Backbone) -> keras.Model:
     """
     from edgekit.train.imported.model_file import open_keras_model
 
-    path = Path(str(entry.file)).expanduser()
+    path = expanded(str(entry.file))
     model = open_keras_model(path).model
     if not getattr(model, "inputs", None) or len(model.inputs) != 1 or tuple(model.inputs[0].shape[3:]) != (3,):
         raise InputError("a backbone takes one RGB image (N, H, W, 3)", where=str(path))

@@ -21,6 +21,8 @@ from edgekit.errors import EdgekitError, InputError
 from edgekit.stats.classification import classification_metrics
 from edgekit.support.files import atomic_path, sha256_file
 from edgekit.support.frameworks import collector_paused
+from edgekit.support.interrupts import is_interrupt
+from edgekit.support.os_errors import check_writable, first_line
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import prepare_backend
 
@@ -38,12 +40,24 @@ def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress
     present folder of the images, if they have moved. Raises :class:`InputError` if the run, its model or its images
     are missing or have changed.
     """
+    run.read_finished_run()
+    check_writable(run.path)
+    with run.lock():
+        return _evaluate(run, data_root, progress)
+
+
+def _evaluate(run: RunFolder, data_root: str | None, progress: Progress) -> RunDocument:
     document = run.read_finished_run()
     recipe = document.recipe
     prepare_backend(recipe.train.device)
     about = document.dataset
     dataset = open_run_dataset(
-        read_dataset_csv(run.dataset), data_root or about.root, about.classes, about.name, progress=progress
+        read_dataset_csv(run.dataset),
+        data_root or about.root,
+        about.classes,
+        about.name,
+        pixel_range=about.pixel_range,
+        progress=progress,
     )
     dataset, pixels = decode_dataset(dataset, recipe.data.image_size, recipe.data.resize, "stop", progress)
     document = evaluate_network(document, run, load_network(run), dataset, pixels, progress)
@@ -60,9 +74,11 @@ def load_network(run: RunFolder) -> keras.Model:
     try:
         with collector_paused():
             return keras.models.load_model(run.model, compile=False)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # Keras raises many kinds for a damaged file
+        if is_interrupt(error) or isinstance(error, MemoryError):
+            raise
         raise InputError(
-            f"the run's model cannot be read: {error}", where=str(run.model), hint="train the run again"
+            f"the run's model cannot be read: {first_line(error)}", where=str(run.model), hint="train the run again"
         ) from None
 
 
@@ -98,7 +114,7 @@ def evaluate_network(
         metrics[split] = SplitMetrics.model_validate(found)
     _write_predictions(run, dataset, probabilities)
     if GATE in dataset.splits:
-        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, {}))
+        _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, known or {}))
     _draw(run, metrics["test"])
     if any(layer.name == "head_pool" for layer in network.layers):
         explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)

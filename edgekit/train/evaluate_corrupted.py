@@ -95,5 +95,12 @@ def _test_images(
     """The test images of a run and their pixels (N, H, W, 3)."""
     about, data = document.dataset, document.recipe.data
     rows = [row for row in read_dataset_csv(run.dataset) if row.split == "test"]
-    dataset = open_run_dataset(rows, data_root or about.root, about.classes, about.name, progress=progress)
+    dataset = open_run_dataset(
+        rows,
+        data_root or about.root,
+        about.classes,
+        about.name,
+        pixel_range=about.pixel_range,
+        progress=progress,
+    )
     return decode_dataset(dataset, data.image_size, data.resize, "stop", progress)

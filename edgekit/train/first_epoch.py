@@ -13,6 +13,8 @@ LOST_ACCURACY = 0.02
 LOSS_FACTOR = 1.5
 LOSS_MARGIN = 0.1
 """The validation loss agrees if it is larger by this factor and by this many nats."""
+MOST_WARMUP = 3
+"""A longer warm-up than this many epochs is not proposed."""
 ATTEMPTS = 4
 """How many learning rates are tried, each a third of the one before."""
 
@@ -37,20 +39,23 @@ class PhaseEnd:
         worse_loss = first.val_loss > max(LOSS_FACTOR * self.val_loss, self.val_loss + LOSS_MARGIN)
         return worse_loss and first.val_accuracy < self.val_accuracy - LOST_ACCURACY
 
-    def warning(self, first: EpochResult, phase: str, rate: float, next_rate: float | None) -> str:
-        """What happened, and what is done or to be done about it."""
-        setting = f"train.{phase.replace('-', '_')}"
+    def warning(self, first: EpochResult, phase: Phase, name: str, rate: float, next_rate: float | None) -> str:
+        """What happened in the first epoch of ``phase``, and what is done or to be done about it."""
+        setting = f"train.{name.replace('-', '_')}"
         happened = (
-            f"the first epoch of {phase} at learning rate {rate:.2g} made the network worse: validation accuracy "
+            f"the first epoch of {name} at learning rate {rate:.2g} made the network worse: validation accuracy "
             f"{self.val_accuracy:.3f} before, {first.val_accuracy:.3f} after (loss {self.val_loss:.3f}, "
             f"{first.val_loss:.3f})"
         )
         if next_rate is not None:
-            return f"{happened}; starting {phase} again at learning rate {next_rate:.2g}"
-        return (
-            f"{happened}; lower {setting}.learning_rate, train fewer layers ({setting}.last_stage: true), or use a "
-            f"warm-up ({setting}.warmup_epochs: 1)"
-        )
+            return f"{happened}; starting {name} again at learning rate {next_rate:.2g}"
+        remedies = [f"lower {setting}.learning_rate"]
+        if isinstance(phase, FineTuning) and not phase.last_stage:
+            remedies.append(f"train fewer layers ({setting}.last_stage: true)")
+        if phase.warmup_epochs < MOST_WARMUP:
+            remedies.append(f"use a longer warm-up ({setting}.warmup_epochs: {max(1, round(2 * phase.warmup_epochs))})")
+        *others, last = remedies
+        return f"{happened}. If it does not recover, {' or '.join([', '.join(others), last] if others else [last])}"
 
 
 def lower_rates(phase: Phase, before: PhaseEnd | None) -> list[float]:

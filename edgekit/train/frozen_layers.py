@@ -11,23 +11,29 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.augmentation import draw
 from edgekit.errors import InputError
 from edgekit.recipe import FineTuning, Recipe
-from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
-from edgekit.train.batches import predict
-from edgekit.train.run_context import RunContext
+from edgekit.train.device_data import Resident, fits
+from edgekit.train.outputs import (
+    TRANSIENT_COPIES,
+    DeviceOutputs,
+    Frozen,
+    OutOfRange,
+    Outputs,
+    frozen_outputs,
+    memory_mapped,
+    outputs_on_device,
+    outputs_on_host,
+)
+from edgekit.train.run_context import RunContext, Values
 from edgekit.train.stages import cut_before
-
-Values = NDArray[Any]
 
 USABLE_SHARE = 0.8
 """Share of the free disk space that stored outputs may take."""
@@ -113,68 +119,60 @@ class ViewStore:
             "epoch (--set train.fine_tuning.views=null)",
         )
 
-    def validation(self, pixels: Values, progress: Progress) -> Values:
-        """The outputs (N, ...) for the unchanged validation images, always in float32.
+    def outputs(self, context: RunContext, progress: Progress) -> Outputs:
+        """What fine-tuning trains on: the outputs on the device if they fit there, otherwise on the disk.
 
-        The probabilities computed from them are those of the whole network, and need not be computed again.
+        The validation images are never augmented and always stored in float32: the probabilities computed from them
+        are those of the whole network, and need not be computed again. View v of the training images is augmented as
+        epoch v of the phase would be: with as many views as epochs, the images are those that training without stored
+        outputs sees.
         """
-        return self._outputs("val", pixels, None, "float32", progress)
+        trained, views = self.network.trained, range(self.n_views)
+        frozen = frozen_outputs(context, self.network.frozen)
+        if isinstance(frozen, DeviceOutputs) and self.fits_on(context):
+            views_on_device = [self._on_device(frozen, view, progress) for view in views]
+            val = Resident(frozen.engine, frozen.on_device(self.rows["val"]))
+            return outputs_on_device(context, frozen, trained, val, views_on_device)
+        on_disk = [self._on_disk(frozen, view, progress) for view in (None, *views)]
+        return outputs_on_host(context, frozen, trained, on_disk[0], on_disk[1:])
 
-    def views(self, pixels: Values, progress: Progress) -> list[Values]:
-        """The outputs (N, ...) for each view of the training images.
+    def fits_on(self, context: RunContext) -> bool:
+        """Whether the device has room for all outputs."""
+        transient = TRANSIENT_COPIES * max(map(len, self.rows.values())) * self.network.values_per_image * 4
+        return context.engine is not None and fits(context.engine, self.total_bytes + transient)
 
-        View v is augmented as epoch v of the phase would be: with as many views as epochs, the images are those that
-        training without stored outputs sees.
-        """
-        storage = self.phase.view_storage
-        return [self._outputs("train", pixels, view, storage, progress) for view in range(self.n_views)]
+    def _on_device(self, frozen: DeviceOutputs, view: int, progress: Progress) -> Resident:
+        """The outputs for a view of the training images, on the device."""
+        rows, epoch = self.rows["train"], self._epoch(view)
+        outputs = frozen.on_device(rows, epoch, self.phase.view_storage)
+        if self.phase.view_storage == "float16" and not frozen.engine.all_finite(outputs):
+            self._warn_of_range(progress)
+            outputs = frozen.on_device(rows, epoch)
+        return Resident(frozen.engine, outputs)
 
-    def _outputs(self, split: str, pixels: Values, view: int | None, storage: str, progress: Progress) -> Values:
-        """Compute the outputs for a split, unless an earlier start of this run has stored them."""
-        name = split if view is None else f"{split}-view{view}"
-        file = self.folder / f"features-frozen-{name}.npy"
-        if not file.is_file():
-            try:
-                self._store(file, split, pixels, view, storage, progress)
-            except _OutOfRange:
-                progress.warn(
-                    f"outputs of layer {self.network.last_frozen} exceed the range of float16, so they are stored in "
-                    "float32, which takes twice the space"
-                )
-                self._store(file, split, pixels, view, "float32", progress)
-        outputs: Values = np.load(file, mmap_mode="r")
-        return outputs
+    def _on_disk(self, frozen: Frozen, view: int | None, progress: Progress) -> Values:
+        """The outputs for the validation images or a view, unless an earlier start of this run has stored them."""
+        split = "val" if view is None else "train"
+        file = self.folder / f"features-frozen-{split if view is None else f'train-view{view}'}.npy"
+        storage = "float32" if view is None else self.phase.view_storage
+        augmented = view is not None and self.recipe.train.augment.active
+        description = f"frozen layers of {split}" + (f", view {(view or 0) + 1}/{self.n_views}" if augmented else "")
+        epoch = None if view is None else self._epoch(view)
+        try:
+            return memory_mapped(frozen, file, self.rows[split], epoch, storage, progress, description)
+        except OutOfRange:
+            self._warn_of_range(progress)
+            return memory_mapped(frozen, file, self.rows[split], epoch, "float32", progress, description)
 
-    def _store(
-        self, file: Path, split: str, pixels: Values, view: int | None, storage: str, progress: Progress
-    ) -> None:
-        """Write ``file``. Raises :class:`_OutOfRange`, and leaves no file, if float16 cannot hold the outputs."""
-        rows, train = self.rows[split], self.recipe.train
-        draws, of_view = None, ""
-        if view is not None and train.augment.active:
-            epoch = train.feature_extraction.epochs + view
-            draws = draw(train.augment, len(rows), self.recipe.data.image_size, train.seed, epoch)
-            of_view = f", view {view + 1}/{self.n_views}"
-        stored: list[np.memmap[Any, Any]] = []
-        with atomic_path(file) as temporary:
+    def _epoch(self, view: int) -> int | None:
+        """The epoch, counted over all phases, whose augmentation a view has."""
+        return self.recipe.train.feature_extraction.epochs + view if self.recipe.train.augment.active else None
 
-            def memory_map(shape: tuple[int, ...]) -> Values:
-                stored.append(np.lib.format.open_memmap(temporary, mode="w+", dtype=storage, shape=shape))
-                return stored[-1]
-
-            with np.errstate(over="ignore"):
-                predict(
-                    self.network.frozen,
-                    pixels,
-                    rows,
-                    draws=draws,
-                    progress=progress,
-                    description=f"frozen layers of {split}{of_view}",
-                    store=memory_map,
-                )
-            stored[-1].flush()
-            if storage == "float16" and not _all_finite(stored[-1]):
-                raise _OutOfRange
+    def _warn_of_range(self, progress: Progress) -> None:
+        progress.warn(
+            f"outputs of layer {self.network.last_frozen} exceed the range of float16, so they are stored in "
+            "float32, which takes twice the space"
+        )
 
 
 def view_store(context: RunContext, opened: list[str], progress: Progress) -> ViewStore | None:
@@ -185,7 +183,7 @@ def view_store(context: RunContext, opened: list[str], progress: Progress) -> Vi
     train = context.recipe.train
     asked = train.fine_tuning.views is not None
     unchanged = not train.augment.active and not train.mix.active_in("fine-tuning")
-    if not asked and not (unchanged and context.backend.on_cpu):
+    if not asked and not (unchanged and context.engine is None and context.backend.on_cpu):
         return None
     network = SplitNetwork.of(context.network, opened)
     if network is None:
@@ -194,6 +192,8 @@ def view_store(context: RunContext, opened: list[str], progress: Progress) -> Vi
         return None
     rows = {"train": context.train_rows, "val": context.val_rows}
     store = ViewStore(network, context.recipe, rows, context.checkpoints)
+    if store.fits_on(context):
+        return store
     if asked:
         store.check_space()
     elif (why := store.shortage()) is not None:
@@ -210,11 +210,3 @@ def check_views(context: RunContext, progress: Progress) -> None:
     train = context.recipe.train
     if train.strategy == "fine-tuning" and train.fine_tuning.views is not None:
         view_store(context, net.open_last_layers(context.network, train.fine_tuning), progress)
-
-
-class _OutOfRange(Exception):
-    """float16 cannot hold the outputs."""
-
-
-def _all_finite(values: Values, chunk: int = 256) -> bool:
-    return all(bool(np.isfinite(values[start : start + chunk]).all()) for start in range(0, len(values), chunk))

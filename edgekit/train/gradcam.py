@@ -95,11 +95,19 @@ def class_activation(network: keras.Model, images: NDArray[np.uint8], classes: N
     """Grad-CAM (N, h, w), 0 or more, of one class for each of ``images`` (N, H, W, 3), as large as the feature maps."""
     pool = network.get_layer("head_pool")
     model = keras.Model(network.input, pool.input)
-    maps = np.asarray(keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False)), np.float64)
+    maps = _outputs(model, images.astype(np.float32))
     # The gradient of a mean over h * w positions is the same at each of them, so its mean is just that gradient:
     # 1 / (h * w) of the gradient with respect to the pooled features.
     gradient = score_gradient(network, maps.mean(axis=(1, 2)), classes) / (maps.shape[1] * maps.shape[2])
     return np.asarray(np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0))
+
+
+def _outputs(model: keras.Model, images: NDArray[np.float32]) -> Values:
+    """The outputs of ``model``. JAX would compile each layer for itself, so it gets batches of one size instead."""
+    if keras.backend.backend() != "jax":
+        return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)), np.float64)
+    batch = np.concatenate([images, np.repeat(images[-1:], BATCH - len(images), axis=0)])
+    return np.asarray(model.predict_on_batch(batch), np.float64)[: len(images)]
 
 
 def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.integer[Any]]) -> Values:

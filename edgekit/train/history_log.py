@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edgekit.documents.history import MEASURED_COLUMNS, EpochResult, write_history
+from edgekit.documents.history import MEASURED_COLUMNS, EpochResult, read_history, write_history
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -18,6 +19,8 @@ class HistoryLog:
     def __init__(self, csv_path: Path, events: Path) -> None:
         self._csv_path, self._events = csv_path, events
         self._epochs: dict[str, list[EpochResult]] = {}
+        before = read_history(csv_path) if csv_path.is_file() else []
+        self._logged = Counter(epoch.stage for epoch in before)
         self._writers: dict[str, SummaryWriter] = {}
 
     def __enter__(self) -> HistoryLog:
@@ -30,12 +33,18 @@ class HistoryLog:
             writer.close()
 
     def update(self, phase: str, epochs: list[EpochResult]) -> None:
-        """Log all epochs of ``phase`` so far, the latest last."""
+        """Log all epochs of ``phase`` so far; the event files get those that are new."""
         self._epochs[phase] = epochs
         write_history(self._csv_path, [epoch for done in self._epochs.values() for epoch in done])
-        events, latest = self._writer(phase), epochs[-1].to_dict()
-        for name in MEASURED_COLUMNS:
-            events.add_scalar(name, latest[name], epochs[-1].epoch)
+        new = epochs[self._logged[phase] :]
+        if not new:
+            return
+        self._logged[phase] = len(epochs)
+        events = self._writer(phase)
+        for epoch in new:
+            values = epoch.to_dict()
+            for name in MEASURED_COLUMNS:
+                events.add_scalar(name, values[name], epoch.epoch)
         events.flush()
 
     def _writer(self, phase: str) -> SummaryWriter:

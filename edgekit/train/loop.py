@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +14,7 @@ from numpy.typing import NDArray
 from edgekit.documents.history import EpochResult
 from edgekit.errors import EdgekitError
 from edgekit.recipe import Phase, Train
-from edgekit.support.frameworks import collector_paused
-from edgekit.support.progress import Bar, Progress
-from edgekit.train.batches import Batches
+from edgekit.support.progress import Progress
 from edgekit.train.checkpoint import (
     CallbackState,
     PhaseCheckpoint,
@@ -27,9 +23,13 @@ from edgekit.train.checkpoint import (
     read_variables,
     write_variables,
 )
+from edgekit.train.checkpoint_writer import CheckpointWriter
+from edgekit.train.device_engine import HostSnapshot, Snapshot
 from edgekit.train.first_epoch import PhaseEnd, lower_rates
+from edgekit.train.fitting import Fitter
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.optimizer import FusedAdam, GroupedAdam
+from edgekit.train.times import Times
 
 Probabilities = NDArray[np.float32]
 
@@ -38,23 +38,27 @@ Probabilities = NDArray[np.float32]
 class PhaseJob:
     """The inputs of one phase.
 
-    ``network`` holds the weights. ``model`` is what Keras fits: the network, its head on stored features, or the
-    network behind the augmentation layers. ``batches`` gives the data of an epoch, counted over all phases.
-    ``validate`` gives the validation labels (N,) and their probabilities (N, classes) with the current weights.
+    ``network`` holds the weights. ``fitter`` trains its model: the network, its head on stored features, or the
+    network behind the augmentation layers. ``val_labels`` are (N,).
     """
 
     name: str
     network: keras.Model
-    model: keras.Model
+    fitter: Fitter
     phase: Phase
     train: Train
-    batches: Callable[[int], Batches]
-    n_images: int
-    validate: Callable[[], tuple[NDArray[np.int32], Probabilities]]
+    val_labels: NDArray[np.int32]
+    start_validation: Callable[[], Callable[[], Probabilities]]
+    """Starts to predict the validation images with the current weights, and returns what waits for the probabilities
+    (N, classes)."""
     checkpoint: PhaseCheckpoint
     predictions: dict[str, Probabilities]
     """Receives ``val``: the probabilities of the best epoch, which do not have to be computed again."""
+    history: dict[str, list[EpochResult]]
+    """Receives the epochs by phase."""
     on_history: Callable[[str, list[EpochResult]], None]
+    """Called after each checkpoint, in another thread."""
+    times: Times
     first_epoch: int = 0
     """Number of epochs in earlier phases."""
     groups: LayerGroups | None = None
@@ -64,6 +68,10 @@ class PhaseJob:
     spent_seconds: float = 0.0
     """Time spent on features before the first epoch; counts towards ``train.max_seconds``."""
 
+    @property
+    def model(self) -> keras.Model:
+        return self.fitter.model
+
 
 def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
     """Train until the last epoch or until early stopping; the network then has its best weights.
@@ -72,39 +80,59 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
     """
     live = live_variables(job.network)
     if job.checkpoint.exists():
-        state, values, best = job.checkpoint.load(None)
+        state, values, best_values = job.checkpoint.load(None)
     else:
-        state, values, best = PhaseState(), read_variables(live), []
-    _compile(job, state.learning_rate or job.phase.learning_rate)
+        state, values, best_values = PhaseState(), read_variables(live), []
+    best: Snapshot = HostSnapshot(best_values)
+    with job.times.measure("compile"):
+        _compile(job, state.learning_rate or job.phase.learning_rate)
     if state.epochs_run:
         job.checkpoint.load(job.model.optimizer)
     write_variables(live, values)
     policies = _Policies.resume(job, state)
     last = state.epochs_run if state.stopped_early else job.phase.epochs  # it may be interrupted just after stopping
-    for epoch in range(state.epochs_run, last):
-        if state.epochs_run and _time_is_up(job, state):
-            progress.info(f"{job.name}: stopped at the time limit (train.max_seconds: {job.train.max_seconds:g})")
-            break
-        if epoch == 0:
-            result, probabilities = _first_epoch(job, state, partial(write_variables, live, values), progress)
-        else:
-            result, probabilities = _train_epoch(job, epoch, progress)
-        policies.epoch_ended(epoch, result)
-        if policies.best_epoch == epoch:
-            best = read_variables(live)
-            job.predictions["val"] = probabilities
-        _count(state, result, job, policies)
-        job.checkpoint.save(state, read_variables(live), best, job.model.optimizer)
-        job.on_history(job.name, state.history)
-        progress.info(_line(job, result))
-        if state.stopped_early:
-            patience = job.train.early_stopping.patience
-            progress.info(f"{job.name}: stopped early, no improvement for {patience} epochs")
-            break
-    write_variables(live, best)
-    state.finished = True
-    job.checkpoint.save(state, best, best, None)
+    with CheckpointWriter() as writer:
+        for epoch in range(state.epochs_run, last):
+            if state.epochs_run and _time_is_up(job, state):
+                progress.info(f"{job.name}: stopped at the time limit (train.max_seconds: {job.train.max_seconds:g})")
+                break
+            if epoch == 0:
+                result, probabilities = _first_epoch(job, state, partial(write_variables, live, values), progress)
+            else:
+                result, probabilities = _train_epoch(job, epoch, progress)
+            policies.epoch_ended(epoch, result)
+            _count(state, result, job, policies)
+            with job.times.measure("checkpoint"):
+                now = job.fitter.snapshot(live)
+                if policies.best_epoch == epoch:
+                    best = now
+                    job.predictions["val"] = probabilities
+                optimizer = job.fitter.snapshot(job.model.optimizer.variables)
+                writer.submit(_write(job, state, now, best, optimizer))
+            progress.info(_line(job, result))
+            if state.stopped_early:
+                patience = job.train.early_stopping.patience
+                progress.info(f"{job.name}: stopped early, no improvement for {patience} epochs")
+                break
+        with job.times.measure("checkpoint"):
+            write_variables(live, best.arrays())
+            state.finished = True
+            nothing = HostSnapshot([])
+            writer.submit(_write(job, state, nothing, best, nothing))
+            writer.flush()
     return state
+
+
+def _write(job: PhaseJob, state: PhaseState, live: Snapshot, best: Snapshot, optimizer: Snapshot) -> Callable[[], None]:
+    """Writes a checkpoint of the phase as it is now, and then its history."""
+    text, history = state.to_json(), list(state.history)
+    job.history[job.name] = history
+
+    def write() -> None:
+        job.checkpoint.save(text, live.arrays(), None if best is live else best.arrays(), optimizer.arrays())
+        job.on_history(job.name, history)
+
+    return write
 
 
 def _first_epoch(
@@ -118,12 +146,12 @@ def _first_epoch(
         if job.before is None or not job.before.destroyed_by(result):
             break
         next_rate = next(lower, None)
-        state.warnings.append(job.before.warning(result, job.name, rate, next_rate))
+        state.warnings.append(job.before.warning(result, job.phase, job.name, rate, next_rate))
         progress.warn(state.warnings[-1])
         if next_rate is None:
             break
         state.seconds += result.seconds
-        state.images += job.n_images
+        state.images += job.fitter.n_images
         rate = state.learning_rate = next_rate
         restore()
         _compile(job, rate)
@@ -136,7 +164,7 @@ def _count(state: PhaseState, result: EpochResult, job: PhaseJob, policies: _Pol
     state.epochs_run = result.epoch
     state.best_epoch = policies.best_epoch
     state.seconds += result.seconds
-    state.images += job.n_images
+    state.images += job.fitter.n_images
     state.early_stopping, state.reduce_lr = policies.state()
     state.stopped_early = bool(job.model.stop_training) and result.epoch < job.phase.epochs
 
@@ -147,7 +175,7 @@ def _time_is_up(job: PhaseJob, state: PhaseState) -> bool:
 
 
 def _compile(job: PhaseJob, learning_rate: float) -> None:
-    steps = math.ceil(job.n_images / job.train.batch_size)
+    steps = math.ceil(job.fitter.n_images / job.train.batch_size)
     warmup_steps = round(job.phase.warmup_epochs * steps)
     if job.phase.schedule == "cosine":
         learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, job.phase.epochs * steps)
@@ -165,6 +193,7 @@ def _compile(job: PhaseJob, learning_rate: float) -> None:
     )
     # Variables created inside the first step would make TensorFlow trace it twice (half a minute for a ResNet).
     job.model.optimizer.build(job.model.trainable_variables)
+    job.fitter.compiled()
 
 
 def _grouped(job: PhaseJob) -> GroupedAdam:
@@ -238,8 +267,12 @@ def _train_epoch(job: PhaseJob, epoch: int, progress: Progress) -> tuple[EpochRe
     if job.groups is not None:
         _grouped(job).set_factors(job.groups.factors(epoch))
     learning_rate = float(keras.ops.convert_to_numpy(job.model.optimizer.learning_rate))
-    loss, accuracy, seconds = _fit(job, epoch, progress)
-    labels, probabilities = job.validate()
+    finish = job.fitter.start(job.first_epoch + epoch, f"{job.name} {epoch + 1}/{job.phase.epochs}", progress)
+    with job.times.measure("validation"):
+        validation = job.start_validation()
+    loss, accuracy, seconds = finish()
+    with job.times.measure("validation"):
+        labels, probabilities = job.val_labels, validation()
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     result = EpochResult(
         stage=job.name,
@@ -250,7 +283,7 @@ def _train_epoch(job: PhaseJob, epoch: int, progress: Progress) -> tuple[EpochRe
         val_accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
         learning_rate=learning_rate,
         seconds=seconds,
-        images_per_second=job.n_images / seconds,
+        images_per_second=job.fitter.n_images / seconds,
     )
     if not math.isfinite(result.loss) or not math.isfinite(result.val_loss):
         raise EdgekitError(
@@ -259,42 +292,6 @@ def _train_epoch(job: PhaseJob, epoch: int, progress: Progress) -> tuple[EpochRe
             hint="lower the learning rate, or use precision float32",
         )
     return result, probabilities
-
-
-def _fit(job: PhaseJob, epoch: int, progress: Progress) -> tuple[float, float, float]:
-    """Loss, accuracy and seconds of one pass over the training images."""
-    batches = job.batches(job.first_epoch + epoch)
-    started = time.perf_counter()
-    with ExitStack() as tracing, progress.bar(f"{job.name} {epoch + 1}/{job.phase.epochs}", job.n_images) as bar:
-        if job.model.train_function is None:  # tracing the first step creates objects by the hundred thousand
-            tracing.enter_context(collector_paused())
-        fitted = job.model.fit(
-            batches.source(),
-            epochs=1,
-            verbose=0,
-            shuffle=False,
-            callbacks=[_ShowProgress(bar, job.n_images, job.train.batch_size, tracing)],
-        )
-    seconds = time.perf_counter() - started
-    return float(fitted.history["loss"][0]), float(fitted.history["accuracy"][0]), seconds
-
-
-class _ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]
-    async_safe = True
-    """Lets Keras read the loss in another thread, so that the next step does not wait for it."""
-
-    def __init__(self, bar: Bar, n_images: int, batch_size: int, tracing: ExitStack) -> None:
-        super().__init__()
-        self._tracing = tracing
-        self._bar, self._n_images, self._batch_size = bar, n_images, batch_size
-        self._started = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tracing.close()
-        done = min((batch + 1) * self._batch_size, self._n_images)
-        self._bar.advance(done - min(batch * self._batch_size, self._n_images))
-        rate = done / (time.perf_counter() - self._started)
-        self._bar.note(f"loss {(logs or {}).get('loss', float('nan')):.3f}  {rate:.0f} images/s")
 
 
 def _line(job: PhaseJob, result: EpochResult) -> str:

@@ -12,7 +12,6 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import FineTuning, Head, Model
 from edgekit.registry import Backbone, get_backbone
+from edgekit.support.paths import expanded
 from edgekit.train.copied_backbone import application, copy_backbone, read_backbone_file, stable_names
 from edgekit.train.stages import last_stage
 
@@ -237,7 +237,7 @@ def _load_backbone(entry: Backbone, model: Model, image_size: int, weights: str)
                 hint="connect to the internet once (Keras keeps them in ~/.keras/models), use a local file with "
                 "--weights PATH, or train from random weights with --weights none",
             ) from error
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     built = build(include_top=False, weights=None, input_shape=shape)
     try:
         with warnings.catch_warnings():

@@ -1,42 +1,27 @@
-"""The training phases of each strategy, and what each trains on (stored features, images, changed images)."""
+"""The training phases of each strategy: which layers they train, and on what."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from edgekit.data.augmentation import draw, epoch_order, sample_weights
 from edgekit.documents.run import PhaseRecord
 from edgekit.recipe import Phase
 from edgekit.recipe.section import PhaseName
-from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train import network as net
-from edgekit.train.augmentation_layers import TrainingModel, training_model
-from edgekit.train.batches import Batches, predict
 from edgekit.train.checkpoint import PhaseState
+from edgekit.train.feed import Feed
 from edgekit.train.first_epoch import PhaseEnd
 from edgekit.train.frozen_layers import view_store
+from edgekit.train.head_features import head_features
 from edgekit.train.layer_groups import LayerGroups
 from edgekit.train.loop import PhaseJob, run_phase
-from edgekit.train.mix import Pairs, draw_pairs
-from edgekit.train.run_context import RunContext, Values
+from edgekit.train.outputs import Begin, StoredFeatures, network_outputs
+from edgekit.train.run_context import RunContext
 from edgekit.train.start_from import load_start
-
-
-@dataclass(frozen=True)
-class StoredFeatures:
-    """Features (N, channels) that ``head`` is trained on. The ``views`` are used in turn, one per epoch."""
-
-    head: keras.Model
-    views: list[Values]
 
 
 def feature_extraction(context: RunContext, progress: Progress) -> PhaseRecord:
@@ -53,19 +38,19 @@ def feature_extraction(context: RunContext, progress: Progress) -> PhaseRecord:
         return record
     head, extractor = net.head_model(context.network), net.feature_model(context.network)
     started = time.perf_counter()
-    val = _features(context, extractor, "val", progress)
-    stored = _stored_features(context, head, extractor, progress)
+    with context.times.measure("features"):
+        outputs = head_features(context, head, extractor, progress)
     feature_seconds = time.perf_counter() - started
-    everything = np.arange(len(val))
     record = _run(
         context,
         "feature-extraction",
         phase,
-        lambda: predict(head, val, everything),
+        outputs.start_validation,
         progress,
-        stored=stored,
+        stored=outputs.stored,
         spent_seconds=feature_seconds,
     )
+    context.predict_rows = outputs.predict_rows
     return record.model_copy(update={"feature_seconds": feature_seconds})
 
 
@@ -83,23 +68,21 @@ def fine_tuning(context: RunContext, progress: Progress) -> PhaseRecord:
     if record is None:
         store = view_store(context, opened, progress)
         started = time.perf_counter()
-        stored, predict_val = None, context.predict_val
-        if store is not None:
-            trained, val = store.network.trained, store.validation(context.pixels, progress)
-            stored = StoredFeatures(trained, store.views(context.pixels, progress))
-            predict_val = partial(predict, trained, val, np.arange(len(val)))
+        with context.times.measure("features"):
+            outputs = network_outputs(context) if store is None else store.outputs(context, progress)
         seconds = time.perf_counter() - started
         record = _run(
             context,
             "fine-tuning",
             phase,
-            predict_val,
+            outputs.start_validation,
             progress,
             first_epoch=context.recipe.train.feature_extraction.epochs,
-            stored=stored,
+            stored=outputs.stored,
             groups=groups,
             spent_seconds=seconds,
         )
+        context.predict_rows = outputs.predict_rows
         if store is not None:
             found = {"feature_seconds": seconds, "stored_layer": store.network.last_frozen, "views": store.n_views}
             record = record.model_copy(update=found)
@@ -113,9 +96,12 @@ def from_scratch(context: RunContext, progress: Progress) -> PhaseRecord:
     phase = context.recipe.train.from_scratch
     net.open_all_layers(context.network, phase.batchnorm_momentum)
     context.set_dropout(phase)
-    return _finished(context, "from-scratch", phase, progress) or _run(
-        context, "from-scratch", phase, context.predict_val, progress
-    )
+    record = _finished(context, "from-scratch", phase, progress)
+    if record is None:
+        outputs = network_outputs(context)
+        record = _run(context, "from-scratch", phase, outputs.start_validation, progress)
+        context.predict_rows = outputs.predict_rows
+    return record
 
 
 STRATEGY_PHASES: dict[str, tuple[Callable[[RunContext, Progress], PhaseRecord], ...]] = {
@@ -149,7 +135,7 @@ def _run(
     context: RunContext,
     name: PhaseName,
     phase: Phase,
-    predict_val: Callable[[], Values],
+    start_validation: Begin,
     progress: Progress,
     *,
     first_epoch: int = 0,
@@ -159,20 +145,20 @@ def _run(
 ) -> PhaseRecord:
     """Run the training loop of one phase on stored features, or on the images."""
     context.predictions.clear()
-    feed = _Feed.of(context, name, phase, first_epoch, stored, progress)
-    val_labels = context.dataset.labels[context.val_rows]
+    feed = Feed.of(context, name, phase, first_epoch, stored, progress)
     job = PhaseJob(
         name=name,
         network=context.network,
-        model=feed.model,
+        fitter=feed.fitter(),
         phase=phase,
         train=context.recipe.train,
-        batches=feed.batches,
-        n_images=len(feed.rows),
-        validate=lambda: (val_labels, predict_val()),
+        val_labels=context.dataset.labels[context.val_rows],
+        start_validation=start_validation,
         checkpoint=context.checkpoint(name),
         predictions=context.predictions,
-        on_history=context.keep_history,
+        history=context.history,
+        on_history=context.on_history,
+        times=context.times,
         first_epoch=first_epoch,
         groups=groups,
         before=_previous_end(context, name),
@@ -186,97 +172,6 @@ def _previous_end(context: RunContext, name: PhaseName) -> PhaseEnd | None:
     if name != "fine-tuning":
         return None
     return PhaseEnd.of(context.history.get("feature-extraction", []), context.recipe.train.early_stopping.monitor)
-
-
-@dataclass(frozen=True)
-class _Feed:
-    """The training data of one phase: the model that is fitted, and its batches in each epoch.
-
-    ``inputs`` are arrays (M, ...) that epochs use in turn; the N training images are at ``rows`` of each.
-    """
-
-    context: RunContext
-    phase: Phase
-    first_epoch: int
-    model: keras.Model
-    inputs: list[Values]
-    rows: NDArray[np.int64]
-    augmented: bool
-    mixed: bool
-    on_cpu: bool
-    in_step: TrainingModel | None
-    """The network behind its augmentation layers, if images are changed inside the training step."""
-    targets: NDArray[np.float32]
-    weights: NDArray[np.float32]
-
-    @classmethod
-    def of(
-        cls,
-        context: RunContext,
-        name: PhaseName,
-        phase: Phase,
-        first_epoch: int,
-        stored: StoredFeatures | None,
-        progress: Progress,
-    ) -> _Feed:
-        train, dataset = context.recipe.train, context.dataset
-        labels = dataset.labels[context.train_rows]
-        augmented = stored is None and train.augment.active
-        mixed = stored is None and train.mix.active_in(name)
-        on_cpu = context.backend.on_cpu and not train.augment.randaugment
-        in_step = (
-            _model_with_changes(context, augmented, mixed, progress) if (augmented or mixed) and not on_cpu else None
-        )
-        if stored is not None:
-            model, inputs, rows = stored.head, stored.views, np.arange(len(labels))
-        else:
-            model = context.network if in_step is None else in_step.model
-            inputs, rows = [context.pixels], context.train_rows
-        return cls(
-            context=context,
-            phase=phase,
-            first_epoch=first_epoch,
-            model=model,
-            inputs=inputs,
-            rows=rows,
-            augmented=augmented,
-            mixed=mixed,
-            on_cpu=on_cpu,
-            in_step=in_step,
-            targets=np.eye(len(dataset.classes), dtype=np.float32)[labels],
-            weights=sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced"),
-        )
-
-    def batches(self, epoch: int) -> Batches:
-        """The batches of an epoch, counted over all phases."""
-        train, image_size = self.context.recipe.train, self.context.recipe.data.image_size
-        if self.in_step is not None:
-            self.in_step.begin_epoch(train.seed, epoch)
-        return Batches(
-            inputs=self.inputs[(epoch - self.first_epoch) % len(self.inputs)],
-            rows=self.rows,
-            targets=self.targets,
-            weights=self.weights,
-            order=epoch_order(len(self.rows), train.seed, epoch),
-            batch_size=train.batch_size,
-            draws=draw(train.augment, len(self.rows), image_size, train.seed, epoch) if self.augmented else None,
-            on_cpu=self.on_cpu,
-            pairs=partial(self._pairs, epoch) if self.mixed else None,
-        )
-
-    def _pairs(self, epoch: int, n_images: int, batch: int) -> Pairs:
-        train = self.context.recipe.train
-        if epoch - self.first_epoch >= self.phase.epochs - train.mix.off_last_epochs:
-            return Pairs.alone(n_images)
-        return draw_pairs(train.mix, n_images, self.context.recipe.data.image_size, train.seed, epoch, batch)
-
-
-def _model_with_changes(context: RunContext, augmented: bool, mixed: bool, progress: Progress) -> TrainingModel:
-    """The network behind the layers that change its images inside the training step."""
-    augment = context.recipe.train.augment
-    if augment.randaugment and context.backend.on_cpu:
-        progress.warn("randaugment computes every operation on each batch, which is slow on a CPU")
-    return training_model(context.network, augment if augmented else None, mix=mixed)
 
 
 def _record(context: RunContext, name: PhaseName, phase: Phase, state: PhaseState) -> PhaseRecord:
@@ -294,52 +189,3 @@ def _record(context: RunContext, name: PhaseName, phase: Phase, state: PhaseStat
         learning_rate=state.learning_rate or phase.learning_rate,
         warnings=tuple(state.warnings),
     )
-
-
-def _stored_features(
-    context: RunContext, head: keras.Model, extractor: keras.Model, progress: Progress
-) -> StoredFeatures | None:
-    """The features of the training images, where no image needs the backbone again in every epoch."""
-    train = context.recipe.train
-    if train.mix.active_in("feature-extraction"):
-        return None  # the pixels of every batch are mixed anew
-    if not train.augment.active:
-        return StoredFeatures(head, [_features(context, extractor, "train", progress)])
-    if train.feature_extraction.views is None:
-        return None
-    views = range(min(train.feature_extraction.views, train.feature_extraction.epochs))
-    return StoredFeatures(head, [_features(context, extractor, "train", progress, view) for view in views])
-
-
-def _features(context: RunContext, extractor: keras.Model, split: str, progress: Progress, view: int = 0) -> Values:
-    """Pooled features (N, channels) of a split, computed once and kept next to the checkpoint for a resumed run.
-
-    ``view`` numbers a copy of the split: 0 is unchanged, the others are augmented as in the epoch of that number.
-    """
-    name = split if not view else f"{split}-view{view}"
-    file = context.checkpoints / f"features-{name}.npy"
-    if not file.is_file():
-        rows = context.dataset.indices(split)
-        recipe = context.recipe
-        draws = None
-        if view:
-            draws = draw(recipe.train.augment, len(rows), recipe.data.image_size, recipe.train.seed, view)
-        with atomic_path(file) as temporary:
-            stored: list[np.memmap[Any, Any]] = []
-
-            def store(shape: tuple[int, ...]) -> Values:
-                stored.append(np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape))
-                return stored[-1]
-
-            predict(
-                extractor,
-                context.pixels,
-                rows,
-                draws=draws,
-                progress=progress,
-                description=f"features of {name}",
-                store=store,
-            )
-            stored[-1].flush()
-    features: Values = np.load(file, mmap_mode="r")
-    return features

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from edgekit.train import network as net
 from edgekit.train.backend import Backend
 from edgekit.train.batches import predict
 from edgekit.train.checkpoint import PhaseCheckpoint
+from edgekit.train.device_data import DeviceInputs, inputs_of
+from edgekit.train.device_engine import Engine, engine_of
+from edgekit.train.times import Times
 
 Pixels = NDArray[np.uint8]
 Values = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunContext:
     """Shared by all phases of a run: the network, the images, and the folder for checkpoints."""
 
@@ -38,7 +42,23 @@ class RunContext:
     history: dict[str, list[EpochResult]] = field(default_factory=dict)
     """The epochs of the phases so far."""
     predictions: dict[str, Values] = field(default_factory=dict)
-    """``val``: the probabilities of the network with its best weights, if the last phase has just computed them."""
+    """Probabilities of splits by the network with its best weights, if the last phase has just computed them."""
+    times: Times = field(default_factory=Times)
+    uploaded: DeviceInputs | None = None
+    """The images on the accelerator, if they are there already."""
+    predict_rows: Callable[[NDArray[np.int64]], Values] | None = None
+    """On an accelerator: predicts rows of the images with what the last phase has compiled."""
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """What trains on data on the accelerator; ``None`` if the host prepares the batches."""
+        return engine_of(self.backend, self.recipe.train.batches)
+
+    @cached_property
+    def device_pixels(self) -> DeviceInputs:
+        """The images on the accelerator."""
+        assert self.engine is not None
+        return self.uploaded or inputs_of(self.engine, self.pixels)
 
     @property
     def train_rows(self) -> NDArray[np.int64]:

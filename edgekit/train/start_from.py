@@ -59,12 +59,10 @@ def load_start(recipe: Recipe, dataset: Dataset, network: keras.Model) -> Start:
 
     Raises :class:`InputError` if that run was trained on other images.
     """
-    import keras
-
     document = check_start(recipe)
     run = RunFolder(Path(str(recipe.train.start_from)))
     if document.dataset.fingerprint != dataset.fingerprint:
         raise InputError("the run in train.start_from was trained on other images", where=str(run.path))
-    network.set_weights(keras.models.load_model(run.model, compile=False).get_weights())
+    network.load_weights(run.model)
     record = next(phase for phase in document.stages if phase.name == "feature-extraction")
     return Start(record.model_copy(update={"taken_over_from": document.run_id}), read_history(run.history))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from numpy import uint8
 from numpy.typing import NDArray
 
 from edgekit import __version__
-from edgekit.data.dataset import Dataset
+from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_dataset
 from edgekit.documents.dataset_list import write_dataset_csv
@@ -22,14 +24,24 @@ from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.registry import IMPORTED, get_backbone
 from edgekit.support.files import atomic_path, sha256_file, write_text
+from edgekit.support.os_errors import check_writable
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
-from edgekit.train.backend import Backend, environment, prepare_backend
+from edgekit.train.backend import (
+    Backend,
+    building_on_host,
+    environment,
+    move_to_accelerator,
+    prepare_backend,
+)
 from edgekit.train.same_images import SameImages, skipped_images
 from edgekit.train.start_from import check_start
+from edgekit.train.times import Times
 
 if TYPE_CHECKING:
     import keras
 
+    from edgekit.train.device_data import DeviceInputs
     from edgekit.train.loop import Probabilities
 
 
@@ -46,6 +58,8 @@ class _Prepared:
     backend: Backend
     seconds: float
     """Time spent on the images."""
+    uploaded: DeviceInputs | None
+    """The images on the accelerator, if there is one."""
 
 
 def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Progress = SILENT) -> RunDocument:
@@ -55,19 +69,45 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     ``dataset.csv``, and a finished run is returned as it is. Raises :class:`InputError`, before slow work starts, if
     the recipe, the images, the weights or the folder do not fit, and :class:`EdgekitError` if training diverges.
     """
-    started = time.perf_counter()
-    earlier = _open_run(recipe, run, resume)
-    if earlier is not None and earlier.done:
-        progress.info(f"{run.path} is already trained")
-        return earlier
-    prepared = _prepare(recipe, run, earlier, progress)
-    network = _build(recipe, len(prepared.dataset.classes))
+    times = Times()
+    check_writable(run.path)
+    with contextlib.ExitStack() as held:
+        if run.run_json.is_file():
+            held.enter_context(run.lock())
+        earlier = _open_run(recipe, run, resume)
+        if earlier is not None and earlier.done:
+            progress.info(f"{run.path} is already trained")
+            return earlier
+        prepared = _prepare(recipe, run, earlier, times, progress)
+        with times.measure("build"):
+            network = _build(recipe, len(prepared.dataset.classes), prepared.backend)
+        check_writable(run.path, _STORED_BYTES * int(network.count_params()))
+        if earlier is None:  # only now, so that a folder is not created for input that is refused
+            held.enter_context(run.lock())
+            _open_run(recipe, run, resume=False)
+        return _train(recipe, run, earlier, prepared, network, times, progress)
+
+
+_STORED_BYTES = 20
+"""Bytes on disk for each weight: the model, and the checkpoint with current weights, best weights and optimizer."""
+
+
+def _train(
+    recipe: Recipe,
+    run: RunFolder,
+    earlier: RunDocument | None,
+    prepared: _Prepared,
+    network: keras.Model,
+    times: Times,
+    progress: Progress,
+) -> RunDocument:
     document = _first_document(earlier, recipe, run, prepared, network)
     document.write(run.run_json)  # first: the other files make a run folder only together with it
     write_dataset_csv(run.dataset, prepared.dataset.rows())
     write_text(run.labels, "\n".join(prepared.dataset.classes) + "\n")
-    phases, predictions = _run_phases(recipe, run, network, prepared, progress)
-    _save_network(recipe, run, network, len(prepared.dataset.classes))
+    phases, predictions = _run_phases(recipe, run, network, prepared, times, progress)
+    with times.measure("save"):
+        _save_network(recipe, run, network, len(prepared.dataset.classes))
     train_seconds = sum(phase.seconds + (phase.feature_seconds or 0.0) for phase in phases)
     document = document.model_copy(
         update={
@@ -80,15 +120,14 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
     from edgekit.train.checkpoint import remove_checkpoints
     from edgekit.train.evaluate import evaluate_network
 
-    document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
+    with times.measure("evaluate"):
+        document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
-    total_seconds = time.perf_counter() - started
+    with times.measure("save"):
+        hashes = {file.name: sha256_file(file) for file in files}
+    timing = {"total_seconds": time.perf_counter() - times.started, "profile": times.record()}
     document = document.model_copy(
-        update={
-            "status": "done",
-            "timing": document.timing.model_copy(update={"total_seconds": total_seconds}),
-            "files": {file.name: sha256_file(file) for file in files},
-        }
+        update={"status": "done", "timing": document.timing.model_copy(update=timing), "files": hashes}
     )
     document.write(run.run_json)
     remove_checkpoints(run.checkpoint)
@@ -110,7 +149,7 @@ def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
 
 def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | None:
     """The document of the run to resume; ``None`` if the folder is new."""
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+    if run.is_new():
         return None
     document = run.read_run()
     if not resume:
@@ -124,36 +163,52 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | Non
         raise InputError(
             f"this run was started with a different recipe (settings that differ: {', '.join(changed)})",
             where=str(run.path),
-            hint=f"resume it as it was started: edgekit train --run {run.path} --resume",
+            hint=f"resume it as it was started: {run.resume_command}",
         )
     return document
 
 
-def _prepare(recipe: Recipe, run: RunFolder, earlier: RunDocument | None, progress: Progress) -> _Prepared:
+def _prepare(
+    recipe: Recipe, run: RunFolder, earlier: RunDocument | None, times: Times, progress: Progress
+) -> _Prepared:
     """Check everything that can be checked before training starts, and decode the images."""
     _check_weights_file(recipe)
     if recipe.train.start_from is not None:
         check_start(recipe)
     same = SameImages(run, earlier.dataset) if earlier is not None else None
     started = time.perf_counter()
-    found = open_dataset(recipe.data, progress=progress)
-    if same is not None:
-        same.check(found, skip_corrupt=recipe.data.on_corrupt == "skip")
+    with times.measure("data"):
+        found = open_dataset(recipe.data, progress=progress)
+        if same is not None:
+            same.check(found, skip_corrupt=recipe.data.on_corrupt == "skip")
     seconds = time.perf_counter() - started
-    backend = prepare_backend(recipe.train.device)
+    with times.measure("import"):
+        backend = prepare_backend(recipe.train.device)
     _check_precision(recipe, backend)
     started = time.perf_counter()
-    dataset, pixels = decode_dataset(
-        found, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
-    )
-    if same is not None:
-        same.check_decoded(dataset)
-    return _Prepared(found, dataset, pixels, backend, seconds + time.perf_counter() - started)
+    with times.measure("data"):
+        dataset, pixels = decode_dataset(
+            found, recipe.data.image_size, recipe.data.resize, recipe.data.on_corrupt, progress
+        )
+        if same is not None:
+            same.check_decoded(dataset)
+        seconds += time.perf_counter() - started
+        uploaded = _upload(backend, recipe.train.batches, pixels)
+    return _Prepared(found, dataset, pixels, backend, seconds, uploaded)
+
+
+def _upload(backend: Backend, batches: str, pixels: NDArray[uint8]) -> DeviceInputs | None:
+    """The images on the accelerator, where they are copied while the network is built."""
+    from edgekit.train.device_data import inputs_of
+    from edgekit.train.device_engine import engine_of
+
+    engine = engine_of(backend, batches)
+    return None if engine is None else inputs_of(engine, pixels)
 
 
 def _check_weights_file(recipe: Recipe) -> None:
     weights, file = recipe.model.weights, get_backbone(recipe.model.backbone).file
-    if file is not None and not Path(file).expanduser().is_file():
+    if file is not None and not expanded(file).is_file():
         raise InputError(
             "the backbone file does not exist",
             where=file,
@@ -163,7 +218,7 @@ def _check_weights_file(recipe: Recipe) -> None:
         raise InputError(
             "an imported model cannot be trained", hint="train on it as a backbone: --backbone MODEL.keras"
         )
-    if weights not in ("imagenet", "none") and not Path(weights).expanduser().is_file():
+    if weights not in ("imagenet", "none") and not expanded(weights).is_file():
         raise InputError(
             "the weights file does not exist", where=weights, hint="give the path of a file, or one of: imagenet, none"
         )
@@ -178,7 +233,7 @@ def _check_precision(recipe: Recipe, backend: Backend) -> None:
         )
 
 
-def _build(recipe: Recipe, n_classes: int) -> keras.Model:
+def _build(recipe: Recipe, n_classes: int, backend: Backend) -> keras.Model:
     import keras
 
     from edgekit.support.frameworks import collector_paused
@@ -186,12 +241,14 @@ def _build(recipe: Recipe, n_classes: int) -> keras.Model:
 
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        with collector_paused():
-            return build_network(
+        with collector_paused(), building_on_host(backend):
+            network = build_network(
                 recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed
             )
     finally:
         keras.config.set_dtype_policy("float32")
+    move_to_accelerator(backend, network)
+    return network
 
 
 def _first_document(
@@ -228,7 +285,7 @@ def _weights_record(recipe: Recipe) -> WeightsRecord:
     weights = get_backbone(recipe.model.backbone).file or recipe.model.weights
     if weights in ("imagenet", "none"):
         return WeightsRecord(source=weights)
-    return WeightsRecord(source="file", path=weights, sha256=sha256_file(Path(weights).expanduser()))
+    return WeightsRecord(source="file", path=weights, sha256=sha256_file(expanded(weights)))
 
 
 def _dataset_record(prepared: _Prepared) -> DatasetRecord:
@@ -241,6 +298,7 @@ def _dataset_record(prepared: _Prepared) -> DatasetRecord:
         layout=dataset.layout,
         n_files=len(dataset),
         counts=dataset.counts(),
+        pixel_range=dataset.pixel_range,
         corrupt=skipped_images(prepared.found, dataset),
     )
 
@@ -255,20 +313,36 @@ def _warnings(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _run_phases(
-    recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, progress: Progress
+    recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, times: Times, progress: Progress
 ) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
     """Run every phase of the strategy; their records, and the predictions that are already known."""
-    from edgekit.train.frozen_layers import check_views
-    from edgekit.train.history_log import HistoryLog
-    from edgekit.train.phases import STRATEGY_PHASES
-    from edgekit.train.run_context import RunContext
+    with times.measure("import"):
+        from edgekit.train.figures import import_figures
+        from edgekit.train.frozen_layers import check_views
+        from edgekit.train.history_log import HistoryLog
+        from edgekit.train.phases import STRATEGY_PHASES
+        from edgekit.train.run_context import RunContext
 
     with HistoryLog(run.history, run.path / "tensorboard") as history:
         context = RunContext(
-            recipe, network, prepared.dataset, prepared.pixels, prepared.backend, run.checkpoint, history.update
+            recipe,
+            network,
+            prepared.dataset,
+            prepared.pixels,
+            prepared.backend,
+            run.checkpoint,
+            history.update,
+            times=times,
+            uploaded=prepared.uploaded,
         )
         check_views(context, progress)
+        if context.engine is not None:  # while it compiles and trains
+            Thread(target=import_figures, name="edgekit-import", daemon=True).start()
         phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
+        if context.predict_rows is not None:
+            with times.measure("evaluate"):
+                for split in {"test", GATE} & set(prepared.dataset.splits):
+                    context.predictions[split] = context.predict_rows(prepared.dataset.indices(split))
         return phases, context.predictions
 
 

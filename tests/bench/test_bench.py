@@ -289,3 +289,28 @@ def test_predict_with_a_third_party_model(tmp_path, onnx_models, capsys):
     assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == "2", "classes without names have numbers"
     assert command("predict", onnx_models / "nan.onnx", picture) == 1
     assert "not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.txt", "\ufeff0 blue\r\n1 green\r\n2 red\r\n\r\n"),
+        ("class_indices.json", '{\n"red": 2,\n"blue": 0,\n"green": 1\n}'),
+        ("labels.csv", "index,name\n2,red\n0,blue\n1,green\n"),
+    ],
+)
+def test_predict_reads_labels_files_of_any_origin(tmp_path, onnx_models, capsys, name, content):
+    picture, labels = tmp_path / "blue.png", tmp_path / name
+    Image.fromarray(colour_pixels("blue")).save(picture)
+    labels.write_text(content, encoding="utf-8", newline="")
+    assert command("predict", onnx_models / "uint8.onnx", picture, "--labels", labels, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == "blue"
+
+
+def test_predict_refuses_labels_that_cannot_be_used(tmp_path, onnx_models, capsys):
+    picture, labels = tmp_path / "blue.png", tmp_path / "labels.txt"
+    Image.fromarray(colour_pixels("blue")).save(picture)
+    for content, reason in (("", "no names"), ("red\nred\nblue\n", "more than once"), ('{"red": 0,', "JSON")):
+        labels.write_text(content, encoding="utf-8")
+        assert command("predict", onnx_models / "uint8.onnx", picture, "--labels", labels) == 2
+        assert reason in capsys.readouterr().err

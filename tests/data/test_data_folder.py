@@ -121,7 +121,8 @@ def test_unusual_names_links_and_system_files(make_folder, tmp_path, watcher):
     dataset = open_dataset(Data(path=str(link)), progress=watcher)
     assert dataset.classes == ("linked", "my cats", "çok güzel 猫")
     assert len(dataset) == 19
-    assert watcher.warnings == []
+    (warning,) = watcher.warnings
+    assert "ignoring 1 link" in warning and warning.endswith(": my cats/loop")
     listed = tmp_path / "dataset.csv"
     write_dataset_csv(listed, dataset.rows())
     again = open_run_dataset(read_dataset_csv(listed), dataset.root, dataset.classes, dataset.name)
@@ -175,7 +176,6 @@ BAD_FOLDERS = {
     "nothing at all": ({".": 0}, "no images"),
     "no class folders": ({".": 4}, "not in class folders"),
     "one class": ({"cat": 4}, "only one class: 'cat'"),
-    "one folder around the layout": ({"archive/cat": 4, "archive/dog": 4}, "did you mean"),
     "empty class": ({"cat": 4, "dog": 4, "eel": 0}, "one class has no images: eel"),
     "empty class in train": ({"train/cat": 4, "train/dog": 0, "test/cat": 1}, "one class has no images: dog"),
     "class only in test": (
@@ -188,10 +188,7 @@ BAD_FOLDERS = {
     ),
     "no training folder": ({"val/a": 4, "test/a": 4}, "no training folder"),
     "two training folders": ({"train/a": 4, "Training/b": 4}, "same split"),
-    "splits inside the classes": (
-        {"cat/train": 4, "cat/test": 4, "dog/train": 4},
-        "put class folders inside split folders",
-    ),
+    "splits inside some classes": ({"cat/train": 4, "cat/test": 4, "dog": 4}, "put class folders inside split folders"),
     "too few to split": ({"cat": 5, "dog": 2}, "too few different images"),
     "empty test folder": ({"train/a": 4, "train/b": 4, "test/a": 0}, "no images"),
 }

@@ -185,8 +185,8 @@ def test_the_reasons_of_common_cases_are_clear():
         reasons[name] = caught.value.reason
     assert reasons == {
         "empty": "the file is empty",
-        "html": "not an image",
-        "postscript": "not an image",
+        "html": "not an image: a web page (HTML), as a failed download leaves it",
+        "postscript": "not an image: a PostScript file",
         "bomb": "too many pixels",
     }
 
@@ -252,7 +252,9 @@ def test_common_suffixes_are_known():
 
 
 def test_the_module_imports_nothing_else_of_edgekit(tmp_path):
-    source = Path(__file__).parents[2] / "edgekit" / "device" / "images.py"
-    (tmp_path / "images.py").write_bytes(source.read_bytes())
-    code = "import sys, images; sys.exit(any(m.split('.')[0] == 'edgekit' for m in sys.modules))"
+    (tmp_path / "device").mkdir()
+    for name in ("images.py", "file_kinds.py"):
+        source = Path(__file__).parents[2] / "edgekit" / "device" / name
+        (tmp_path / "device" / name).write_bytes(source.read_bytes())
+    code = "import sys, device.images; sys.exit(any(m.split('.')[0] == 'edgekit' for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0

@@ -116,7 +116,12 @@ def test_onnx_metadata(onnx_models):
     found = read_metadata(path, open_model(path))
     assert (found.labels, found.scaling, found.resize) == (list(LABELS), SCALINGS["none"], "crop")
     path = str(onnx_models / "uint8.onnx")
-    assert read_metadata(path, open_model(path)).document() == {"labels": None, "scaling": None, "resize": None}
+    assert read_metadata(path, open_model(path)).document() == {
+        "labels": None,
+        "scaling": None,
+        "resize": None,
+        "range": None,
+    }
 
 
 def test_tflite_metadata(tmp_path, tflite_models):

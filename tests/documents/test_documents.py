@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 
@@ -224,3 +224,37 @@ def _missing(stored: object, read: object, where: str = "") -> list[str]:
     if isinstance(stored, list) and isinstance(read, list) and len(stored) == len(read):
         return [problem for a, b in zip(stored, read) for problem in _missing(a, b, f"{where}[]")]
     return [] if stored == read else [where]
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "value"),
+    [
+        ("export", "file", "../../secret"),
+        ("export", "file", "/etc/passwd"),
+        ("export", "file", ".."),
+        ("export", "scheme", "/../../outside"),
+        ("bench", "key", "../x"),
+        ("bench", "target", "../../x"),
+        ("study", "run", "../outside"),
+        ("study", "run", "/etc"),
+        ("audit", "file", "../../.ssh/id_rsa"),
+        ("run", "picture", "a/b"),
+    ],
+)
+def test_a_document_cannot_lead_out_of_its_folder(model: str, field: str, value: str) -> None:
+    """A folder from somebody else would otherwise have edgekit read and write elsewhere."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from edgekit.documents.audit import AuditPicture
+    from edgekit.documents.bench import BenchDocument
+    from edgekit.documents.export import ExportDocument
+    from edgekit.documents.run import GradCamPicture
+    from edgekit.documents.study import CellRecord
+
+    models = {"export": ExportDocument, "bench": BenchDocument, "study": CellRecord}
+    models |= {"audit": AuditPicture, "run": GradCamPicture}
+    info = models[model].model_fields[field]
+    adapter = TypeAdapter(Annotated[(info.annotation, *info.metadata)])
+    assert adapter.validate_python("plain-name") == "plain-name"
+    with pytest.raises(ValidationError):
+        adapter.validate_python(value)

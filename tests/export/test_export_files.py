@@ -172,7 +172,7 @@ def test_tflite_contains_its_labels_in_a_zip(exported):
     for key in (key for key in PLAIN if key.startswith("tflite")):
         with zipfile.ZipFile(exported.export(key).model()) as archive:
             assert archive.testzip() is None
-            assert archive.namelist() == ["labels.txt"]
+            assert archive.namelist() == ["labels.txt", "edgekit.json"]
             assert archive.read("labels.txt").decode().splitlines() == LABELS
 
 

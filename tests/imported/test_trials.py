@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from edgekit.device.scaling import SCALINGS
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.errors import InputError
-from edgekit.train.imported.labels import folder_order, match_labels, read_label_file
+from edgekit.train.imported.labels import folder_order, match_labels
 from edgekit.train.imported.trials import Trial, Trials, try_scalings
 
 RANDOM = np.random.default_rng(0)
@@ -75,7 +76,6 @@ def test_scalings_that_give_nan_are_left_out():
         ("cat\ndog\n", ["cat", "dog"]),
         ("\ufeffcat\r\ndog\r\n\r\n", ["cat", "dog"]),
         ("0 cat\n1 dog\n", ["cat", "dog"]),
-        ("0 cat\n2 dog\n", ["0 cat", "2 dog"]),
         ('["cat", "dog"]', ["cat", "dog"]),
         ('{"dog": 1, "cat": 0}', ["cat", "dog"]),
         ('{"0": "cat", "1": "dog"}', ["cat", "dog"]),
@@ -83,17 +83,23 @@ def test_scalings_that_give_nan_are_left_out():
 )
 def test_label_files(tmp_path, text, labels):
     (tmp_path / "labels").write_text(text, encoding="utf-8")
-    assert read_label_file(tmp_path / "labels") == labels
+    assert read_labels_file(tmp_path / "labels") == labels
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "no labels"), ("cat\ncat\n", "'cat' twice"), ('{"cat": 3}', "neither"), ("[1]", "neither")],
+    [
+        ("", "no names"),
+        ("cat\ncat\n", "'cat' occurs more than once"),
+        ('{"cat": 3}', "0 is missing"),
+        ("[1]", "not a class name"),
+        ("0 cat\n2 dog\n", "1 is missing"),
+    ],
 )
 def test_bad_label_files(tmp_path, text, message):
     (tmp_path / "labels").write_text(text)
     with pytest.raises(InputError, match=message):
-        read_label_file(tmp_path / "labels")
+        read_labels_file(tmp_path / "labels")
 
 
 def test_labels_match_folders_that_differ_in_case_and_spaces(tmp_path):

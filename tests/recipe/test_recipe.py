@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -253,14 +254,14 @@ opened_layers = st.sampled_from(
     ]
 )
 recipes = section(
-    name=st.text(max_size=20),
+    name=st.text(st.characters(categories=["L", "N", "Pd"]), min_size=1, max_size=20),
     description=st.text(max_size=20),
     data=section(
-        path=st.none() | st.text(min_size=1, max_size=30),
+        path=st.none() | st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=30),
         image_size=st.integers(71, 2048),
         resize=st.sampled_from(["stretch", "crop", "pad"]),
         on_corrupt=st.sampled_from(["stop", "skip"]),
-        split=section(val=fraction, test=fraction, seed=st.integers()),
+        split=section(val=fraction, test=fraction, seed=st.integers(0, 2**31 - 1)),
         limit_per_class=st.none() | st.integers(1, 10**6),
     ),
     model=section(
@@ -281,10 +282,12 @@ recipes = section(
         reduce_lr=section(enabled=st.booleans(), factor=st.floats(0.01, 0.99), min_learning_rate=st.floats(0, 1)),
     ),
     export=section(files=st.lists(st.sampled_from(list(SCHEMES))), parity_images=st.integers(1, 1000)),
-    bench=section(protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1)),
+    bench=section(
+        protocol=st.sampled_from(["quick", "full"]), threads=st.lists(st.integers(0, 64), min_size=1, max_size=20)
+    ),
     compare=section(
-        backbones=st.lists(st.sampled_from(list(BACKBONES))),
-        seeds=st.lists(st.integers(0, 99)),
+        backbones=st.lists(st.sampled_from(list(BACKBONES)), unique=True),
+        seeds=st.lists(st.integers(0, 99), unique=True),
         overrides=st.dictionaries(st.sampled_from(list(BACKBONES)), st.just({"train.seed": 1})),
     ),
 )
@@ -298,3 +301,68 @@ def test_a_recipe_that_is_written_reads_back_the_same(document):
     again = validate(written, "written")
     assert again == recipe
     assert again.document() == written
+
+
+BOMB = "\n".join(
+    ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{p: *a{i - 1}, q: *a{i - 1}, r: *a{i - 1}}}" for i in range(1, 25))]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("? [a, b]\n: 1\n", "recipe.yaml:1"),
+        ("? {a: 1}\n: 1\n", "a key must be text"),
+        ("train: !!int x", "'x' is not a valid int"),
+        ("train: !!bool x", "'x' is not a valid bool"),
+        ("train: !!float {}", "cannot hold a value of type 'float'"),
+        ("train: 2024-13-45", "write '2024-13-45' in quotes"),
+        ("train: !!binary x", "type 'binary'"),
+        ("train: !!set {a}", "type 'set'"),
+        ("train: !!python/object/apply:os.system [id]", "cannot hold a value of type"),
+        ("train: " + "[" * 3000, "nested more than"),
+        ("train: " + "[" * 50 + "]" * 50, "nested more than"),
+        ("train: &a [*a]", "an alias refers to a value that contains it"),
+        ("train: &a {b: {c: *a}}", "an alias refers to a value that contains it"),
+        (BOMB, "with aliases written out"),
+        ("a: &a {x: 1}\nb: {<<: *a}", "merge keys"),
+        ("k: 1\n" * 2_000_000, "a recipe may have 300,000"),
+        ("seed: " + "9" * 5000, "is not a valid int"),
+        ("compare: {seeds: [" + ", ".join(map(str, range(30_000))) + "]}", "at most 1000 items"),
+        ("claims: [" + ", ".join(["{text: a}"] * 20_000) + "]", "the recipe has"),
+        ("compare: {seeds: [1, 1]}", "1 is given twice"),
+        ("train: {batch_size: 9999999999999}", "train.batch_size"),
+        ('data: {path: "a\\0b"}', "null character"),
+        ("data: {path: ''}", "cannot be empty"),
+        ("\n".join(f"k{i}: {'x' * 200}" for i in range(1000)), "and 990 more"),
+        ("name: {a: " + "x" * 100_000 + "}", "..."),
+    ],
+)
+def test_recipes_that_are_no_recipes_are_refused_at_once(text, said, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    started = time.process_time()
+    with pytest.raises(InputError) as error:
+        load_recipe(file)
+    assert time.process_time() - started < 20
+    assert said in str(error.value)
+    assert len(str(error.value)) < 5000
+
+
+@pytest.mark.parametrize("key", ["", ".", "train..seed", "train.", ".train", ".".join("a" * 10_000), "train.seed.x.y"])
+def test_keys_of_settings_that_are_no_keys(key):
+    with pytest.raises(InputError):
+        load_recipe("quickstart", {key: 1})
+
+
+def test_a_study_of_millions_of_cells_is_refused(tmp_path):
+    from edgekit.study.cells import plan_cells
+
+    arms = {f"a{number}": {} for number in range(100)}
+    with pytest.raises(InputError, match="100,000 cells"):
+        plan_cells(validate({"compare": {"seeds": list(range(1000)), "arms": arms}}, "test"), tmp_path)
+
+
+def test_a_recipe_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes("\ufeffname: windows\r\n".encode())
+    assert load_recipe(tmp_path / "recipe.yaml").name == "windows"

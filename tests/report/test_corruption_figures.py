@@ -138,6 +138,6 @@ def test_names_groups_and_severities_are_read_or_refused():
 def test_damaged_answers_are_named(run):
     keep(run, "keras", {CLEAN: [0]})
     (run.corruptions / "local" / "keras" / "haze.npz").write_bytes(b"half")
-    with pytest.raises(InputError, match="cannot be read") as caught:
+    with pytest.raises(InputError, match="damaged") as caught:
         read_corrupted(run)
     assert caught.value.where.endswith("haze.npz")

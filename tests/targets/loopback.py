@@ -11,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +66,36 @@ class Server:
         for pid in sessions:
             os.kill(pid, signal.SIGKILL)
         return len(sessions)
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Server]:
+    """A running server with its keys in ``folder``; skips the test where there is no OpenSSH."""
+    if SSHD is None or shutil.which("ssh") is None:
+        pytest.skip("OpenSSH's server or client is not installed (sudo apt install openssh-server)")
+    for key in ("host_key", "key", "stranger"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", folder / key], check=True)
+    shutil.copy(folder / "key.pub", folder / "authorized_keys")
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # a server that root starts insists on it
+    port = free_port()
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nPermitRootLogin yes\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+    made = Server(folder, port, process)
+    key = (folder / "host_key.pub").read_text().split()[:2]
+    made.known_hosts.write_text(f"[127.0.0.1]:{port} {' '.join(key)}\n")
+    try:
+        wait_for(port, folder / "log")
+        yield made
+    finally:
+        made.cut()
+        process.terminate()
+        process.wait()
 
 
 class Notes(Progress):

@@ -119,6 +119,27 @@ def test_without_the_check_the_warning_says_what_to_change(tmp_path):
     assert f"warning: {warning}" in told.lines
 
 
+def test_the_warning_proposes_only_what_is_not_already_so():
+    from edgekit.documents.history import EpochResult
+    from edgekit.recipe import FineTuning
+    from edgekit.train.first_epoch import PhaseEnd
+
+    before = PhaseEnd(val_loss=0.25, val_accuracy=0.92)
+    first = EpochResult("fine-tuning", 1, 1.0, 0.7, 2.2, 0.63, 3e-4, 1.0, 100.0)
+
+    def proposed(**settings: Any) -> str:
+        return before.warning(first, FineTuning(**settings), "fine-tuning", 3e-4, None).partition("recover, ")[2]
+
+    assert proposed() == (
+        "lower train.fine_tuning.learning_rate or use a longer warm-up (train.fine_tuning.warmup_epochs: 2)"
+    )
+    assert proposed(warmup_epochs=4) == "lower train.fine_tuning.learning_rate"
+    assert proposed(fraction=1.0, last_stage=False, warmup_epochs=0) == (
+        "lower train.fine_tuning.learning_rate, train fewer layers (train.fine_tuning.last_stage: true) or use a "
+        "longer warm-up (train.fine_tuning.warmup_epochs: 1)"
+    )
+
+
 @pytest.mark.skipif(not VGG16_WEIGHTS.is_file(), reason="the ImageNet weights of VGG16 are not on this machine")
 @pytest.mark.skipif(not IMAGES.is_dir(), reason="the brain MRI images are not on this machine")
 def test_the_defaults_keep_what_a_pretrained_vgg16_can_do(tmp_path):

@@ -65,13 +65,18 @@ class Job:
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        return {weight.path: np.asarray(weight) for weight in self.network.weights}
+        import keras
+
+        return {weight.path: keras.ops.convert_to_numpy(weight) for weight in self.network.weights}
 
     def predict(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Labels (N,) and the network's probabilities (N, 3) now."""
         dataset, pixels = pixels_in_memory(self.counts)
         rows = dataset.indices(split)
-        return dataset.labels[rows], np.asarray(self.network(pixels[rows].astype(np.float32)), np.float64)
+        import keras
+
+        found = self.network(pixels[rows].astype(np.float32), training=False)
+        return dataset.labels[rows], keras.ops.convert_to_numpy(found).astype(np.float64)
 
 
 def make_job(
@@ -334,7 +339,7 @@ def test_a_phase_interrupted_just_after_stopping_early_does_not_train_again(job,
 def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     import keras
 
-    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState
+    from edgekit.train.checkpoint import PhaseCheckpoint, PhaseState, read_variables
 
     network = tiny_network()
 
@@ -348,7 +353,7 @@ def test_a_checkpoint_keeps_the_scale_of_mixed_precision(tmp_path):
     before.learning_rate = 0.125
     before.inner_optimizer.iterations.assign(9)
     checkpoint = PhaseCheckpoint(tmp_path / "stage.npz")
-    checkpoint.save(PhaseState(epochs_run=1), [], [], before)
+    checkpoint.save(PhaseState(epochs_run=1).to_json(), [], [], read_variables(before.variables))
     after = optimizer()
     state, _, _ = checkpoint.load(after)
     assert state.epochs_run == 1

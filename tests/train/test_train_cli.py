@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import pytest
-from train_helpers import TrainedRun, changed, edgekit_here
+from train_helpers import TrainedRun, changed, edgekit_here, edgekit_process
 
-from edgekit.cli.train import summary
+from edgekit.cli.train import profile_table, summary
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.recipe.resolve import resolve_recipe, training_settings
@@ -175,6 +176,44 @@ def test_a_damaged_model_is_an_error(edgekit, copied):
     assert "model.keras" in err
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "{}",
+        "[]",
+        '{"class_name": "Thesis", "config": {}}',
+        '{"module": "keras", "class_name": "Functional", "config": {"layers": 3}}',
+        '{"module": "os", "class_name": "system", "config": {"command": "id"}, "registered_name": null}',
+    ],
+)
+def test_a_model_that_keras_refuses_is_an_error(edgekit, copied, config):
+    with zipfile.ZipFile(copied.model, "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.0.0", "date_saved": "2026-11-26@12:00:00"}')
+        archive.writestr("config.json", config)
+        archive.writestr("model.weights.h5", b"")
+    code, _, err = edgekit("evaluate", copied.path)
+    assert code == 2
+    assert "the run's model cannot be read" in err
+
+
+@pytest.mark.slow
+def test_the_users_own_settings_of_keras_change_nothing(images, tmp_path):
+    (tmp_path / "home").mkdir()
+    settings = {"image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}
+    (tmp_path / "home" / "keras.json").write_text(json.dumps(settings))
+    arguments = ["train", "--data", str(images), "--weights", "none", "--image-size", "32", "--epochs", "1", "--quiet"]
+    documents = []
+    for name, environment in (("plain", {}), ("own", {"KERAS_HOME": str(tmp_path / "home")})):
+        run = RunFolder(tmp_path / name)
+        process = edgekit_process(*arguments, "--run", str(run.path), environment=environment)
+        _, stderr = process.communicate(timeout=600)
+        assert process.returncode == 0, stderr
+        documents.append(run.read_run())
+    plain, own = documents
+    assert own.model == plain.model
+    assert own.metrics["test"].log_loss == pytest.approx(plain.metrics["test"].log_loss, abs=1e-3)
+
+
 def test_a_folder_without_a_run_cannot_be_evaluated(edgekit, images):
     code, _, err = edgekit("evaluate", images)
     assert code == 2
@@ -212,3 +251,13 @@ def test_the_result_fits_80_columns(trained):
     assert all(len(line) <= 80 for line in text.splitlines() if str(trained.folder.path) not in line)
     for shown in (f"{trained.document.accuracy:.4f}", "amber", f"edgekit export {trained.folder.path}"):
         assert shown in text
+
+
+def test_the_profile_accounts_for_the_whole_time(trained):
+    timing = trained.document.timing
+    seconds = timing.profile.model_dump()
+    assert sum(seconds.values()) == pytest.approx(timing.total_seconds, abs=0.1)
+    assert all(seconds[f"{part}_seconds"] > 0 for part in ("build", "compile", "step", "validation", "evaluate"))
+    lines = profile_table(timing.profile).splitlines()
+    assert [line.split()[0] for line in lines[2:-1]] == [name.removesuffix("_seconds") for name in seconds]
+    assert max(map(len, lines)) <= 80

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ from numpy.typing import NDArray
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
 from edgekit.device.images import DECODER, ImageError, decode_rgb, read_header
+from edgekit.documents.arrays import read_arrays
+from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
 from edgekit.support.progress import SILENT, Bar, Progress
 
@@ -235,13 +236,27 @@ def _file(dataset: Dataset) -> Path:
     return cache_dir() / "fingerprints" / f"{digest.hexdigest()[:32]}.npz"
 
 
+_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "pixels": ("U", ()),
+    "hashes": ("u", (HASH_WORDS,)),
+    "soft": ("u", (HASH_WORDS,)),
+    "widths": ("i", ()),
+    "heights": ("i", ()),
+    "modes": ("U", ()),
+    "formats": ("U", ()),
+    "grey": ("u", (PICTURE_SIDE, PICTURE_SIDE)),
+    "reasons": ("U", ()),
+}
+"""Kind of NumPy type, and shape for one image, of every cached column."""
+
+
 def _read(file: Path, count: int) -> Columns | None:
     try:
-        with np.load(file) as stored:
-            columns = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # missing or damaged: it is only a cache
+        columns = read_arrays(file, tuple(_SHAPES))
+    except InputError:  # missing or damaged: it is only a cache
         return None
-    return columns if len(columns.get("reasons", ())) == count else None
+    fits = (columns[n].dtype.kind == kind and columns[n].shape == (count, *of) for n, (kind, of) in _SHAPES.items())
+    return columns if all(fits) else None
 
 
 def _keep(file: Path, columns: Columns) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +16,8 @@ from edgekit.data.audit.duplicates import NEAR_BITS, DuplicateIndex, DuplicatePa
 from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
 from edgekit.data.dataset import SPLITS, Dataset
-from edgekit.data.folder import WHOLE, scan_folder
+from edgekit.data.folder import AUTO, WHOLE, scan_folder
+from edgekit.data.image_properties import read_properties
 from edgekit.data.scanned_dataset import scanned_dataset
 from edgekit.documents.audit import (
     AuditDocument,
@@ -32,6 +33,7 @@ from edgekit.documents.audit import (
     NearDuplicates,
 )
 from edgekit.errors import InputError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -164,15 +166,27 @@ class Audit:
         return LabelledFile(path=dataset.files[position], label=label, split=str(dataset.splits[position]))
 
 
-def audit_folder(folder: Path, *, near_bits: int = NEAR_BITS, progress: Progress = SILENT) -> Audit:
+def audit_folder(
+    folder: Path, *, labels_from: str = AUTO, near_bits: int = NEAR_BITS, progress: Progress = SILENT
+) -> Audit:
     """Audit all images of a folder in the splits that it has; no splits are drawn.
 
     Raises :class:`InputError` for a folder without images in class folders.
     """
-    scan = scan_folder(Path(folder).expanduser().absolute())
-    folders = ", ".join(f"{scan.folders[split]} ({split})" for split in SPLITS if split in scan.folders)
-    dataset, _ = scanned_dataset(scan, progress, layout=folders or "one folder per class")
-    return audit(dataset, near_bits=near_bits, notes=tuple(scan.notes), progress=progress)
+    scan = scan_folder(expanded(folder).absolute(), labels_from)
+    dataset, _ = scanned_dataset(scan, progress, layout=scan.layout)
+    notes = [*scan.notes, *_notes(dataset, progress)]
+    for note in notes:
+        progress.warn(note)
+    return audit(dataset, near_bits=near_bits, notes=tuple(notes), progress=progress)
+
+
+def _notes(dataset: Dataset, progress: Progress) -> list[str]:
+    """What is converted when the images are read; nothing if none can be read, which the audit says anyway."""
+    try:
+        return read_properties(replace(dataset, pixel_range="auto"), progress).notes
+    except InputError:
+        return []
 
 
 def audit(

@@ -97,6 +97,7 @@ class MetadataDocument(TypedDict):
     labels: list[str] | None
     scaling: ScalingDocument | None
     resize: str | None
+    range: str | None
 
 
 class InspectedEvent(TypedDict):

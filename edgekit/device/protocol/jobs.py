@@ -19,6 +19,8 @@ class ModelEntry(_ModelPath, total=False):
     runtime: str | None
     scaling: str | ScalingDocument | None
     resize: str | None
+    range: str | None
+    """How values of more than 8 bits become 0 to 255; see :func:`edgekit.device.images.decode_rgb`."""
     activation: str
     """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
     images: Sequence[str]

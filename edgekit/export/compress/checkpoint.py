@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from edgekit.device.archives import DAMAGED
 from edgekit.documents.export import CompressionEpoch
 from edgekit.support.files import atomic_path
 
@@ -49,7 +49,7 @@ class Checkpoint:
                 variables = _variables(model)
                 arrays = [stored[f"v{number}"] for number in range(len(variables))]
                 history = [CompressionEpoch(**epoch) for epoch in json.loads(str(stored["history"]))]
-        except (FileNotFoundError, BadZipFile, EOFError, KeyError, ValueError):
+        except DAMAGED:
             return []
         for variable, array in zip(variables, arrays):
             variable.assign(array)

@@ -203,6 +203,7 @@ def _signature(facts: ExportFacts) -> dict[str, object]:
         "input": {"dtype": "uint8", "layout": "NHWC", "color": "RGB", "range": [0, 255]},
         "scaling": "none",
         "resize": facts.resize,
+        "range": facts.pixel_range,
         "run_id": facts.run_id,
         "backbone": facts.backbone,
     }

@@ -185,7 +185,9 @@ def finish(content: bytes, facts: ExportFacts) -> bytes:
     model.signatureDefs = [_signature(schema, int(graph.inputs[0]), int(graph.outputs[0]))]
     model.description = "edgekit"
     _add_metadata(model, schema, metadata_buffer(facts))
-    return with_label_file(pack(model, len(content)), facts.labels)
+    return with_label_file(
+        pack(model, len(content)), facts.labels, {"resize": facts.resize, "range": facts.pixel_range}
+    )
 
 
 def _take_pixels(model: Any, schema: Any) -> None:

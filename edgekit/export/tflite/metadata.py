@@ -8,6 +8,7 @@ https://github.com/tensorflow/tflite-support/blob/v0.4.4/tensorflow_lite_support
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from typing import Any
 
@@ -17,6 +18,7 @@ NAME = "TFLITE_METADATA"
 """Name of the entry in ``Model.metadata`` whose buffer contains the flatbuffer."""
 
 LABEL_FILE = "labels.txt"
+IMAGES_FILE = "edgekit.json"
 
 _FILE_IDENTIFIER = b"M001"
 _MIN_PARSER_VERSION = "1.0.0"  # no field used below is newer
@@ -72,16 +74,21 @@ def metadata_buffer(facts: ExportFacts) -> bytes:
     return bytes(builder.Output())
 
 
-def with_label_file(model: bytes, labels: list[str]) -> bytes:
-    """``model`` followed by an uncompressed zip with ``labels.txt`` (UTF-8, one label per line).
+def with_label_file(model: bytes, labels: list[str], images: dict[str, str]) -> bytes:
+    """``model`` followed by an uncompressed zip with ``labels.txt`` (UTF-8, one label per line) and ``edgekit.json``.
 
+    ``images`` says how images become pixels, for which TensorFlow Lite has no place in its own metadata.
     A zip is read from its end and a flatbuffer from its start, so the file stays a valid model.
     """
     stream = io.BytesIO(model)
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
         # A fixed date, so that the same model gives the same file.
-        archive.writestr(zipfile.ZipInfo(LABEL_FILE, (1980, 1, 1, 0, 0, 0)), "".join(f"{name}\n" for name in labels))
+        for name, text in (
+            (LABEL_FILE, "".join(f"{label}\n" for label in labels)),
+            (IMAGES_FILE, json.dumps(images, sort_keys=True)),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
     return stream.getvalue()
 
 

@@ -11,23 +11,33 @@ from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.source import RunData, Source
 
 
-def missing(source: Source, files: Sequence[ExportedFile]) -> list[MissingRecord]:
-    """The results that training, export and bench have yet to produce."""
-    found = [*_of_study(source)]
+def missing(source: Source, files: Sequence[ExportedFile], *, here: bool = False) -> list[MissingRecord]:
+    """The results that training, export and bench have yet to produce.
+
+    ``here``: the commands have the paths of this machine, to be run right now. A report is shared, so its commands are
+    for a folder of the same name, anywhere.
+    """
+
+    def place(run: RunData | None = None) -> str:
+        if here:
+            return shlex.quote(str(source.path) if run is None else run.place)
+        return shlex.quote(source.shared_place(None if run is None else run.folder))
+
+    found = [*_of_study(source, place())]
     for run in source.runs:
         mine = [file for file in files if file.run is run]
         if run.document.done:
-            found += _of_run(run, mine)
+            found += _of_run(run, mine, place(run))
         elif source.study is None:  # the command of a study also trains its unfinished runs
-            command = f"edgekit train --run {shlex.quote(run.place)} --resume"
+            command = f"edgekit train --run {place(run)} --resume"
             found.append((f"Training of {run.id} is not finished.", command))
     return [MissingRecord(text=text, command=command) for text, command in found]
 
 
-def _of_study(source: Source) -> Iterator[tuple[str, str]]:
+def _of_study(source: Source, place: str) -> Iterator[tuple[str, str]]:
     if source.study is None or (source.runs and not source.n_untrained):
         return
-    command = f"edgekit compare RECIPE --out {shlex.quote(str(source.path))}"
+    command = f"edgekit compare RECIPE --out {place}"
     if not source.runs:
         yield "No run of this study has been trained yet.", command
     else:
@@ -39,8 +49,7 @@ def _partial(files: Sequence[ExportedFile]) -> list[ExportedFile]:
     return [file for file in files if file.bench is not None and file.bench.incomplete]
 
 
-def _of_run(run: RunData, mine: Sequence[ExportedFile]) -> Iterator[tuple[str, str]]:
-    place = shlex.quote(run.place)
+def _of_run(run: RunData, mine: Sequence[ExportedFile], place: str) -> Iterator[tuple[str, str]]:
     bench = f"edgekit bench {place}"
     good = [file for file in mine if not file.failed]
     if not mine:

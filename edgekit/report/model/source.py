@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +16,7 @@ from edgekit.documents.run import GradCamDocument, GradCamPicture, ModelRecord, 
 from edgekit.documents.study import CellRecord, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
+from edgekit.recipe.redaction import redact_model
 from edgekit.registry import backbone_title
 from edgekit.stats.calibration_bias import error_by_chance
 from edgekit.stats.classification import cross_entropy
@@ -191,6 +192,13 @@ class Source:
         export = first.export.model_copy(update={"max_drop": min(drops, default=None)})
         return first.model_copy(update={**shared, "export": export})
 
+    def shared_place(self, folder: RunFolder | None = None) -> str:
+        """The folder, or that of one of its runs, as the report names it: without the folders above it."""
+        name = Path(self.path.resolve().name or ".")
+        if folder is None:
+            return str(name)
+        return str(name / os.path.relpath(folder.path.absolute(), self.path.absolute()))
+
     @property
     def n_untrained(self) -> int:
         """How many cells of the study are not trained yet."""
@@ -249,7 +257,7 @@ def digests(recipe: Recipe) -> frozenset[str]:
 
 
 def _study(path: Path) -> Source:
-    document = StudyDocument.read(path / "study.json")
+    document = redact_model(StudyDocument.read(path / "study.json"), [path])
     folders = {cell.run: RunFolder(path / cell.run) for cell in document.cells}
     runs = [read_run(folder, str(folder.path)) for folder in folders.values() if folder.run_json.is_file()]
     troubled = [
@@ -272,10 +280,10 @@ def read_run(folder: RunFolder, place: str) -> RunData:
     return RunData(
         folder=folder,
         place=place,
-        document=folder.read_run(),
+        document=redact_model(folder.read_run(), [folder.path]),
         history=read_history(folder.history) if folder.history.is_file() else [],
-        exports=[export.read_export() for export in folder.done_exports()],
-        results=[(result, _correct(result.predictions_path())) for result in run_results(folder)],
+        exports=[redact_model(export.read_export(), [folder.path]) for export in folder.done_exports()],
+        results=[(_redacted(result, folder), _correct(result.predictions_path())) for result in run_results(folder)],
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
@@ -283,6 +291,11 @@ def read_run(folder: RunFolder, place: str) -> RunData:
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )
+
+
+def _redacted(result: BenchResult, folder: RunFolder) -> BenchResult:
+    """``result`` without the folders of the machine that it was measured on."""
+    return replace(result, bench=redact_model(result.bench, [folder.path]))
 
 
 def _gradcam(folder: RunFolder) -> list[GradCam]:
@@ -300,14 +313,9 @@ def _correct(path: Path | None) -> Correct:
 
 def _predictions(path: Path) -> Predictions | None:
     """None if there are none; :class:`InputError` for a damaged file."""
-    import numpy as np
-
     if not path.is_file():
         return None
-    try:
-        with np.load(path) as arrays:
-            stored = Predictions(arrays["labels"], arrays["probabilities"], arrays["files"].tolist())
-        stored.probabilities[np.arange(len(stored.labels)), stored.labels]  # every label is a column
-    except (KeyError, ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
-        raise InputError(f"these predictions cannot be read: {error}", where=str(path)) from None
-    return stored
+    from edgekit.documents.arrays import read_predictions
+
+    stored = read_predictions(path)
+    return Predictions(stored.labels, stored.probabilities, list(stored.files))

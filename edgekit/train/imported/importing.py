@@ -24,6 +24,7 @@ from edgekit.device.scaling import SCALINGS, Scaling, parse_scaling
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.history import write_history
+from edgekit.documents.labels_file import read_labels_file
 from edgekit.documents.run import (
     DatasetRecord,
     ImportRecord,
@@ -36,9 +37,10 @@ from edgekit.errors import CheckFailed, InputError
 from edgekit.recipe import Recipe, apply_settings, validate
 from edgekit.registry import IMPORTED
 from edgekit.support.files import atomic_path, sha256_file, write_text
+from edgekit.support.os_errors import ROOM, check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
-from edgekit.train.imported.labels import folder_order, match_labels, read_label_file
+from edgekit.train.imported.labels import folder_order, match_labels
 from edgekit.train.imported.model_file import OpenedModel, file_kind, open_keras_model
 from edgekit.train.same_images import skipped_images
 
@@ -128,7 +130,7 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
     _check_folder(run)
     scaling = None if options.scaling is None else _scaling(options.scaling)
     file_kind(options.model)
-    labels = None if options.labels is None else read_label_file(options.labels)
+    labels = None if options.labels is None else read_labels_file(options.labels)
     # Only the images and settings matter; the size follows from the model.
     found = open_dataset(_recipe(options, 224).data, progress=progress)
     backend = prepare_backend("cpu")
@@ -148,18 +150,27 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
     trials = _try(opened, form, output, images, options, scaling, progress)
     _judge(trials, images.dataset, options, labels is not None, progress)
     assert options.scaling is not None and scaling is not None  # _judge raises where it is not given
-    return _write(
-        _Import(options, recipe, run, opened, form, output, scaling, images, trials, backend), started, progress
-    )
+    check_writable(run.path, 2 * (_size(options.model) + ROOM))
+    with run.lock():
+        _check_folder(run)
+        return _write(
+            _Import(options, recipe, run, opened, form, output, scaling, images, trials, backend), started, progress
+        )
+
+
+def _size(model: Path) -> int:
+    files = [file for file in model.rglob("*") if file.is_file()] if model.is_dir() else [model]
+    return sum(file.stat().st_size for file in files)
 
 
 def _check_folder(run: RunFolder) -> None:
     """The folder has to be new, empty, or that of an import that was interrupted, which is started again."""
+    check_writable(run.path)
     if run.run_json.is_file():
         earlier = run.read_run()
         if earlier.imported is not None and not earlier.done:
             return
-    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+    if not run.is_new():
         raise InputError(
             "this folder is not empty", where=str(run.path), hint="choose another --run folder, or remove it"
         )
@@ -202,6 +213,7 @@ def _read_images(recipe: Recipe, found: Dataset, classes: list[str], progress: P
     data = recipe.data
     dataset, pixels = decode_dataset(found, data.image_size, data.resize, data.on_corrupt, progress)
     ordered = Dataset.from_rows(dataset.rows(), dataset.root, dataset.name, classes, dataset.layout)
+    ordered = replace(ordered, pixel_range=dataset.pixel_range)
     return _Images(found, ordered, pixels, time.perf_counter() - started)
 
 
@@ -393,6 +405,7 @@ def _document(
             layout=dataset.layout,
             n_files=len(dataset),
             counts=dataset.counts(),
+            pixel_range=dataset.pixel_range,
             corrupt=skipped_images(job.images.found, dataset),
         ),
         model=ModelRecord(

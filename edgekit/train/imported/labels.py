@@ -1,8 +1,7 @@
-"""The classes of an imported model: from a file of labels, or from the names of the image folders."""
+"""The classes of an imported model: its labels matched with the image folders, or these in their order."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,24 +9,6 @@ from pathlib import Path
 from edgekit.errors import InputError
 
 MOST_NAMED = 8
-
-
-def read_label_file(path: Path) -> list[str]:
-    """The labels in ``path`` in the order of the network's outputs.
-
-    One label on each line, also numbered from 0 as Teachable Machine writes them (``0 cat``), or a JSON list, or a JSON
-    object as in ``class_indices`` of Keras (``{"cat": 0, "dog": 1}``).
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the labels cannot be read: {error}", where=str(path)) from None
-    labels = _from_json(text, path) if text.lstrip().startswith(("{", "[")) else _from_lines(text)
-    repeated = sorted({label for label in labels if labels.count(label) > 1})
-    if not labels or repeated:
-        problem = f"the labels contain {repeated[0]!r} twice" if repeated else "this file contains no labels"
-        raise InputError(problem, where=str(path), hint="write one class name on each line, in the model's order")
-    return labels
 
 
 def match_labels(labels: Sequence[str], folders: Sequence[str], where: Path) -> list[str]:
@@ -62,32 +43,6 @@ def folder_order(folders: Sequence[str], n_classes: int, where: Path) -> list[st
             "classes in the model's order",
         )
     return list(folders)
-
-
-def _from_lines(text: str) -> list[str]:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    numbered = [re.fullmatch(r"(\d+)[\s:,;]+(.+)", line) for line in lines]
-    if lines and all(match is not None and int(match[1]) == i for i, match in enumerate(numbered)):
-        return [match[2] for match in numbered if match is not None]
-    return lines
-
-
-def _from_json(text: str, path: Path) -> list[str]:
-    bad = InputError(
-        "these labels are neither a JSON list of names nor a JSON object of names and numbers from 0", where=str(path)
-    )
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise bad from None
-    if isinstance(value, dict):
-        if all(str(i) in value for i in range(len(value))):
-            value = [value[str(i)] for i in range(len(value))]
-        elif sorted(map(str, value.values())) == sorted(map(str, range(len(value)))):
-            value = sorted(value, key=lambda name: int(value[name]))
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise bad
-    return value
 
 
 def _plain(name: str) -> str:
