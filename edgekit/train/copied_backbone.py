@@ -54,7 +54,7 @@ def read_backbone_file(entry: Backbone) -> keras.Model:
 
     Raises :class:`InputError` if it is no Keras model, contains code, or gives something else.
     """
-    from edgekit.train.imported.model_file import open_keras_model
+    from edgekit.train.keras_files.model_file import open_keras_model
 
     path = expanded(str(entry.file))
     model = open_keras_model(path).model

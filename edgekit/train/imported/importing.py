@@ -41,7 +41,7 @@ from edgekit.support.os_errors import ROOM, check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
 from edgekit.train.imported.labels import folder_order, match_labels
-from edgekit.train.imported.model_file import OpenedModel, file_kind, open_keras_model
+from edgekit.train.keras_files.model_file import OpenedModel, file_kind, open_keras_model
 from edgekit.train.same_images import skipped_images
 
 if TYPE_CHECKING:

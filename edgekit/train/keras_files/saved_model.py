@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import InputError
-from edgekit.train.imported.config_check import Config
+from edgekit.train.keras_files.config_check import Config
 
 METADATA = "keras_metadata.pb"
 ROOT = "root"
