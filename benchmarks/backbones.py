@@ -53,7 +53,7 @@ def main() -> int:
     names = sorted(arguments.backbones, key=lambda name: BACKBONES[name].macs)
     for name in names:
         result = arguments.work / f"{name}.json"
-        if result.is_file():
+        if result.is_file() or arguments.collect:
             continue
         try:
             started = time.perf_counter()
@@ -62,7 +62,9 @@ def main() -> int:
         except EdgekitError as error:
             told(error)
             failed[name] = error.problem.splitlines()[-1]
-    results = [json.loads(path.read_text()) for name in names if (path := arguments.work / f"{name}.json").is_file()]
+    folders = [arguments.work, *arguments.also]
+    found = [path for name in names for folder in folders if (path := folder / f"{name}.json").is_file()]
+    results = [json.loads(path.read_text()) for path in found]
     headers = ["backbone", "px", "Keras %", "file", "accuracy %", "same %", "gate", "MB", "time/fp32"]
     show(headers, [row for result in results for row in _rows(result)], range(1, 9))
     settings = {"data": arguments.data or "digits", "epochs": arguments.epochs, "settings": SETTINGS, "own": OWN}
@@ -185,6 +187,8 @@ def _rows(result: dict[str, Any]) -> list[list[str]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for runs and results; resumed if it exists")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="work folders of other processes, to collect")
+    parser.add_argument("--collect", action="store_true", help="only collect what has been measured")
     parser.add_argument("--data", help="folder of labelled images (default: the embedded digits)")
     parser.add_argument("--limit", type=int, help="training images per class")
     parser.add_argument("--image-size", type=int, default=32)

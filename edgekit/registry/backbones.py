@@ -51,8 +51,9 @@ class Backbone:
     without fixed names."""
     file: str | None = None
     """The path of a backbone that is a file."""
-    int8: str = ""
-    """What plain int8 does to it, as measured in docs/results/backbones.md; empty if that was not measured."""
+    int8_agreement: float | None = None
+    """Percentage of test images that its plain TFLite int8 file classifies as the Keras model does, trained from
+    scratch on the embedded digits (``benchmarks/backbones.py``); None if it was not measured."""
 
     @property
     def slug(self) -> str:

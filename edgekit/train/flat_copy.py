@@ -168,7 +168,8 @@ class FlatCopy:
 
     def _as_layer(self, operation: Any, args: Any) -> Any:
         """The output of a layer that computes what an ``operation`` of ``keras.ops`` computes; None without one."""
-        kind, name, layers = type(operation).__name__, operation.name, keras.layers
+        kind, layers = type(operation).__name__, keras.layers
+        name = self.names.get(operation.name, operation.name)
         flat = keras.tree.flatten(args)
         if kind in ACTIVATIONS:
             return layers.Activation(ACTIVATIONS[kind], name=self.new_name(name))(args[0])
