@@ -59,10 +59,10 @@ def test_features_of_raw_pixels_equal_those_of_keras_preprocessing_and_backbone(
         assert np.abs(published(other) - expected).max() > 1e-3 * largest
     if alpha == 1.0:
         assert original.count_params() == entry.parameters
-    check_flat(net, network, name)
+    check_flat(net, network, name, alpha)
 
 
-def check_flat(net, network, name):
+def check_flat(net, network, name, alpha):
     """No model inside the network, one scaling, names that do not depend on the process."""
     import keras
 
