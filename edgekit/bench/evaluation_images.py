@@ -64,7 +64,7 @@ def image_sets(
                 of_run[model.folder] = _of_run(model, data, limit, progress)
             sets[model.id] = of_run[model.folder]
         elif data is not None:
-            sets[model.id] = _of_folder(model, data, limit)
+            sets[model.id] = _of_folder(model, data, limit, progress)
     return sets
 
 
@@ -88,7 +88,7 @@ def _of_run(model: MeasuredModel, data: Path | None, limit: int | None, progress
     return ImageSet(opened.root, tuple(opened.files[i] for i in chosen), opened.labels[chosen], dataset.classes)
 
 
-def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
+def _of_folder(model: MeasuredModel, data: Path, limit: int | None, progress: Progress) -> ImageSet:
     if model.labels is None:
         raise InputError(
             "this model cannot be scored: its metadata has no class names",
@@ -96,6 +96,8 @@ def _of_folder(model: MeasuredModel, data: Path, limit: int | None) -> ImageSet:
             hint="pass the class names: --labels FILE",
         )
     scan = scan_folder(expanded(data).absolute())
+    for note in scan.notes:
+        progress.warn(note)
     folders = scan.splits.get(SPLIT) or scan.splits.get(WHOLE)
     if folders is None:
         raise InputError("this folder has splits, but no test images", where=str(data))

@@ -27,8 +27,8 @@ def compare(
         list[str] | None,
         typer.Option("--target", help="Target to measure on. Repeatable (default: local)", metavar="NAME"),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cells to train at the same time.", metavar="N")] = 1,
-    retries: Annotated[int, typer.Option(help="How often to retry a failed cell.", metavar="N")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells to train at the same time.", metavar="N")] = 1,
+    retries: Annotated[int, typer.Option(min=0, help="How often to retry a failed cell.", metavar="N")] = 1,
     executor: Annotated[
         str, typer.Option(help="Where cells are trained: local, or ray (a cluster with a shared disk).", metavar="NAME")
     ] = "local",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Do the job in the settings file that the command line names. Always ends with :class:`SystemExit`."""
-    os.setpgid(0, 0)  # a process group of its own, so that it can be killed as a whole and without the study
+    if os.getpgid(0) != os.getpid():
+        os.setpgid(0, 0)  # a process group of its own, so that it can be killed as a whole and without the study
     threading.Thread(target=_end_with_the_study, daemon=True).start()
     from edgekit.cli.output import Output
     from edgekit.cli.signals import INTERRUPTED, interrupt

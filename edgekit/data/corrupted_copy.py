@@ -14,13 +14,15 @@ import numpy as np
 from PIL import Image
 
 from edgekit.data.dataset import Dataset
+from edgekit.data.image_properties import read_properties
 from edgekit.data.loading import open_dataset
 from edgekit.data.splits import at_most
 from edgekit.device.corruptions import CORRUPTIONS, SEVERITIES, SUITE, corrupt
-from edgekit.device.images import ImageError, decode_rgb
+from edgekit.device.images import FULL, ImageError, decode_rgb
 from edgekit.documents.images import CorruptedCopyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split
+from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.support.suggestions import unknown_name_error
 
@@ -81,6 +83,7 @@ def _check(out: Path, name: str, severities: Sequence[int]) -> None:
         raise InputError("severities must be numbers from 1 to 5", hint="for example --severities 1,2,3")
     if out.exists():
         raise InputError("this folder already exists", where=str(out), hint="choose another folder, or remove this one")
+    check_writable(out)
 
 
 def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
@@ -94,11 +97,13 @@ def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 def _writer(dataset: Dataset, folder: Path, name: str, severities: Sequence[int], seed: int) -> Callable[[int], int]:
     """A function that writes the corrupted copy of the image at a position and returns its severity."""
+    deep = read_properties(dataset).deep
+    pixel_range = deep.own_range if deep.count else FULL
 
     def write(i: int) -> int:
         severity = severities[_rank(dataset.sha256[i], seed) % len(severities)]
         try:
-            pixels = np.asarray(decode_rgb(dataset.root / dataset.files[i]))
+            pixels = np.asarray(decode_rgb(dataset.root / dataset.files[i], pixel_range))
         except ImageError as error:
             raise InputError(f"this image cannot be decoded: {error.reason}", where=dataset.files[i]) from None
         split = "test" if dataset.splits[i] == "test" else "train"

@@ -19,6 +19,7 @@ from edgekit.data.decoded_file import DecodedFacts, Mapped, PixelFile, PixelWrit
 from edgekit.data.hashes import forget_hashes
 from edgekit.data.loading import without_corrupt
 from edgekit.data.pixel_range import AUTO, DeepImages, resolved
+from edgekit.data.reasons import listing
 from edgekit.data.sealed import SealedDocument
 from edgekit.device.images import (
     DECODER,
@@ -99,7 +100,7 @@ def _decoded_file(dataset: Dataset, form: _Form, progress: Progress) -> tuple[di
                 found = form.file(_good(dataset, corrupt)).read()
     if found is None:
         raise InputError(
-            f"none of the {len(dataset)} images can be decoded",
+            f"none of the {len(dataset)} images can be decoded:\n{listing(corrupt)}",
             where=str(dataset.root),
             hint="check that this is the right folder",
         )

@@ -12,6 +12,7 @@ from edgekit.data.file_labels import file_name_labels, looks_labelled
 from edgekit.data.label_list import lists_in, read_label_list
 from edgekit.data.layout import WHOLE, ClassFolders, class_folders, class_name, quoted, split_folders
 from edgekit.data.masks import leave_out_masks
+from edgekit.data.split_names import split_name
 from edgekit.data.tree import UNREAD_DATA, UNREAD_IMAGES, Folder, Tree, is_ignored, read_tree
 from edgekit.device.images import IMAGE_SUFFIXES
 from edgekit.device.labels import unusable_name
@@ -62,7 +63,7 @@ def scan_folder(root: Path, labels_from: str = AUTO) -> FolderScan:
         scan = FolderScan(root, splits, dict.fromkeys(splits, ""), [*notes, *more], "labels from the file names")
     elif labels_from not in (AUTO, FOLDERS, INNER_FOLDERS):
         labels = read_label_list(tree.root, labels_from)
-        layout = f"labels from {labels_from}"
+        layout = f"labels from {PurePosixPath(labels_from).name}"
         scan = FolderScan(root, labels.splits, dict.fromkeys(labels.splits, ""), [*notes, *labels.notes], layout)
     else:
         scan = _scan_class_folders(tree.root, labels_from, notes)
@@ -87,6 +88,10 @@ def _scan_class_folders(root: Folder, labels_from: str, notes: list[str]) -> Fol
         }
         layout = found.layout
     notes += _notes_of_layout(found)
+    for classes in found.splits.values():
+        for name, same in classes.items():
+            if len({folder.name for folder in same}) > 1:
+                notes.append(f"reading {quoted(sorted({folder.name for folder in same}))} as one class, {name!r}")
     folders = {split: parent.below for split, parent in found.parents.items() if split != WHOLE}
     return FolderScan(root.path, splits, folders, notes, layout)
 
@@ -183,14 +188,16 @@ def _check(scan: FolderScan, tree: Folder) -> None:
     classes = scan.splits[main]
     for name in classes:
         problem = unusable_name(name)
+        if problem is None and ("/" in name or name in (".", "..")):
+            problem = f"the class name {name!r} cannot be the name of a folder"
         if problem:
             raise InputError(problem, where=f"{str(folder)!a}", hint="rename it")
     some = [name for name, images in classes.items() if images]
-    if not some or (len(some) == 1 and some[0].casefold() in _NO_CLASSES):
+    if not some or (len(some) == 1 and (some[0].casefold() in _NO_CLASSES or split_name(some[0]) is not None)):
         raise InputError(
             "the images are not in class folders" if tree.total else "this folder contains no images",
             where=str(folder),
-            hint=_how_to_label(tree),
+            hint=_how_to_label(tree, scan.notes),
         )
     if len(classes) == 1:
         raise InputError(
@@ -210,7 +217,10 @@ def _check(scan: FolderScan, tree: Folder) -> None:
         _check_against_train(scan, split)
 
 
-def _how_to_label(tree: Folder) -> str:
+def _how_to_label(tree: Folder, notes: list[str]) -> str:
+    unread = [note.removeprefix("ignoring ") for note in notes if note.startswith("ignoring ")]
+    if not tree.total and unread:
+        return f"there are other files: {'; '.join(unread)}"
     lists = lists_in(tree)
     if tree.total and lists:
         return f"if {lists[0]} lists the labels, use --labels-from {lists[0]} (data.labels_from: {lists[0]})"

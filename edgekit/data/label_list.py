@@ -26,6 +26,7 @@ _LABEL_COLUMNS = ("label", "labels", "class", "class_name", "classname", "catego
                   "breed", "diagnosis", "dx", "finding", "type", "y")  # fmt: skip
 _SPLIT_COLUMNS = ("split", "set", "subset", "data_set", "dataset", "partition", "usage")
 _SAMPLED_ROWS = 300
+_MOST_BYTES = 200_000_000
 _AT_LEAST = 0.5
 """The column with the files is the one whose values name images in at least this share of some rows."""
 
@@ -148,18 +149,25 @@ def lists_in(root: Folder) -> list[str]:
 def _files(root: Folder, given: str) -> list[tuple[Path, str]]:
     """The lists that ``given`` means, each with the folder below the root that its paths are relative to."""
     here = root.path / given
-    if here.is_file():
+    if _exists(here):
         parent = PurePosixPath(given).parent.as_posix()
         return [(here, "" if parent == "." or PurePosixPath(given).is_absolute() else parent)]
     outside = expanded(given).absolute()
-    if outside.is_file():
+    if _exists(outside):
         return [(outside, "")]
-    inside = [folder for folder in root.walk() if folder is not root and (folder.path / given).is_file()]
+    inside = [folder for folder in root.walk() if folder is not root and _exists(folder.path / given)]
     if inside:
         return [(folder.path / given, folder.below) for folder in inside]
     there = lists_in(root)
     hint = f"there is: {', '.join(there[:5])}" if there else "give a CSV file with the columns filename and label"
     raise InputError("this list of labels does not exist", where=str(here), hint=hint)
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists() and not file.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        return False
 
 
 @dataclass(frozen=True)
@@ -236,7 +244,11 @@ class _Table:
 
 def _rows(file: Path) -> Rows:
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise InputError(f"this list is larger than {_MOST_BYTES / 1e6:,.0f} MB", where=str(file))
+        text = content.decode("utf-8-sig")
         delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,22 @@ _UNLABELLED = frozenset(
      "demo", "example", "examples", "misc", "other", "others", "backup", "old", "raw", "tmp")
 )  # fmt: skip
 """Folders of these names beside a training folder are not taken for classes."""
+
+_CONTAINERS = frozenset(
+    ("data", "dataset", "datasets", "images", "image", "imgs", "img", "photos", "pictures", "pics", "archive", "input")
+)
+"""Words in the names of folders that contain a dataset rather than one class of it."""
+
+_BESIDE = frozenset(
+    ("doc", "docs", "documentation", "assets", "figures", "figure", "figs", "plots", "results", "output", "outputs",
+     "screenshots", "screenshot", "notebooks", "notebook", "static", "web", "app", "src", "logs", "media", "preview",
+     "previews", "thumbnails", "readme")
+)  # fmt: skip
+"""Folders that often lie beside a dataset, and contain images that are no part of it."""
+
+UNLABELLED = (
+    "sort the images into class folders, or name the labels: --labels-from file-names (cat.0.jpg) or a CSV file"
+)
 
 Classes = dict[str, list[Folder]]
 """Class folders by class name. Two folders may have one name, in two forms of Unicode."""
@@ -58,16 +75,67 @@ def split_folders(top: Folder, *, forced: bool = False) -> ClassFolders | None:
 def class_folders(root: Folder, *, forced: bool = False) -> ClassFolders:
     """The splits and classes of ``root``, or of the only folder inside it."""
     top = root
+    left_out: list[Folder] = []
     while True:
         found = split_folders(top, forced=forced)
         if found is not None:
+            found.left_out += left_out
             return found
         inner = top.with_images()
+        if not forced:
+            _refuse_unlabelled_splits(top)
+            inner, beside = _without_beside(top)
+            left_out += beside
         if len(inner) != 1 or not _is_wrapper(top, inner[0]):
             break
         top = inner[0]
     where = f" in {top.below}" if top.below else ""
-    return ClassFolders({WHOLE: _classes(top)}, {WHOLE: top}, f"one folder per class{where}")
+    return ClassFolders({WHOLE: _classes(top)}, {WHOLE: top}, f"one folder per class{where}", left_out)
+
+
+def _refuse_unlabelled_splits(top: Folder) -> None:
+    """Split folders with images, but without class folders, are no classes."""
+    folders = top.with_images()
+    named = [name for _, name in _named(folder for folder in folders if folder.images)]
+    if len(named) == len(folders) > 0 and all(name.is_plain for name in named):
+        raise InputError(
+            f"the images in {quoted([folder.name for folder in folders])} are not in class folders",
+            where=str(top.path),
+            hint=UNLABELLED,
+        )
+
+
+def _without_beside(top: Folder) -> tuple[list[Folder], list[Folder]]:
+    """The folders with images, and those that lie beside a folder with the dataset, such as ``docs`` beside ``data``.
+
+    Raises :class:`InputError` where the folder may be the dataset, or one class of several.
+    """
+    folders = top.with_images()
+    datasets = [folder for folder in folders if _is_container(folder.name) and len(folder.with_images()) > 1]
+    datasets = [folder for folder in datasets if not folder.images]
+    if len(datasets) != 1 or len(folders) < 2:
+        return folders, []
+    beside = [folder for folder in folders if folder is not datasets[0]]
+    if {class_name(folder.name).casefold() for folder in beside} & {
+        class_name(folder.name).casefold() for folder in datasets[0].with_images()
+    }:
+        return folders, []  # it may be a copy, which its content decides
+    if any(folder.name.casefold() not in _BESIDE | _UNLABELLED for folder in beside):
+        names = quoted([folder.name for folder in beside])
+        inner = quoted([folder.name for folder in datasets[0].with_images()])
+        raise InputError(
+            f"this folder can be read in two ways: {datasets[0].name!r} may be the dataset, with the classes {inner}, "
+            f"or a class beside {names}",
+            where=str(top.path),
+            hint=f"give {datasets[0].path} for the first, or use --labels-from folders (data.labels_from: folders) for "
+            "the second",
+        )
+    return datasets, beside
+
+
+def _is_container(name: str) -> bool:
+    words = re.split(r"[\W_]+", name.casefold())
+    return words[-1] in _CONTAINERS or words[0] in _CONTAINERS
 
 
 def _is_wrapper(folder: Folder, inner: Folder) -> bool:

@@ -77,6 +77,8 @@ def open_run_dataset(
     if not root.is_dir() and name == digits.NAME:
         root = digits.digits_folder(progress)
     if not root.is_dir():
+        if root.exists():
+            raise InputError("this is a file, not the run's image folder", where=str(root), hint=hint)
         raise InputError("the run's image folder does not exist", where=str(root), hint=hint)
     hashes, unreadable = hash_files(root, [row.path for row in rows], progress)
     if unreadable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -58,9 +58,12 @@ def leave_out_masks(root: Folder) -> list[str]:
 
 def _masks_beside(folder: Folder) -> set[str]:
     """The masks among the images of a folder: ``scan_mask.png`` beside ``scan.png``."""
-    stems = {PurePosixPath(name).stem for name in folder.images}
-    pairs = {name: match[1] for name in folder.images if (match := _FILE.fullmatch(PurePosixPath(name).stem))}
+    stem_of = {name: name.rpartition(".")[0] or name for name in folder.images}
+    stems = set(stem_of.values())
+    pairs = {name: match[1] for name, stem in stem_of.items() if (match := _FILE.fullmatch(stem))}
     masks = {name for name, stem in pairs.items() if stem in stems}
+    if not masks:
+        return masks
     images = [folder.path / name for name in folder.images if name not in masks]
     return masks if _look_like_masks([folder.path / name for name in sorted(masks)], images) else set()
 

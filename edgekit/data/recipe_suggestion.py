@@ -19,6 +19,7 @@ from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe, parse_yaml, validate
 from edgekit.render.text import plural
 from edgekit.support.files import write_text
+from edgekit.support.os_errors import check_writable
 from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
@@ -45,6 +46,9 @@ def write_recipe(
     Raises :class:`InputError` if the recipe exists and ``overwrite`` is false, and for a folder that cannot be used for
     training.
     """
+    check_writable(recipe.absolute().parent, hint="choose another file with -o")
+    if recipe.is_dir():
+        raise InputError("this is a folder, not a file", where=str(recipe), hint="choose a file with -o")
     if recipe.exists() and not overwrite:
         raise InputError(
             "this file already exists",

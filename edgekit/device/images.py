@@ -294,7 +294,7 @@ def _plain(image: Image.Image, content: bytes, pixel_range: str) -> _Decoded:
         plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if not deep:
         return _Decoded(plain, None, False)
-    table = _table(np.bincount(np.asarray(plain).ravel(), minlength=256), pixel_range, 257)
+    table = _table(np.array(plain.histogram(), np.int64).reshape(-1, 256).sum(axis=0), pixel_range, 257)
     extrema: Any = plain.getextrema()
     peak = max(high for _, high in extrema) if plain.mode == "RGB" else extrema[1]
     return _Decoded(plain.point(table.tolist() * len(plain.getbands())), int(peak) * 257, True)
@@ -325,7 +325,10 @@ def _from_16_bit(image: Image.Image, pixel_range: str) -> _Decoded:
         for top in range(0, image.height, rows):
             counts += np.bincount(values[top : top + rows].ravel(), minlength=65536)
     table = _table(counts, pixel_range, 1)
-    return _Decoded(Image.fromarray(table[values]), int(values.max()), False)
+    pixels = np.empty(values.shape, np.uint8)
+    for top in range(0, image.height, rows):  # an index takes eight bytes per pixel
+        pixels[top : top + rows] = table[values[top : top + rows]]
+    return _Decoded(Image.fromarray(pixels), int(values.max()), False)
 
 
 def _table(counts: "np.ndarray[Any, Any]", pixel_range: str, step: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":

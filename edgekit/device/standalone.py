@@ -140,10 +140,11 @@ def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | N
     path = Path(options.labels) if options.labels else None if own else beside if beside.is_file() else None
     if path is None:
         return own
-    from .labels import LabelsError, parse_labels
+    from .labels import MOST_BYTES, LabelsError, parse_labels
 
     try:
-        return parse_labels(path.read_bytes(), path.name)
+        with path.open("rb") as stream:
+            return parse_labels(stream.read(MOST_BYTES + 1), path.name)
     except OSError as error:
         raise DeviceError(f"cannot read the labels: {error.strerror}", str(path)) from None
     except LabelsError as error:
@@ -152,8 +153,9 @@ def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | N
 
 def _top_classes(probabilities: np.ndarray, names: list[str] | None, top: int) -> str:
     order = probabilities.argsort()[::-1][:top]
-    known = names if names is not None and len(names) == len(probabilities) else None
-    return "  ".join(f"{known[i] if known else i} {probabilities[i]:.1%}" for i in order)
+    if names is not None and len(names) != len(probabilities):
+        raise DeviceError(f"{len(names)} labels do not fit {len(probabilities)} outputs")
+    return "  ".join(f"{names[i] if names else i} {probabilities[i]:.1%}" for i in order)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.device.labels import LabelsError, parse_labels
+from edgekit.device.labels import MOST_BYTES, LabelsError, parse_labels
 from edgekit.errors import InputError
 from edgekit.support.paths import expanded
 
@@ -15,10 +15,11 @@ def read_labels_file(path: Path) -> list[str]:
     Raises :class:`InputError` for a file that cannot be read, has no names, or can be read in two ways.
     """
     try:
-        return parse_labels(expanded(path).read_bytes(), path.name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"the labels file cannot be read: {reason}", where=str(path)) from None
+        with expanded(path).open("rb") as stream:
+            return parse_labels(stream.read(MOST_BYTES + 1), path.name)
     except LabelsError as error:
         hint = "write one name per line, or use JSON ([name, ...], {name: index}, {index: name}) or CSV (index,name)"
         raise InputError(f"the labels file cannot be used: {error.reason}", where=str(path), hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = ((isinstance(error, OSError) and error.strerror) or str(error)).lower()
+        raise InputError(f"the labels file cannot be read: {reason}", where=str(path)) from None

@@ -40,7 +40,7 @@ class Data(Section):
 
     path: PathText | None = None
     """Folder of labelled images: one folder per class, or train, val and test folders with class folders inside."""
-    labels_from: Annotated[str, Field(min_length=1)] = "auto"
+    labels_from: PathText = "auto"
     """Where the labels are: ``auto`` (the folders, whatever usual layout they have), ``folders`` (the outermost folders
     are the classes), ``inner-folders`` (the folders that contain the images are), ``file-names`` (``cat.0.jpg``), or a
     CSV file in the image folder, or elsewhere, with a file and a label in each row."""

@@ -5,7 +5,8 @@ Every error names the key, its line and the valid choices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -140,6 +141,12 @@ def _read(source: str | Path | None) -> tuple[str, str]:
     if _exists(path):
         return _text_of(path), str(path)
     recipes = shipped_recipes()
+    if str(source) not in recipes and _exists(path, Path.is_dir):
+        raise InputError(
+            "this is a folder, not a recipe file",
+            where=str(path),
+            hint=f"to train on the images in it: edgekit train --data {shlex.quote(str(path))}",
+        )
     if str(source) in recipes:
         return recipes[str(source)], f"{source} (shipped recipe)"
     if path.suffix or len(path.parts) != 1:
@@ -151,10 +158,10 @@ def _read(source: str | Path | None) -> tuple[str, str]:
     raise unknown_name_error("recipe", clipped(str(source)), recipes)
 
 
-def _exists(path: Path) -> bool:
-    """Whether there is a file; a name that the system does not accept is none."""
+def _exists(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
+    """Whether there is a file, or a folder; a name that the system does not accept is none."""
     try:
-        return path.is_file()
+        return kind(path)
     except (OSError, ValueError):
         return False
 

@@ -59,6 +59,7 @@ def _run_process(settings: Path, environment: Mapping[str, str]) -> tuple[int, s
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
+        start_new_session=True,  # Ctrl-C reaches the study alone, which ends this process in its own way
     ) as process:
         _RUNNING.add(process)
         try:

@@ -314,3 +314,11 @@ def test_predict_refuses_labels_that_cannot_be_used(tmp_path, onnx_models, capsy
         labels.write_text(content, encoding="utf-8")
         assert command("predict", onnx_models / "uint8.onnx", picture, "--labels", labels) == 2
         assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", ["missing.txt", ".", "/dev/zero", "x" * 300])
+def test_labels_that_cannot_be_read_are_input_errors(tmp_path, onnx_models, capsys, labels):
+    picture = tmp_path / "blue.png"
+    Image.fromarray(colour_pixels("blue")).save(picture)
+    assert command("predict", onnx_models / "uint8.onnx", picture, "--labels", labels) == 2
+    assert "the labels file cannot be" in capsys.readouterr().err

@@ -251,6 +251,28 @@ def test_a_file_is_not_said_not_to_exist(tmp_path: Path) -> None:
     assert "this is a file, not a run folder" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["report", "FILE"], "this is a file, not a run or study folder"),
+        (["train", "FOLDER"], "this is a folder, not a recipe file"),
+        (["predict", "FOLDER", "FILE"], "this is a folder, not a model file"),
+        (["init", "FOLDER", "-o", "FOLDER"], "this is a folder, not a file"),
+        (["compare", "quickstart", "--out", "FILE"], "this is a file, not a folder"),
+    ],
+)
+def test_files_and_folders_are_told_apart(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+    (tmp_path / "FOLDER").mkdir()
+    answer = shell("", *arguments, PYTHONPATH=str(REPOSITORY))
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["FILE", "FOLDER"]
+
+
 # Stored arrays
 
 

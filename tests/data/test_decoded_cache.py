@@ -176,3 +176,32 @@ def test_too_large_images_are_decoded_after_the_limit_was_raised(make_folder, mo
     assert again.steps == {}, "what is too large is known"
     monkeypatch.setenv("EDGEKIT_MAX_IMAGE_MB", "100")
     assert len(decode_dataset(opened(root), 32)[0]) == 13
+
+
+@pytest.mark.parametrize("damage", ["no archive", "an array", "another shape", "another kind", "a column less", "cut"])
+def test_damaged_fingerprints_are_made_again(photos, cache, damage):
+    from edgekit.data.audit.fingerprints import fingerprint
+
+    dataset = opened(photos)
+    before = fingerprint(dataset)
+    file = only(cache, "fingerprints", ".npz")
+    with np.load(file) as stored:
+        columns = dict(stored)
+    if damage == "no archive":
+        file.write_bytes(b"none")
+    elif damage == "an array":
+        with file.open("wb") as stream:
+            np.save(stream, columns["widths"])
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    else:
+        changed = {
+            "another shape": {"grey": columns["grey"][:, :4]},
+            "another kind": {"hashes": columns["hashes"].astype(str)},
+            "a column less": {"pixels": None},
+        }[damage]
+        columns |= changed
+        np.savez(file, **{name: column for name, column in columns.items() if column is not None})
+    watcher = Watcher()
+    assert np.array_equal(fingerprint(dataset, watcher).hashes, before.hashes)
+    assert watcher.steps == {"fingerprinting images": 24}

@@ -452,6 +452,7 @@ BAD_LISTS = {
     "odd split": ("filename,label,split\n000.png,cat,train\n001.png,dog,monday\n", "'monday' is not a split"),
     "empty": ("", "empty"),
     "one column": ("filename\n000.png\n", "one column"),
+    "a path as label": ("filename,label\n000.png,../../x\n001.png,dog\n", "cannot be the name of a folder"),
     "control character": ("filename,label\n000.png,a\u2028b\n001.png,dog\n", "control character"),
 }
 
@@ -479,3 +480,90 @@ def test_listed_files_that_are_missing_are_counted_and_named(make_folder, watche
     (root / "labels.csv").write_text(f"filename,label\n{rows}\n")
     assert len(opened(root, watcher, labels_from="labels.csv")) == 12
     assert "leaving out 2 of 14 listed files, which are missing: '012.png', '013.png'" in watcher.warnings[0]
+
+
+# Other members of the same kinds
+
+MORE_REFUSED = {
+    "unlabelled splits": ({"train": 5, "test1": 5}, "the images in 'test1', 'train' are not in class folders"),
+    "an unlabelled split in itself": ({"train/train": 5}, "not in class folders"),
+    "a dataset or a class": ({"data/cat": 4, "data/dog": 4, "bird": 4}, "can be read in two ways: 'data' may be"),
+    "a dataset inside one class": ({"cat": 4, "dog": 4, "cat/dog": 2}, "folders named as classes"),
+    "a whole archive as another class": ({"a": 4, "b": 4, "backup/train/a": 2, "backup/train/b": 2}, "do not have"),
+    "images and masks only": ({"image": 4, "labels": 0}, "not in class folders"),
+}
+
+
+@pytest.mark.parametrize("name", MORE_REFUSED)
+def test_more_that_is_refused(make_folder, name):
+    counts, message = MORE_REFUSED[name]
+    with pytest.raises(InputError, match=message):
+        opened(make_folder(counts))
+
+
+def test_a_repository_with_pictures_in_its_docs(make_folder, watcher):
+    root = make_folder({"data/cat": 8, "data/dog": 8, "docs": 2, "screenshots": 1})
+    assert opened(root, watcher).classes == ("cat", "dog")
+    told = "\n".join(watcher.warnings)
+    assert "2 images" in told and "docs" in told and "screenshots" in told
+
+
+def test_a_copy_of_the_splits_inside_a_split_is_left_out(make_folder, watcher):
+    root = make_folder({"Training/a": 8, "Training/b": 8, "Testing/a": 3, "Testing/b": 3})
+    shutil.copytree(root / "Training", root.with_name("copy"))
+    root.with_name("copy").rename(root / "Training" / "Training")
+    dataset = opened(root, watcher)
+    assert dataset.classes == ("a", "b")
+    assert len(dataset) == 22
+    assert "16 images" in watcher.warnings[0]
+
+
+def test_a_second_copy_of_everything_is_told(make_folder, watcher):
+    root = make_folder({f"{s}/{c}": 6 for s in ("train", "test") for c in "ab"})
+    shutil.copytree(root, root.with_name("chest"))
+    root.with_name("chest").rename(root / "chest")
+    dataset = opened(root, watcher)
+    assert len(dataset) == 24
+    assert "ignoring 24 images" in watcher.warnings[0]
+
+
+def test_masks_beside_the_classes(make_folder, watcher):
+    root = make_folder({"cat": 6, "dog": 6})
+    for name in ("cat", "dog"):
+        masks(root, f"masks/{name}", [f"{i:03d}.png" for i in range(6)])
+    dataset = opened(root, watcher)
+    assert dataset.classes == ("cat", "dog")
+    assert "12 segmentation masks" in watcher.warnings[0]
+
+
+def test_a_folder_with_other_files_only_says_which(make_folder):
+    root = make_folder({"cat": 0, "dog": 0})
+    for name in ("cat/1.heic", "cat/2.heic", "dog/all.zip"):
+        (root / name).write_bytes(b"x")
+    with pytest.raises(InputError, match="no images") as caught:
+        opened(root)
+    assert "2 .heic files" in str(caught.value)
+    assert "1 .zip file" in str(caught.value)
+
+
+def test_pipes_and_devices_are_not_read(make_folder):
+    import os
+
+    root = make_folder({"cat": 8, "dog": 8})
+    os.mkfifo(root / "cat" / "pipe.png")
+    (root / "cat" / "zero.png").symlink_to("/dev/zero")
+    assert len(opened(root)) == 16
+
+
+def test_two_folders_of_one_name_are_told(make_folder, watcher):
+    dataset = opened(make_folder({"cat": 6, " cat ": 6, "dog": 6}), watcher)
+    assert dataset.classes == ("cat", "dog")
+    assert "as one class, 'cat'" in watcher.warnings[0]
+
+
+@pytest.mark.parametrize("given", ["x" * 300, "a\0b", ".", "~nobody-here/x.csv", "../x.csv", "/dev/null"])
+def test_odd_names_of_lists_are_input_errors(make_folder, given):
+    root = flat(make_folder, [f"{i:03d}.png" for i in range(4)])
+    with pytest.raises((InputError, ValueError)) as caught:
+        opened(root, labels_from=given)
+    assert isinstance(caught.value, InputError) or "labels_from" in str(caught.value)

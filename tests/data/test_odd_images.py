@@ -148,15 +148,19 @@ def test_nothing_that_pillow_says_reaches_the_terminal(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def bomb(side: int, colour_type: int = 6) -> bytes:
-    """A PNG of one colour with 8 bits per channel, made without its pixels in memory."""
+def bomb(side: int, colour_type: int = 6, bits: int = 8) -> bytes:
+    """A PNG of one colour, made without its pixels in memory."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    packer, row = zlib.compressobj(9), bytes(1 + side * {6: 4, 2: 3, 0: 1}[colour_type])
-    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, 8, colour_type, 0, 0, 0)
+    # Zeros only, so a compressed block can be repeated, and their checksum follows from their number.
+    total, block = side * (1 + side * {6: 4, 2: 3, 0: 1}[colour_type] * bits // 8), 1 << 20
+    first, last = zlib.compressobj(9, wbits=-15), zlib.compressobj(9, wbits=-15)
+    repeated = first.compress(bytes(block)) + first.flush(zlib.Z_FULL_FLUSH)
+    data = b"\x78\xda" + repeated * (total // block) + last.compress(bytes(total % block)) + last.flush()
+    data += struct.pack(">I", total % 65521 << 16 | 1)
+    header = struct.pack(">IIBBBBB", side, side, bits, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
@@ -195,13 +199,20 @@ def test_a_small_file_does_not_take_all_memory(tmp_path):
     assert grew < 50
 
 
-def test_the_memory_stays_below_the_limit(tmp_path):
-    path = tmp_path / "large.png"
-    path.write_bytes(bomb(4000))
-    what, grew = grown(path, 150)
+@pytest.mark.parametrize("mode", ["RGBA", "I;16", "RGB16", "L", "CMYK", "WEBP"])
+def test_the_memory_stays_below_the_limit(tmp_path, mode):
+    path, side = tmp_path / f"large.{'tif' if mode == 'CMYK' else 'webp' if mode == 'WEBP' else 'png'}", 4000
+    if mode == "I;16":
+        Image.fromarray(np.zeros((side, side), np.uint16)).save(path)
+    elif mode in ("CMYK", "WEBP"):
+        Image.new("CMYK" if mode == "CMYK" else "RGB", (side, side)).save(path)
+    else:
+        path.write_bytes(bomb(side, {"RGBA": 6, "RGB16": 2, "L": 0}[mode], 16 if mode == "RGB16" else 8))
+    needed = int(side * side * {"I;16": 6, "L": 5, "WEBP": 16}.get(mode, 8) / 1e6 + path.stat().st_size / 1e6) + 1
+    what, grew = grown(path, needed)
     assert what == "decoded"
-    assert grew < 150
-    assert grown(path, 100)[0] == "ImageTooLargeError"
+    assert grew < needed + 15
+    assert grown(path, needed - 3)[0] == "ImageTooLargeError"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "CMYK", "P"])
@@ -257,3 +268,27 @@ def test_the_watcher_gets_one_warning_for_left_out_images(make_folder):
     decode_dataset(open_dataset(Data(path=str(root))), 32, on_corrupt="skip", progress=watcher)
     (warning,) = watcher.warnings
     assert "Git LFS" in warning and "HEIC" in warning
+
+
+def test_many_damaged_files_are_summed_up_by_cause(make_folder):
+    root = make_folder({"cat": 12, "dog": 12})
+    for number in range(15):
+        pointer = CAUSES["lfs.jpg"][0].replace(b"1234", str(number).encode())
+        (root / "cat" / f"lfs{number:02d}.jpg").write_bytes(pointer)
+    (root / "dog" / "phone.jpg").write_bytes(CAUSES["phone.jpg"][0])
+    with pytest.raises(InputError, match="16 of 40 images cannot be decoded") as caught:
+        decode_dataset(open_dataset(Data(path=str(root))), 32)
+    assert "and 6 more" in str(caught.value)
+    assert "15 x not an image: a Git LFS pointer" in str(caught.value)
+    assert "1 x not an image: a HEIC image" in str(caught.value)
+
+
+def test_a_folder_of_pointers_says_so(make_folder):
+    root = make_folder({"cat": 0, "dog": 0})
+    for number in range(10):
+        for name in ("cat", "dog"):
+            pointer = CAUSES["lfs.jpg"][0].replace(b"1234", f"{name}{number}".encode())
+            (root / name / f"{number}.jpg").write_bytes(pointer)
+    with pytest.raises(InputError, match="none of the 20 images") as caught:
+        decode_dataset(open_dataset(Data(path=str(root))), 32)
+    assert "git lfs pull" in str(caught.value)

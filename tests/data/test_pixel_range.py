@@ -191,3 +191,18 @@ def test_init_and_audit_say_so(tmp_path, capsys):
     assert command("init", root, "-o", recipe) == 0
     assert "6.2% of the 16-bit range" in capsys.readouterr().err
     assert "range: auto  # the images use 0 to 4,095, 6.2% of 16 bits" in recipe.read_text()
+
+
+def test_a_corrupted_copy_and_the_audit_see_the_scan(tmp_path):
+    from edgekit.data.audit.fingerprints import fingerprint
+    from edgekit.data.audit.thumbnails import write_thumbnails
+    from edgekit.data.corrupted_copy import corrupt_folder
+
+    root = folder(tmp_path, 12)
+    corrupt_folder(root, tmp_path / "out", "gaussian-noise", [1])
+    copies = [np.asarray(Image.open(path)) for path in (tmp_path / "out").rglob("*.png")]
+    assert len(copies) == 20
+    assert min(int(copy.max()) for copy in copies) > 200
+    assert int(fingerprint(open_dataset(Data(path=str(root)))).grey.max(axis=(1, 2)).min()) > 100
+    (name,) = write_thumbnails([root / "a" / "0.png"], tmp_path / "thumbnails")
+    assert np.asarray(Image.open(tmp_path / "thumbnails" / name)).max() > 200

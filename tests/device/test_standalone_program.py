@@ -196,3 +196,28 @@ def energy_lines(onnx_models: Path) -> list[dict]:
     job = read_job(f'{{"models": [{{"key": "m", "path": "{onnx_models}/uint8.onnx"}}], "seconds": 0.3}}')
     energy.energy(job, lines.append)
     return lines
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("labels.txt", "\ufeff0 blue\r\n1 green\r\n2 red\r\n\r\n", "red "),
+        ("names.json", '{"red": 2, "blue": 0, "green": 1}', "red "),
+        ("names.csv", "index,name\n2,red\n0,blue\n1,green\n", "red "),
+        ("short.txt", "blue\nred\n", "2 labels do not fit 3 outputs"),
+        ("twice.txt", "blue\nred\nred\n", "occurs more than once"),
+        ("cut.json", '{"red": 2,', "cannot be read as JSON"),
+    ],
+)
+def test_labels_files_of_any_origin(pyz, onnx_models, tmp_path, name, content, said):
+    Image.fromarray(colour_pixels("red")).save(tmp_path / "red.png")
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    arguments = ("predict", onnx_models / "uint8.onnx", tmp_path / "red.png", "--labels", tmp_path / name, "--top", "1")
+    done = run(pyz, *arguments)
+    assert "Traceback" not in done.stderr
+    if said == "red ":
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split("  ")[1].startswith(said)
+    else:
+        assert done.returncode != 0
+        assert said in done.stderr

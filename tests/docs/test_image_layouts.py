@@ -82,7 +82,7 @@ class Builder:
         if path.suffix == ".csv":
             assert self.csv
             path.write_text(self.csv)
-        elif path.suffix == ".txt":
+        elif path.suffix in (".txt", ".py"):
             path.write_text("text\n")
         elif {"masks", "trimaps"} & set(path.parts):
             shape = np.zeros((24, 24), np.uint8)

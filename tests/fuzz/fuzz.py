@@ -59,8 +59,8 @@ def run(inputs: int | None, seconds: float | None, seed: int, areas: list[str], 
     started = time.monotonic()
     chosen = [(only.partition("/")[0], int(only.partition("/")[2]))] if only else numbered(inputs, areas)
     with tempfile.TemporaryDirectory(prefix="edgekit-fuzz-") as folder:
-        os.environ["EDGEKIT_CACHE"] = str(Path(folder) / "cache")
-        os.environ["XDG_CONFIG_HOME"] = str(Path(folder) / "config")
+        os.environ["EDGEKIT_CACHE"] = str(Path(folder) / "edgekit-cache")
+        os.environ["XDG_CONFIG_HOME"] = str(Path(folder) / "edgekit-config")
         spaces: dict[str, Workspace] = {}
         for area, number in chosen:
             if seconds is not None and time.monotonic() - started > seconds:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
-from edgekit.device.images import DECODER, ImageError, decode_rgb, read_header
+from edgekit.device.images import DECODER, PERCENTILE, ImageError, ImageTooLargeError, decode_rgb, read_header
 from edgekit.documents.arrays import read_arrays
 from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
@@ -43,7 +43,7 @@ HASH_BITS = 256
 HASH_WORDS = HASH_BITS // 64
 _NO_HASH = bytes(HASH_BITS // 8)
 
-_VERSION = "audit-3"
+_VERSION = "audit-4"
 _SIDE, _KEPT = 32, 16
 PICTURE_SIDE = 48
 """Side of the small grey pictures that the nearest neighbour compares."""
@@ -101,7 +101,7 @@ class _Print:
     grey: NDArray[np.uint8]
     reason: str = ""
     lost: bool = False
-    """Whether the file could not be read at all, which says nothing about its content."""
+    """Whether the file could not be read for a reason that says nothing about its content."""
 
 
 def fingerprint(dataset: Dataset, progress: Progress = SILENT) -> Fingerprints:
@@ -183,12 +183,16 @@ def _print(path: Path) -> _Print:
         image = decode_rgb(content)
         header = read_header(content)
     except ImageError as error:
-        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason)
+        # The limit of the memory may be raised, so that says nothing about the content either.
+        lost = isinstance(error, ImageTooLargeError)
+        return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, error.reason, lost=lost)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         return _Print("", _NO_HASH, _NO_HASH, 0, 0, "", "", _NO_PICTURE, reason, lost=True)
     digest = hashlib.sha256(f"{image.width}x{image.height}/".encode())
     digest.update(image.tobytes())
+    if header.bits > 8:  # 12-bit scans in 16-bit files would all be nearly black
+        image = decode_rgb(content, PERCENTILE)
     grey = image.convert("L")
     low = frequencies(np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)))
     small = np.asarray(grey.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))

@@ -72,7 +72,8 @@ def _is_one(path: Path) -> bool:
 def _folders(path: Path) -> Iterator[Path]:
     """The run folders that a path stands for."""
     if not path.is_dir():
-        raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
+        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
+        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
     found = list(_runs_below(path))
     if not found:
         raise InputError(

@@ -238,7 +238,8 @@ def strategy_title(strategy: str, arm: str | None) -> str:
 def read_source(path: Path) -> Source:
     """Read a run or study folder; :class:`InputError` if it is neither, or holds files of a newer edgekit."""
     if not path.is_dir():
-        raise InputError("this folder does not exist", where=str(path), hint="pass a run folder or a study folder")
+        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
+        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
     if (path / "study.json").is_file():
         return _study(path)
     if not (path / "run.json").is_file():
