@@ -211,7 +211,18 @@ class SplitMetrics(Part):
     per_class: tuple[ClassMetrics, ...]
     """Metrics of each class, in the order of the network's outputs."""
     confusion: tuple[tuple[int, ...], ...]
-    """Number of images, with the true classes in rows and the predicted classes in columns."""
+    """Number of images, with the true classes in rows and the predicted classes in columns. Empty with more than 200
+    classes, which have ``confusion_entries``."""
+    confusion_entries: tuple[tuple[int, int, int], ...] = ()
+    """With more than 200 classes: the true class, the predicted class (both counted from 0) and the number of images,
+    for every pair that occurs. Empty otherwise."""
+
+    def confused(self) -> list[tuple[int, int, int]]:
+        """Every pair of a true and another, predicted class that occurs, with its number of images, as in entries."""
+        entries = self.confusion_entries or [
+            (i, j, n) for i, row in enumerate(self.confusion) for j, n in enumerate(row) if n
+        ]
+        return [entry for entry in entries if entry[0] != entry[1]]
 
 
 class ImportRecord(Part):

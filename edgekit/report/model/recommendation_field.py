@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import overload
 
 from edgekit.recipe import Constraint as RecipeConstraint
 from edgekit.render.numbers import megabytes, percent, percent_range, significant
@@ -110,7 +111,7 @@ class Field:
         """The answer of the rule."""
         return recommend(
             [self.contender(i) for i in range(len(self.groups))],
-            [[self._is_slower(a, b, comparisons) for b in self.groups] for a in self.groups],
+            [_Slower(partial(self._is_slower, a, comparisons=comparisons), self.groups) for a in self.groups],
             self.allowed_points / 100,
             self.constraints,
         )
@@ -134,6 +135,26 @@ class Field:
             bounds = f"{significant(latency.low)} to {significant(latency.high)}"
             parts.append(f"{significant(latency.estimate)} ms with {plural(self.threads, 'thread')} ({bounds})")
         return f"{group.named}: {listing([*parts, f'{megabytes(group.size_bytes)} MB'])}."
+
+
+@dataclass(frozen=True)
+class _Slower(Sequence[bool]):
+    """Whether one file is measurably slower than each of ``groups``: compared when asked, because few pairs matter."""
+
+    than: Callable[[Group], bool]
+    groups: tuple[Group, ...]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @overload
+    def __getitem__(self, index: int) -> bool: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bool]: ...
+    def __getitem__(self, index: int | slice) -> bool | Sequence[bool]:
+        if isinstance(index, slice):
+            return [self.than(group) for group in self.groups[index]]
+        return self.than(self.groups[index])
 
 
 NAMES = ("latency_ms", "size_mb", "memory_mb", "points_lost")

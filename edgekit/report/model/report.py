@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgekit.documents.report_findings import (
     Comparability,
@@ -107,8 +108,12 @@ class Report:
 
     def on_front(self, file: ExportedFile) -> bool:
         """Whether its group is on the Pareto front of its target with the fewest threads."""
-        target = self.by_target.get(file.target or "")
-        return target is not None and any(file in group.members for group in target.front)
+        return file.number in self._front_numbers
+
+    @cached_property
+    def _front_numbers(self) -> frozenset[int]:
+        fronts = (target.front for target in self.by_target.values())
+        return frozenset(file.number for front in fronts for group in front for file in group.members)
 
 
 def compose(source: Source, created: str, edgekit_version: str, constraint: Constraint | None = None) -> Report:

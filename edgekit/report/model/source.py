@@ -53,10 +53,18 @@ class Score:
 
 @dataclass(frozen=True)
 class GradCam:
-    """A Grad-CAM picture: what it shows, and the bytes of its JPEG."""
+    """A Grad-CAM picture: what it shows, and the file of its JPEG, which is read when it is needed."""
 
     entry: GradCamPicture
-    jpeg: bytes
+    file: Path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.file.stat().st_size
+
+    @property
+    def jpeg(self) -> bytes:
+        return self.file.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -304,7 +312,7 @@ def _gradcam(folder: RunFolder) -> list[GradCam]:
     if not file.is_file():
         return []
     entries = GradCamDocument.read(file).images
-    return [GradCam(entry, (folder.gradcam / Path(entry.picture).name).read_bytes()) for entry in entries]
+    return [GradCam(entry, folder.gradcam / Path(entry.picture).name) for entry in entries]
 
 
 def _correct(path: Path | None) -> Correct:

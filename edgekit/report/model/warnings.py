@@ -17,11 +17,9 @@ from edgekit.stats.noninferiority import FAILED
 
 def warnings(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[WarningRecord]:
     """Every warning once, with the names of what it is about."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for text, about in _warnings(source, files, comparisons):
-        names = found.setdefault(text, [])
-        if about not in names:
-            names.append(about)
+        found.setdefault(text, {})[about] = None
     return [WarningRecord(text=text, about=tuple(about)) for text, about in found.items()]
 
 
