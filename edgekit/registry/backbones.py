@@ -114,6 +114,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="mobilenet",
             title="MobileNet",
+            int8_agreement=98.3,
             macs=567_716_352,
             keras_class="MobileNet",
             weights_file="mobilenet_*_tf_no_top.h5",
@@ -125,6 +126,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="mobilenetv3small",
             title="MobileNetV3Small",
+            int8_agreement=99.7,
             macs=54_896_576,
             keras_class="MobileNetV3Small",
             weights_file="weights_mobilenet_v3_small_*_no_top*.h5",
@@ -137,6 +139,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="mobilenetv3large",
             title="MobileNetV3Large",
+            int8_agreement=98.6,
             macs=214_080_960,
             keras_class="MobileNetV3Large",
             weights_file="weights_mobilenet_v3_large_*_no_top*.h5",
