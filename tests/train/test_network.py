@@ -71,7 +71,7 @@ def check_flat(net, network, name, alpha):
     assert not [layer for layer in network.layers if isinstance(layer, keras.Model)]
     assert len(network.operations) == len(network.layers)
     again = net.build_network(
-        Model(backbone=name, weights="none"), image_size=network.input.shape[1], classes=4, seed=1
+        Model(backbone=name, alpha=alpha, weights="none"), image_size=network.input.shape[1], classes=4, seed=1
     )
     if BACKBONES[name].copied:
         assert [layer.name for layer in again.layers] == names
