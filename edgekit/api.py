@@ -246,6 +246,11 @@ def bench(
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     out: AnyPath | None = None,
     progress: Progress = SILENT,
 ) -> BenchOutcome:
@@ -267,15 +272,20 @@ def bench(
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
+        filter: For a third-party model: filter for resizing, such as ``bicubic``.
+        preset: For a third-party model: preprocessing of a known source, such as ``teachable-machine``.
+        image_size: For a third-party model with a dynamic input: ``224``, or ``224x160`` (height x width).
+        output: For a third-party model with several outputs: name or number of the one with the scores.
+        activation: For a third-party model: ``softmax``, ``sigmoid`` or ``none``. Default: read from the file.
         out: For a third-party model: folder for the results. Default: beside the model.
 
     Raises:
         InputError: A model or a setting is invalid. Raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.documents.run import RunDocument
 
     options = BenchOptions(
@@ -287,7 +297,9 @@ def bench(
         sustained_s=sustained_s,
         profile=profile,
         latency=latency,
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, _path(out), filter, image_size, output, activation, preset
+        ),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models
     paths = [folder_of(one) for one in chosen]
@@ -393,6 +405,11 @@ def predict(
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     progress: Progress = SILENT,
 ) -> list[Prediction]:
     """Classify images with an exported file.
@@ -403,27 +420,33 @@ def predict(
             warning.
         target: Name of the target to run on.
         runtime: Runtime to use.
-        labels, scaling, resize: For a third-party model, as in :func:`bench`.
+        labels, scaling, resize, filter, preset, image_size, output, activation: For a third-party model, as in
+            :func:`bench`.
 
     Returns:
-        For each image, every class with its probability, the most probable first.
+        For each image that can be read, every class with its probability, the most probable first.
 
     Raises:
         InputError: The model cannot be read, an image is missing, no image can be read, or the scaling of a third-party
             model is unknown.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
+    from edgekit.bench.third_party import ThirdPartyOptions
 
     files = [images] if isinstance(images, str | Path) else images
-    return classify(
+    predictions = classify(
         Path(model),
         [Path(image) for image in files],
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, None, filter, image_size, output, activation, preset
+        ),
         runtime=runtime,
         target=target,
         progress=progress,
     )
+    for image, reason in predictions.unreadable.items():
+        progress.warn(f"{image} cannot be read: {reason}")
+    return predictions.found
 
 
 def audit(

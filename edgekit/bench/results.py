@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.bench.accuracy import AccuracyRun, Predictions
 from edgekit.bench.agreement import agreement
 from edgekit.bench.evaluation_images import SPLIT, ImageSet
-from edgekit.bench.inspection import InspectedTarget
+from edgekit.bench.inspection import InspectedTarget, assumptions
 from edgekit.bench.keras_comparison import compare_with_keras
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -150,6 +150,8 @@ class SessionResults:
             energy=self.energy.get(model.id),
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
+            preprocessing=model.preprocessing,
+            warnings=tuple(assumptions(model)),
             control=tuple(control for one in self.latency for control in one.controls()),
             environment=EnvironmentRecord(before=before or now, after=after or before or now),
         )

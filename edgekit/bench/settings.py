@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.protocols import get_protocol
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
 from edgekit.recipe.section import MOST_THREADS

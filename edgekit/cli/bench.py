@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, LabelsOption, QuietOption, ResizeOption, RuntimeOption, ScalingOption
+from edgekit.cli.options import (
+    ActivationOption,
+    FilterOption,
+    ImageSizeOption,
+    JsonOption,
+    LabelsOption,
+    OutputOption,
+    PresetOption,
+    QuietOption,
+    ResizeOption,
+    RuntimeOption,
+    ScalingOption,
+)
 from edgekit.cli.output import Output
 from edgekit.errors import InputError
 
@@ -85,6 +97,11 @@ def bench(
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
     resize: ResizeOption = None,
+    filter_: FilterOption = None,
+    preset: PresetOption = None,
+    image_size: ImageSizeOption = None,
+    output_name: OutputOption = None,
+    activation: ActivationOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -113,10 +130,10 @@ def bench(
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
       edgekit bench runs/mobilenetv2 --target pi4 --sustained 10m
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
     from edgekit.bench.sustained import parse_duration
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.cli.render.bench_tables import bench_text
     from edgekit.render.gate import gate_text
     from edgekit.report.model.sessions import bench_summary
@@ -132,7 +149,9 @@ def bench(
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
         latency=not no_latency,
-        third_party=ThirdPartyOptions(labels, scaling, resize, out),
+        third_party=ThirdPartyOptions(
+            labels, scaling, resize, out, filter_, image_size, output_name, activation, preset
+        ),
     )
     results, errors = bench_targets(paths, target or ["local"], options, output)
     summary = bench_summary(results, {name: error.problem for name, error in errors.items()})
@@ -143,6 +162,8 @@ def bench(
         gate = result.bench.gate
         if gate is not None and gate.status == FAILED:
             output.warn(f"{result.id}: on the test split, {gate_text(gate)}")
+        for text in result.bench.warnings:
+            output.warn(f"{result.id}: {text}")
         if not result.ok:
             output.warn(f"{result.id} failed: {'; '.join(result.bench.problems)}")
     if errors:

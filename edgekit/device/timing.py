@@ -14,7 +14,7 @@ import numpy as np
 
 from . import probe
 from .block_order import block_order
-from .classifier import Classifier, load_pixels
+from .classifier import Classifier
 from .failures import DeviceError
 from .jobs import Job, JobModel
 from .protocol import Emit, control_key
@@ -199,11 +199,10 @@ def prepare_input(model: Model, entry: JobModel) -> None:
 
 
 def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
-    """A real image if there is one, otherwise seeded noise; uint8 (H, W, 3)."""
-    side = model.input.height
-    if entry.images and side == model.input.width:
-        return load_pixels(entry.images[0], (side, entry.resize, entry.pixel_range))
-    shape = (side, model.input.width, 3)
+    """A real image if there is one, otherwise seeded noise; uint8 (H, W, channels)."""
+    if entry.images:
+        return Classifier(entry, model).geometry.load(entry.images[0])
+    shape = (model.input.height, model.input.width, model.input.channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
@@ -214,7 +213,7 @@ def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
     clock = time.perf_counter_ns
     for path in entry.images:
         start = clock()
-        pixels = load_pixels(path, classifier.geometry)
+        pixels = classifier.geometry.load(path)
         tensor = model.input.prepare(pixels, entry.scaling)
         before.append(clock() - start)
         model.set_input(tensor)

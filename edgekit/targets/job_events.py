@@ -163,7 +163,8 @@ def _probe(context: _Context) -> Grammar:
         _expect((yield), "opening", key=key)
         event = _expect((yield), "inspected", key=key)
         context.check_runtime(event["runtime"], key)
-        if event["input"]["layout"] not in ("NHWC", "NCHW") or not event["input"]["shape"]:
+        given = event["input"]
+        if given["layout"] not in ("NHWC", "NCHW") or len(given["shape"]) != 4 or given["channels"] not in (1, 3):
             raise InvalidAnswer(f"the input of {key} has no known layout")
         scaling = event["metadata"]["scaling"]
         if scaling is not None and not (len(scaling["mean"]) == len(scaling["std"]) == 3 and all(scaling["std"])):
@@ -289,7 +290,7 @@ def _accuracy(context: _Context) -> Grammar:
                     live.remove(key)
                     continue
                 _expect(event, "predictions", start=start, condition=condition, count=min(CHUNK, total - start))
-                if event["activation"] not in ("softmax", "none"):
+                if event["activation"] not in ("softmax", "sigmoid", "none"):
                     raise InvalidAnswer(f"the activation of {key} is {event['activation']!r}")
                 context.check_classes(event["classes"], key)
                 _check_probabilities(_unpacked(event), key, event["activation"] == "softmax")
@@ -325,8 +326,11 @@ def _predict(context: _Context) -> Grammar:
     for key in context.entries:
         _expect((yield), "opening", key=key)
     for number in range(len(context.job["files"])):
-        for key in context.entries:
-            event = _expect((yield), "prediction", key=key, number=number)
+        for place, key in enumerate(context.entries):
+            event = _expect((yield), "prediction", *(() if place else ("unreadable",)), number=number)
+            if event["event"] == "unreadable":
+                break
+            _expect(event, "prediction", key=key)
             if not event["probabilities"]:
                 raise InvalidAnswer(f"{key} predicts no classes")
             context.check_classes(len(event["probabilities"]), key)

@@ -132,6 +132,10 @@ class DevicePredictor:
         """Start to compile for predictions like these."""
         self._runner.compile(*self._arguments(inputs, rows.astype(np.int32), draws, 0))
 
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+        self._runner.wait()
+
     def begin(self, inputs: DeviceInputs, rows: NDArray[Any]) -> Callable[[], Array]:
         """Dispatch all predictions, and return what waits for them and gives the outputs (N, ...)."""
         if inputs.image_bytes:  # copied batch by batch, when the device has room for them

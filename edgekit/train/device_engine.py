@@ -99,6 +99,9 @@ class PredictRunner(Protocol):
     def compile(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> None:
         """Start to compile the prediction, unless one like it has been compiled."""
 
+    def wait(self) -> None:
+        """Wait until everything is compiled."""
+
     def __call__(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> Tensor:
         """Dispatch the prediction for ``inputs[rows]`` and the model's other inputs; its outputs (N, ...)."""
 
@@ -125,6 +128,9 @@ class Engine(Protocol):
     def trainer(self, model: keras.Model) -> TrainRunner: ...
 
     def predictor(self, model: keras.Model) -> PredictRunner: ...
+
+    def compile_snapshot(self, variables: Sequence[keras.Variable]) -> None:
+        """Start to compile :meth:`snapshot` for these variables."""
 
     def snapshot(self, variables: Sequence[keras.Variable]) -> Snapshot:
         """Copy the values on the device, without waiting for them."""

@@ -27,7 +27,7 @@ class JaxEngine:
         self._device = jax.devices()[0]
         # XLA has no fast convolutions inside loops on a CPU; a loop of one step is none.
         self.most_steps = 1 if self._device.platform == "cpu" else MOST_STEPS
-        self._copy: Compiled = jax.jit(lambda values: [jnp.copy(value) for value in values])
+        self._copiers: dict[tuple[Any, ...], Future[Compiled]] = {}
 
     def free_bytes(self) -> int | None:
         found = self._device.memory_stats()
@@ -46,8 +46,16 @@ class JaxEngine:
     def predictor(self, model: keras.Model) -> JaxPredictor:
         return JaxPredictor(model)
 
+    def compile_snapshot(self, variables: Sequence[keras.Variable]) -> None:
+        if (key := _shapes(variables)) not in self._copiers:
+            copied = jax.jit(lambda values: [jnp.copy(value) for value in values])
+            lowered = copied.lower([variable.value for variable in variables])
+            self._copiers[key] = _COMPILERS.submit(lowered.compile)
+
     def snapshot(self, variables: Sequence[keras.Variable]) -> JaxSnapshot:
-        return JaxSnapshot(self._copy([variable.value for variable in variables]))
+        self.compile_snapshot(variables)
+        copied = self._copiers[_shapes(variables)].result()
+        return JaxSnapshot(copied([variable.value for variable in variables]))
 
     def concatenate(self, parts: Sequence[Tensor], length: int, dtype: str) -> Tensor:
         return jnp.concatenate([part.astype(dtype) for part in parts])[:length]
@@ -143,6 +151,10 @@ class JaxPredictor:
             lowered = jax.jit(self._predict).lower(*self._read(), inputs, rows, for_step)
             self._programs[key] = _COMPILERS.submit(lowered.compile)
 
+    def wait(self) -> None:
+        for program in self._programs.values():
+            program.result()
+
     def __call__(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> Tensor:
         self.compile(inputs, rows, for_step)
         program = self._programs[inputs.shape, inputs.dtype, len(rows)].result()
@@ -166,6 +178,10 @@ class JaxPredictor:
         x = (images, *for_step) if for_step else images
         outputs, _ = self._model.stateless_call(trainable, non_trainable, x, training=False)
         return outputs.astype(jnp.float32)
+
+
+def _shapes(variables: Sequence[keras.Variable]) -> tuple[Any, ...]:
+    return tuple((tuple(variable.shape), str(variable.dtype)) for variable in variables)
 
 
 def _variables(model: keras.Model) -> tuple[list[keras.Variable], ...]:

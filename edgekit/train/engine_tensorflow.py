@@ -38,6 +38,9 @@ class TensorFlowEngine:
     def predictor(self, model: keras.Model) -> TensorFlowPredictor:
         return TensorFlowPredictor(model)
 
+    def compile_snapshot(self, variables: Sequence[keras.Variable]) -> None:
+        """Nothing is compiled."""
+
     def snapshot(self, variables: Sequence[keras.Variable]) -> TensorFlowSnapshot:
         return TensorFlowSnapshot([tf.identity(variable.value) for variable in variables])
 
@@ -127,6 +130,9 @@ class TensorFlowPredictor:
 
     def compile(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> None:
         self._program.get_concrete_function(*self._tensors(inputs, rows, for_step))
+
+    def wait(self) -> None:
+        """Nothing is compiled in another thread."""
 
     def __call__(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> Tensor:
         return self._program(*self._tensors(inputs, rows, for_step))

@@ -43,6 +43,9 @@ class TorchEngine:
     def predictor(self, model: keras.Model) -> TorchPredictor:
         return TorchPredictor(model, self)
 
+    def compile_snapshot(self, variables: Sequence[keras.Variable]) -> None:
+        """Nothing is compiled."""
+
     def snapshot(self, variables: Sequence[keras.Variable]) -> TorchSnapshot:
         return TorchSnapshot([variable.value.detach().clone() for variable in variables])
 
@@ -107,6 +110,9 @@ class TorchPredictor:
 
     def compile(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> None:
         """Nothing is compiled."""
+
+    def wait(self) -> None:
+        """Nothing is compiled in another thread."""
 
     def __call__(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> Tensor:
         self._model.eval()

@@ -46,8 +46,8 @@ class Fitter(Protocol):
     def n_images(self) -> int:
         """Number of training images."""
 
-    def compiled(self) -> None:
-        """The model has been compiled anew."""
+    def compiled(self, network_variables: list[keras.Variable]) -> None:
+        """The model has been compiled anew; ``network_variables`` and those of its optimizer are kept after epochs."""
 
     def start(self, epoch: int, description: str, progress: Progress) -> Callable[[], Fitted]:
         """Train for an epoch, counted over all phases. The device may still compute until the result is called."""
@@ -66,7 +66,7 @@ class HostFitter:
     batches: Callable[[int], Batches]
     times: Times
 
-    def compiled(self) -> None:
+    def compiled(self, network_variables: list[keras.Variable]) -> None:
         pass
 
     def start(self, epoch: int, description: str, progress: Progress) -> Callable[[], Fitted]:
@@ -142,8 +142,10 @@ class DeviceFitter:
         self.chunks: list[Chunk] = chunks_of(self.n_images, batch_size, max(1, min(fitting, engine.most_steps)))
         self._runner: TrainRunner | None = None
 
-    def compiled(self) -> None:
+    def compiled(self, network_variables: list[keras.Variable]) -> None:
         self._runner = None
+        for variables in (network_variables, self.model.optimizer.variables):
+            self._engine.compile_snapshot(variables)
 
     def start(self, epoch: int, description: str, progress: Progress) -> Callable[[], Fitted]:
         """Dispatch an epoch. Compiling its steps is not part of its time."""

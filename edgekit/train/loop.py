@@ -193,7 +193,7 @@ def _compile(job: PhaseJob, learning_rate: float) -> None:
     )
     # Variables created inside the first step would make TensorFlow trace it twice (half a minute for a ResNet).
     job.model.optimizer.build(job.model.trainable_variables)
-    job.fitter.compiled()
+    job.fitter.compiled(live_variables(job.network))
 
 
 def _grouped(job: PhaseJob) -> GroupedAdam:

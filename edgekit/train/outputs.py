@@ -95,6 +95,10 @@ class DeviceOutputs:
         self._context, self._augment = context, context.recipe.train.augment
         changing = training_model(model, self._augment).model if self._augment.active else model
         self._predictor = DevicePredictor(self.engine, changing)
+        with context.times.measure("compile"):
+            rows = context.val_rows
+            self._predictor.compile(context.device_pixels, rows, self._draws(len(rows), None))
+            self._predictor.wait()
 
     def on_device(self, rows: NDArray[np.int64], epoch: int | None = None, dtype: str = "float32") -> Tensor:
         """The outputs as a tensor on the device."""
@@ -161,7 +165,8 @@ def network_outputs(context: RunContext) -> Outputs:
     if context.engine is None:
         return Outputs(lambda: context.predict_val)
     predictor, pixels = DevicePredictor(context.engine, context.network), context.device_pixels
-    predictor.compile(pixels, context.val_rows)
+    with context.times.measure("compile"):
+        predictor.compile(pixels, context.val_rows)
     return Outputs(
         lambda: predictor.begin(pixels, context.val_rows), predict_rows=lambda rows: predictor.on_host(pixels, rows)
     )
@@ -189,7 +194,8 @@ def outputs_on_device(
 ) -> Outputs:
     """The same with outputs on the device, or copied there in chunks."""
     predictor, everything = DevicePredictor(frozen.engine, trained), np.arange(len(context.val_rows))
-    predictor.compile(val, everything)
+    with context.times.measure("compile"):
+        predictor.compile(val, everything)
 
     def predict_rows(rows: NDArray[np.int64]) -> Values:
         inputs = Resident(frozen.engine, frozen.on_device(rows))

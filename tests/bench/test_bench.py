@@ -13,10 +13,10 @@ from modelfiles import LABELS, colour_pixels
 from PIL import Image
 from runfolders import make_run
 
-from edgekit.bench.measured_model import ThirdPartyOptions
 from edgekit.bench.protocols import PROTOCOLS, protocol_of
 from edgekit.bench.session import bench
 from edgekit.bench.settings import BenchOptions
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.cli.app import main
 from edgekit.cli.render.bench_tables import bench_text
 from edgekit.documents.bench import BenchResult, run_results
@@ -278,6 +278,61 @@ def test_predict(run, tmp_path, capsys):
     assert command("predict", model, picture) == 2
     assert "photo.png" in capsys.readouterr().err
     assert command("predict", model, tmp_path / "absent.png") == 2
+
+
+def test_predict_takes_folders_and_goes_on_past_a_bad_picture(run, tmp_path, capsys):
+    model, photos = run.export("onnx-fp32").path / "model.onnx", tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for name, label in (("b", "blue"), ("a", "red"), ("more/c", "green")):
+        Image.fromarray(colour_pixels(label)).save(photos / f"{name}.png")
+    (photos / "bad.png").write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("no picture either")
+    assert command("predict", model, photos, "--json") == 1
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert [(Path(one["image"]).name, one["label"]) for one in found["predictions"]] == [
+        ("a.png", "red"), ("b.png", "blue"), ("c.png", "green"),
+    ]  # fmt: skip
+    assert [(Path(one["image"]).name, one["reason"]) for one in found["unreadable"]] == [("bad.png", "not an image")]
+    assert "bad.png is left out: not an image" in shown.err
+    (tmp_path / "empty").mkdir()
+    assert command("predict", model, tmp_path / "empty") == 2
+    assert "contains no images" in capsys.readouterr().err
+
+
+def test_preprocessing_of_a_third_party_model_is_recorded(tmp_path, onnx_models, colours, capsys):
+    options = ["--preset", "keras-torch", "--filter", "bicubic", "--labels", tmp_path / "labels.txt", "--data", colours]
+    (tmp_path / "labels.txt").write_text("\n".join(LABELS))
+    out = tmp_path / "out"
+    given = ["--out", out, "--protocol", "check", "--threads", "1", "--json"]
+    assert command("bench", onnx_models / "nchw.onnx", *options, *given) == 0
+    assert "batch is dynamic" in capsys.readouterr().err
+    result = BenchResult.read(out / "bench" / "local" / "nchw-onnx.json")
+    used = result.bench.preprocessing
+    assert used is not None
+    assert (used.preset, used.filter, used.resize) == ("keras-torch", "bicubic", "stretch")
+    assert used.scaling is not None
+    assert used.scaling.mean == pytest.approx((123.675, 116.28, 103.53))
+    assert (used.height, used.width, used.channels, used.batch, used.dynamic_batch) == (32, 32, 3, 1, True)
+    assert (used.output, used.output_operator) == ("scores", "scores")
+    assert any("dynamic" in text for text in result.bench.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--filter", "cubic"], "unknown filter"),
+        (["--preset", "pytorch"], "unknown preset"),
+        (["--activation", "relu"], "unknown activation"),
+        (["--image-size", "0x5"], "not an image size"),
+        (["--image-size", "64"], "--image-size is 64x64"),
+        (["--output", "classes"], "no output 'classes'"),
+    ],
+)
+def test_options_that_cannot_be_meant(tmp_path, onnx_models, capsys, options, problem):
+    Image.fromarray(colour_pixels("red")).save(tmp_path / "red.png")
+    assert command("predict", onnx_models / "labelled.onnx", tmp_path / "red.png", *options) == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_predict_with_a_third_party_model(tmp_path, onnx_models, capsys):

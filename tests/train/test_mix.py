@@ -182,7 +182,7 @@ def test_images_are_augmented_before_they_are_mixed(mixing):
 
 
 def test_the_last_epochs_are_trained_unmixed(tmp_path, mixing, monkeypatch):
-    from edgekit.train import phases
+    from edgekit.train import feed
 
     mixed_epochs = []
 
@@ -190,7 +190,7 @@ def test_the_last_epochs_are_trained_unmixed(tmp_path, mixing, monkeypatch):
         mixed_epochs.append(epoch)
         return mixing.draw_pairs(mix, n_images, image_size, seed, epoch, batch)
 
-    monkeypatch.setattr(phases, "draw_pairs", drawn)
+    monkeypatch.setattr(feed, "draw_pairs", drawn)
     mix = {"cutmix": {"probability": 1.0}, "phases": ["fine-tuning"], "off_last_epochs": 2}
     job = make_job(tmp_path, strategy="fine-tuning", epochs=3, mix=mix).go()
     assert set(mixed_epochs) == {3}  # three of feature extraction come before, unmixed and on stored features

@@ -73,7 +73,13 @@ def test_run_json_describes_the_run(trained, images, weights):
     assert len(document["dataset"]["fingerprint"]) == 64
     assert document["model"]["input_shape"] == [SIDE, SIDE, 3]
     assert document["model"]["keras_size_bytes"] == trained.folder.model.stat().st_size
-    assert set(document["timing"]) == {"data_seconds", "train_seconds", "evaluate_seconds", "total_seconds"}
+    assert set(document["timing"]) == {
+        "data_seconds",
+        "train_seconds",
+        "evaluate_seconds",
+        "total_seconds",
+        "profile",
+    }
     assert document["timing"]["total_seconds"] >= document["timing"]["train_seconds"] > 0
     assert document["environment"]["backend"] == "tensorflow"
     assert {"keras", "numpy"} <= set(document["environment"]["versions"])

@@ -73,22 +73,36 @@ class RuntimeEvent(TypedDict):
     error: str | None
 
 
+OutputOperator = Literal["softmax", "sigmoid", "scores", ""]
+"""What computes the output of a file, as far as that is known; ``scores`` have no limits."""
+
+
 class InputDocument(TypedDict):
-    """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats."""
+    """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats.
+
+    ``dynamic_batch``: the file leaves the number of images of a run open, and 1 is used. ``channels``: 3, or 1 for
+    grey.
+    """
 
     name: str
     dtype: str
     shape: list[int]
     layout: str
     needs_scaling: bool
+    dynamic_batch: bool
+    channels: int
 
 
 class OutputDocument(TypedDict):
-    """The scores of a file. ``classes`` is None if the file does not specify it."""
+    """The scores of a file. ``classes`` is None if the file does not specify it; one score stands for two classes.
+
+    ``operator``: what computes them: ``softmax``, ``sigmoid``, ``scores``, or empty if that is not known.
+    """
 
     name: str
     dtype: str
     classes: int | None
+    operator: OutputOperator
 
 
 class MetadataDocument(TypedDict):
@@ -277,6 +291,15 @@ class PredictionEvent(TypedDict):
     probabilities: list[float]
 
 
+class UnreadableEvent(TypedDict):
+    """File number ``number`` is not an image that can be decoded."""
+
+    event: Literal["unreadable"]
+    number: int
+    file: str
+    reason: str
+
+
 class VerifiedEvent(TypedDict):
     """One model on its golden inputs, one value per input.
 
@@ -330,7 +353,7 @@ MeteredEvent = Union[OpeningEvent, EnergyEvent, RestartedEvent]
 MemoryJobEvent = Union[OpeningEvent, MemoryEvent, RestartedEvent]
 ProfileJobEvent = Union[OpeningEvent, ProfileEvent, RestartedEvent]
 AccuracyEvent = Union[OpeningEvent, PredictionsEvent, FailedEvent, DecoderEvent, RestartedEvent]
-PredictEvent = Union[OpeningEvent, PredictionEvent, RestartedEvent]
+PredictEvent = Union[OpeningEvent, PredictionEvent, UnreadableEvent, RestartedEvent]
 VerifyEvent = Union[OpeningEvent, VerifiedEvent, UnverifiedEvent, RestartedEvent]
 
 JobEvent = Union[

@@ -21,8 +21,16 @@ class ModelEntry(_ModelPath, total=False):
     resize: str | None
     range: str | None
     """How values of more than 8 bits become 0 to 255; see :func:`edgekit.device.images.decode_rgb`."""
+    filter: str | None
+    """One of :data:`edgekit.device.images.FILTERS`."""
     activation: str
-    """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
+    """What makes probabilities of the output: ``softmax``, ``sigmoid``, ``none``, or ``auto``."""
+    image_size: Sequence[int] | None
+    """Height and width of an input that leaves them open."""
+    output: str | None
+    """Name or number of the output with the scores, of a file with several."""
+    files: Mapping[str, str]
+    """Files with external data: the location in the model, and the path."""
     images: Sequence[str]
 
 
