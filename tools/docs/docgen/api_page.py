@@ -59,8 +59,7 @@ def page() -> str:
 def _overview(package: Any, names: list[str]) -> list[str]:
     """The docstring of the module that the first function comes from, unless that is the package itself."""
     functions = (getattr(package, name) for name in names)
-    module = next((inspect.getmodule(f) for f in functions if inspect.isfunction(f)), None)
-    text = (getattr(module, "__doc__", None) or "") if module is not package else ""
+    text = importlib.import_module("edgekit.api").__doc__ if functions else None
     return [docstring(inspect.cleandoc(text))] if text else []
 
 
