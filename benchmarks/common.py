@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,7 +18,6 @@ from edgekit.device import probe
 from edgekit.documents.base import write_json
 from edgekit.errors import EdgekitError
 from edgekit.recipe import Data
-from edgekit.registry import BACKBONES
 from edgekit.stats.latency import Ratio, compare_rounds
 
 
@@ -29,22 +27,6 @@ class Finished:
 
     document: dict[str, Any]
     wall_ns: int
-
-
-def tutorial_parser(description: str | None, *, epochs: int, epochs_help: str) -> argparse.ArgumentParser:
-    """The options of the comparisons with the Keras tutorial."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
-    parser.add_argument("--backbone", choices=BACKBONES, default="mobilenetv2")
-    parser.add_argument("--weights", default="none", help="none or a Keras weights file of the backbone")
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--limit", type=int, help="training images per class")
-    parser.add_argument("--epochs", type=int, default=epochs, help=epochs_help)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--augment-in", choices=["model", "map"], default="model", help="where the tutorial augments")
-    parser.add_argument("--tutorial-cache", action="store_true", help="let the tutorial keep decoded images in memory")
-    parser.add_argument("--out", type=Path, help="write the raw times and the ratios as JSON")
-    return parser
 
 
 def subset(data: Path, folder: Path, per_class: int | None, test_per_class: int | None) -> Path:

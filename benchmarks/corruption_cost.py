@@ -55,8 +55,8 @@ def main() -> None:
 def seconds_of_file(run: RunFolder, model: str, name: str, severity: int) -> float:
     """One process of the device program, as `edgekit evaluate --corruptions` starts it."""
     from edgekit.bench.evaluation_images import image_sets
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.model_collection import collect_models
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.support.progress import SILENT
     from edgekit.targets.lookup import get_target
 

@@ -23,7 +23,7 @@ import numpy as np
 from common import ratio_of, ratio_text, show, told, write_result
 
 from edgekit.device import predictions, streams
-from edgekit.device.classifier import Classifier, load_pixels
+from edgekit.device.classifier import Classifier
 from edgekit.device.images import IMAGE_SUFFIXES
 from edgekit.device.jobs import Job, JobModel
 from edgekit.device.runtimes import all_cores
@@ -36,7 +36,7 @@ PROGRAMS = {"edgekit": "every core its own images", "loop": "loop, 1 thread", "t
 
 def one_by_one(classifier: Classifier, paths: list[str]) -> np.ndarray:
     """Probabilities (N, classes), one image after another."""
-    return np.stack([classifier.classify(load_pixels(path, classifier.geometry)) for path in paths])
+    return np.stack([classifier.classify(classifier.geometry.load(path)) for path in paths])
 
 
 def by_streams(entry: JobModel, pools: dict[str, streams.ClassifierPool], paths: list[str]) -> np.ndarray:

@@ -242,10 +242,17 @@ def bench(
     runtime: str | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
+    pin: bool = False,
+    rate_hz: float | None = None,
     latency: bool = True,
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     out: AnyPath | None = None,
     progress: Progress = SILENT,
 ) -> BenchOutcome:
@@ -263,19 +270,26 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
+        pin: Keep each process to as many cores as it has threads, where the target allows it.
+        rate_hz: Start so many runs per second of each file, as a camera would. Default: one after the other.
         latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
         resize: For a third-party model: how images are resized.
+        filter: For a third-party model: filter for resizing, such as ``bicubic``.
+        preset: For a third-party model: preprocessing of a known source, such as ``teachable-machine``.
+        image_size: For a third-party model with a dynamic input: ``224``, or ``224x160`` (height x width).
+        output: For a third-party model with several outputs: name or number of the one with the scores.
+        activation: For a third-party model: ``softmax``, ``sigmoid`` or ``none``. Default: read from the file.
         out: For a third-party model: folder for the results. Default: beside the model.
 
     Raises:
         InputError: A model or a setting is invalid. Raised before anything is measured.
         TargetError: No target could be reached or prepared.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.documents.run import RunDocument
 
     options = BenchOptions(
@@ -286,8 +300,12 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
+        pin=pin,
+        rate_hz=rate_hz,
         latency=latency,
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize, _path(out)),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, _path(out), filter, image_size, output, activation, preset
+        ),
     )
     chosen = [models] if isinstance(models, str | Path | RunDocument) else models
     paths = [folder_of(one) for one in chosen]
@@ -307,6 +325,7 @@ def compare(
     retries: int = 1,
     executor: str = "local",
     mlflow: str | None = None,
+    latency: bool = True,
     quiet: bool = True,
     progress: Progress = SILENT,
 ) -> StudyResult:
@@ -323,6 +342,7 @@ def compare(
         jobs: Cells to train at the same time.
         retries: How often a failed cell is retried.
         executor: ``local``, or ``ray`` for a Ray cluster with a shared disk.
+        latency: If false, only score the exported files. Calling this again without it measures the rest.
         mlflow: Address of an MLflow server to log every cell to.
         quiet: Whether to hide the progress of the study's processes on stderr.
 
@@ -343,6 +363,7 @@ def compare(
         retries=retries,
         executor=executor,
         mlflow=mlflow,
+        latency=latency,
         quiet=quiet,
         progress=progress,
     )
@@ -393,6 +414,11 @@ def predict(
     labels: AnyPath | None = None,
     scaling: str | None = None,
     resize: str | None = None,
+    filter: str | None = None,
+    preset: str | None = None,
+    image_size: str | None = None,
+    output: str | None = None,
+    activation: str | None = None,
     progress: Progress = SILENT,
 ) -> list[Prediction]:
     """Classify images with an exported file.
@@ -403,27 +429,33 @@ def predict(
             warning.
         target: Name of the target to run on.
         runtime: Runtime to use.
-        labels, scaling, resize: For a third-party model, as in :func:`bench`.
+        labels, scaling, resize, filter, preset, image_size, output, activation: For a third-party model, as in
+            :func:`bench`.
 
     Returns:
-        For each image, every class with its probability, the most probable first.
+        For each image that can be read, every class with its probability, the most probable first.
 
     Raises:
         InputError: The model cannot be read, an image is missing, no image can be read, or the scaling of a third-party
             model is unknown.
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.predict import predict as classify
+    from edgekit.bench.third_party import ThirdPartyOptions
 
     files = [images] if isinstance(images, str | Path) else images
-    return classify(
+    predictions = classify(
         Path(model),
         [Path(image) for image in files],
-        third_party=ThirdPartyOptions(_path(labels), scaling, resize),
+        third_party=ThirdPartyOptions(
+            _path(labels), scaling, resize, None, filter, image_size, output, activation, preset
+        ),
         runtime=runtime,
         target=target,
         progress=progress,
     )
+    for image, reason in predictions.unreadable.items():
+        progress.warn(f"{image} cannot be read: {reason}")
+    return predictions.found
 
 
 def audit(

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from edgekit.documents.run import SplitMetrics
 from edgekit.stats.classification import classification_metrics, expected_calibration_error
+from edgekit.train.figures import confusion_figure
 
 NAMES = ("ant", "bee", "cat")
 #                     true: ant  ant  ant  bee  bee  cat
@@ -113,3 +116,28 @@ def test_nan_has_no_accuracy(value):
     broken[3, 1] = value
     with pytest.raises(ValueError, match="NaN"):
         classification_metrics(LABELS, broken, NAMES)
+
+
+def test_very_many_classes_have_entries_instead_of_a_matrix():
+    """A matrix of 10,000 classes would be 800 MB, and as JSON 200 MB in every run."""
+    n_classes = 10_000
+    labels = np.arange(300) * 33
+    probabilities = np.zeros((300, n_classes), np.float32)
+    predicted = np.where(np.arange(300) % 3 == 0, labels + 1, labels)
+    probabilities[np.arange(300), predicted] = 1.0
+    names = [str(c) for c in range(n_classes)]
+    metrics = classification_metrics(labels, probabilities, names)
+    assert metrics["confusion"] == []
+    assert len(metrics["confusion_entries"]) == 300
+    assert sum(n for *_, n in metrics["confusion_entries"]) == 300
+    record = SplitMetrics.model_validate(metrics)
+    assert len(record.confused()) == 100
+    assert record.confused()[0] == (0, 1, 1)
+
+
+def test_the_figure_of_very_many_classes_is_no_larger_than_a_page(tmp_path):
+    """With half an inch for each class, a few hundred classes were more than a PNG may have."""
+    labels = np.repeat(np.arange(700), 2)
+    metrics = classification_metrics(labels, np.eye(700, dtype=np.float32)[labels], [f"class {c}" for c in range(700)])
+    confusion_figure(SplitMetrics.model_validate(metrics), tmp_path / "confusion.png")
+    assert max(Image.open(tmp_path / "confusion.png").size) < 3000

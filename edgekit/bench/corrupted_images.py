@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from edgekit.bench.accuracy import probabilities_of
 from edgekit.bench.evaluation_images import ImageSet, image_sets
 from edgekit.bench.inspection import inspected
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.device.protocol.jobs import AccuracyJob
 from edgekit.device.protocol.verbs import ACCURACY
 from edgekit.documents.corruptions import Plan, Store, severities_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tempfile
@@ -11,19 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.bench.inspection import inspected, with_target_runtime
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
+from edgekit.bench.own_golden import with_own_golden
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
 from edgekit.device.protocol.requests import HostFacts, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE
-from edgekit.device.working_folder import PROGRAM
+from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
 from edgekit.targets.device_program import program
 from edgekit.targets.local import LOCAL
-from edgekit.targets.sendable import check_golden, check_model
+from edgekit.targets.sendable import check_golden, check_model, external_data
 from edgekit.targets.ssh import SshTarget
 from edgekit.targets.upload import Hashes, object_name
 
@@ -39,33 +42,50 @@ class Deployment:
 
 
 def deploy(
-    run: Path, *, target: str, export: str | None = None, name: str | None = None, progress: Progress = SILENT
+    run: Path,
+    *,
+    target: str,
+    export: str | None = None,
+    name: str | None = None,
+    third_party: ThirdPartyOptions | None = None,
+    progress: Progress = SILENT,
 ) -> Deployment:
     """Copy model, labels, golden outputs, the device program and a README to ``deploy/NAME`` on ``target``.
 
-    ``export`` chooses among the exports of a run (``tflite-int8``). Raises :class:`InputError` if ``run`` does not
+    ``export`` chooses among the exports of a run (``tflite-int8``). The golden outputs of a third-party model are what
+    it predicts on this machine, and its preprocessing is copied, too. Raises :class:`InputError` if ``run`` does not
     identify a single exported file, and :class:`TargetError` if the target lacks packages.
     """
     if target == LOCAL:
         raise InputError(
             "deploy copies to another machine; on this one, use the file itself", hint="edgekit predict MODEL IMAGE"
         )
-    model = _chosen(collect_models([run], ThirdPartyOptions(), progress), export, run)
-    folder = _folder_name(name or f"{model.folder.name}-{model.key}")
-    with closing(SshTarget(find_target(target), progress)) as machine:
-        (model,), _ = inspected(machine, with_target_runtime([model], machine.runtime), scored=False)
+    models = collect_models([run], third_party or ThirdPartyOptions(), progress, results=False)
+    model = _chosen(models, export, run)
+    folder = _folder_name(name or (model.key if model.run is None else f"{model.folder.name}-{model.key}"))
+    scored = model.run is None
+    scratch = tempfile.TemporaryDirectory()
+    with closing(SshTarget(find_target(target), progress)) as machine, scratch:
+        (model,), _ = inspected(machine, with_target_runtime([model], machine.runtime), scored=scored)
+        if model.run is None:
+            model = with_own_golden(model, Path(scratch.name))
         (verification,) = verify_models(machine, [model])
         facts = machine.facts()
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
         place = _place(machine, model, folder, facts)
-    command = shlex.join([machine.config.python, PROGRAM, "predict", model.path.name, "photo.jpg"])
-    return Deployment(place, command, model.path.name, verification)
+    command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
+    return Deployment(place, command, _file_name(model), verification)
+
+
+def _file_name(model: MeasuredModel) -> str:
+    """The name of the model in the deployment, whatever its file is called here."""
+    return f"model.{model.format}"
 
 
 def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts) -> str:
     with tempfile.TemporaryDirectory() as scratch:
-        sources = {model.path.name: model.path, "golden.npz": model.golden}
+        sources = {_file_name(model): model.path, "golden.npz": model.golden, **_external(model)}
         for name, content in _generated_files(model, machine.config.python).items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
@@ -83,7 +103,7 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFac
 
 def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
     """The files that are not copied: the device program, the labels and a README."""
-    file = model.path.name
+    file = _file_name(model)
     readme = (
         f"{model.id}, copied here by `edgekit deploy`. SHA-256 of {file}: {model.sha256}\n\n"
         f"Classify an image:         {python} {PROGRAM} predict {file} photo.jpg\n"
@@ -92,12 +112,33 @@ def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
         f"Show all commands:         {python} {PROGRAM} --help\n"
     )
     labels = "".join(f"{label}\n" for label in model.labels or ())
-    return {PROGRAM: program(), "labels.txt": labels.encode(), "README.txt": readme.encode()}
+    files = {PROGRAM: program(), "README.txt": readme.encode()}
+    if labels:
+        files["labels.txt"] = labels.encode()
+    if model.run is None:
+        job = model.job()
+        kept = ("scaling", "resize", "filter", "range", "image_size", "output", "activation")
+        settings = {key: job[key] for key in kept if job[key] is not None}  # type: ignore[literal-required]
+        files[SETTINGS] = json.dumps({**settings, "external_data": sorted(_external(model))}, indent=1).encode()
+    return files
+
+
+def _external(model: MeasuredModel) -> dict[str, Path]:
+    """The files with external data, by name. Raises :class:`InputError` if one lies in a folder of its own."""
+    data = external_data(model.path)
+    for location in data:
+        if "/" in location or location in DEPLOYED:
+            raise InputError(
+                f"external data has to lie beside the model to be deployed, and {location} does not",
+                where=str(model.path),
+                hint="save the model again with its weights in one file",
+            )
+    return data
 
 
 def _chosen(models: Sequence[MeasuredModel], export: str | None, run: Path) -> MeasuredModel:
     chosen = [model for model in models if export in (None, model.key)]
-    if len(chosen) == 1 and chosen[0].run is not None:
+    if len(chosen) == 1:
         return chosen[0]
     keys = ", ".join(model.key for model in models)
     raise InputError(

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.device.images import BILINEAR
 from edgekit.device.protocol.events import InspectedEvent
 from edgekit.device.protocol.jobs import ProbeJob
 from edgekit.device.protocol.verbs import PROBE
+from edgekit.device.scaling import parse_scaling
 from edgekit.documents.bench import RuntimeRecord
 from edgekit.documents.machine import MachineEnvironment
+from edgekit.documents.preprocessing import PreprocessingRecord, ScalingRecord
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
 from edgekit.targets.base import Target
@@ -89,6 +92,7 @@ def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> 
     if model.run is not None:
         return model
     scaling = model.scaling if model.scaling is not None else own["scaling"]
+    resize = model.resize or own["resize"]
     if scored and scaling is None and facts["input"]["needs_scaling"]:
         raise InputError(
             "this model takes float input, and its metadata does not say how pixels are scaled",
@@ -99,6 +103,43 @@ def _described(model: MeasuredModel, facts: InspectedEvent, *, scored: bool) -> 
         model,
         labels=labels,
         scaling=scaling,
-        resize=model.resize or own["resize"],
+        resize=resize,
         pixel_range=model.pixel_range or own["range"],
+        preprocessing=_preprocessing(replace(model, scaling=scaling, resize=resize), facts),
     )
+
+
+def _preprocessing(model: MeasuredModel, facts: InspectedEvent) -> PreprocessingRecord:
+    given, made = facts["input"], facts["output"]
+    shape = given["shape"]
+    height, width = shape[1:3] if given["layout"] == "NHWC" else shape[2:4]
+    scaling = None if model.scaling is None else parse_scaling(model.scaling)
+    return PreprocessingRecord(
+        scaling=None if scaling is None else ScalingRecord(mean=scaling.mean, std=scaling.std, bgr=scaling.bgr),
+        resize=model.resize or "stretch",
+        filter=model.filter or BILINEAR,
+        height=height,
+        width=width,
+        channels=given["channels"],
+        batch=shape[0],
+        dynamic_batch=given["dynamic_batch"],
+        output=made["name"],
+        output_operator=made["operator"],
+        activation=model.activation or "auto",
+        preset=model.preset,
+    )
+
+
+def assumptions(model: MeasuredModel) -> list[str]:
+    """What a user should know about how a third-party model is fed and read; empty for an exported file of a run."""
+    known = model.preprocessing
+    if known is None:
+        return []
+    found = []
+    if known.dynamic_batch:
+        found.append("its batch is dynamic; it runs with a batch of 1")
+    if known.batch > 1:
+        found.append(f"each run takes a batch of {known.batch} images, and latency is that of the whole batch")
+    if known.output_operator == "sigmoid" and len(model.labels or ()) > 2:
+        found.append("its classes are independent (sigmoid), so their probabilities do not add up to 1")
+    return found

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.device.failures import DeviceError
-from edgekit.device.images import RESIZES
+from edgekit.device.images import BILINEAR
 from edgekit.device.protocol.jobs import ModelEntry
 from edgekit.device.protocol.values import ScalingDocument
-from edgekit.device.scaling import parse_scaling
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
-from edgekit.documents.labels_file import read_labels_file
+from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.documents.run import RunDocument
-from edgekit.errors import InputError
 from edgekit.stats.noninferiority import GateLimits
 
 THIRD_PARTY = "third-party"
@@ -45,6 +42,18 @@ class MeasuredModel:
     scaling: str | ScalingDocument | None = None
     """As the user gave it, or as the model's own metadata describes it."""
     resize: str | None = None
+    filter: str | None = None
+    image_size: tuple[int, int] | None = None
+    """Height and width that the user chose for an input that leaves them open."""
+    output: str | None = None
+    activation: str | None = None
+    preset: str | None = None
+    external: tuple[Path, ...] = ()
+    """Its files with external data; size and hash above include them."""
+    preprocessing: PreprocessingRecord | None = None
+    """How images reach a third-party model, once it was opened; None for an exported file of a run."""
+    golden_path: Path | None = None
+    """Golden outputs that were made here, for a third-party model."""
     pixel_range: str | None = None
     runtime: str | None = None
     operators: FileOperators | None = None
@@ -54,8 +63,8 @@ class MeasuredModel:
 
     @property
     def golden(self) -> Path:
-        """The golden inputs and outputs that `edgekit export` leaves beside an exported file."""
-        return ExportFolder(self.path.parent).golden
+        """The golden inputs and outputs that `edgekit export` leaves beside an exported file, or those made here."""
+        return self.golden_path or ExportFolder(self.path.parent).golden
 
     def result_path(self, target: str) -> Path:
         """Where its bench result on ``target`` is stored."""
@@ -70,35 +79,9 @@ class MeasuredModel:
             "scaling": self.scaling,
             "resize": self.resize or "stretch",
             "range": self.pixel_range or "full",
-            "activation": "auto" if self.run is None else "none",
+            "filter": self.filter or BILINEAR,
+            "activation": (self.activation or "auto") if self.run is None else "none",
+            "image_size": self.image_size,
+            "output": self.output,
             "images": [str(path) for path in images],
         }
-
-
-@dataclass(frozen=True)
-class ThirdPartyOptions:
-    """Labels, scaling and resizing of third-party models, as the user gave them, and where their results go."""
-
-    labels: Path | None = None
-    scaling: str | None = None
-    resize: str | None = None
-    out: Path | None = None
-
-    @property
-    def given(self) -> list[str]:
-        """The options that were given, as they are spelled on the command line."""
-        return [f"--{name}" for name in ("labels", "scaling", "resize", "out") if getattr(self, name) is not None]
-
-    def check(self) -> None:
-        """Raise :class:`InputError` for a value that the device program would not accept."""
-        if self.resize is not None and self.resize not in RESIZES:
-            raise InputError(f"unknown resize method {self.resize!r}", hint=f"choose one of: {', '.join(RESIZES)}")
-        if self.scaling is not None:
-            try:
-                parse_scaling(self.scaling)
-            except DeviceError as error:
-                raise InputError(error.reason) from None
-
-    def read_labels(self) -> tuple[str, ...] | None:
-        """The class names in the labels file, in the order of the model's outputs; None without one."""
-        return None if self.labels is None else tuple(read_labels_file(self.labels))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
@@ -14,6 +16,7 @@ from edgekit.support.files import gzip_size, sha256_file
 from edgekit.support.os_errors import check_writable
 from edgekit.support.paths import expanded
 from edgekit.support.progress import Progress
+from edgekit.targets.sendable import external_data
 
 
 def collect_models(
@@ -24,7 +27,7 @@ def collect_models(
     A file in the ``exports`` folder of a run belongs to that run. Raises :class:`InputError` for any other path, and
     with ``results`` also where no result can be written.
     """
-    options.check()
+    given, options = options.given, options.checked()
     found: dict[Path, MeasuredModel] = {}
     for path in paths:
         for model in _models_at(expanded(path).absolute(), options, progress):
@@ -33,9 +36,9 @@ def collect_models(
     if results:
         for folder in dict.fromkeys(model.folder for model in models):
             check_writable(folder, hint="for a third-party model, use another folder: --out DIR")
-    if options.given and all(model.run is not None for model in models):
+    if given and all(model.run is not None for model in models):
         raise InputError(
-            f"{' and '.join(options.given)} is for third-party models, but these files are exports of runs",
+            f"{' and '.join(given)} is for third-party models, but these files are exports of runs",
             hint="leave the option out: the run provides labels, scaling and folder",
         )
     return models
@@ -109,6 +112,8 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
             else "pass a run folder (from `edgekit train`) or a model file",
         )
     folder = expanded(options.out).absolute() if options.out is not None else path.parent
+    external = external_data(path)
+    files = (path, *external.values())
     return MeasuredModel(
         path=path,
         key=f"{path.stem}-{suffix[1:]}",
@@ -117,13 +122,28 @@ def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
         scheme=THIRD_PARTY,
         folder=folder,
         run=None,
-        sha256=sha256_file(path),
-        size_bytes=path.stat().st_size,
-        gzip_bytes=gzip_size(path),
+        sha256=_sha256(path, external),
+        size_bytes=sum(file.stat().st_size for file in files),
+        gzip_bytes=sum(gzip_size(file) for file in files),
         labels=options.read_labels(),
         scaling=options.scaling,
         resize=options.resize,
+        filter=options.filter,
+        image_size=options.size,
+        output=options.output,
+        activation=options.activation,
+        preset=options.preset,
+        external=tuple(external.values()),
     )
+
+
+def _sha256(path: Path, external: Mapping[str, Path]) -> str:
+    """The SHA-256 of the file. With external data, that of the list of all files and their own SHA-256."""
+    if not external:
+        return sha256_file(path)
+    lines = [f"{sha256_file(path)}  model.onnx\n"]
+    lines += [f"{sha256_file(file)}  {location}\n" for location, file in sorted(external.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _with_distinct_ids(models: list[MeasuredModel]) -> list[MeasuredModel]:

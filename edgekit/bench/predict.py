@@ -5,24 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.measured_model import ThirdPartyOptions
+from edgekit.bench.inspection import assumptions, inspected, with_runtime, with_target_runtime
 from edgekit.bench.model_collection import collect_models
-from edgekit.device.failures import DeviceError
-from edgekit.device.images import IMAGE_SUFFIXES, load_image
+from edgekit.bench.third_party import ThirdPartyOptions
+from edgekit.device.images import IMAGE_SUFFIXES
 from edgekit.device.protocol.jobs import PredictJob
 from edgekit.device.protocol.verbs import PREDICT
+from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.errors import InputError
 from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
-
-MOST_NAMED = 10
-"""How many images that cannot be read are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,16 @@ class Prediction:
     classes: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """The images that could be read, in order, and for each of the others the reason."""
+
+    found: list[Prediction] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    preprocessing: PreprocessingRecord | None = None
+    """How the images reached a third-party model; None for an exported file of a run."""
+
+
 def predict(
     model: Path,
     images: Sequence[Path],
@@ -41,28 +48,36 @@ def predict(
     runtime: str | None = None,
     target: str = LOCAL,
     progress: Progress = SILENT,
-) -> list[Prediction]:
+) -> Predictions:
     """Classify ``images`` with one exported file or third-party model. Classes without a name are numbered.
 
-    A folder stands for the image files below it. An image that cannot be read is left out, with a warning. Raises
+    A folder stands for the images in it and below. An image that cannot be read does not end the others. Raises
     :class:`InputError` for a file that is not a model, a missing image, a float input with unknown scaling, and if no
     image can be read.
     """
     _check_model(model)
-    files = image_files(images)
-    found = []
+    paths = image_files(images)
+    result = Predictions()
     with contextlib.closing(get_target(target, progress)) as machine:
         models = collect_models([model], third_party or ThirdPartyOptions(), progress, results=False)
-        paths = _readable(files, progress)
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
         (opened,), _ = inspected(machine, models, scored=True)
+        for text in assumptions(opened):
+            progress.info(f"{opened.id}: {text}")
         job = PredictJob(models=[opened.job()], threads=0, files=[str(path) for path in paths])
         with progress.bar("predict", len(paths)) as bar:
             for event in machine.run(PREDICT, job):
                 if event["event"] == "prediction":
-                    found.append(_named(Path(event["file"]), event["probabilities"], opened.labels))
+                    result.found.append(_named(paths[event["number"]], event["probabilities"], opened.labels))
                     bar.advance()
-    return found
+                elif event["event"] == "unreadable":
+                    result.unreadable[paths[event["number"]]] = event["reason"]
+                    bar.advance()
+    if not result.found:
+        image, reason = next(iter(result.unreadable.items()))
+        more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+        raise InputError(reason, where=f"{image}{more}")
+    return replace(result, preprocessing=opened.preprocessing)
 
 
 def image_files(images: Sequence[Path]) -> list[Path]:
@@ -101,27 +116,6 @@ def _check_model(model: Path) -> None:
         )
     if not model.is_file():
         raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
-
-
-def _readable(files: Sequence[Path], progress: Progress) -> list[Path]:
-    """The files that can be decoded; warns of the others. Raises :class:`InputError` if there are none."""
-    readable, reasons = [], []
-    for file in files:
-        try:
-            load_image(str(file), 32)
-        except DeviceError as error:
-            reasons.append((file, error.reason))
-        else:
-            readable.append(file)
-    if not readable:
-        file, reason = reasons[0]
-        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        raise InputError(reason, where=f"{file}{more}")
-    for file, reason in reasons[:MOST_NAMED]:
-        progress.warn(f"{file} is left out: {reason}")
-    if len(reasons) > MOST_NAMED:
-        progress.warn(f"{len(reasons) - MOST_NAMED} more images are left out for such reasons")
-    return readable
 
 
 def _named(image: Path, probabilities: list[float], labels: tuple[str, ...] | None) -> Prediction:

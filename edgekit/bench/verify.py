@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
-from edgekit.bench.measured_model import MeasuredModel, ThirdPartyOptions
+from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
+from edgekit.bench.own_golden import with_own_golden
+from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.device.protocol.events import UnverifiedEvent, VerifiedEvent
 from edgekit.device.protocol.jobs import VerifyJob
 from edgekit.device.protocol.verbs import VERIFY
@@ -25,21 +28,34 @@ MAX_DIFFERENCE = 0.1
 
 
 def verify(
-    paths: Sequence[Path], *, target: str = LOCAL, runtime: str | None = None, progress: Progress = SILENT
+    paths: Sequence[Path],
+    *,
+    target: str = LOCAL,
+    runtime: str | None = None,
+    third_party: ThirdPartyOptions | None = None,
+    progress: Progress = SILENT,
 ) -> list[VerificationRecord]:
     """Check every export of ``paths`` on ``target`` against the golden outputs that `edgekit export` stored.
 
-    Raises :class:`InputError` for a file without golden outputs.
+    A third-party model is compared with what it predicts on this machine. Raises :class:`InputError` for an exported
+    file without golden outputs, and for a third-party model on this machine.
     """
-    with contextlib.closing(get_target(target, progress)) as machine:
-        models = collect_models(paths, ThirdPartyOptions(), progress)
+    with contextlib.closing(get_target(target, progress)) as machine, tempfile.TemporaryDirectory() as scratch:
+        models = collect_models(paths, third_party or ThirdPartyOptions(), progress, results=False)
         for model in models:
-            if model.run is None or not model.golden.is_file():
+            if model.run is None and target == LOCAL:
+                raise InputError(
+                    "a third-party model is verified against this machine",
+                    where=str(model.path),
+                    hint="choose another machine with --target NAME",
+                )
+            if model.run is not None and not model.golden.is_file():
                 raise InputError(
                     "this file has no golden outputs", where=str(model.path), hint="`edgekit export` creates them"
                 )
         models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
-        models, _ = inspected(machine, models, scored=False)
+        models, _ = inspected(machine, models, scored=any(model.run is None for model in models))
+        models = [with_own_golden(model, Path(scratch)) if model.run is None else model for model in models]
         return verify_models(machine, models)
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, LabelsOption, QuietOption, ResizeOption, RuntimeOption, ScalingOption
+from edgekit.cli.options import (
+    ActivationOption,
+    FilterOption,
+    ImageSizeOption,
+    JsonOption,
+    LabelsOption,
+    OutputOption,
+    PresetOption,
+    QuietOption,
+    ResizeOption,
+    RuntimeOption,
+    ScalingOption,
+)
 from edgekit.cli.output import Output
 from edgekit.errors import InputError
 
@@ -73,6 +85,18 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Keep each process to as many cores as it has threads, where that is allowed.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            help="Start HZ runs per second of each file, as a camera would, instead of one after the other.",
+            metavar="HZ",
+            show_default=False,
+        ),
+    ] = None,
     no_latency: Annotated[
         bool,
         typer.Option(
@@ -85,6 +109,11 @@ def bench(
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
     resize: ResizeOption = None,
+    filter_: FilterOption = None,
+    preset: PresetOption = None,
+    image_size: ImageSizeOption = None,
+    output_name: OutputOption = None,
+    activation: ActivationOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -99,8 +128,8 @@ def bench(
 ) -> int:
     """Measure latency, memory, size and accuracy of exported files.
 
-    All files are measured in one session, in short blocks in random order, so that you can compare them. One file is
-    measured twice (the A/A control). Differences no larger than the one between its two measurements count as noise.
+    All files are measured in one session, in short blocks in random order, so that you can compare them. Up to three
+    files are measured twice (the A/A controls), which shows how large a difference has to be to mean anything.
     Conversions with no measurable benefit are flagged.
 
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
@@ -113,10 +142,10 @@ def bench(
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
       edgekit bench runs/mobilenetv2 --target pi4 --sustained 10m
     """
-    from edgekit.bench.measured_model import ThirdPartyOptions
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
     from edgekit.bench.sustained import parse_duration
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.cli.render.bench_tables import bench_text
     from edgekit.render.gate import gate_text
     from edgekit.report.model.sessions import bench_summary
@@ -131,8 +160,12 @@ def bench(
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
+        pin=pin,
+        rate_hz=rate,
         latency=not no_latency,
-        third_party=ThirdPartyOptions(labels, scaling, resize, out),
+        third_party=ThirdPartyOptions(
+            labels, scaling, resize, out, filter_, image_size, output_name, activation, preset
+        ),
     )
     results, errors = bench_targets(paths, target or ["local"], options, output)
     summary = bench_summary(results, {name: error.problem for name, error in errors.items()})
@@ -143,6 +176,8 @@ def bench(
         gate = result.bench.gate
         if gate is not None and gate.status == FAILED:
             output.warn(f"{result.id}: on the test split, {gate_text(gate)}")
+        for text in result.bench.warnings:
+            output.warn(f"{result.id}: {text}")
         if not result.ok:
             output.warn(f"{result.id} failed: {'; '.join(result.bench.problems)}")
     if errors:

@@ -7,13 +7,26 @@ from typing import Annotated
 
 import typer
 
-from edgekit.cli.options import JsonOption, QuietOption
+from edgekit.cli.options import (
+    ActivationOption,
+    FilterOption,
+    ImageSizeOption,
+    JsonOption,
+    LabelsOption,
+    OutputOption,
+    PresetOption,
+    QuietOption,
+    ResizeOption,
+    ScalingOption,
+)
 from edgekit.cli.output import Output
 from edgekit.errors import CheckFailed
 
 
 def deploy(
-    run: Annotated[Path, typer.Argument(help="A run folder, or one exported file of a run.", metavar="RUN")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, or one .tflite or .onnx file of any origin.", metavar="RUN_OR_MODEL")
+    ],
     target: Annotated[str, typer.Option("--target", help="Target to copy to.", metavar="NAME")],
     export: Annotated[
         str | None,
@@ -27,22 +40,33 @@ def deploy(
             "--name", help="Name of the folder on the target (default: RUN-EXPORT)", metavar="NAME", show_default=False
         ),
     ] = None,
+    labels: LabelsOption = None,
+    scaling: ScalingOption = None,
+    resize: ResizeOption = None,
+    filter_: FilterOption = None,
+    preset: PresetOption = None,
+    image_size: ImageSizeOption = None,
+    output_name: OutputOption = None,
+    activation: ActivationOption = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
     """Copy a model and a standalone runner to a target.
 
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
-    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ.
+    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
+    model, these are its outputs on this machine, and its preprocessing is copied, too.
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """
     from edgekit.bench.deploy import deploy as copy
+    from edgekit.bench.third_party import ThirdPartyOptions
     from edgekit.cli.render.predictions import deployment_text
     from edgekit.documents.verification import DeploymentReport
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    done = copy(run, target=target, export=export, name=name, progress=out)
+    third_party = ThirdPartyOptions(labels, scaling, resize, None, filter_, image_size, output_name, activation, preset)
+    done = copy(run, target=target, export=export, name=name, third_party=third_party, progress=out)
     check = done.verification
     report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)
     out.result(report.to_dict(), deployment_text(report))

@@ -64,3 +64,51 @@ ResizeOption = Annotated[
         show_default=False,
     ),
 ]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help="Third-party model: preprocessing of a known source (teachable-machine, keras-symmetric, keras-caffe, "
+        "keras-torch, tensorflow-hub).",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        help="Third-party model: filter for resizing (bilinear, bicubic, lanczos, area or nearest). "
+        "(default: bilinear)",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+ImageSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        help="Third-party model with a dynamic input: its size, such as 224 or 224x160 (height x width).",
+        metavar="SIZE",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        help="Third-party model with several outputs: name or number of the one with the scores.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+ActivationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--activation",
+        help="Third-party model: what turns its output into probabilities (softmax, sigmoid or none). "
+        "(default: read from the file)",
+        metavar="NAME",
+        show_default=False,
+    ),
+]

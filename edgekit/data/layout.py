@@ -97,7 +97,8 @@ def _refuse_unlabelled_splits(top: Folder) -> None:
     """Split folders with images, but without class folders, are no classes."""
     folders = top.with_images()
     named = [name for _, name in _named(folder for folder in folders if folder.images)]
-    if len(named) == len(folders) > 0 and all(name.is_plain for name in named):
+    is_one_set = len({name.rest for name in named}) == 1 and len({name.split for name in named}) > 1
+    if len(named) == len(folders) > 0 and (is_one_set or all(name.is_plain for name in named)):
         raise InputError(
             f"the images in {quoted([folder.name for folder in folders])} are not in class folders",
             where=str(top.path),
@@ -213,7 +214,9 @@ def _alike_named(top: Folder) -> dict[str, Folder] | None:
     for folder, name in _named(top.with_images()):
         groups.setdefault(name.rest.casefold(), {}).setdefault(name.split, folder)
     fit = {
-        rest: found for rest, found in groups.items() if len(found) > 1 and "train" in found and found["train"].folders
+        rest: found
+        for rest, found in groups.items()
+        if len(found) > 1 and "train" in found and found["train"].with_images()
     }
     if len(fit) > 1:
         names = [found["train"].name for found in fit.values()]

@@ -55,6 +55,10 @@ class Table:
     def text(self, number: int) -> str:
         return self.bytes(number).decode("utf-8")
 
+    def ints(self, number: int) -> list[int]:
+        start, count = self._vector(number)
+        return list(struct.unpack_from(f"<{count}i", self._content, start))
+
     def floats(self, number: int) -> list[float]:
         start, count = self._vector(number)
         return list(struct.unpack_from(f"<{count}f", self._content, start))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .archives import DAMAGED
+from .classifier import Classifier
 from .failures import DeviceError, OutputError
 from .jobs import Job, JobModel
 from .protocol import Emit
@@ -25,7 +26,7 @@ def verify(job: Job[VerifyJob], emit: Emit[VerifyEvent]) -> None:
 
 
 def read_golden(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """The inputs uint8 (N, H, W, 3) and outputs float32 (N, classes) of a golden file."""
+    """The inputs uint8 (N, H, W, channels) and outputs float32 (N, classes) of a golden file."""
     try:
         with np.load(path) as stored:
             return stored["inputs"], stored["outputs"]
@@ -36,11 +37,10 @@ def read_golden(path: str) -> tuple[np.ndarray, np.ndarray]:
 def compare(entry: JobModel, model: Model, inputs: np.ndarray, outputs: np.ndarray) -> VerifiedEvent | UnverifiedEvent:
     """Run ``model`` on the golden inputs and compare its outputs."""
     rows: list[np.ndarray] = []
+    classifier = Classifier(entry, model)
     try:
         for pixels in inputs:
-            model.set_input(model.input.prepare(pixels, entry.scaling))
-            model.invoke()
-            rows.append(model.scores())
+            rows.append(classifier.classify(pixels))
     except OutputError as error:
         reason = f"{error.reason} (golden input {len(rows)})"
         return {"event": "failed", "key": entry.key, "reason": reason, "runtime": model.runtime_info}

@@ -15,6 +15,9 @@ import PIL
 from PIL import Image, TiffImagePlugin
 
 from .file_kinds import format_of, other_kind
+from .image_memory import LIMIT_VARIABLE, default_limit_mb
+from .libtiff_messages import silence_libtiff
+from .pixel_range import FULL, PERCENTILE, parse_range, range_table
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or an open binary file."""
@@ -26,14 +29,18 @@ IMAGE_SUFFIXES = frozenset(
 
 RESIZES = ("stretch", "crop", "pad")
 
-FULL, PERCENTILE = "full", "percentile"
-"""How values of more than 8 bits become 0 to 255: from 0-65535, or from the darkest and brightest of each image. The
-third way is an explicit range, such as ``0-4095``."""
+BILINEAR = "bilinear"
+FILTERS = {
+    BILINEAR: Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "area": Image.Resampling.BOX,
+    "nearest": Image.Resampling.NEAREST,
+}
+"""How pixels are computed when an image becomes smaller or larger, by name. All but ``nearest`` use antialiasing."""
 
-LIMIT_VARIABLE = "EDGEKIT_MAX_IMAGE_MB"
-"""Environment variable with the memory in MB that decoding one image may take."""
-
-DEFAULT_LIMIT_MB = 1000
+Size = Union[int, "tuple[int, int]"]
+"""The side of a square, or height and width, in pixels."""
 
 DECODER = f"edgekit-2 Pillow {PIL.__version__}"
 """Identifies what the pixels depend on. The first number is raised when this module produces different pixels."""
@@ -120,38 +127,51 @@ def decode_rgb(source: Source, pixel_range: str = FULL) -> Image.Image:
 
 
 def load_image(
-    source: Source, size: int, resize: str = "stretch", pixel_range: str = FULL
+    source: Source,
+    size: Size,
+    resize: str = "stretch",
+    pixel_range: str = FULL,
+    resample: str = BILINEAR,
+    channels: int = 3,
 ) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Decode and resize to a square: uint8 ``(size, size, 3)``, RGB, 0-255.
+    """Decode and resize to a square, or to height and width: uint8 ``(H, W, channels)``, 0-255.
 
-    ``resize``: ``"stretch"`` changes the aspect ratio, ``"crop"`` keeps the central square, ``"pad"`` adds black bars.
-    Bilinear with antialiasing. A JPEG much larger than ``size`` is decoded at 1/2, 1/4 or 1/8 of its size, never below
+    ``resize``: ``"stretch"`` changes the aspect ratio, ``"crop"`` keeps the centre, ``"pad"`` adds black bars.
+    ``resample`` is one of :data:`FILTERS`. ``channels``: 3 for RGB, 1 for grey (ITU-R 601-2 luma).
+
+    With the bilinear filter, a JPEG much larger than ``size`` is decoded at 1/2, 1/4 or 1/8 of its size, never below
     ``2 * size``, which takes a fraction of the time. ``pixel_range`` and errors are those of :func:`decode_rgb`.
     """
-    return load_with_peak(source, size, resize, pixel_range).pixels
+    return load_with_peak(source, size, resize, pixel_range, resample, channels).pixels
 
 
-def load_with_peak(source: Source, size: int, resize: str = "stretch", pixel_range: str = FULL) -> LoadedImage:
+def load_with_peak(
+    source: Source,
+    size: Size,
+    resize: str = "stretch",
+    pixel_range: str = FULL,
+    resample: str = BILINEAR,
+    channels: int = 3,
+) -> LoadedImage:
     """:func:`load_image`, with the largest value of an image with more than 8 bits."""
-    if resize not in RESIZES:
-        raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
-    decoded = _decode(source, 2 * size, pixel_range)
-    pixels = np.array(_square(decoded.image, size, resize).convert("RGB"))
-    return LoadedImage(pixels, decoded.peak, decoded.is_deep_colour)
+    for name, given, known in (("resize", resize, RESIZES), ("the filter", resample, FILTERS)):
+        if given not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, not {given!r}")
+    height, width = (size, size) if isinstance(size, int) else size
+    # Other filters are asked for to get the pixels of another program, which has decoded the whole image.
+    enough = 2 * max(height, width) if resample == BILINEAR else 0
+    decoded = _decode(source, enough, pixel_range)
+    return LoadedImage(
+        _pixels(_fitted(decoded.image, height, width, resize, resample), channels), decoded.peak, decoded.is_deep_colour
+    )
 
 
-def parse_range(text: str) -> "tuple[int, int]":
-    """``"0-4095"`` as numbers, and ``"full"`` as (0, 65535); raises :class:`ValueError` for anything else."""
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
-    low, high = (0, 65535) if text == FULL else (int(match[1]), int(match[2])) if match else (0, 0)
-    if not low < high <= 65535:
-        raise ValueError(f"a pixel range is full, percentile or LOW-HIGH, such as 0-4095, not {text!r}")
-    return low, high
-
-
-def square_rgb(pixels: Any, size: int, resize: str = "stretch") -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Resize a camera's pixels uint8 (H, W, 3) to a square, as :func:`load_image` does for files."""
-    return np.array(_square(Image.fromarray(pixels), size, resize))
+def fitted_pixels(
+    pixels: Any, size: Size, resize: str = "stretch", resample: str = BILINEAR, channels: int = 3
+) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Resize a camera's pixels uint8 (H, W, 3), as :func:`load_image` does for files."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return _pixels(_fitted(Image.fromarray(pixels), height, width, resize, resample), channels)
 
 
 def read_header(source: Source) -> ImageHeader:
@@ -186,6 +206,7 @@ def _silence() -> None:
     """Keep what Pillow says about odd files from the terminal. What matters of it becomes an error or a trait."""
     if warnings.filters[:1] != [_QUIET]:
         warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+    silence_libtiff()
     logger = logging.getLogger("PIL")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
@@ -254,7 +275,9 @@ def _need_memory(image: Image.Image, whole: int, file_bytes: int) -> int:
 
 def limit_mb() -> int:
     """The memory in MB that decoding one image may take; raises :class:`ImageTooLargeError` if it is set wrongly."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(DEFAULT_LIMIT_MB)
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not text:
+        return default_limit_mb()
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise ImageTooLargeError(f"{LIMIT_VARIABLE} is not a number of MB: {text[:20]!r}")
     return int(text)
@@ -294,7 +317,7 @@ def _plain(image: Image.Image, content: bytes, pixel_range: str) -> _Decoded:
         plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if not deep:
         return _Decoded(plain, None, False)
-    table = _table(np.array(plain.histogram(), np.int64).reshape(-1, 256).sum(axis=0), pixel_range, 257)
+    table = range_table(np.array(plain.histogram(), np.int64).reshape(-1, 256).sum(axis=0), pixel_range, 257)
     extrema: Any = plain.getextrema()
     peak = max(high for _, high in extrema) if plain.mode == "RGB" else extrema[1]
     return _Decoded(plain.point(table.tolist() * len(plain.getbands())), int(peak) * 257, True)
@@ -324,43 +347,38 @@ def _from_16_bit(image: Image.Image, pixel_range: str) -> _Decoded:
     if pixel_range == PERCENTILE:
         for top in range(0, image.height, rows):
             counts += np.bincount(values[top : top + rows].ravel(), minlength=65536)
-    table = _table(counts, pixel_range, 1)
+    table = range_table(counts, pixel_range, 1)
     pixels = np.empty(values.shape, np.uint8)
     for top in range(0, image.height, rows):  # an index takes eight bytes per pixel
         pixels[top : top + rows] = table[values[top : top + rows]]
     return _Decoded(Image.fromarray(pixels), int(values.max()), False)
 
 
-def _table(counts: "np.ndarray[Any, Any]", pixel_range: str, step: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """The 8-bit value of each stored value, of which ``counts`` are the numbers; ``step`` apart on the 16-bit scale."""
-    values = np.arange(len(counts), dtype=np.int64) * step
-    if pixel_range == PERCENTILE:
-        # In integers, so that every machine finds the same.
-        below = np.cumsum(counts)
-        low = int(np.searchsorted(200 * below, below[-1])) * step
-        high = max(int(np.searchsorted(200 * below, 199 * below[-1])) * step, low + 1)
-    else:
-        low, high = parse_range(pixel_range)
-    span = high - low
-    return np.asarray(((2 * 255 * (values - low) + span) // (2 * span)).clip(0, 255).astype(np.uint8))
+def _pixels(image: Image.Image, channels: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    if channels == 1:
+        return np.array(image.convert("L"))[..., np.newaxis]
+    return np.array(image.convert("RGB"))
 
 
-def _square(image: Image.Image, size: int, resize: str) -> Image.Image:
-    width, height = image.size
-    bilinear = Image.Resampling.BILINEAR
-    if width == height:
-        return image if width == size else image.resize((size, size), bilinear)
-    if resize == "stretch":
-        return image.resize((size, size), bilinear)
+def _fitted(image: Image.Image, height: int, width: int, resize: str, resample: str) -> Image.Image:
+    old_width, old_height = image.size
+    filter_ = FILTERS[resample]
+    # Products of integers, so that a square stays exactly one.
+    excess = old_width * height - old_height * width
+    if excess == 0 or resize == "stretch":
+        return image if image.size == (width, height) else image.resize((width, height), filter_)
     if resize == "crop":
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        return image.resize((size, size), bilinear, box=(left, top, left + side, top + side))
-    side = max(width, height)
-    inner = (max(1, round(width * size / side)), max(1, round(height * size / side)))
-    square = Image.new(image.mode, (size, size))
-    square.paste(image.resize(inner, bilinear), ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return square
+        box_width = old_height * width / height if excess > 0 else old_width
+        box_height = old_width * height / width if excess < 0 else old_height
+        left, top = (old_width - box_width) / 2, (old_height - box_height) / 2
+        return image.resize((width, height), filter_, box=(left, top, left + box_width, top + box_height))
+    inner = (
+        width if excess > 0 else max(1, round(old_width * height / old_height)),
+        height if excess < 0 else max(1, round(old_height * width / old_width)),
+    )
+    padded = Image.new(image.mode, (width, height))
+    padded.paste(image.resize(inner, filter_), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return padded
 
 
 def _reason(error: BaseException, content: bytes) -> str:

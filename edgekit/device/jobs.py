@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, cast
 
 from .failures import DeviceError
+from .onnx_file import check_location
 from .protocol.jobs import ModelEntry
 from .protocol.verbs import Given
 from .runtimes import Model, all_cores, open_model
 from .scaling import Scaling, parse_scaling
+from .tensors import NO_CHOICES, Choices
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,44 @@ class JobModel:
     scaling: Scaling | None = None
     resize: str = "stretch"
     pixel_range: str = "full"
+    resample: str = "bilinear"
     activation: str = "auto"
-    """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
+    """What makes probabilities of the output: ``softmax``, ``sigmoid`` or ``none``; ``auto``: see the classifier."""
+    choices: Choices = NO_CHOICES
+    files: tuple[tuple[str, str], ...] = ()
+    """Location and path of each file with external data; none where they lie beside the model as they should."""
     images: tuple[str, ...] = ()
     """A few image files: the input while measuring latency, and what decoding is timed on."""
 
     def open(self, threads: int) -> Model:
-        return open_model(self.path, threads, self.runtime)
+        with self.assembled() as path:
+            try:
+                return open_model(path, threads, self.runtime, self.choices)
+            except DeviceError as error:
+                if error.where == path:
+                    error.where = self.path
+                raise
+
+    @contextmanager
+    def assembled(self) -> Iterator[str]:
+        """The path of the model with its external data beside it, while a runtime opens it."""
+        if not self.files:
+            yield self.path
+            return
+        path = Path(self.path)
+        folder = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            for location, file in (*self.files, (path.name, self.path)):
+                check_location(location, self.path)
+                place = folder / location
+                place.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(file, place)
+                except OSError:  # a file system without links
+                    shutil.copyfile(file, place)
+            yield str(folder / path.name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -61,7 +99,7 @@ def read_job(text: str) -> Job[Any]:
         raise DeviceError(f"the job is not valid JSON: {error}") from None
     if not isinstance(settings, dict):
         raise DeviceError("the job is not a JSON object")
-    models = [_job_model(entry) for entry in settings.get("models", [])]
+    models = [model_entry(entry) for entry in settings.get("models", [])]
     if len({model.key for model in models}) != len(models):
         raise DeviceError("two models in the job have the same key")
     return Job(settings, models, int(settings.get("threads", 1)) or all_cores())
@@ -72,7 +110,8 @@ def entry_key(entry: ModelEntry) -> str:
     return str(entry.get("key", entry["path"]))
 
 
-def _job_model(entry: object) -> JobModel:
+def model_entry(entry: object) -> JobModel:
+    """One model of a job. Raises :class:`DeviceError` if it has no path."""
     if not isinstance(entry, dict) or "path" not in entry:
         raise DeviceError("each model in a job needs a path")
     given = cast("ModelEntry", entry)
@@ -84,6 +123,15 @@ def _job_model(entry: object) -> JobModel:
         scaling=None if scaling is None else parse_scaling(scaling),
         resize=str(given.get("resize") or "stretch"),
         pixel_range=str(given.get("range") or "full"),
+        resample=str(given.get("filter") or "bilinear"),
         activation=str(given.get("activation") or "auto"),
+        choices=_choices(given),
+        files=tuple((str(location), str(path)) for location, path in (given.get("files") or {}).items()),
         images=tuple(str(path) for path in given.get("images", [])),
     )
+
+
+def _choices(given: ModelEntry) -> Choices:
+    size, output = given.get("image_size"), given.get("output")
+    height, width = (int(side) for side in size) if size else (0, 0)
+    return Choices((height, width) if size else None, None if output is None else str(output))

@@ -268,6 +268,8 @@ def _csv_rows(text: str) -> list[list[str]]:
         raise LabelsError(f"the file cannot be read as CSV ({error})") from None
     while rows and not any(rows[-1]):
         rows.pop()
+    if not rows:
+        raise LabelsError("the file contains no names")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise LabelsError(f"row {number} has {len(row)} columns, but the first row has {len(rows[0])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .failures import NotOfferedError
 from .jobs import JobModel
 from .litert_library import ProfiledModel, library_path
 from .profiling import WARMUP_RUNS, OperatorTime, Profile
@@ -13,6 +14,8 @@ def profile(entry: JobModel, threads: int, runs: int) -> Profile:
     """``runs`` profiled runs. Raises :class:`NotOfferedError` if this build of LiteRT has no known profiler."""
     library = library_path(runtime_version("litert"))
     model = entry.open(1)  # only to prepare the input
+    if model.input.dynamic_batch or entry.choices.image_size is not None:
+        raise NotOfferedError("LiteRT offers no operator profile of a model with a dynamic input")
     tensor = model.input.prepare(example_pixels(model, entry), entry.scaling)
     profiled = ProfiledModel(library, entry.path, threads)
     profiled.set_input(tensor)

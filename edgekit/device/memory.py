@@ -25,7 +25,7 @@ def memory(job: Job[MemoryJob], emit: Emit[MemoryJobEvent]) -> None:
     baseline = resident_bytes()
     emit({"event": "opening", "key": entry.key})
     model = entry.open(job.threads)
-    shape = (model.input.height, model.input.width, 3)
+    shape = (model.input.height, model.input.width, model.input.channels)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     model.set_input(model.input.prepare(pixels, entry.scaling))
     for _ in range(RUNS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import energy, metadata, probe, runtimes
+from .classifier import Classifier
 from .failures import MissingRuntimeError
 from .jobs import Job, JobModel
 from .protocol import Emit
@@ -24,7 +25,8 @@ def inspect(job: Job[ProbeJob], emit: Emit[ProbeEvent]) -> None:
 
 
 def _inspected(entry: JobModel) -> InspectedEvent:
-    model = entry.open(1)
+    classifier = Classifier(entry, entry.open(1))
+    model = classifier.model
     return {
         "event": "inspected",
         "key": entry.key,
@@ -35,8 +37,15 @@ def _inspected(entry: JobModel) -> InspectedEvent:
             "shape": list(model.input.shape),
             "layout": model.input.layout,
             "needs_scaling": model.input.needs_scaling,
+            "dynamic_batch": model.input.dynamic_batch,
+            "channels": model.input.channels,
         },
-        "output": {"name": model.output.name, "dtype": model.output.dtype, "classes": model.output.classes},
+        "output": {
+            "name": model.output.name,
+            "dtype": model.output.dtype,
+            "classes": classifier.classes,
+            "operator": model.output.operator,
+        },
         "metadata": metadata.read_metadata(entry.path, model).document(),
     }
 

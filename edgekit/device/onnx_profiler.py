@@ -27,7 +27,8 @@ def profile(entry: JobModel, threads: int, runs: int) -> Profile:
     clock = time.perf_counter_ns
     times = []
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        session = open_session(entry.path, threads, profile=str(Path(folder) / "profile"))
+        with entry.assembled() as path:
+            session = open_session(path, threads, profile=str(Path(folder) / "profile"))
         feed = {model.input.name: tensor}
         for _ in range(WARMUP_RUNS + runs):
             start = clock()

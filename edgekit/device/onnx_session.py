@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .failures import ModelError
+from .onnx_file import external_files
+from .output_operator import onnx_output_operator
 from .runtime_table import Runtime
 from .runtimes import Model, first_line, import_runtime, runtime_version, single_tensor
-from .tensors import input_spec, output_spec
+from .tensors import NO_CHOICES, Choices, chosen_output, input_spec, output_spec
 
 DTYPES = {
     "tensor(uint8)": np.uint8,
@@ -42,17 +44,19 @@ def open_session(path: str, threads: int, profile: str | None = None) -> Any:
         raise ModelError(f"onnxruntime cannot open this file: {first_line(error)}", path) from None
 
 
-def open_model(runtime: Runtime, path: str, threads: int) -> Model:
+def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_CHOICES) -> Model:
     """Open ``path``. Raises :class:`ModelError` if ONNX Runtime refuses the file."""
-    return _bound(runtime, path, threads, open_session(path, threads))
+    external_files(path)  # its error says more than the runtime's
+    return _bound(runtime, path, threads, choices, open_session(path, threads))
 
 
-def _bound(runtime: Runtime, path: str, threads: int, session: Any) -> Model:
+def _bound(runtime: Runtime, path: str, threads: int, choices: Choices, session: Any) -> Model:
     """A model with an input and an output of its own; a session may run in several threads at once."""
     ort = import_runtime(runtime.name)
     feed = single_tensor(session.get_inputs(), "input", path)
-    result = single_tensor(session.get_outputs(), "output", path)
-    spec = input_spec(feed.name, DTYPES.get(feed.type), feed.shape, None, path)
+    results = session.get_outputs()
+    result = results[chosen_output([one.name for one in results], choices, path)]
+    spec = input_spec(feed.name, DTYPES.get(feed.type), feed.shape, None, path, choices)
     binding = session.io_binding()
     binding.bind_output(result.name, "cpu")
 
@@ -65,16 +69,17 @@ def _bound(runtime: Runtime, path: str, threads: int, session: Any) -> Model:
     def fetch() -> np.ndarray:
         return np.asarray(binding.get_outputs()[0].numpy())
 
+    operator = onnx_output_operator(path, result.name)
     return Model(
         runtime=runtime.name,
         version=runtime_version(runtime.name) or ort.__version__,
         delegate=session.get_providers()[0],
         threads=threads,
         input=spec,
-        output=output_spec(result.name, DTYPES.get(result.type), result.shape, None, path),
+        output=output_spec(result.name, DTYPES.get(result.type), result.shape, None, path, spec.batch, operator),
         set_input=set_input,
         invoke=partial(session.run_with_iobinding, binding),
         fetch=fetch,
         properties=dict(session.get_modelmeta().custom_metadata_map),
-        another=partial(_bound, runtime, path, threads, session),
+        another=partial(_bound, runtime, path, threads, choices, session),
     )

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Union
 
 import numpy as np
 
 from . import corruptions, images
-from .classifier import Classifier, load_pixels
-from .failures import DeviceError, OutputError
+from .classifier import Classifier
+from .failures import DeviceError, OutputError, PictureError
 from .jobs import Job
 from .protocol import CHUNK, CLEAN, Emit
 from .protocol.events import AccuracyEvent, OpeningEvent, PackedPredictions, PredictEvent
 from .protocol.jobs import AccuracyJob, PredictJob
 from .protocol.verbs import Given
-from .streams import SLICE, ClassifierPool, open_pools
+from .streams import SLICE, ClassifierPool, in_order, open_pools
 
 Condition = tuple[str, int]
 """Name of a corruption and severity, or :data:`CLEAN`."""
-CHUNKS_AHEAD = 3
-"""Chunks that are worked on at the same time, so that no core waits for the end of one."""
 
 
 def accuracy(job: Job[AccuracyJob], emit: Emit[AccuracyEvent]) -> None:
@@ -39,28 +33,24 @@ def accuracy(job: Job[AccuracyJob], emit: Emit[AccuracyEvent]) -> None:
     settings = job.settings
     conditions = _conditions(settings.get("corruptions", [CLEAN]))
     paths = [str(Path(settings.get("root", "")) / str(name)) for name in settings.get("files", [])]
-    if not job.models:
-        raise DeviceError("the job contains no model")
-    pools = open_pools(job.models, job.threads, lambda entry: emit({"event": "opening", "key": entry.key}))
+    pools = _open_all(job, emit)
     for pool in pools.values():
-        if paths and not pool.first.decided:
-            _decide(pool.first, paths[0])
+        if not pool.first.decided:
+            _decide(pool.first, paths)
     evaluation = _Evaluation(pools, conditions, settings.get("corruption_seed", 0))
-    pending: deque[tuple[int, list[Future[_Scored]]]] = deque()
-    starts = iter(range(settings.get("skip", 0), len(paths), CHUNK))
-    workers = ThreadPoolExecutor(job.threads)  # runtimes, decoders and NumPy release Python's lock
-    try:
-        while True:
-            for start in islice(starts, CHUNKS_AHEAD - len(pending)):
-                chunk = paths[start : min(start + CHUNK, len(paths))]
-                slices = [chunk[i : i + SLICE] for i in range(0, len(chunk), SLICE)]
-                pending.append((start, [workers.submit(evaluation.score, one) for one in slices]))
-            if not pending:
-                break
-            start, futures = pending.popleft()
-            evaluation.report(start, [future.result() for future in futures], settings["files"], emit)
-    finally:
-        workers.shutdown(cancel_futures=True)
+    starts = range(settings.get("skip", 0), len(paths), CHUNK)
+    slices = [(start, number) for start in starts for number in range(start, min(start + CHUNK, len(paths)), SLICE)]
+    parts: list[_Scored] = []
+
+    def score(place: tuple[int, int]) -> tuple[int, _Scored]:
+        start, number = place
+        return start, evaluation.score(paths[number : min(number + SLICE, start + CHUNK)])
+
+    for place, (start, part) in zip(slices, in_order(score, slices, job.threads)):
+        parts.append(part)
+        if place[1] + SLICE >= min(start + CHUNK, len(paths)):  # the last of its chunk
+            evaluation.report(start, parts, settings["files"], emit)
+            parts = []
     emit({"event": "decoder", "name": images.DECODER, "suite": corruptions.SUITE})
 
 
@@ -81,7 +71,7 @@ class _Evaluation:
         """Decode ``paths`` once for each geometry, then classify them under each condition with each model."""
         live = list(self._live)
         decoded = {
-            geometry: [load_pixels(path, geometry) for path in paths]
+            geometry: [geometry.load(path) for path in paths]
             for geometry in dict.fromkeys(self._pools[key].first.geometry for key in live)
         }
         found: _Scored = {}
@@ -127,19 +117,46 @@ class _Evaluation:
         return [corruptions.corrupt(image, name, severity, self._seed) for image in pixels]
 
 
-def _decide(classifier: Classifier, path: str) -> None:
+def _decide(classifier: Classifier, paths: list[str]) -> None:
     """Let the first image show what has to be applied to the output, so that this does not depend on the threads."""
-    with contextlib.suppress(OutputError):  # it is reported with the other images
-        classifier.classify(load_pixels(path, classifier.geometry))
+    for path in paths:
+        try:
+            classifier.classify(classifier.geometry.load(path))
+        except PictureError:  # it is reported with the other images
+            continue
+        except OutputError:
+            pass
+        return
 
 
 def predict(job: Job[PredictJob], emit: Emit[PredictEvent]) -> None:
-    """The verb: one ``prediction`` event per model and image of ``files``, with the probability of each class."""
-    classifiers = _open_all(job, emit)
+    """The verb: for every image of ``files`` and every model, one ``prediction`` with the probability of each class.
+
+    An image that cannot be read emits ``unreadable`` instead, once, and the others follow.
+    """
+    pools = _open_all(job, emit)
     root = Path(job.settings.get("root", ""))
-    for number, path in enumerate(str(root / name) for name in job.settings.get("files", [])):
-        for key, classifier in classifiers.items():
-            probabilities = classifier.classify(load_pixels(path, classifier.geometry))
+    paths = [str(root / name) for name in job.settings.get("files", [])]
+    for pool in pools.values():
+        if not pool.first.decided:
+            _decide(pool.first, paths)
+
+    def classify(path: str) -> dict[str, np.ndarray] | PictureError:
+        found = {}
+        try:
+            for key, pool in pools.items():
+                pixels = pool.first.geometry.load(path)
+                with pool.borrowed() as classifier:
+                    found[key] = classifier.classify(pixels)
+        except PictureError as error:
+            return error
+        return found
+
+    for number, (path, found) in enumerate(zip(paths, in_order(classify, paths, job.threads))):
+        if isinstance(found, PictureError):
+            emit({"event": "unreadable", "number": number, "file": path, "reason": found.reason})
+            continue
+        for key, probabilities in found.items():
             emit(
                 {
                     "event": "prediction",
@@ -160,14 +177,10 @@ def _conditions(given: Sequence[tuple[str, int]]) -> list[Condition]:
     return conditions
 
 
-def _open_all(job: Job[Given], emit: Emit[OpeningEvent]) -> dict[str, Classifier]:
+def _open_all(job: Job[Given], emit: Emit[OpeningEvent]) -> dict[str, ClassifierPool]:
     if not job.models:
         raise DeviceError("the job contains no model")
-    classifiers = {}
-    for entry in job.models:
-        emit({"event": "opening", "key": entry.key})
-        classifiers[entry.key] = Classifier(entry, entry.open(job.threads))
-    return classifiers
+    return open_pools(job.models, job.threads, lambda entry: emit({"event": "opening", "key": entry.key}))
 
 
 def _packed(probabilities: np.ndarray) -> PackedPredictions:

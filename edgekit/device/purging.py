@@ -6,6 +6,7 @@ Standard library only; the working folder is the current folder.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from .failures import DeviceError
 from .object_store import NAME
 from .protocol import Emit
 from .protocol.requests import NoRequest, PurgedEvent
-from .working_folder import DEPLOYED, DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, OBJECTS, OWNER, PROGRAM
+from .working_folder import DEPLOYED, DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, OBJECTS, OWNER, PROGRAM, SETTINGS
 
 ENVIRONMENT = re.compile(r"[0-9a-f]{16}(\.part)?")
 JOB = re.compile(r"[0-9a-f]{32}")
+ASSEMBLED = re.compile(NAME.pattern + r"\.[0-9]+\.part")
+"""A model that was being opened together with its external data when its process was killed."""
 
 
 def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
@@ -41,6 +44,9 @@ def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
         if is_pip or ENVIRONMENT.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     _remove_files(ENVIRONMENTS, lambda name: name in ("current", "current.part"))
+    for folder in _folders(OBJECTS):
+        if ASSEMBLED.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
     _remove_files(OBJECTS, lambda name: NAME.fullmatch(re.sub(r"(\.[0-9]+)?\.part$", "", name)) is not None)
     _remove_files(Path(), lambda name: name in ("lock", OWNER.name, f"{OWNER.name}.part"))
     for folder in (DEPLOYMENTS, JOBS, ENVIRONMENTS, OBJECTS):
@@ -53,8 +59,16 @@ def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
 
 def _remove_deployed(folder: Path) -> None:
     """Remove the files of `edgekit deploy` from ``folder``, and the folder if nothing else is in it."""
-    _remove_files(folder, lambda name: name in DEPLOYED)
+    own = {*DEPLOYED, *_external_data(folder)}
+    _remove_files(folder, lambda name: name in own)
     _remove_empty(folder)
+
+
+def _external_data(folder: Path) -> list[str]:
+    """The files with external data of a deployed third-party model, as `edgekit deploy` wrote them down."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return [str(name) for name in json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["external_data"]]
+    return []
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ class Runtime:
     """The name of its package on PyPI."""
     summary: str
     adapter: str
-    """The module beside this one whose ``open_model(runtime, path, threads)`` opens a file with it."""
+    """The module beside this one whose ``open_model(runtime, path, threads, choices)`` opens a file with it."""
     profiler: str | None = None
     """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from .failures import MissingRuntimeError, ModelError, OutputError
 from .protocol.values import RuntimeInfo
 from .runtime_table import RUNTIMES, SUFFIXES, Runtime, runtimes_for
-from .tensors import InputSpec, OutputSpec
+from .tensors import NO_CHOICES, Choices, InputSpec, OutputSpec
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Model:
         return {"name": self.runtime, "version": self.version, "delegate": self.delegate}
 
     def scores(self) -> np.ndarray:
-        """The output of the last invoke, dequantized, float32 (classes,).
+        """The output of the last invoke, dequantized, float32 (classes,). Of a batch, that of the first image.
 
         Raises :class:`OutputError` if it contains NaN or infinity.
         """
         stored = np.asarray(self.fetch()).reshape(-1)
+        if self.input.batch > 1:
+            stored = stored[: len(stored) // self.input.batch]
         values = stored.astype(np.float32)
         if self.output.scale and stored.dtype.kind in "iu":
             values = (values - np.float32(self.output.zero_point)) * np.float32(self.output.scale)
@@ -63,8 +65,10 @@ def all_cores() -> int:
     return os.cpu_count() or 1
 
 
-def open_model(path: str, threads: int = 1, runtime: str | None = None) -> Model:
+def open_model(path: str, threads: int = 1, runtime: str | None = None, choices: Choices = NO_CHOICES) -> Model:
     """Open ``path`` with ``threads`` threads (0: all cores) and the named or first installed runtime.
+
+    ``choices`` settles what the file leaves open.
 
     Raises :class:`ModelError` if the file is not an image classifier, :class:`MissingRuntimeError` if no runtime can
     run it.
@@ -72,10 +76,10 @@ def open_model(path: str, threads: int = 1, runtime: str | None = None) -> Model
     file_format = model_format(path)
     name = runtime or default_runtime(file_format)
     if name not in RUNTIMES or RUNTIMES[name].format != file_format:
-        choices = " or ".join(choice.name for choice in runtimes_for(file_format))
-        raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {choices}", path)
-    opener = cast("Callable[[Runtime, str, int], Model]", companion(RUNTIMES[name].adapter).open_model)
-    return opener(RUNTIMES[name], path, threads or all_cores())
+        others = " or ".join(choice.name for choice in runtimes_for(file_format))
+        raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {others}", path)
+    opener = cast("Callable[[Runtime, str, int, Choices], Model]", companion(RUNTIMES[name].adapter).open_model)
+    return opener(RUNTIMES[name], path, threads or all_cores(), choices)
 
 
 def model_format(path: str) -> str:

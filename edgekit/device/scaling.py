@@ -25,10 +25,16 @@ class Scaling:
     def identity(self) -> bool:
         return self == SCALINGS["none"]
 
+    @property
+    def uniform(self) -> bool:
+        """Whether all channels are scaled alike, so that it fits grey images, too."""
+        return len(set(self.mean)) == len(set(self.std)) == 1
+
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """``pixels`` uint8 (H, W, 3) RGB as float32 (H, W, 3)."""
+        """``pixels`` uint8 (H, W, 3) RGB, or (H, W, 1) grey, as float32 of the same shape."""
         values = pixels[..., ::-1] if self.bgr else pixels
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        channels = pixels.shape[-1]
+        mean, std = np.array(self.mean[:channels], np.float32), np.array(self.std[:channels], np.float32)
         return np.asarray((values.astype(np.float32) - mean) / std)
 
     def document(self) -> ScalingDocument:

@@ -8,10 +8,11 @@ import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .failures import DeviceError
 from .plain_text import visible
+from .working_folder import SETTINGS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,27 +88,56 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
         "--scaling",
         help="none, unit, symmetric, imagenet, caffe or MEAN,STD (default: from the model file)",
     )
+    parser.add_argument("--resize", help="stretch, crop or pad (default: from the model file, or stretch)")
+    parser.add_argument("--filter", help="bilinear, bicubic, lanczos, area or nearest (default: bilinear)")
+    parser.add_argument("--image-size", metavar="HxW", help="size of an input that leaves it open, such as 224x224")
+    parser.add_argument("--output", metavar="NAME", help="name or number of one of several outputs")
+    parser.add_argument("--activation", help="softmax, sigmoid or none (default: from the model file)")
 
 
 def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | None]:
     """The model as it is to be used, the opened file, and the labels in the file."""
-    from .jobs import JobModel
+    from .images import FILTERS, RESIZES
+    from .jobs import model_entry
     from .metadata import read_metadata
-    from .scaling import parse_scaling
 
-    entry = JobModel("model", options.model, options.runtime)
+    given = _settings(options)
+    for name, known in (("filter", tuple(FILTERS)), ("resize", RESIZES)):
+        if given.get(name) not in (None, *known):
+            raise DeviceError(f"unknown {name} {given[name]!r}: choose {', '.join(known)}")
+    entry = model_entry({**given, "path": options.model, "key": "model", "runtime": options.runtime})
     model = entry.open(options.threads)
     own = read_metadata(options.model, model)
-    scaling = parse_scaling(options.scaling) if options.scaling else own.scaling
     return (
-        replace(entry, scaling=scaling, resize=own.resize or "stretch", pixel_range=own.pixel_range or "full"),
+        replace(
+            entry,
+            scaling=entry.scaling or own.scaling,
+            resize=given.get("resize") or own.resize or "stretch",
+            pixel_range=given.get("range") or own.pixel_range or "full",
+        ),
         model,
         own.labels,
     )
 
 
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The options, and what `edgekit deploy` wrote beside the model where an option is not given."""
+    beside = Path(options.model).parent / SETTINGS
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"cannot read the settings of the model: {error}", str(beside)) from None
+    given = {name: getattr(options, name) for name in ("scaling", "resize", "filter", "output", "activation")}
+    if options.image_size:
+        sides = options.image_size.lower().split("x")
+        if not 1 <= len(sides) <= 2 or not all(side.isdecimal() and int(side) for side in sides):
+            raise DeviceError(f"{options.image_size!r} is not an image size: write 224, or 224x160 for height x width")
+        given["image_size"] = [int(sides[0]), int(sides[-1])]
+    return {**(found if isinstance(found, dict) else {}), **{key: value for key, value in given.items() if value}}
+
+
 def _predict(options: argparse.Namespace) -> int:
-    from .classifier import Classifier, load_pixels
+    from .classifier import Classifier
 
     if not options.images and not options.camera:
         raise DeviceError("nothing to classify: pass image files, or --camera")
@@ -117,17 +147,16 @@ def _predict(options: argparse.Namespace) -> int:
     if options.camera:
         return _predict_frames(classifier, names, options)
     for path in options.images:
-        probabilities = classifier.classify(load_pixels(path, classifier.geometry))
+        probabilities = classifier.classify(classifier.geometry.load(path))
         print(visible(f"{path}  {_top_classes(probabilities, names, options.top)}"), flush=True)
     return 0
 
 
 def _predict_frames(classifier: Classifier, names: list[str] | None, options: argparse.Namespace) -> int:
     from .camera import frames
-    from .images import square_rgb
 
     for number, frame in enumerate(frames(), 1):
-        probabilities = classifier.classify(square_rgb(frame, *classifier.geometry[:2]))
+        probabilities = classifier.classify(classifier.geometry.fit(frame))
         print(visible(_top_classes(probabilities, names, options.top)), flush=True)
         if number == options.frames:
             break

@@ -8,11 +8,13 @@ threads are enough.
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from threading import Lock
-from typing import Callable
+from typing import Callable, TypeVar
 
 import numpy as np
 
@@ -28,6 +30,12 @@ MEMORY_SHARE = 0.5
 
 SLICE = 8
 """Images that a thread takes at once: enough that a model's weights stay in the cache for a while."""
+
+AHEAD = 4
+"""Results for each core that may wait to be taken."""
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 class ClassifierPool:
@@ -109,8 +117,20 @@ def classify_all(pool: ClassifierPool, pixels: np.ndarray, cores: int) -> np.nda
         with pool.borrowed() as classifier:
             return np.stack([classifier.classify(image) for image in pixels[start : start + SLICE]])
 
+    return np.concatenate(list(in_order(classify, range(0, len(pixels), SLICE), cores)))
+
+
+def in_order(function: Callable[[Given], Found], items: Iterable[Given], cores: int) -> Iterator[Found]:
+    """``function`` of every item in ``cores`` threads, in the order of the items. What it raises ends the others.
+
+    Few results wait to be taken, so that memory does not grow with the number of items.
+    """
+    rest = iter(items)
     workers = ThreadPoolExecutor(cores)
     try:
-        return np.concatenate(list(workers.map(classify, range(0, len(pixels), SLICE))))
+        pending = deque(workers.submit(function, item) for item in islice(rest, AHEAD * cores))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(workers.submit(function, item) for item in islice(rest, 1))
     finally:
         workers.shutdown(cancel_futures=True)

@@ -25,5 +25,8 @@ OWNER = Path("owner.json")
 PROGRAM = "edgekit-device.pyz"
 """The device program in a deployment."""
 
-DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", PROGRAM, "site")
+SETTINGS = "preprocessing.json"
+"""What a deployment says about a third-party model: a model entry of a job, without paths."""
+
+DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", SETTINGS, PROGRAM, "site")
 """What `edgekit deploy` puts into a folder."""

@@ -15,8 +15,9 @@ from pydantic import field_validator
 from edgekit.documents.base import Document, FileName, Migration, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
-from edgekit.documents.latency import ControlRecord, Latency, ProtocolRecord, grouped_by_process
+from edgekit.documents.latency import CacheTest, ControlRecord, Latency, ProtocolRecord, grouped_by_process
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
+from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.stats.intervals import wilson_interval
 
@@ -224,7 +225,10 @@ class BenchDocument(Document):
     energy: EnergyRecord | None = None
     sustained: SustainedRecord | None = None
     profile: OperatorProfile | None = None
+    preprocessing: PreprocessingRecord | None = None
+    """How images reach a third-party model; ``null`` for an exported file of a run."""
     control: tuple[ControlRecord, ...]
+    cache_test: tuple[CacheTest, ...] = ()
     environment: EnvironmentRecord
     warnings: tuple[str, ...] = ()
 

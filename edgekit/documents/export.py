@@ -57,6 +57,9 @@ class ParityRecord(Part):
     mean_abs_difference: float | None = None
     keras_accuracy: float | None = None
     accuracy: float | None = None
+    n_by_keras: int | None = None
+    """For how many of the images the Keras model itself was run. The fp32 file, which predicted the same for these,
+    stood in for it on the others. ``null``: for all."""
     trained: CompressionAgreement | None = None
 
 

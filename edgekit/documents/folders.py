@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "dataset.csv"
 
     @property
+    def baselines(self) -> Path:
+        """What needs no network on the run's test images."""
+        return self.path / "baselines.json"
+
+    @property
     def history(self) -> Path:
         return self.path / "history.csv"
 

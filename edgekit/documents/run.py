@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import model_validator
+
 from edgekit.documents.base import Document, FileName, JsonObject, Migration, Part
 from edgekit.recipe import Recipe
 
@@ -211,7 +213,27 @@ class SplitMetrics(Part):
     per_class: tuple[ClassMetrics, ...]
     """Metrics of each class, in the order of the network's outputs."""
     confusion: tuple[tuple[int, ...], ...]
-    """Number of images, with the true classes in rows and the predicted classes in columns."""
+    """Number of images, with the true classes in rows and the predicted classes in columns. Empty with more than 200
+    classes, which have ``confusion_entries``."""
+    confusion_entries: tuple[tuple[int, int, int], ...] = ()
+    """With more than 200 classes: the true class, the predicted class (both counted from 0) and the number of images,
+    for every pair that occurs. Empty otherwise."""
+
+    def confused(self) -> list[tuple[int, int, int]]:
+        """Every pair of a true and another, predicted class that occurs, with its number of images, as in entries."""
+        entries = self.confusion_entries or [
+            (i, j, n) for i, row in enumerate(self.confusion) for j, n in enumerate(row) if n
+        ]
+        return [entry for entry in entries if entry[0] != entry[1]]
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> SplitMetrics:
+        size = len(self.per_class)
+        if len(self.confusion) != size or any(len(row) != size for row in self.confusion):
+            raise ValueError(f"the confusion matrix does not have {size} rows and columns")
+        if not 0 <= self.accuracy <= 1 or self.n_samples < 1:
+            raise ValueError("the accuracy or the number of images is out of range")
+        return self
 
 
 class ImportRecord(Part):
@@ -304,6 +326,13 @@ class RunDocument(Document):
     """SHA-256 of the files of the run, by name."""
     imported: ImportRecord | None = None
     """Where an imported network comes from; ``null`` if edgekit trained it."""
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> RunDocument:
+        for split, metrics in self.metrics.items():
+            if len(metrics.per_class) != len(self.dataset.classes):
+                raise ValueError(f"the metrics of {split} are not about the {len(self.dataset.classes)} classes")
+        return self
 
     @property
     def done(self) -> bool:

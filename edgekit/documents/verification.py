@@ -6,6 +6,7 @@ from pydantic import computed_field
 
 from edgekit.documents.base import Document, Part
 from edgekit.documents.bench import RuntimeRecord
+from edgekit.documents.preprocessing import PreprocessingRecord
 
 
 class VerificationRecord(Part):
@@ -62,9 +63,19 @@ class ImagePrediction(Part):
     top: tuple[ClassProbability, ...]
 
 
+class UnreadableImage(Part):
+    """An image that could not be classified."""
+
+    image: str
+    reason: str
+
+
 class PredictionReport(Document):
     """What `edgekit predict --json` prints."""
 
     model: str
     target: str
     predictions: tuple[ImagePrediction, ...]
+    unreadable: tuple[UnreadableImage, ...] = ()
+    preprocessing: PreprocessingRecord | None = None
+    """How the images reached a third-party model."""

@@ -5,15 +5,12 @@ This module imports no maker. The table of makers is :mod:`edgekit.export.makers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from edgekit.export.network import TrainedNetwork
-from edgekit.recipe import Export
 
 Probabilities = NDArray[np.float32]
 """Class probabilities (N, classes)."""
@@ -55,6 +52,10 @@ class ActivationRange:
     step: float
 
 
+ActivationReader = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
+"""Takes one image uint8 (H, W, 3) and returns the values of certain tensors; several threads may call it."""
+
+
 class Maker(Protocol):
     """Makes the files of one format from one network. Steps that several schemes need are done once."""
 
@@ -83,9 +84,10 @@ class QuantizingMaker(Maker, Protocol):
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
         """The range of every quantized activation of an int8 file, in the order of the file."""
 
-    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
-        """The float values of the tensors ``names``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+    def activation_reader(self, names: list[str]) -> ActivationReader:
+        """Reads the tensors ``names`` of the float network."""
 
 
-MakerClass = Callable[[TrainedNetwork, NDArray[np.uint8], ExportFacts, Export], QuantizingMaker]
-"""Takes the network, calibration images uint8 (N, H, W, 3), facts and the recipe's export section."""
+MakerClass = Callable[..., QuantizingMaker]
+"""Takes the :class:`TrainedNetwork`, calibration images uint8 (N, H, W, 3), :class:`ExportFacts`, the recipe's export
+section, and the makers of the formats that its table entry names."""

@@ -6,23 +6,52 @@ To add a format, add a folder with a maker beside ``tflite/`` and ``onnx/``, one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from edgekit.export.base import MakerClass
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.export.base import ExportFacts, MakerClass, QuantizingMaker
+from edgekit.export.network import TrainedNetwork
 from edgekit.export.onnx.maker import OnnxMaker
 from edgekit.export.tflite.maker import TFLiteMaker
+from edgekit.recipe import Export
 
 
 @dataclass(frozen=True)
 class FormatEntry:
-    """``maker`` makes the files of a format; ``modules`` are the third-party modules that it imports."""
+    """``maker`` makes the files of a format; ``modules`` are the third-party modules that it imports.
+
+    ``uses`` are the formats whose makers it takes as further arguments, to use what they have computed.
+    """
 
     maker: MakerClass
     modules: tuple[str, ...]
+    uses: tuple[str, ...] = ()
 
 
 MAKERS: dict[str, FormatEntry] = {
     "tflite": FormatEntry(TFLiteMaker, ("tensorflow", "ai_edge_litert")),
-    "onnx": FormatEntry(OnnxMaker, ("onnx", "onnxruntime")),
+    "onnx": FormatEntry(OnnxMaker, ("onnx", "onnxruntime"), uses=("tflite",)),
 }
 """One entry for each format of :data:`edgekit.registry.FORMATS`."""
+
+
+@dataclass
+class Makers:
+    """The makers of one network, one for each format. They are kept, because the files of a format share steps."""
+
+    network: TrainedNetwork
+    calibration: NDArray[np.uint8]
+    """Images uint8 (N, H, W, 3)."""
+    facts: ExportFacts
+    settings: Export
+    _made: dict[str, QuantizingMaker] = field(default_factory=dict)
+
+    def of(self, file_format: str) -> QuantizingMaker:
+        """The maker of a format."""
+        if file_format not in self._made:
+            entry = MAKERS[file_format]
+            others = [self.of(name) for name in entry.uses]
+            self._made[file_format] = entry.maker(self.network, self.calibration, self.facts, self.settings, *others)
+        return self._made[file_format]

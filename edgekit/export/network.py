@@ -22,6 +22,12 @@ from edgekit.support.quiet import quiet_native_output
 
 BATCH_SIZE = 16
 
+LARGE_BATCH_SIZE = 4
+"""Of large images: the first layers of VGG16 take 26 MB for each of 224x224."""
+
+AT_ONCE = 64
+"""Images that are turned into floats at the same time."""
+
 SMALL_IMAGE = 64
 """Up to this side length the network is called directly, because compiling ``predict`` takes longer than predicting a
 hundred small images. A direct call keeps every layer's output: 16 images of 224x224 would take over a gigabyte."""
@@ -51,7 +57,15 @@ class TrainedNetwork:
                 ]
             )
         else:
-            probabilities = self.keras_model.predict(pixels.astype(np.float32), batch_size=BATCH_SIZE, verbose=0)
+            # In parts: as floats, all images at once would take a gigabyte.
+            probabilities = np.concatenate(
+                [
+                    self.keras_model.predict(
+                        pixels[i : i + AT_ONCE].astype(np.float32), batch_size=LARGE_BATCH_SIZE, verbose=0
+                    )
+                    for i in range(0, len(pixels), AT_ONCE)
+                ]
+            )
         probabilities = np.asarray(probabilities, np.float32)
         if not np.isfinite(probabilities).all():
             raise CheckFailed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import gate_limits
 from edgekit.documents.run import RunDocument
 from edgekit.errors import CheckFailed, ConversionFailed, InputError
-from edgekit.export.base import ExportFacts, Maker, QuantizingMaker
+from edgekit.export.base import ExportFacts, Maker
 from edgekit.export.check.exported_file import Reference
 from edgekit.export.compress.compressor import Compressor
 from edgekit.export.file_export import ExportedRun, FileSource, export_file
 from edgekit.export.keras_predictions import keras_predictions
-from edgekit.export.makers import MAKERS
+from edgekit.export.makers import Makers
 from edgekit.export.network import TrainedNetwork, load_network, prepare_keras
 from edgekit.export.plan import REPAIRED, ExportPlan, PlannedFile, plan_export
 from edgekit.export.repair.int8_repair import Int8Repair
@@ -30,6 +31,7 @@ from edgekit.recipe import Export, Recipe, assign, validate
 from edgekit.registry import backbone_title, get_scheme
 from edgekit.stats.noninferiority import GateLimits
 from edgekit.support.frameworks import need_model_optimization
+from edgekit.support.memory import release_memory
 from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 
@@ -126,10 +128,14 @@ def _prepare(
     prepare_keras(need_tensorflow="tflite" in plan.formats)
     network = load_network(run, document)
     facts = _facts(document, recipe, network)
-    reference = Reference(facts, parity, keras_predictions(run, network, parity), _limits(recipe.export))
+    makers = Makers(network, calibration.pixels, facts, recipe.export)
+    fast = makers.of("tflite" if "tflite" in plan.formats else min(plan.formats))
+    keras = keras_predictions(run, network, parity, partial(fast.make, "fp32"))
+    release_memory()
+    reference = Reference(facts, parity, keras.probabilities, _limits(recipe.export), n_by_keras=keras.n_by_keras)
     exported = ExportedRun(run, document, recipe, network, reference, record)
     compressor = Compressor(run.exports, network, recipe, calibration, reference, progress)
-    return _Exporter(exported, calibration, compressor, progress)
+    return _Exporter(exported, calibration, makers, compressor, progress)
 
 
 def _limits(settings: Export) -> GateLimits | None:
@@ -163,13 +169,13 @@ def _facts(document: RunDocument, recipe: Recipe, network: TrainedNetwork) -> Ex
 
 @dataclass
 class _Exporter:
-    """Runs a plan. Makers are kept, because they share steps between the files of a format."""
+    """Runs a plan. Makers are kept, because the files of a format share steps."""
 
     exported: ExportedRun
     calibration: Samples
+    makers: Makers
     compressor: Compressor
     progress: Progress
-    _makers: dict[str, QuantizingMaker] = field(default_factory=dict)
     _compressed_makers: dict[tuple[str, str], Maker] = field(default_factory=dict)
 
     def run(self, plan: ExportPlan) -> ExportOutcome:
@@ -196,21 +202,17 @@ class _Exporter:
                     remove_export(self.exported.folder.export(planned.key))
                     continue
                 outcome.documents.append(document)
+                release_memory()
                 for warning in document.warnings:
                     self.progress.warn(f"{planned.key}: {warning}")
 
     def _source(self, planned: PlannedFile) -> FileSource:
         if planned.compression is not None:
             return self._compressed_source(planned.scheme.format, planned.compression)
-        run, file_format = self.exported, planned.scheme.format
-        settings = run.recipe.export
-        if file_format not in self._makers:
-            make = MAKERS[file_format].maker
-            self._makers[file_format] = make(run.network, self.calibration.pixels, run.reference.facts, settings)
-        maker = self._makers[file_format]
+        run, maker = self.exported, self.makers.of(planned.scheme.format)
         if not planned.inspected:
             return FileSource(maker)
-        repair = Int8Repair(settings, maker, self.calibration, run.network, run.reference, self.progress)
+        repair = Int8Repair(run.recipe.export, maker, self.calibration, run.network, run.reference, self.progress)
         return FileSource(maker, repair=repair)
 
     def _compressed_source(self, file_format: str, compression: str) -> FileSource:

@@ -7,6 +7,7 @@ a perfectly calibrated network on 100 images. The size of this bias is found by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,14 +94,24 @@ def error_by_chance(
     return float(_Simulation(shown, bins, resamples, seed).errors(shown).mean())
 
 
+@lru_cache(maxsize=2)
+def _chance(resamples: int, n_images: int, seed: int) -> Values:
+    """Random numbers (resamples, images): the same for every network that saw as many images."""
+    found = np.random.default_rng(seed).random((resamples, n_images))
+    found.flags.writeable = False
+    return found
+
+
 class _Simulation:
     """Draws of whether images are predicted correctly, from the same random numbers for every shift."""
 
     def __init__(self, shown: Values, bins: int, resamples: int, seed: int) -> None:
         self.shown, self.bins = shown, bins
         self.bin_of = np.clip(np.ceil(shown * bins).astype(int) - 1, 0, bins - 1)
-        self.chance = np.random.default_rng(seed).random((resamples, len(shown)))
-        self._in_bin = np.eye(bins)[self.bin_of]
+        self.chance = _chance(resamples, len(shown), seed)
+        self._order = np.argsort(self.bin_of, kind="stable")
+        self._starts = np.flatnonzero(np.diff(self.bin_of[self._order], prepend=-1))
+        self._shown_in_bin = np.add.reduceat(shown[self._order], self._starts)
 
     def shapes(self, correct: Values) -> list[Values]:
         """Shifts of each image (N,) with a mean size of 1; the observed gaps first, where there are any."""
@@ -113,7 +124,8 @@ class _Simulation:
 
     def errors(self, truth: Values) -> Values:
         """(resamples,): the ECE of each draw, an image being predicted correctly with probability ``truth`` (N,)."""
-        sums = (self.chance < truth).astype(np.float64) @ self._in_bin - self.shown @ self._in_bin
+        right = (self.chance < truth)[:, self._order]
+        sums = np.add.reduceat(right, self._starts, axis=1, dtype=np.int64) - self._shown_in_bin
         return np.asarray(np.abs(sums).sum(axis=1) / len(truth))
 
     def true_error(self, truth: Values) -> float:

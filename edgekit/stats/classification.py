@@ -13,6 +13,9 @@ from edgekit.stats.intervals import wilson_interval
 ECE_BINS = 15
 """Equal-width confidence bins of the expected calibration error, as in Guo et al. 2017."""
 
+CONFUSION_CLASSES = 200
+"""With more classes, the confusion matrix is stored by its entries."""
+
 
 class ClassFigures(TypedDict):
     """Precision, recall and F1 of one class; ``support`` is its number of images."""
@@ -38,6 +41,8 @@ class SplitFigures(TypedDict):
     ece: float
     per_class: list[ClassFigures]
     confusion: list[list[int]]
+    confusion_entries: list[list[int]]
+    """See :func:`confusions`."""
 
 
 def classification_metrics(
@@ -48,7 +53,7 @@ def classification_metrics(
     ``labels`` (N,) are class indices; the rows of ``probabilities`` (N, classes) sum to 1. Raises :class:`ValueError`
     for NaN or infinity: such a network has no accuracy.
     """
-    from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+    from sklearn.metrics import precision_recall_fscore_support
 
     if not np.isfinite(probabilities).all():
         raise ValueError("the network gives NaN or infinite probabilities")
@@ -58,8 +63,7 @@ def classification_metrics(
         labels, predicted, labels=indices, zero_division=0.0
     )
     correct = int((predicted == labels).sum())
-    normalised = probabilities.astype(np.float64)
-    normalised /= normalised.sum(axis=1, keepdims=True)
+    matrix, entries = confusions(labels, predicted, len(class_names))
     return {
         "accuracy": correct / len(labels),
         "n_samples": len(labels),
@@ -67,7 +71,7 @@ def classification_metrics(
         "macro_f1": float(f1.mean()),
         "macro_precision": float(precision.mean()),
         "macro_recall": float(recall.mean()),
-        "log_loss": float(log_loss(labels, normalised, labels=indices)),
+        "log_loss": float(cross_entropy(labels, probabilities).mean()),
         "ece": expected_calibration_error(labels, probabilities),
         "per_class": [
             {
@@ -79,8 +83,24 @@ def classification_metrics(
             }
             for i, name in enumerate(class_names)
         ],
-        "confusion": confusion_matrix(labels, predicted, labels=indices).tolist(),
+        "confusion": matrix,
+        "confusion_entries": entries,
     }
+
+
+def confusions(
+    labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], n_classes: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The confusion matrix, and no entries; with more than :data:`CONFUSION_CLASSES`, no matrix and its entries.
+
+    An entry is the true class, the predicted class and the number of images, which is not 0. A matrix of 10,000 classes
+    would have 100 million numbers, nearly all of them 0.
+    """
+    pairs = labels.astype(np.int64) * n_classes + predicted
+    if n_classes <= CONFUSION_CLASSES:
+        return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes).tolist(), []
+    found, counts = np.unique(pairs, return_counts=True)
+    return [], np.stack([found // n_classes, found % n_classes, counts], axis=1).tolist()
 
 
 def cross_entropy(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -89,9 +109,8 @@ def cross_entropy(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.fl
     Rows of ``probabilities`` (N, classes) are scaled to the sum 1, and a probability of 0 is raised to the smallest
     step of a float64 near 1, as in scikit-learn.
     """
-    normalised = probabilities.astype(np.float64)
-    normalised /= normalised.sum(axis=1, keepdims=True)
-    of_true = normalised[np.arange(len(labels)), labels]
+    of_true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    of_true /= probabilities.sum(axis=1, dtype=np.float64)
     step = np.finfo(np.float64).eps
     return np.asarray(-np.log(np.clip(of_true, step, 1 - step)))
 

@@ -95,10 +95,10 @@ class SeedsAndImages:
 
     def half_width(self, confidence: float = 0.95) -> float:
         """Half the width of the interval before it is cut to the possible range."""
-        from scipy.stats import t
+        from scipy.special import stdtrit  # what scipy.stats.t.ppf calls, in a thirtieth of the time
 
         z = NormalDist().inv_cdf(0.5 + confidence / 2)
-        of_seeds = sum(float(t.ppf(0.5 + confidence / 2, p.freedom)) ** 2 * p.variance for p in self.seed_parts)
+        of_seeds = sum(float(stdtrit(p.freedom, 0.5 + confidence / 2)) ** 2 * p.variance for p in self.seed_parts)
         return max(math.sqrt(of_seeds + z**2 * self.of_images), z * math.sqrt(self.of_images_alone))
 
     def interval(self, confidence: float = 0.95) -> Interval:
@@ -195,7 +195,7 @@ def one_network(correct: Values, confidence: float = 0.95) -> Interval:
 
 def difference_interval(differences: Values, confidence: float = 0.95) -> Interval:
     """The difference of two sides from ``differences`` (seeds, images): of methods, or of two networks for one seed."""
-    methods = paired_methods(differences) if len(differences) > 1 else None
+    methods = paired_methods(differences) if min(differences.shape) > 1 else None
     return two_networks(differences.mean(axis=0), confidence) if methods is None else methods.interval(confidence)
 
 
@@ -203,5 +203,5 @@ def difference_p(differences: Values) -> float:
     """Two-sided p of no difference: the test of :func:`paired_methods`, or the exact McNemar test for one seed."""
     from edgekit.stats.significance import mcnemar_of_differences
 
-    methods = paired_methods(differences) if len(differences) > 1 else None
+    methods = paired_methods(differences) if min(differences.shape) > 1 else None
     return mcnemar_of_differences(differences.mean(axis=0)) if methods is None else methods.p_value()

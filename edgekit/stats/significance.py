@@ -41,8 +41,10 @@ def p_over_seeds_and_images(differences: NDArray[np.float64]) -> float:
     return float(2 * t.sf(abs(mean) / math.sqrt(variance), freedom))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], untested: int = 0) -> list[float]:
     """p-values adjusted for their number, in the same order.
+
+    ``untested`` further hypotheses belong to the family without having been tested; they count as if p were 1.
 
     Rejecting those at or below alpha keeps the chance of any false rejection at alpha, whatever depends on what.
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
@@ -50,6 +52,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = [1.0] * len(p_values)
     reached = 0.0
     for place, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        reached = max(reached, min(1.0, (len(p_values) - place) * p_values[i]))
+        reached = max(reached, min(1.0, (len(p_values) + untested - place) * p_values[i]))
         adjusted[i] = reached
     return adjusted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -34,6 +35,9 @@ class Study:
         self.path, self.recipe, self.cells, self._created = path, recipe, cells, created
         self._claims_plan = claims_plan
         self._lock = Lock()
+        self._place = {cell.run: place for place, cell in enumerate(cells)}
+        self._records: dict[str, tuple[Cell, CellRecord]] = {}
+        """What ``study.json`` says of each cell: of a thousand cells, one changes at a time."""
 
     @property
     def file(self) -> Path:
@@ -75,7 +79,7 @@ class Study:
 
     def cell(self, run: str) -> Cell:
         """The present state of the cell in ``run``."""
-        return next(cell for cell in self.cells if cell.run == run)
+        return self.cells[self._place[run]]
 
     def update(
         self,
@@ -88,7 +92,7 @@ class Study:
     ) -> Cell:
         """Store the new state of a cell and return it. ``seconds`` and ``attempts`` stay as they are where None."""
         with self._lock:
-            position = next(i for i, c in enumerate(self.cells) if c.run == cell.run)
+            position = self._place[cell.run]
             old = self.cells[position]
             self.cells[position] = replace(
                 old,
@@ -112,10 +116,21 @@ class Study:
         return StudyDocument(
             name=self.recipe.name,
             created=self._created,
-            recipe=redact_paths(self.recipe),
-            cells=tuple(redact_model(cell.record(), [self.path, Path.cwd()]) for cell in self.cells),
+            recipe=self._shared_recipe,
+            cells=tuple(self._record(cell) for cell in self.cells),
             claims_plan=self._claims_plan,
         )
+
+    @cached_property
+    def _shared_recipe(self) -> Recipe:
+        return redact_paths(self.recipe)
+
+    def _record(self, cell: Cell) -> CellRecord:
+        known = self._records.get(cell.run)
+        if known is None or known[0] is not cell:
+            known = cell, redact_model(cell.record(), [self.path, Path.cwd()])
+            self._records[cell.run] = known
+        return known[1]
 
 
 def _has_begun(record: CellRecord, study: Path) -> bool:

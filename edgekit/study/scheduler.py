@@ -137,17 +137,21 @@ class Scheduler:
 
     def _time_left(self) -> str:
         """Estimated from trained cells: of the same backbone and strategy, else of the same backbone."""
+        known: dict[str | tuple[str, str], list[float]] = {}
+        for cell in self._study.cells:
+            if cell.seconds:
+                known.setdefault((cell.backbone, cell.strategy), []).append(cell.seconds)
+                known.setdefault(cell.backbone, []).append(cell.seconds)
+        means = {kind: sum(found) / len(found) for kind, found in known.items()}
         seconds = 0.0
-        known = [cell for cell in self._study.cells if cell.seconds]
         for run in [*self._left, *(training.run for training in self._running.values())]:
             cell = self._study.cell(run)
             if cell.is_trained:
                 continue
-            similar = [c for c in known if (c.backbone, c.strategy) == (cell.backbone, cell.strategy)]
-            similar = similar or [c for c in known if c.backbone == cell.backbone]
-            if not similar:
+            similar = means.get((cell.backbone, cell.strategy), means.get(cell.backbone))
+            if similar is None:
                 return ""
-            seconds += sum(c.seconds or 0.0 for c in similar) / len(similar)
+            seconds += similar
         return f"; training: about {max(1, round(seconds / self._jobs / 60))} min left" if seconds else ""
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.device.archives import member_names
+from edgekit.device.failures import DeviceError
+from edgekit.device.onnx_file import external_files
 from edgekit.errors import InputError
 
 
@@ -32,6 +34,19 @@ def check_model(path: Path) -> None:
     """Raise :class:`InputError` if ``path`` is a link, also one of its folder, to something that is no model."""
     if _is_linked(path) and path.is_file() and not _starts_like_a_model(path):
         raise _misleading(path, "a model")
+
+
+def external_data(path: Path) -> dict[str, Path]:
+    """The files with external data of the model at ``path``, by the location that it gives them.
+
+    Raises :class:`InputError` for a file that is missing, or that is not in the folder of the model or below it.
+    """
+    if path.suffix.lower() != ".onnx":
+        return {}
+    try:
+        return {location: Path(file) for location, file in external_files(str(path)).items()}
+    except DeviceError as error:
+        raise InputError(error.reason, where=error.where) from None
 
 
 def check_image(path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.device.protocol.jobs import AnyJob
+from edgekit.device.protocol.jobs import AnyJob, ModelEntry
 from edgekit.device.runtime_table import SUFFIXES
 from edgekit.device.working_folder import OBJECTS
 from edgekit.errors import InputError
 from edgekit.support.files import sha256_file
-from edgekit.targets.sendable import check_golden, check_image, check_model
+from edgekit.targets.sendable import check_golden, check_image, check_model, external_data
 
 
 @dataclass
@@ -69,17 +69,21 @@ def prepare_upload(job: AnyJob, hashes: Hashes) -> Upload:
         files.setdefault(name, path)
         return f"{OBJECTS}/{name}"
 
+    def with_data(model: ModelEntry) -> ModelEntry:
+        entry: ModelEntry = {
+            **model,
+            "path": there(model["path"], check_model),
+            "images": [there(path) for path in model.get("images", [])],
+        }
+        data = external_data(Path(model["path"]))
+        if data:  # its own check: each lies in the folder of the model
+            entry["files"] = {location: there(str(file), lambda _: None) for location, file in data.items()}
+        return entry
+
     order = tuple(os.path.join(job.get("root", ""), name) for name in job.get("files", ()))  # noqa: PTH118
     translated: AnyJob = {**job}
     if "models" in job:
-        translated["models"] = [
-            {
-                **model,
-                "path": there(model["path"], check_model),
-                "images": [there(path) for path in model.get("images", [])],
-            }
-            for model in job["models"]
-        ]
+        translated["models"] = [with_data(model) for model in job["models"]]
     if "golden" in job:
         translated["golden"] = {key: there(path, check_golden) for key, path in job["golden"].items()}
     if "files" in job:

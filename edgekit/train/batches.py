@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.augmentation import Draws, apply_on_cpu
+from edgekit.data.one_hot import OneHot
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.ahead import ahead
 from edgekit.train.mix import Pairs, mix_on_cpu, mix_targets
@@ -37,7 +38,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self,
         inputs: Array,
         rows: NDArray[np.int64],
-        targets: NDArray[np.float32],
+        targets: OneHot | NDArray[np.float32],
         weights: NDArray[np.float32],
         order: NDArray[np.int64],
         batch_size: int,

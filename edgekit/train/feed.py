@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.augmentation import draw, epoch_order, sample_weights
+from edgekit.data.one_hot import OneHot
 from edgekit.recipe import Phase
 from edgekit.recipe.section import PhaseName
 from edgekit.support.progress import Progress
@@ -43,7 +44,7 @@ class Feed:
     on_cpu: bool
     in_step: TrainingModel | None
     """The network behind its augmentation layers, if images are changed inside the training step."""
-    targets: NDArray[np.float32]
+    targets: OneHot
     weights: NDArray[np.float32]
 
     @classmethod
@@ -83,7 +84,7 @@ class Feed:
             mixed=mixed,
             on_cpu=on_cpu,
             in_step=in_step,
-            targets=np.eye(len(dataset.classes), dtype=np.float32)[labels],
+            targets=OneHot(labels, len(dataset.classes)),
             weights=sample_weights(labels, len(dataset.classes), balanced=train.class_weights == "balanced"),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.documents.history import EpochResult
 from edgekit.documents.run import SplitMetrics
@@ -14,6 +15,12 @@ from edgekit.support.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NAMED_CLASSES = 60
+"""With up to this many classes, the confusion matrix has their names; a figure with more would be metres wide."""
+
+CELLS = 400
+"""Rows and columns of the confusion matrix of very many classes."""
 
 
 def import_figures() -> None:
@@ -56,16 +63,22 @@ def _columns(history: Sequence[EpochResult], name: str) -> tuple[list[float], li
 
 
 def confusion_figure(metrics: SplitMetrics, path: Path) -> None:
-    """Confusion matrix of the test split: counts, coloured by their share of the true class."""
-    counts = np.array(metrics.confusion)
+    """Confusion matrix of the test split: counts, coloured by their share of the true class.
+
+    With many classes there are no names, and with very many, neighbouring classes are added up.
+    """
     names = [row.label for row in metrics.per_class]
+    counts = np.array(metrics.confusion) if metrics.confusion else _coarse(metrics, len(names))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(3.2, 0.55 * len(names) + 1.8)
+    named = len(names) <= NAMED_CLASSES
+    side = max(3.2, 0.55 * len(names) + 1.8) if named else 12.0
     figure = _figure(side + 0.6, side)
     axis = figure.subplots()
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axis.set_yticks(range(len(names)), names)
+    last = len(names) - 0.5
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1, extent=(-0.5, last, last, -0.5), interpolation="nearest")
+    if named:
+        axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axis.set_yticks(range(len(names)), names)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     if len(names) <= 30:
@@ -74,6 +87,14 @@ def confusion_figure(metrics: SplitMetrics, path: Path) -> None:
             axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     axis.set_title(f"test split, n = {metrics.n_samples}, accuracy {metrics.accuracy:.3f}", fontsize=10)
     _save(figure, path)
+
+
+def _coarse(metrics: SplitMetrics, n_classes: int) -> NDArray[np.int64]:
+    """The matrix of very many classes in :data:`CELLS` rows and columns, each for several classes."""
+    found = np.zeros((CELLS, CELLS), dtype=np.int64)
+    true, predicted, counts = np.array(metrics.confusion_entries, dtype=np.int64).T
+    np.add.at(found, (true * CELLS // n_classes, predicted * CELLS // n_classes), counts)
+    return found
 
 
 def _figure(width: float, height: float) -> Figure:

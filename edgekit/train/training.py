@@ -17,6 +17,8 @@ from edgekit import __version__
 from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_dataset
+from edgekit.data.run_baselines import baselines_of
+from edgekit.documents.audit import BaselinesDocument
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDocument, TimingRecord, WeightsRecord
@@ -121,6 +123,8 @@ def _train(
 
     with times.measure("evaluate"):
         document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
+        found = baselines_of(prepared.dataset, prepared.pixels)
+        BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=found).write(run.baselines)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
     with times.measure("save"):
         hashes = {file.name: sha256_file(file) for file in files}

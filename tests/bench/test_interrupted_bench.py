@@ -261,7 +261,7 @@ def test_two_benchmarks_of_the_same_files_do_not_meet(run):
     class Second(LocalTarget):
         def run(self, verb: Any, job: Any) -> Iterator[Any]:
             if verb == "latency":
-                with pytest.raises(EdgekitError, match="another benchmark of these files is running"):
+                with pytest.raises(EdgekitError, match="another benchmark of this folder is running on local"):
                     measure(run, LocalTarget())
                 raise RuntimeError
             return super().run(verb, job)

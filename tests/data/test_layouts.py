@@ -490,6 +490,11 @@ MORE_REFUSED = {
     "a dataset or a class": ({"data/cat": 4, "data/dog": 4, "bird": 4}, "can be read in two ways: 'data' may be"),
     "a dataset inside one class": ({"cat": 4, "dog": 4, "cat/dog": 2}, "folders named as classes"),
     "a whole archive as another class": ({"a": 4, "b": 4, "backup/train/a": 2, "backup/train/b": 2}, "do not have"),
+    "class folders without images": ({"train/a": 0, "train": 3, "val/a": 3, "val": 1}, "not in class folders"),
+    "class folders without images, named alike": (
+        {"seg_train/a": 0, "seg_train": 3, "seg_test": 3},
+        "not in class folders",
+    ),
     "images and masks only": ({"image": 4, "labels": 0}, "not in class folders"),
 }
 

@@ -140,6 +140,15 @@ def test_nothing_that_pillow_says_reaches_the_terminal(tmp_path):
     at = tiff.find(struct.pack("<HHI", 277, 3, 1))  # SamplesPerPixel
     samples[at + 8 : at + 10] = struct.pack("<H", 99)
     (tmp_path / "samples.tif").write_bytes(bytes(samples))
+    for number, compression in enumerate(("tiff_deflate", "tiff_lzw", "jpeg", "group4", "tiff_adobe_deflate")):
+        picture = image(3, (60, 60)).convert("1" if compression == "group4" else "RGB")
+        packed = bytearray(encoded(picture, "TIFF", compression=compression))
+        for place in range(8, min(len(packed), 200), 7):
+            packed[place] ^= 0x5A
+        (tmp_path / f"packed{number}.tif").write_bytes(bytes(packed))
+        middle = bytearray(encoded(picture, "TIFF", compression=compression))
+        middle[-10:] = bytes(10)
+        (tmp_path / f"tags{number}.tif").write_bytes(bytes(middle))
     paths = sorted(map(str, tmp_path.iterdir()))
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     done = subprocess.run(
@@ -292,3 +301,14 @@ def test_a_folder_of_pointers_says_so(make_folder):
     with pytest.raises(InputError, match="none of the 20 images") as caught:
         decode_dataset(open_dataset(Data(path=str(root))), 32)
     assert "git lfs pull" in str(caught.value)
+
+
+def test_the_limit_is_half_of_a_small_memory(monkeypatch):
+    from edgekit.device.images import limit_mb
+
+    monkeypatch.delenv("EDGEKIT_MAX_IMAGE_MB", raising=False)
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 125_000}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+    assert limit_mb() == 256
+    sizes["SC_PHYS_PAGES"] *= 100
+    assert limit_mb() == 1000

@@ -54,6 +54,9 @@ def test_each_event_of_a_job_has_the_keys_of_its_type(verb, entries, colours, tm
         "seconds": 0.01, "runs": 2, "root": str(colours), "files": ["red/0.png", "blue/1.png"],
         "corruptions": [["clean", 0], ["haze", 1]], "golden": dict.fromkeys(("a", "b", "bad"), path),
     }  # fmt: skip
+    if verb == "predict":
+        (tmp_path / "bad.png").write_bytes(b"no picture")
+        job["files"] = [*job["files"], str(tmp_path / "bad.png")]
     run, kind = VERBS[verb]
     emitted: list[dict] = []
     run(jobs.read_job(json.dumps(job)), emitted.append)

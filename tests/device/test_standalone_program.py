@@ -55,6 +55,27 @@ def test_predict(pyz, onnx_models, tmp_path):
     assert named.stdout.split("  ")[1].startswith("red ")
 
 
+def test_settings_beside_the_model(pyz, onnx_models, tmp_path):
+    """What `edgekit deploy` writes for a third-party model; options replace it."""
+    model, photo = tmp_path / "model.onnx", tmp_path / "photo.png"
+    model.write_bytes((onnx_models / "nchw.onnx").read_bytes())
+    Image.fromarray(colour_pixels("red")).save(photo)
+    unknown = run(pyz, "predict", model, photo)
+    assert unknown.returncode == 2
+    assert "scaled" in unknown.stderr
+    settings = tmp_path / "preprocessing.json"
+    settings.write_text('{"scaling": "unit", "filter": "bicubic", "external_data": []}')
+    known = run(pyz, "predict", model, photo)
+    assert known.returncode == 0, known.stderr
+    assert known.stdout.split("  ")[1].startswith("2 ")
+    assert run(pyz, "predict", model, photo, "--filter", "area", "--scaling", "imagenet").returncode == 0
+    refused = run(pyz, "predict", model, photo, "--filter", "cubic")
+    assert refused.returncode == 1
+    assert "unknown filter" in refused.stderr
+    settings.write_text("{")
+    assert "cannot read the settings" in run(pyz, "predict", model, photo).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -11,7 +11,7 @@ import pytest
 from edgekit.data.dataset import Dataset
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.keras_predictions import KerasPredictions, read_keras_predictions
-from edgekit.export.keras_predictions import COMPARED, keras_predictions
+from edgekit.export.keras_predictions import COMPARED, SAMPLE, keras_predictions
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.sample_images import Samples
 
@@ -45,9 +45,9 @@ def network(sha256: str = "a") -> Brightness:
 
 def test_computed_once_and_stored(tmp_path, parity):
     first, second, run = network(), network(), RunFolder(tmp_path)
-    found = keras_predictions(run, first, parity)
+    found = keras_predictions(run, first, parity).probabilities
     assert first.seen == [N]
-    assert np.array_equal(keras_predictions(run, second, parity), found)
+    assert np.array_equal(keras_predictions(run, second, parity).probabilities, found)
     assert second.seen == [COMPARED]
     stored = read_keras_predictions(run.predictions_of("val"))
     assert stored is not None
@@ -56,9 +56,9 @@ def test_computed_once_and_stored(tmp_path, parity):
 
 def test_fewer_images_are_taken_from_the_stored_ones(tmp_path, parity):
     run, chosen = RunFolder(tmp_path), np.arange(5, N, 2)
-    found = keras_predictions(run, network(), parity)
+    found = keras_predictions(run, network(), parity).probabilities
     again = network()
-    assert np.array_equal(keras_predictions(run, again, parity.take(chosen)), found[chosen])
+    assert np.array_equal(keras_predictions(run, again, parity.take(chosen)).probabilities, found[chosen])
     assert again.seen == [COMPARED]
 
 
@@ -77,7 +77,7 @@ def test_predictions_of_another_precision_are_not_used(tmp_path, parity):
         tuple(parity.files), parity.labels, true.astype(np.float16).astype(np.float32) + 2e-4, "a"
     )
     coarse.write(run.predictions_of("val"))
-    assert np.array_equal(keras_predictions(run, mine, parity), true)
+    assert np.array_equal(keras_predictions(run, mine, parity).probabilities, true)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense"])
@@ -86,3 +86,60 @@ def test_a_damaged_file_is_computed_again(tmp_path, parity, content):
     run.predictions_of("val").write_bytes(content)
     keras_predictions(run, network(), parity)
     assert read_keras_predictions(run.predictions_of("val")) is not None
+
+
+MANY = 3 * SAMPLE
+
+
+@pytest.fixture
+def many(parity) -> Samples:
+    """So many images that a file may stand in for the Keras model."""
+    dataset = Dataset.from_rows([], Path("images"), "images", "a")
+    pixels = np.arange(MANY, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    return Samples("val", dataset, np.arange(MANY), pixels, 0)
+
+
+def brightness_file(wrong_from: float = 1000.0) -> bytes:
+    """An ONNX file of what :class:`Brightness` predicts, except for images brighter than ``wrong_from``."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        node("ReduceMean", ["float"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        node("Min", ["mean", "limit"], ["limited"]),
+        node("Div", ["limited", "range"], ["share"]),
+        node("Sub", ["one", "share"], ["rest"]),
+        node("Concat", ["share", "rest"], ["flat"], axis=0),
+        node("Reshape", ["flat", "shape"], ["scores"]),
+    ]
+    constants = {"range": 255.0, "one": 1.0, "limit": wrong_from}
+    tensors = [numpy_helper.from_array(np.array([value], np.float32), name) for name, value in constants.items()]
+    tensors.append(numpy_helper.from_array(np.array([1, 2], np.int64), "shape"))
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 2, 2, 3])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 2])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_file_that_predicts_the_same_stands_in_for_keras(tmp_path, many):
+    run, mine = RunFolder(tmp_path), network()
+    found = keras_predictions(run, mine, many, brightness_file)
+    assert mine.seen == [SAMPLE]
+    assert found.n_by_keras == SAMPLE
+    assert np.abs(found.probabilities - network().predict(many.pixels)).max() < 1e-6
+    assert read_keras_predictions(run.predictions_of("val")) is None, "they are not the Keras model's own"
+
+
+@pytest.mark.parametrize("make_fp32", [lambda: brightness_file(wrong_from=100), lambda: b"no model"])
+def test_a_file_that_differs_does_not(tmp_path, many, make_fp32):
+    mine = network()
+    found = keras_predictions(RunFolder(tmp_path), mine, many, make_fp32)
+    assert mine.seen == [SAMPLE, MANY]
+    assert found.n_by_keras == MANY
+    assert np.array_equal(found.probabilities, network().predict(many.pixels))

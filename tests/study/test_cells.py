@@ -336,3 +336,22 @@ def test_settings_of_a_job_are_read_back_as_they_were_written(tmp_path: Path) ->
     settings = JobSettings(job=TrainJob(recipe=cell.recipe, run=tmp_path / "run", resume=True), quiet=True)
     settings.write(tmp_path / "settings.json")
     assert JobSettings.read(tmp_path / "settings.json") == settings
+
+
+def test_a_change_of_one_cell_looks_at_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study of a thousand cells saves its state three times for each of them."""
+    from edgekit.study import folder
+
+    study = Study.open(tmp_path / "study", recipe(seeds=list(range(20))))
+    study.save()
+    written: list[str] = []
+    redact = folder.redact_model
+    monkeypatch.setattr(
+        folder, "redact_model", lambda model, folders: written.append(model.run) or redact(model, folders)
+    )
+    changed = study.update(study.cells[3], "trained", seconds=2.0)
+    assert written == [changed.run]
+    assert study.cell(changed.run) is changed
+    stored = json.loads(study.file.read_text())["cells"]
+    assert [cell["status"] for cell in stored].count("trained") == 1
+    assert stored[3]["seconds"] == 2.0

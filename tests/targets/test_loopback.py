@@ -197,3 +197,52 @@ def test_the_program_is_reproducible():
     program.cache_clear()
     assert program() == first
     assert first.startswith(b"#!/usr/bin/env python3\n")
+
+
+def test_a_third_party_model_with_external_data(there, server, capsys, colours, tmp_path):
+    """All its files are sent, verified and deployed, with its preprocessing."""
+    model = _with_external_data(tmp_path / "theirs")
+    options = ("--labels", tmp_path / "theirs" / "labels.txt", "--scaling", "unit")
+    measure = ("--data", colours, "--target", "loop", "--threads", "1", "--out", tmp_path / "out")
+    found = document(capsys, "bench", model, *options, *measure)
+    assert [row["accuracy"] for row in found["results"]] == [1.0]
+    assert found["results"][0]["size_bytes"] > model.stat().st_size
+
+    checked = document(capsys, "verify", model, "--scaling", "unit", "--target", "loop")
+    assert [(one["ok"], one["n_same"], one["n_inputs"]) for one in checked["results"]] == [(True, 8, 8)]
+
+    done = document(capsys, "deploy", model, *options, "--filter", "bicubic", "--target", "loop", "--name", "theirs")
+    folder = Path(done["folder"])
+    assert json.loads((folder / "preprocessing.json").read_text())["filter"] == "bicubic"
+    assert {"model.onnx", "weights.bin", "labels.txt"} <= {path.name for path in folder.iterdir()}
+    Image.fromarray(colour_pixels("green")).save(tmp_path / "photo.png")
+    command = done["command"].replace("photo.jpg", str(tmp_path / "photo.png"))
+    shown = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    assert "green" in shown.stdout.split("  ")[1]
+
+    (model.parent / "weights.bin").unlink()
+    assert edgekit("bench", model, *options, "--target", "loop") == 2
+    assert "external data is missing" in capsys.readouterr().err
+
+
+def _with_external_data(folder: Path) -> Path:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder.mkdir()
+    (folder / "labels.txt").write_text("blue\ngreen\nred")
+    weights = numpy_helper.from_array(8 * np.eye(3, dtype=np.float32)[::-1].copy(), "weights")
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("ReduceMean", ["image"], ["mean"], axes=[1, 2], keepdims=0),
+            node("MatMul", ["mean", "weights"], ["scores"]),
+        ],
+        "model",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 32, 32, 3])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 3])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "net.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return folder / "net.onnx"

@@ -54,6 +54,8 @@ class BeforeEvent(Environment):
     event: Literal["environment"]
     when: Literal["before"]
     others_cores: float | None
+    pinned: list[int] | None
+    """The cores that the process keeps to; None if it was not asked to, or the system does not allow it."""
 
 
 class AfterEvent(State):
@@ -73,22 +75,36 @@ class RuntimeEvent(TypedDict):
     error: str | None
 
 
+OutputOperator = Literal["softmax", "sigmoid", "scores", ""]
+"""What computes the output of a file, as far as that is known; ``scores`` have no limits."""
+
+
 class InputDocument(TypedDict):
-    """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats."""
+    """The image input of a file. ``layout`` is NHWC or NCHW; ``needs_scaling``: it takes floats.
+
+    ``dynamic_batch``: the file leaves the number of images of a run open, and 1 is used. ``channels``: 3, or 1 for
+    grey.
+    """
 
     name: str
     dtype: str
     shape: list[int]
     layout: str
     needs_scaling: bool
+    dynamic_batch: bool
+    channels: int
 
 
 class OutputDocument(TypedDict):
-    """The scores of a file. ``classes`` is None if the file does not specify it."""
+    """The scores of a file. ``classes`` is None if the file does not specify it; one score stands for two classes.
+
+    ``operator``: what computes them: ``softmax``, ``sigmoid``, ``scores``, or empty if that is not known.
+    """
 
     name: str
     dtype: str
     classes: int | None
+    operator: OutputOperator
 
 
 class MetadataDocument(TypedDict):
@@ -132,13 +148,28 @@ class ImagesEvent(TypedDict):
     postprocess_ns: list[int]
 
 
+class TimedAnswer(TypedDict):
+    """What a timed run said: the number of the model's image, the top class and its score or probability.
+
+    None if its output was not finite.
+    """
+
+    image: int
+    predicted: int | None
+    score: float | None
+
+
 class BlockTimes(TypedDict):
-    """One block: the time of each run, of all of them together, and the processor time of all threads."""
+    """One block: the time of each run, of all of them together, and the processor time of all threads.
+
+    ``wall_ns`` includes what happens between the runs, but no pauses. ``answers`` are those of some of the runs.
+    """
 
     ns: list[int]
     wall_ns: int
     cpu_ns: int
     frequency_khz: int | None
+    answers: list[TimedAnswer]
 
 
 class BlockEvent(BlockTimes):
@@ -277,6 +308,15 @@ class PredictionEvent(TypedDict):
     probabilities: list[float]
 
 
+class UnreadableEvent(TypedDict):
+    """File number ``number`` is not an image that can be decoded."""
+
+    event: Literal["unreadable"]
+    number: int
+    file: str
+    reason: str
+
+
 class VerifiedEvent(TypedDict):
     """One model on its golden inputs, one value per input.
 
@@ -330,7 +370,7 @@ MeteredEvent = Union[OpeningEvent, EnergyEvent, RestartedEvent]
 MemoryJobEvent = Union[OpeningEvent, MemoryEvent, RestartedEvent]
 ProfileJobEvent = Union[OpeningEvent, ProfileEvent, RestartedEvent]
 AccuracyEvent = Union[OpeningEvent, PredictionsEvent, FailedEvent, DecoderEvent, RestartedEvent]
-PredictEvent = Union[OpeningEvent, PredictionEvent, RestartedEvent]
+PredictEvent = Union[OpeningEvent, PredictionEvent, UnreadableEvent, RestartedEvent]
 VerifyEvent = Union[OpeningEvent, VerifiedEvent, UnverifiedEvent, RestartedEvent]
 
 JobEvent = Union[

@@ -21,8 +21,16 @@ class ModelEntry(_ModelPath, total=False):
     resize: str | None
     range: str | None
     """How values of more than 8 bits become 0 to 255; see :func:`edgekit.device.images.decode_rgb`."""
+    filter: str | None
+    """One of :data:`edgekit.device.images.FILTERS`."""
     activation: str
-    """``none``: the output is probabilities; ``auto``: apply softmax unless it is."""
+    """What makes probabilities of the output: ``softmax``, ``sigmoid``, ``none``, or ``auto``."""
+    image_size: Sequence[int] | None
+    """Height and width of an input that leaves them open."""
+    output: str | None
+    """Name or number of the output with the scores, of a file with several."""
+    files: Mapping[str, str]
+    """Files with external data: the location in the model, and the path."""
     images: Sequence[str]
 
 
@@ -36,6 +44,8 @@ class BlockSettings(TypedDict):
     block_ns: int
     cooldown_ns: int
     """Pause before each block."""
+    period_ns: int
+    """Time from the start of one run to that of the next; 0: as fast as possible."""
 
 
 class ProbeJob(TypedDict, total=False):
@@ -60,9 +70,14 @@ class _LatencyJob(_ModelsJob):
 
 
 class LatencyJob(_LatencyJob, total=False):
-    """``skip``: the number of blocks that were measured before an interruption."""
+    """``skip``: the number of blocks that were measured before an interruption.
+
+    ``same_input``: the keys of models to measure once more on one image. ``pin``: keep to as many cores as threads.
+    """
 
     skip: int
+    same_input: Sequence[str]
+    pin: bool
 
 
 class MemoryJob(_ModelsJob):
@@ -122,6 +137,8 @@ class AnyJob(TypedDict, total=False):
     load_runtimes: bool
     protocol: BlockSettings
     controls: Sequence[str]
+    same_input: Sequence[str]
+    pin: bool
     seed: int
     skip: int
     seconds: float

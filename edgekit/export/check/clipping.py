@@ -19,13 +19,17 @@ from edgekit.documents.export import (
     SeenValues,
     TensorRange,
 )
-from edgekit.export.base import ActivationRange, QuantizingMaker
+from edgekit.export.base import ActivationRange, ActivationReader, QuantizingMaker
+from edgekit.export.parallel import for_each
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 from edgekit.stats.intervals import wilson_interval
 
 IMAGES = 32
 """Images of each split that the report examines."""
+
+ACTIVATIONS_BYTES = 400_000_000
+"""What the activations of one image may take, at most (VGG16 at 224x224: 110 MB, and as much as outputs)."""
 
 WORST = 5
 CLIPPED_SHARE = 0.01
@@ -37,7 +41,8 @@ def calibration_report(
 ) -> CalibrationDocument:
     """The ``calibration.json`` of the int8 file ``content``."""
     ranges = maker.activation_ranges(content)
-    seen, unseen = (_observe(maker, ranges, _subset(samples)) for samples in (calibration, validation))
+    read = maker.activation_reader([one.tensor for one in ranges])
+    seen, unseen = (_observe(read, ranges, _subset(samples)) for samples in (calibration, validation))
     tensors = (
         TensorRange(
             tensor=one.tensor,
@@ -108,20 +113,24 @@ def _subset(samples: Samples) -> NDArray[np.uint8]:
     return samples.pixels[:: max(1, len(samples) // IMAGES)][:IMAGES]
 
 
-def _observe(maker: QuantizingMaker, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[SeenValues]:
+def _observe(read: ActivationReader, ranges: list[ActivationRange], pixels: NDArray[np.uint8]) -> list[SeenValues]:
     """The values of each tensor. One further than half a step outside the range counts as outside."""
-    outside = np.zeros(len(ranges), np.int64)
-    counted = np.zeros(len(ranges), np.int64)
-    lowest, highest = np.full(len(ranges), np.inf), np.full(len(ranges), -np.inf)
-    for values in maker.activations([one.tensor for one in ranges], pixels):
-        for position, (one, array) in enumerate(zip(ranges, values)):
-            low, high = one.low - one.step / 2, one.high + one.step / 2
-            counted[position] += array.size
-            least, most = float(array.min()), float(array.max())
-            if least < low or most > high:
-                outside[position] += int(np.count_nonzero((array < low) | (array > high)))
-            lowest[position], highest[position] = min(lowest[position], least), max(highest[position], most)
+
+    def of_image(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """(tensors, 4): values, values outside, lowest and highest value."""
+        return np.array([_counted(one, array) for one, array in zip(ranges, read(image))]).reshape(-1, 4)
+
+    found = np.stack(list(for_each(of_image, pixels, ACTIVATIONS_BYTES)))
+    counted, outside = found[..., 0].sum(axis=0), found[..., 1].sum(axis=0)
+    lowest, highest = found[..., 2].min(axis=0), found[..., 3].max(axis=0)
     return [
         SeenValues(outside=float(share), values=int(count), low=float(low), high=float(high))
         for share, count, low, high in zip(outside / np.maximum(1, counted), counted, lowest, highest)
     ]
+
+
+def _counted(one: ActivationRange, array: NDArray[np.float32]) -> tuple[int, int, float, float]:
+    low, high = one.low - one.step / 2, one.high + one.step / 2
+    least, most = float(array.min()), float(array.max())
+    outside = int(np.count_nonzero((array < low) | (array > high))) if least < low or most > high else 0
+    return array.size, outside, least, most

@@ -40,6 +40,9 @@ class Reference:
     keras: Probabilities
     limits: GateLimits | None = None
     judged: NDArray[np.int64] | None = None
+    n_by_keras: int | None = None
+    """For how many images the Keras model itself was run; None: all. The fp32 file, which gave the same for these,
+    classified the others."""
 
     def gate(self, exported: Probabilities) -> GateRecord:
         """The accuracy gate of a file that predicts ``exported`` (N, classes) for all parity images."""
@@ -118,6 +121,8 @@ def _parity(
 ) -> tuple[ParityRecord, Findings]:
     parity = reference.parity
     record, findings = compare(reference.keras, exported, parity.labels, scheme.name, parity.split)
+    if reference.n_by_keras not in (None, len(parity)):
+        record = record.model_copy(update={"n_by_keras": reference.n_by_keras})
     if trained is None:
         return record, findings
     other_kernels = partial(top_classes_without_xnnpack, path, parity.pixels)

@@ -19,7 +19,7 @@ from edgekit.export.compress.clustering import cluster
 from edgekit.export.compress.fine_tuning import FineTuned, TrainingImages, fine_tune
 from edgekit.export.compress.pruning import prune
 from edgekit.export.compress.tf_keras_copy import PortableNetwork, portable_network, verify_copy
-from edgekit.export.makers import MAKERS
+from edgekit.export.makers import Makers
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.sample_images import Samples
 from edgekit.export.versions import installed_version
@@ -131,7 +131,7 @@ class Compressor:
         network = TrainedNetwork(portable.build(keras), original.image_size, original.labels, original.sha256)
         pixels, facts, settings = self.calibration.pixels, self.reference.facts, self.recipe.export
         predictions = network.predict(self.reference.parity.pixels)
-        return CompressedNetwork(record, predictions, lambda name: MAKERS[name].maker(network, pixels, facts, settings))
+        return CompressedNetwork(record, predictions, Makers(network, pixels, facts, settings).of)
 
 
 def _record(kind: CompressionName, tuned: FineTuned, carried_over: CarriedOver) -> CompressionRecord:

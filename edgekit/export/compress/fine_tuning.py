@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgekit.data.augmentation import apply_on_cpu, draw, epoch_order, sample_weights
 from edgekit.data.dataset import Dataset
 from edgekit.data.decode import decode_dataset
+from edgekit.data.one_hot import OneHot
 from edgekit.documents.export import CompressionEpoch
 from edgekit.errors import EdgekitError
 from edgekit.export.compress.checkpoint import Checkpoint
@@ -69,7 +70,7 @@ class TrainingImages:
             images = self.pixels[self.rows[chosen]]
             if train.augment.active:
                 images = apply_on_cpu(images, draws[chosen])
-            targets = np.eye(self.n_classes, dtype=np.float32)[self.labels[chosen]]
+            targets = OneHot(self.labels, self.n_classes)[chosen]
             yield images.astype(np.float32), targets, weights[chosen]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.base import ActivationRange
+from edgekit.export.base import ActivationRange, ActivationReader
 from edgekit.export.onnx.layers import INPUT
 
 
@@ -33,8 +32,8 @@ def onnx_ranges(content: bytes) -> list[ActivationRange]:
     return list(found.values())
 
 
-def float_activations(model: Any, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
-    """The values of the tensors ``names`` of the float ``model``, for each image of ``pixels`` uint8 (N, H, W, 3)."""
+def activation_reader(model: Any, names: list[str]) -> ActivationReader:
+    """Reads the tensors ``names`` of the float ``model``."""
     import onnx
     import onnxruntime
 
@@ -44,6 +43,10 @@ def float_activations(model: Any, names: list[str], pixels: NDArray[np.uint8]) -
         watched.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1  # several images at once instead
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    for image in pixels:
-        yield list(session.run(names, {INPUT: np.ascontiguousarray(image[np.newaxis])}))
+
+    def read(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        return list(session.run(names, {INPUT: np.ascontiguousarray(image[np.newaxis])}))
+
+    return read

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit import __version__
-from edgekit.export.base import ActivationRange, ExportFacts, OperatorTable
+from edgekit.export.base import ActivationRange, ActivationReader, ExportFacts, OperatorTable
 from edgekit.export.head_folding import fold_head
 from edgekit.export.network import TrainedNetwork
-from edgekit.export.onnx.activations import float_activations, onnx_ranges
+from edgekit.export.onnx.activations import activation_reader, onnx_ranges
+from edgekit.export.onnx.calibration import calibrated_ranges, quantized_types, quiet_logging
 from edgekit.export.onnx.from_tensorflow import onnx_from_tensorflow
 from edgekit.export.onnx.from_tflite import onnx_from_tflite
 from edgekit.export.onnx.graph import UnsupportedLayer
-from edgekit.export.onnx.layers import INPUT, OPSET, build_onnx
+from edgekit.export.onnx.layers import OPSET, build_onnx
 from edgekit.export.onnx.operators import onnx_operators
 from edgekit.export.tflite.maker import TFLiteMaker
 from edgekit.export.versions import installed_version
@@ -36,20 +33,23 @@ SCALING = "scaling"
 LEFT_AS_FLOAT = ("Transpose", "Cast", "Softmax")
 """Moving bytes needs no quantization, and a softmax with 8-bit outputs would lose small probabilities."""
 
-AT_ONCE = 8
-"""Calibration images whose activations are in memory at once (27 MB each for MobileNetV2 at 224x224)."""
-
 
 class OnnxMaker:
     """See :class:`edgekit.export.base.QuantizingMaker`."""
 
     def __init__(
-        self, network: TrainedNetwork, calibration: NDArray[np.uint8], facts: ExportFacts, settings: Export
+        self,
+        network: TrainedNetwork,
+        calibration: NDArray[np.uint8],
+        facts: ExportFacts,
+        settings: Export,
+        tflite: TFLiteMaker | None = None,
     ) -> None:
         self._network = network
         self._calibration = calibration
         self._facts = facts
         self._settings = settings
+        self._tflite = tflite or TFLiteMaker(network, calibration, facts, settings)
         self._converted = False
         """Whether the network has layers that only tf2onnx converts."""
 
@@ -110,7 +110,7 @@ class OnnxMaker:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging():
+        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, quiet_logging():
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
             onnx.save_model(self._float32, source)
             # ONNX Runtime's ConvInteger takes one scale for the whole kernel, and is only fast with uint8 weights.
@@ -119,15 +119,14 @@ class OnnxMaker:
 
     def _int8_tflite(self) -> Any:
         """The converter's ``tflite-int8`` file, converted to ONNX."""
-        source = TFLiteMaker(self._network, self._calibration, self._facts, self._settings).float_ends()
-        return onnx_from_tflite(source, self._network.image_size)
+        return onnx_from_tflite(self._tflite.float_ends(), self._network.image_size)
 
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
         known = {name for node in self._float32.graph.node for name in node.output}
         return [found for found in onnx_ranges(content) if found.tensor in known]
 
-    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
-        return float_activations(self._float32, names, pixels)
+    def activation_reader(self, names: list[str]) -> ActivationReader:
+        return activation_reader(self._float32, names)
 
     def quantizable_layers(self) -> list[str]:
         # Activations are quantized together with the layer before them.
@@ -140,30 +139,8 @@ class OnnxMaker:
 
     @cached_property
     def _ranges(self) -> Any:
-        """The range of every tensor over the calibration images, by ONNX Runtime's calibrator.
-
-        The images are fed in parts, because all methods except ``minmax`` keep every value of one part in memory.
-        """
-        import onnx
-        from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
-
-        wanted = self._settings.calibration
-        method = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}[wanted.method]
-        options = {"percentile": wanted.percentile} if wanted.method == "percentile" else {}
-        step = len(self._calibration) if wanted.method == "minmax" else AT_ONCE
-        with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, _quiet_logging(), redirect_stdout(io.StringIO()):
-            source = Path(folder) / "fp32.onnx"
-            onnx.save_model(self._float32, source)
-            calibrator = create_calibrator(
-                source,
-                _quantized_types(),
-                augmented_model_path=str(Path(folder) / "augmented.onnx"),
-                calibrate_method=CalibrationMethod[method],
-                extra_options=options,
-            )
-            for start in range(0, len(self._calibration), step):
-                calibrator.collect_data(_reader(self._calibration[start : start + step]))
-            return calibrator.compute_data()
+        """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
+        return calibrated_ranges(self._float32, self._calibration, self._settings.calibration, quantized_types())
 
     def _int8(self, floats: frozenset[str] = frozenset()) -> Any:
         """Static QDQ, except for the layers ``floats``: uint8 activations, int8 weights per channel.
@@ -179,7 +156,7 @@ class OnnxMaker:
 
         nodes = self._float32.graph.node
         excluded = [n.name for n in nodes if n.op_type in LEFT_AS_FLOAT or _layer(n) in {SCALING, *floats}]
-        with _quiet_logging():
+        with quiet_logging():
             quantizer = QDQQuantizer(
                 save_and_reload_model_with_shape_infer(self._float32),
                 True,  # per channel
@@ -189,7 +166,7 @@ class OnnxMaker:
                 deepcopy(self._ranges),  # the quantizer changes them
                 [],
                 excluded,
-                _quantized_types(),
+                quantized_types(),
                 {},
             )
             quantizer.quantize_model()
@@ -212,35 +189,3 @@ def _signature(facts: ExportFacts) -> dict[str, object]:
 def _layer(node: Any) -> str:
     """The Keras layer that a node belongs to; nodes that prepare the input belong to ``input``."""
     return str(node.name).split("/")[0]
-
-
-def _quantized_types() -> list[str]:
-    """All operators that ONNX Runtime can quantize."""
-    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-
-    return sorted({*QLinearOpsRegistry, *QDQRegistry})
-
-
-def _reader(pixels: NDArray[np.uint8]) -> Any:
-    from onnxruntime.quantization import CalibrationDataReader
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # the base class is not typed
-        def __init__(self) -> None:
-            self._images = iter(pixels)
-
-        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-            image = next(self._images, None)
-            return None if image is None else {INPUT: np.ascontiguousarray(image[np.newaxis])}
-
-    return Reader()
-
-
-@contextmanager
-def _quiet_logging() -> Iterator[None]:
-    """Silence the quantizer's advice on the root logger to run preprocessing, which this graph does not need."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.base import ActivationRange
+from edgekit.export.base import ActivationRange, ActivationReader
 from edgekit.export.tflite.flatbuffer import pack, unpack
+from edgekit.export.tflite.interpreters import Interpreters
 
 
 def tflite_ranges(content: bytes, owner: Callable[[str], str | None]) -> list[ActivationRange]:
@@ -38,20 +37,19 @@ def tflite_ranges(content: bytes, owner: Callable[[str], str | None]) -> list[Ac
     return found
 
 
-def float_activations(
-    content: bytes, names: list[str], pixels: NDArray[np.uint8]
-) -> Iterator[list[NDArray[np.float32]]]:
-    """The tensors ``names`` of a float file with input float32 (1, H, W, 3), for each of ``pixels`` (N, H, W, 3)."""
-    from ai_edge_litert.interpreter import Interpreter
-
+def activation_reader(content: bytes, names: list[str]) -> ActivationReader:
+    """Reads the tensors ``names`` of a float file with input float32 (1, H, W, 3)."""
     model = unpack(content)
     graph = model.subgraphs[0]
     indices = {tensor.name.decode(): position for position, tensor in enumerate(graph.tensors)}
     graph.outputs = [indices[name] for name in names]
-    interpreter: Any = Interpreter(model_content=pack(model, len(content)), num_threads=os.cpu_count())
-    interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
-    for image in pixels:
+    source = int(graph.inputs[0])
+    interpreters = Interpreters(pack(model, len(content)))
+
+    def read(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        interpreter = interpreters.of_this_thread()
         interpreter.set_tensor(source, image[np.newaxis].astype(np.float32))
         interpreter.invoke()
-        yield [interpreter.get_tensor(indices[name]) for name in names]
+        return [interpreter.get_tensor(indices[name]) for name in names]
+
+    return read

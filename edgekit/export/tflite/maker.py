@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.export.base import ActivationRange, ExportFacts, OperatorTable
+from edgekit.export.base import ActivationRange, ActivationReader, ExportFacts, OperatorTable
 from edgekit.export.network import TrainedNetwork, constant_graph
 from edgekit.export.tflite import edge_quantizer
-from edgekit.export.tflite.activations import float_activations, tflite_ranges
+from edgekit.export.tflite.activations import activation_reader, tflite_ranges
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.export.tflite.metadata import NAME, metadata_buffer, with_label_file
 from edgekit.export.tflite.operators import tflite_operators
@@ -134,8 +133,8 @@ class TFLiteMaker:
         known = {tensor.name.decode() for tensor in unpack(self._converted).subgraphs[0].tensors}
         return [found for found in tflite_ranges(content, self._owner_of) if found.tensor in known]
 
-    def activations(self, names: list[str], pixels: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:
-        return float_activations(self._converted, names, pixels)
+    def activation_reader(self, names: list[str]) -> ActivationReader:
+        return activation_reader(self._converted, names)
 
     def _owner_of(self, tensor: str) -> str | None:
         return _owner(tensor, {layer.name: hasattr(layer, "kernel") for layer in self._network.keras_model.layers})

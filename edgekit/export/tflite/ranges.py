@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.export.parallel import for_each
 from edgekit.export.tflite.flatbuffer import pack, unpack
+from edgekit.export.tflite.interpreters import Interpreters
 
 LEVELS = 127
 FINEST = 100
@@ -96,19 +98,19 @@ def _observe(
     content: bytes, source: int, watched: list[int], images: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Smallest and largest values (tensors,) of the ``watched`` tensors, which are outputs of the model."""
-    import os
+    interpreters = Interpreters(content)
 
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter: Any = Interpreter(model_content=content, num_threads=os.cpu_count())
-    interpreter.allocate_tensors()
-    lowest = np.full(len(watched), np.inf, np.float32)
-    highest = np.full(len(watched), -np.inf, np.float32)
-    for image in images:
+    def observe(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        interpreter = interpreters.of_this_thread()
         interpreter.set_tensor(source, image[np.newaxis].astype(np.float32))
         interpreter.invoke()
-        for position, index in enumerate(watched):
-            # Do not keep the view: the interpreter refuses to run while one is alive.
-            lowest[position] = min(lowest[position], interpreter.tensor(index)().min())
-            highest[position] = max(highest[position], interpreter.tensor(index)().max())
+        # Views are used and dropped at once: the interpreter refuses to run while one is alive.
+        lowest = [interpreter.tensor(index)().min() for index in watched]
+        return np.array([lowest, [interpreter.tensor(index)().max() for index in watched]], np.float32)
+
+    lowest = np.full(len(watched), np.inf, np.float32)
+    highest = np.full(len(watched), -np.inf, np.float32)
+    for low, high in for_each(observe, images, interpreters.memory_bytes):
+        np.fmin(lowest, low, out=lowest)
+        np.fmax(highest, high, out=highest)
     return lowest, highest

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h", "<", ">", "p", "d", "*", "8")
 """Shapes of the kinds of file, so that they differ without colour."""
 
+MOST_NUMBERED = 80
+
 
 @dataclass(frozen=True)
 class Point:
@@ -241,7 +243,12 @@ def _legend(axes: Axes, colors: dict[str, str], markers: dict[str, str], width: 
 
 
 def _number_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Write each file's number beside its point, on the side where it covers the fewest others."""
+    """Write each file's number beside its point, on the side where it covers the fewest others.
+
+    Of very many, only those on the front have a number; the pointer shows the others.
+    """
+    if len(points) > MOST_NUMBERED:
+        points = [point for point in points if point.on_front]
     places = {p.number: axes.transData.transform((p.latency_ms, 100 * p.accuracy)) for p in points}
     scale = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     taken = [tuple(place) for place in places.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def class_comparisons(groups: Sequence[Group], comparisons: Comparisons) -> list
     the same images, or that share no seed, are left out.
     """
     found = []
-    for left, right in list(_pairs(groups))[:MOST_PAIRS]:
+    for left, right in islice(_pairs(groups), MOST_PAIRS):
         rows = _rows(left, right, comparisons)
         if rows is not None:
             found.append((left, right, *rows))
@@ -126,15 +127,15 @@ def _pairs(groups: Sequence[Group]) -> Iterator[tuple[Group, Group]]:
         best.setdefault((group.first.model, group.first.strategy), group)
     first, *others = best.values()
     yield from ((first, other) for other in others)
+    of_format = {(g.first.run.title, g.first.export.format): g for g in reversed(scored) if _scheme(g) == "fp32"}
     for group in scored:
-        counterpart = next((other for other in scored if _is_fp32_counterpart(other, group)), None)
-        if group.first.export.scheme == "int8" and counterpart is not None:
+        counterpart = of_format.get((group.first.run.title, group.first.export.format))
+        if _scheme(group) == "int8" and counterpart is not None:
             yield group, counterpart
 
 
-def _is_fp32_counterpart(other: Group, group: Group) -> bool:
-    a, b = group.first, other.first
-    return b.export.scheme == "fp32" and (a.run.title, a.export.format) == (b.run.title, b.export.format)
+def _scheme(group: Group) -> str:
+    return group.first.export.scheme
 
 
 def _rows(

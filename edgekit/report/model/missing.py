@@ -24,8 +24,11 @@ def missing(source: Source, files: Sequence[ExportedFile], *, here: bool = False
         return shlex.quote(source.shared_place(None if run is None else run.folder))
 
     found = [*_of_study(source, place())]
+    of_run: dict[int, list[ExportedFile]] = {}
+    for file in files:
+        of_run.setdefault(id(file.run), []).append(file)
     for run in source.runs:
-        mine = [file for file in files if file.run is run]
+        mine = of_run.get(id(run), [])
         if run.document.done:
             found += _of_run(run, mine, place(run))
         elif source.study is None:  # the command of a study also trains its unfinished runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,6 +19,8 @@ from edgekit.stats.letter_display import compact_letters
 from edgekit.stats.ranking import rank_models
 from edgekit.stats.seeds_and_images import difference_interval
 from edgekit.stats.significance import holm
+
+MOST_RANKED = 40
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class AccuracyRanking:
     critical_difference: float | None
     friedman_p: float | None
     n_seeds: int
+    n_left_out: int
+    """Less accurate groups that are not ranked: letters of hundreds of groups would say nothing."""
     tests: tuple[str, ...]
     """The tests that were used: which one depends on how many seeds the two groups of a pair share."""
 
@@ -71,18 +76,23 @@ def _record(row: RankedRow) -> RankedRecord:
 def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> AccuracyRanking | None:
     """The groups of one target that were scored on the same images; None for fewer than three.
 
+    Of more than :data:`MOST_RANKED`, the most accurate ones are ranked.
+
     Every pair is tested (exact McNemar, or over seeds and images), corrected for the number of pairs (Holm). With
     several seeds also Friedman's test and mean ranks, the seeds being the blocks.
     """
     scored = sorted((g for g in groups if g.accuracy is not None), key=lambda g: -(g.accuracy or 0.0))
     if len(scored) < 3:
         return None
+    left_out, scored = scored[MOST_RANKED:], scored[:MOST_RANKED]
     pairs = list(combinations(range(len(scored)), 2))
     tested = [comparisons.p_value(scored[a], scored[b]) for a, b in pairs]
     if any(p is None for p in tested):
         return None
     apart = [[False] * len(scored) for _ in scored]
-    for (a, b), adjusted in zip(pairs, holm([p for p in tested if p is not None])):
+    # Corrected for all pairs, as if those of the groups that are left out had been tested with p = 1.
+    untested = math.comb(len(scored) + len(left_out), 2) - len(pairs)
+    for (a, b), adjusted in zip(pairs, holm([p for p in tested if p is not None], untested)):
         apart[a][b] = apart[b][a] = adjusted < ALPHA
     letters = compact_letters(apart)
     blocks = _by_seed(scored)
@@ -93,7 +103,8 @@ def accuracy_ranking(groups: Sequence[Group], comparisons: Comparisons) -> Accur
     ]
     return AccuracyRanking(
         rows=rows,
-        n_pairs=len(pairs),
+        n_pairs=len(pairs) + untested,
+        n_left_out=len(left_out),
         critical_difference=None if ranking is None else ranking.critical_difference,
         friedman_p=None if ranking is None else ranking.p,
         n_seeds=blocks.shape[1],

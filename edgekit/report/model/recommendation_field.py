@@ -42,13 +42,19 @@ class Field:
         )
 
     @cached_property
+    def _compared_within(self) -> ComparisonWithBest:
+        if len(self.within) == len(self.groups):
+            return self.with_best
+        return compare_with_best(self.common.correct[list(self.within)])
+
+    @cached_property
     def best_within(self) -> dict[int, tuple[float, float]]:
         """By position, of the files that meet the constraints: what each loses at most against the best of these.
 
         A file that is too slow or too large is no reason to reject one that is not. Each value is that loss and how far
         the file is behind the highest accuracy, both as fractions.
         """
-        found = compare_with_best(self.common.correct[list(self.within)])
+        found = self._compared_within
         best = max(found.accuracies)
         return {
             position: (-low, best - accuracy)
@@ -58,8 +64,7 @@ class Field:
     @cached_property
     def candidates(self) -> tuple[int, ...]:
         """The files that meet the constraints and may be the most accurate of these, the highest accuracy first."""
-        found = compare_with_best(self.common.correct[list(self.within)])
-        return tuple(self.within[i] for i in found.candidates)
+        return tuple(self.within[i] for i in self._compared_within.candidates)
 
     def loss(self, position: int) -> float:
         """Points that a file loses at most against the best of those that meet the constraints."""
@@ -110,7 +115,7 @@ class Field:
         """The answer of the rule."""
         return recommend(
             [self.contender(i) for i in range(len(self.groups))],
-            [[self._is_slower(a, b, comparisons) for b in self.groups] for a in self.groups],
+            lambda a, b: self._is_slower(self.groups[a], self.groups[b], comparisons),
             self.allowed_points / 100,
             self.constraints,
         )

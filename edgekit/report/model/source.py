@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,13 +19,16 @@ from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.recipe.redaction import redact_model
 from edgekit.registry import backbone_title
-from edgekit.stats.calibration_bias import error_by_chance
+from edgekit.stats.calibration_bias import CalibrationError, calibration_error
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+CALIBRATION_RESAMPLES = 200
+"""Simulated test splits for the calibration error of a run: it takes a fifth of a second."""
 
 Correct = dict[str, bool]
 """By test image: whether the predicted class is the true one."""
@@ -53,10 +57,18 @@ class Score:
 
 @dataclass(frozen=True)
 class GradCam:
-    """A Grad-CAM picture: what it shows, and the bytes of its JPEG."""
+    """A Grad-CAM picture: what it shows, and the file of its JPEG, which is read when it is needed."""
 
     entry: GradCamPicture
-    jpeg: bytes
+    file: Path
+
+    @property
+    def size_bytes(self) -> int:
+        return self.file.stat().st_size
+
+    @property
+    def jpeg(self) -> bytes:
+        return self.file.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,8 @@ class RunData:
     losses: Losses
     truth: dict[str, int]
     """By test image: the number of its class."""
-    ece_by_chance: float | None
-    """The calibration error that a perfectly calibrated network shows on so many images; None before evaluation."""
+    probabilities: Predictions | None
+    """Of the Keras model; None before it was evaluated."""
     corrupted: list[CorruptedPredictions]
     """Of every model that was evaluated on corrupted images."""
     gradcam: list[GradCam]
@@ -139,6 +151,14 @@ class RunData:
     @property
     def train_seconds(self) -> float | None:
         return self.document.timing.train_seconds
+
+    @cached_property
+    def calibration(self) -> CalibrationError | None:
+        """The calibration error without the bias of few images, with an interval; None before evaluation."""
+        found = self.probabilities
+        if found is None or not len(found.labels):
+            return None
+        return calibration_error(found.labels, found.probabilities, resamples=CALIBRATION_RESAMPLES)
 
     @property
     def score(self) -> Score | None:
@@ -277,18 +297,21 @@ def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
 
 def read_run(folder: RunFolder, place: str) -> RunData:
     """A run folder; ``place`` is its path as a person would type it."""
-    predictions = _predictions(folder.predictions)
+    document = redact_model(folder.read_run(), [folder.path])
+    classes = len(document.dataset.classes)
+    predictions = _predictions(folder.predictions, classes)
+    results = run_results(folder)
     return RunData(
         folder=folder,
         place=place,
-        document=redact_model(folder.read_run(), [folder.path]),
+        document=document,
         history=read_history(folder.history) if folder.history.is_file() else [],
         exports=[redact_model(export.read_export(), [folder.path]) for export in folder.done_exports()],
-        results=[(_redacted(result, folder), _correct(result.predictions_path())) for result in run_results(folder)],
+        results=[(_redacted(one, folder), _correct(one.predictions_path(), classes)) for one in results],
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
-        ece_by_chance=None if predictions is None else error_by_chance(predictions.probabilities),
+        probabilities=predictions,
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )
@@ -303,20 +326,20 @@ def _gradcam(folder: RunFolder) -> list[GradCam]:
     file = folder.gradcam / "gradcam.json"
     if not file.is_file():
         return []
-    entries = GradCamDocument.read(file).images
-    return [GradCam(entry, (folder.gradcam / Path(entry.picture).name).read_bytes()) for entry in entries]
+    pictures = [(entry, folder.gradcam / entry.picture) for entry in GradCamDocument.read(file).images]
+    return [GradCam(entry, picture) for entry, picture in pictures if picture.is_file()]
 
 
-def _correct(path: Path | None) -> Correct:
-    predictions = None if path is None else _predictions(path)
+def _correct(path: Path | None, classes: int) -> Correct:
+    predictions = None if path is None else _predictions(path, classes)
     return {} if predictions is None else predictions.correct()
 
 
-def _predictions(path: Path) -> Predictions | None:
-    """None if there are none; :class:`InputError` for a damaged file."""
+def _predictions(path: Path, classes: int) -> Predictions | None:
+    """None if there are none; :class:`InputError` for a damaged file, or one for another number of classes."""
     if not path.is_file():
         return None
     from edgekit.documents.arrays import read_predictions
 
-    stored = read_predictions(path)
+    stored = read_predictions(path, classes=classes)
     return Predictions(stored.labels, stored.probabilities, list(stored.files))

@@ -17,11 +17,9 @@ from edgekit.stats.noninferiority import FAILED
 
 def warnings(source: Source, files: Sequence[ExportedFile], comparisons: Comparisons) -> list[WarningRecord]:
     """Every warning once, with the names of what it is about."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for text, about in _warnings(source, files, comparisons):
-        names = found.setdefault(text, [])
-        if about not in names:
-            names.append(about)
+        found.setdefault(text, {})[about] = None
     return [WarningRecord(text=text, about=tuple(about)) for text, about in found.items()]
 
 
@@ -33,7 +31,7 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
     for file in files:
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
-    for entry in without_benefit(comparisons.results, comparisons.controls):
+    for entry in without_benefit(comparisons.results, comparisons.sessions):
         text = no_benefit_text(entry)
         yield f"no measurable benefit: {text}" if entry.decided else text, measured[entry.model].named
 

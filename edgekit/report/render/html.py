@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from types import SimpleNamespace
 
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from edgekit.render import numbers, text
 from edgekit.render.recommendations import advice_title
 from edgekit.report.model.report import Report
+from edgekit.report.render.folding import Folding
 from edgekit.report.sections.section import AnySection
 from edgekit.report.sections.table import SECTIONS
 
@@ -38,11 +39,14 @@ class ShownSection:
 def page(report: Report) -> str:
     """The whole page."""
     package = resources.files("edgekit.report.render")
-    script = package.joinpath("sort.js").read_text(encoding="utf-8")
-    templates = _templates(report)
+    script = package.joinpath("page.js").read_text(encoding="utf-8")
+    folding = Folding()
+    templates = _templates(report, folding)
     shown = [found for section in SECTIONS if (found := _shown(section, report, templates)) is not None]
+    bodies, packed = folding.finish([section.html for section in shown])
     return templates.get_template("page.html.jinja").render(
-        sections=shown,
+        sections=[replace(section, html=html) for section, html in zip(shown, bodies)],
+        packed=packed,
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=_base64(hashlib.sha256(script.encode()).digest()),
@@ -50,11 +54,12 @@ def page(report: Report) -> str:
     )
 
 
-def _templates(report: Report) -> Environment:
+def _templates(report: Report, folding: Folding) -> Environment:
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("edgekit.report", "sections"), PackageLoader("edgekit.report", "render")]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -66,9 +71,14 @@ def _templates(report: Report) -> Environment:
             numbers.digits_for(file.export.size_bytes / 1e6 for file in report.files),
             numbers.digits_for(timing.p50 for file in report.files for timing in file.timings),
         ),
-        base64=_base64,
+        folding=folding,
     )
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What a template prints, with control characters and marks that reorder text as escapes; markup is our own."""
+    return text.visible(value, "\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 WORDS = ("plural", "listing", "capitalized")

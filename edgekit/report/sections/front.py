@@ -13,6 +13,9 @@ from edgekit.report.model.groups import Group, thread_counts
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Plot, Section
 
+MOST_POINTS = 200
+"""More would cover each other, and make the page slow."""
+
 
 @dataclass(frozen=True)
 class FrontView:
@@ -30,8 +33,12 @@ def _plots(report: Report) -> Iterator[Plot]:
         groups = report.of_target(target)
         for threads in thread_counts(groups):
             points, left_out = _points(groups, threads)
+            caption = f"{target}, {plural(threads, 'thread')}"
+            if len(points) > MOST_POINTS:
+                caption += f"; the front and the most accurate of {len(points)} kinds of file"
+                points = sorted(points, key=lambda p: (not p.on_front, -p.accuracy))[:MOST_POINTS]
             if points:
-                yield _plot(points, left_out, f"{target}, {plural(threads, 'thread')}", threads, f"plot-{t}-{threads}")
+                yield _plot(points, left_out, caption, threads, f"plot-{t}-{threads}")
 
 
 def _plot(points: Sequence[Point], left_out: Sequence[str], caption: str, threads: int, name: str) -> Plot:

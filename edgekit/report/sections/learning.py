@@ -15,6 +15,9 @@ from edgekit.report.model.learning import QUANTITIES, Learning
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section
 
+MOST_LINES = 18
+"""As many as the figure has combinations of colour and dashes."""
+
 
 @dataclass(frozen=True)
 class LearningView:
@@ -23,6 +26,11 @@ class LearningView:
     learning: Learning
     plots: list[tuple[str, Markup]]
 
+    @property
+    def cut_to(self) -> int | None:
+        """How many kinds of model the figures show, where it is not all of them."""
+        return MOST_LINES if _cut(self.learning) else None
+
 
 def _view(report: Report) -> LearningView | None:
     return None if report.learning is None else LearningView(report.learning, list(_plots(report.learning)))
@@ -30,14 +38,19 @@ def _view(report: Report) -> LearningView | None:
 
 def _plots(learning: Learning) -> Iterator[tuple[str, Markup]]:
     starts = [start for _, start in learning.phases[1:]]
+    kinds = sorted(learning.kinds, key=lambda kind: -(kind.test or 0.0)) if _cut(learning) else learning.kinds
     for quantity in QUANTITIES:
         bands = [
             (kind.title, [(point.epoch, point.mean, point.lowest, point.highest) for point in points])
-            for kind in learning.kinds
+            for kind in kinds[:MOST_LINES]
             if (points := kind.curves[f"val_{quantity}"])
         ]
         if bands:
             yield quantity, seed_bands(bands, quantity, starts, name=f"learning-{quantity}", width=380, height=270)
+
+
+def _cut(learning: Learning) -> bool:
+    return len(learning.kinds) > MOST_LINES
 
 
 def _markdown(_: Report, view: LearningView) -> Iterator[str]:

@@ -16,6 +16,7 @@ from edgekit.report.figures.learning_curves import curves
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.sections.section import Section
+from edgekit.stats.calibration_bias import CalibrationError
 
 MATRIX_CLASSES = 15
 """With up to this many classes, the confusion matrix is a table of counts; with more, a heat map."""
@@ -25,6 +26,9 @@ OPEN_RUNS = 4
 
 MOST_CONFUSED = 10
 
+PICTURE_BYTES = 4_000_000
+"""Grad-CAM pictures that a page holds at most; the others stay in the folders of their runs."""
+
 
 @dataclass(frozen=True)
 class RunView:
@@ -33,11 +37,15 @@ class RunView:
     anchor: str
     data: RunData
     curves: list[tuple[str, Markup]]
+    many: bool
+    """Whether it has too many classes for a table of counts."""
     heat_map: Markup | None
     confused: list[tuple[int, str, str]]
     """Beside a heat map: number of images, true class, predicted class; the most frequent first."""
     reported: list[ReportedFigure]
     """Published figures of its kind, if it is the last run of that kind."""
+    pictured: bool
+    """Whether the page holds its Grad-CAM pictures; those of a large study would make it too large."""
 
     @property
     def title(self) -> str:
@@ -68,6 +76,10 @@ class RunsView:
     def folded(self) -> bool:
         return len(self.runs) > OPEN_RUNS
 
+    def calibration(self, found: CalibrationError) -> str:
+        """``corrected 0.012 (0.000 to 0.031)``."""
+        return f"corrected {number(found.estimate, 3)} ({number(found.low, 3)} to {number(found.high, 3)})"
+
     def validation(self, row: ReportedFigure) -> str:
         """The remark on a published validation accuracy."""
         parts = [percent_range(row.val_ci95)] if row.val_ci95 else []
@@ -75,13 +87,32 @@ class RunsView:
 
 
 def _view(report: Report) -> RunsView:
-    return RunsView([_run(report, run, i) for i, run in enumerate(report.runs, 1)], _confusions(report.runs))
+    last = {run.title: n for n, run in enumerate(report.runs, 1)}
+    pictured = _pictured(report.runs)
+    runs = [
+        _run(report, run, n, last=last[run.title] == n, pictured=n in pictured) for n, run in enumerate(report.runs, 1)
+    ]
+    return RunsView(runs, _confusions(report.runs))
 
 
-def _run(report: Report, run: RunData, n: int) -> RunView:
+def _pictured(runs: Sequence[RunData]) -> set[int]:
+    """The numbers of the runs whose pictures the page holds: the first seed of every kind, then the second, ..."""
+    turns: dict[str, int] = {}
+    order = []
+    for n, run in enumerate(runs, 1):
+        turns[run.title] = turn = turns.get(run.title, 0) + 1
+        order.append((turn, n, sum(picture.size_bytes for picture in run.gradcam)))
+    chosen, total = set(), 0
+    for _, n, size_bytes in sorted(order):
+        total += size_bytes
+        if total <= PICTURE_BYTES:
+            chosen.add(n)
+    return chosen
+
+
+def _run(report: Report, run: RunData, n: int, *, last: bool, pictured: bool) -> RunView:
     anchor = f"run-{n}"
-    last = all(other.title != run.title for other in report.runs[n:])
-    many = run.test is not None and len(run.test.confusion) > MATRIX_CLASSES
+    many = run.test is not None and len(run.test.per_class) > MATRIX_CLASSES
     return RunView(
         anchor=anchor,
         data=run,
@@ -90,16 +121,20 @@ def _run(report: Report, run: RunData, n: int) -> RunView:
             for quantity in ("loss", "accuracy")
             if run.history
         ],
-        heat_map=confusion(run.test.confusion, name=f"{anchor}-confusion", side=420) if run.test and many else None,
+        many=many,
+        heat_map=confusion(run.test.confusion, name=f"{anchor}-confusion", side=420)
+        if run.test and run.test.confusion and many
+        else None,
         confused=_most_confused(run.test) if run.test and many else [],
+        pictured=pictured,
         reported=[row for row in report.reported if last and (row.model, row.strategy) == (run.model, run.strategy)],
     )
 
 
 def _most_confused(test: SplitMetrics) -> list[tuple[int, str, str]]:
     names = [row.label for row in test.per_class]
-    wrong = [(n, names[i], names[j]) for i, row in enumerate(test.confusion) for j, n in enumerate(row) if i != j and n]
-    return sorted(wrong, key=lambda entry: -entry[0])[:MOST_CONFUSED]
+    worst = sorted(test.confused(), key=lambda entry: -entry[2])[:MOST_CONFUSED]
+    return [(n, names[i], names[j]) for i, j, n in worst]
 
 
 def _confusions(runs: Sequence[RunData]) -> list[Matrix]:
