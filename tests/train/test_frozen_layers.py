@@ -164,7 +164,9 @@ def test_views_have_no_effect_where_every_layer_is_trained(tune):
 
 
 def test_outputs_beyond_float16_are_stored_in_float32(tune, tmp_path):
+    from edgekit.train.backend import Backend
     from edgekit.train.frozen_layers import SplitNetwork, ViewStore
+    from edgekit.train.run_context import RunContext
 
     network = tiny_network()
     network.get_layer("norm_1").gamma.assign(np.full(8, 1e6))
@@ -172,7 +174,9 @@ def test_outputs_beyond_float16_are_stored_in_float32(tune, tmp_path):
     dataset, pixels = pixels_in_memory({"train": (4, 4, 4), "val": (2, 2, 2), "test": (1, 1, 1)})
     rows = {name: dataset.indices(name) for name in ("train", "val")}
     told = Told()
-    (outputs,) = ViewStore(split, tune("x", views=1).recipe, rows, tmp_path / "store").views(pixels, told)
+    recipe = tune("x", views=1).recipe
+    context = RunContext(recipe, network, dataset, pixels, Backend("tensorflow", None), tmp_path, lambda *_: None)
+    (outputs,) = ViewStore(split, recipe, rows, tmp_path / "store").outputs(context, told).stored.views
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
     assert any("exceed the range of float16" in line for line in told.lines)
