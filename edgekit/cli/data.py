@@ -119,7 +119,27 @@ def _findings(document: AuditDocument) -> list[str]:
             )
         )
     found = [] if document.baselines is None else [_wrapped("baselines", baselines_text(document.baselines))]
-    return [*(lines or ["found no problems"]), *found]
+    return [*(lines or ["found no problems"]), *found, *_similar(document)]
+
+
+def _similar(document: AuditDocument) -> list[str]:
+    """Groups of similar images over the thresholds, and the one that is proposed for a split."""
+    from edgekit.render.baselines import similarity_text
+
+    curve = document.similarity
+    if curve is None:
+        return []
+    rows = [
+        [
+            f"{row.threshold:g}{' *' if row.threshold == curve.proposed else ''}",
+            f"{row.n_groups:,}",
+            f"{100 * row.largest_group:.1f}",
+            f"{100 * row.nearest_neighbour:.1f}",
+        ]
+        for row in curve.thresholds
+    ]
+    headers = ["similar within", "groups", "largest group, %", "nearest neighbour of another group, %"]
+    return ["", table(headers, rows, right=(1, 2, 3)), _wrapped("* proposed", similarity_text(curve))]
 
 
 def _corrupt(document: AuditDocument) -> list[str]:

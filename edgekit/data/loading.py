@@ -16,6 +16,7 @@ from edgekit.data.folder import WHOLE, FolderScan, scan_folder
 from edgekit.data.hashes import forget_hashes, hash_files
 from edgekit.data.reasons import listing
 from edgekit.data.scanned_dataset import scanned_dataset
+from edgekit.data.similar_split import by_similar_groups
 from edgekit.data.splits import at_most, stratified
 from edgekit.documents.dataset_list import DatasetRow
 from edgekit.errors import InputError
@@ -156,10 +157,15 @@ def _hashed(scan: FolderScan, data: Data, progress: Progress) -> Dataset:
 
 def _split(dataset: Dataset, scan: FolderScan, split: Split, progress: Progress) -> Dataset:
     """Draw the splits that the folder does not have: first the test split, then validation from the rest."""
+    if split.groups == "similar":
+        scan = replace(scan, splits={WHOLE: {}}, folders={})  # the folder's own splits do not keep groups together
+        dataset = replace(dataset, splits=np.full(len(dataset), "train"))
     dataset = replace(dataset, splits=np.where(dataset.splits == WHOLE, "train", dataset.splits).astype("<U5"))
     left_out: list[str] = []
     contents = list(dataset.sha256)
-    if split.dedupe:
+    if split.groups == "similar":
+        contents, left_out = by_similar_groups(dataset, split.similar_within, progress)
+    elif split.dedupe:
         dataset, contents, left_out = without_duplicates(dataset, progress)
     splits = dataset.splits
     layout = [scan.layout]

@@ -146,6 +146,41 @@ class Baselines(Part):
     """Naming the class of the nearest image."""
 
 
+class SimilarGroups(Part):
+    """Images in groups that chains of images within a distance connect."""
+
+    threshold: float
+    """The distance: root mean square difference of 48 x 48 grey pixels, in grey levels (0 to 255)."""
+    n_groups: int
+    """Number of groups."""
+    largest_group: float
+    """Share of the images in the largest group (0 to 1)."""
+    nearest_neighbour: float
+    """Accuracy of the nearest image of another group (0 to 1)."""
+
+
+class SimilarityCurve(Part):
+    """Groups of similar images over a range of thresholds."""
+
+    thresholds: tuple[SimilarGroups, ...]
+    """The groups at each threshold."""
+    proposed: float
+    """The largest threshold at which no group holds more than ``largest_group`` of the images."""
+    largest_group: float
+    """The rule of ``proposed`` (0 to 1)."""
+    n_images: int
+    """Number of images; 8,000 at equal steps of more."""
+
+
+class BaselinesDocument(Document):
+    """``baselines.json`` of a run: what needs no network on the images that it was tested on."""
+
+    fingerprint: str
+    """Fingerprint of the images and their splits."""
+    baselines: Baselines | None
+    """``null`` for too few images."""
+
+
 class AuditPicture(Part):
     """A thumbnail in the folder of a study."""
 
@@ -160,11 +195,16 @@ def _without_baselines(value: JsonObject) -> JsonObject:
     return {**value, "baselines": None}
 
 
+def _without_similarity(value: JsonObject) -> JsonObject:
+    """Version 2 knew no groups of similar images."""
+    return {**value, "similarity": None}
+
+
 class AuditDocument(Document):
     """The findings of an audit. Paths are relative to the image folder."""
 
-    VERSION: ClassVar[int] = 2
-    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: _without_baselines}
+    VERSION: ClassVar[int] = 3
+    MIGRATIONS: ClassVar[dict[int, Migration]] = {1: _without_baselines, 2: _without_similarity}
 
     root: str
     """The image folder."""
@@ -202,6 +242,8 @@ class AuditDocument(Document):
     """File properties that predict the class, the most accurate first."""
     baselines: Baselines | None
     """Accuracies that need no network; None for too few images, or in an audit of an older edgekit."""
+    similarity: SimilarityCurve | None = None
+    """Groups of similar images; ``null`` for too few images, or in an audit of an older edgekit."""
     notes: tuple[str, ...] = ()
     """Warnings about the folder."""
     pictures: tuple[AuditPicture, ...] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.documents.audit import AuditDocument
+from edgekit.documents.audit import AuditDocument, BaselinesDocument
 from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
@@ -26,6 +26,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "study": StudyDocument,
     "report": ReportDocument,
     "audit": AuditDocument,
+    "baselines": BaselinesDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,
     "predictions": PredictionReport,

@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "dataset.csv"
 
     @property
+    def baselines(self) -> Path:
+        """What needs no network on the run's test images."""
+        return self.path / "baselines.json"
+
+    @property
     def history(self) -> Path:
         return self.path / "history.csv"
 
@@ -130,6 +135,10 @@ class RunFolder:
     def read_finished_run(self) -> RunDocument:
         """``run.json`` of a run whose training has finished; raises :class:`InputError` otherwise."""
         document = self.read_run()
+        if not document.done and document.imported is not None:
+            raise InputError(
+                "the import of this run has not finished", where=str(self.path), hint="rerun the edgekit import command"
+            )
         if not document.done:
             raise InputError(
                 "training of this run has not finished",

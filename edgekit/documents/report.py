@@ -30,6 +30,7 @@ from edgekit.documents.report_findings import (
     PublishedRecord,
     RecommendationRecord,
     ReportedFigure,
+    TrivialBaselines,
     WarningRecord,
 )
 from edgekit.documents.report_rows import ExportedFileRecord, ReportedRun, SeedGroup, SessionNoiseFloor
@@ -60,6 +61,8 @@ class ReportDocument(Document):
     """Published figures of the same backbones, from the table that comes with edgekit."""
     comparability: Comparability | None = None
     """Which runs compare; ``null`` for one run, and for a study of which everything compares."""
+    baselines: TrivialBaselines | None = None
+    """Accuracies that need no network; ``null`` where the runs have different images, or no test images."""
     audit: LeakSummary | None = None
     """The audit of the study's images; ``null`` if there is none."""
     efficiency: dict[str, tuple[EfficiencyRecord, ...]] = Field(default_factory=dict)

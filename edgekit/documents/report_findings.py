@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgekit.documents.audit import Baselines, ShortcutRecord
+from edgekit.documents.audit import BaselineAccuracy, Baselines, NearestNeighbourAccuracy, ShortcutRecord
 from edgekit.documents.base import Part
 
 Range = tuple[float, float]
@@ -245,6 +245,15 @@ class LeakEffect(Part):
     """On the duplicates alone."""
     standardised: LeakDifference | None = None
     """Leaked against other images within classes; None without leaked images."""
+
+
+class TrivialBaselines(Part):
+    """What is reached on the test images without any network."""
+
+    majority: BaselineAccuracy
+    """Always naming the largest class of the training images."""
+    nearest_neighbour: NearestNeighbourAccuracy | None
+    """Naming the class of the nearest image; ``null`` for runs that an older edgekit trained."""
 
 
 class LeakSummary(Part):

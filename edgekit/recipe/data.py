@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from edgekit.recipe.section import Count, Fraction, PathText, Section, Seed
 
@@ -25,10 +25,24 @@ class Split(Section):
     dedupe: bool = False
     """Keep duplicate images (same pixels, or nearly the same; see ``edgekit data audit``) in one split, and drop
     training images that duplicate an image in the folder's own test or validation split."""
+    groups: Literal["similar"] | None = None
+    """``similar``: keep groups of similar images in one split, which is harder than ``dedupe``: not only copies, also
+    other frames of a recording. All splits are then drawn, also where the folder has splits of its own."""
+    similar_within: Annotated[float, Field(ge=0, le=255)] | None = None
+    """With ``groups: similar``: largest distance of neighbours in a group, as the root mean square difference of
+    48 x 48 grey pixels (0 to 255). If omitted, the distance that ``edgekit data audit`` proposes."""
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Split:
+        if self.groups is None and self.similar_within is not None:
+            raise ValueError("similar_within requires groups: similar")
+        if self.groups is not None and self.dedupe:
+            raise ValueError("dedupe and groups exclude each other: similar groups contain all duplicates")
+        return self
 
 
 def _pixel_range(text: str) -> str:
-    from edgekit.device.images import parse_range
+    from edgekit.device.pixel_range import parse_range
 
     if text not in ("auto", "percentile"):
         parse_range(text)

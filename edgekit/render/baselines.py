@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.documents.audit import Baselines
+from edgekit.documents.audit import BaselineAccuracy, Baselines, SimilarityCurve
 from edgekit.render.numbers import percent
 
 
@@ -14,4 +14,29 @@ def baselines_text(found: Baselines) -> str:
         f"for {percent(near.accuracy)}% of {near.n_samples:,} images, and always naming the largest class for "
         f"{percent(majority.accuracy)}%. A network that does not clearly exceed the nearest neighbour may only have "
         "learned to find similar images."
+    )
+
+
+def majority_text(found: BaselineAccuracy) -> str:
+    """The accuracy of always naming the largest class."""
+    return (
+        f"Without any network, always naming the largest class is correct for {percent(found.accuracy)}% of "
+        f"{found.n_samples:,} test images."
+    )
+
+
+def as_good_text(accuracy: float) -> str:
+    """What it means that the nearest neighbour is about as good as the networks."""
+    return (
+        f"The nearest neighbour on pixels is correct for {percent(accuracy)}% of the test images, about as many as the "
+        "best network: these images are so close to the training images that accuracy says little about new ones."
+    )
+
+
+def similarity_text(found: SimilarityCurve) -> str:
+    """What the curve says, and how to split by it."""
+    return (
+        "the largest distance at which no group of similar images holds more than "
+        f"{100 * found.largest_group:.0f}% of them. data.split.groups: similar keeps such groups on one side of every "
+        "split, which makes a harder test"
     )

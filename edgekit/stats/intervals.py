@@ -171,10 +171,11 @@ def unpaired_difference(correct_a: int, n_a: int, correct_b: int, n_b: int, *, c
 
 
 def log_ratio(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) -> Interval:
-    """Interval of the ratio of typical values of ``a`` to ``b``, which do not pair: Welch's t on logarithms.
+    """Interval of the logarithm of the ratio of typical values of ``a`` to ``b``, which do not pair: Welch's t.
 
-    B. L. Welch, "The generalization of Student's problem", Biometrika 34 (1947). ``deviation`` is that of the
-    logarithm. Raises :class:`ValueError` for fewer than two values of either or values that are not positive.
+    B. L. Welch, "The generalization of Student's problem", Biometrika 34 (1947). It stays on the logarithmic scale,
+    because two values and a high confidence give bounds whose exponential is no number. Raises :class:`ValueError` for
+    fewer than two values of either or values that are not positive.
     """
     from scipy.stats import t
 
@@ -184,8 +185,7 @@ def log_ratio(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.9
     parts = [float(np.var(x, ddof=1)) / len(x) for x in (first, second)]
     middle, variance = float(first.mean() - second.mean()), sum(parts)
     if variance == 0:
-        return Interval(math.exp(middle), math.exp(middle), math.exp(middle), 0.0, min(len(a), len(b)))
+        return Interval(middle, middle, middle, 0.0, min(len(a), len(b)))
     freedom = variance**2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, (first, second)))
     half = float(t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(variance)
-    bounds = (math.exp(middle - half), math.exp(middle + half))
-    return Interval(math.exp(middle), *bounds, math.sqrt(variance), min(len(a), len(b)))
+    return Interval(middle, middle - half, middle + half, math.sqrt(variance), min(len(a), len(b)))

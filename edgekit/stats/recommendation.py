@@ -7,7 +7,7 @@ worse" is no criterion: with few images nothing is significant, and the worst fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MEETS, FAILS, UNDECIDED = "meets", "fails", "undecided"
@@ -89,18 +89,16 @@ class Recommendation:
 
 def recommend(
     files: Sequence[Contender],
-    slower: Sequence[Sequence[bool]],
+    slower: Callable[[int, int], bool],
     allowed_loss: float,
     constraints: Sequence[Constraint] = (),
 ) -> Recommendation:
-    """Recommend one of ``files`` (K); ``slower`` (K, K): whether the first is measurably slower than the second.
+    """Recommend one of ``files``; ``slower`` says of two positions whether the first is measurably slower.
 
     Latencies and ``slower`` must be of one session. Without any latency the smallest eligible file is chosen. Files
     that were not scored are never recommended. A file that fails a constraint is out; where files meet all
-    constraints, those undecided are out as well and named. Raises :class:`ValueError` for ``slower`` of another shape.
+    constraints, those undecided are out as well and named.
     """
-    if len(slower) != len(files) or any(len(row) != len(files) for row in slower):
-        raise ValueError(f"expected comparisons of {len(files)} files with each other")
     verdicts = [_judged(file, constraints) for file in files]
     scored = [i for i, file in enumerate(files) if file.accuracy is not None and file.largest_loss is not None]
     good = meeting(files, constraints)
@@ -140,9 +138,11 @@ def _nearest(files: Sequence[Contender], scored: Sequence[int], constraints: Seq
     return min(scored, key=worst, default=None)
 
 
-def _as_fast(files: Sequence[Contender], eligible: Sequence[int], slower: Sequence[Sequence[bool]]) -> tuple[int, ...]:
+def _as_fast(
+    files: Sequence[Contender], eligible: Sequence[int], slower: Callable[[int, int], bool]
+) -> tuple[int, ...]:
     timed = [i for i in eligible if files[i].latency is not None]
     if not timed:
         return tuple(eligible)
     fastest = min(timed, key=lambda i: files[i].latency or 0.0)
-    return tuple(i for i in timed if i == fastest or not slower[i][fastest])
+    return tuple(i for i in timed if i == fastest or not slower(i, fastest))

@@ -195,7 +195,7 @@ def one_network(correct: Values, confidence: float = 0.95) -> Interval:
 
 def difference_interval(differences: Values, confidence: float = 0.95) -> Interval:
     """The difference of two sides from ``differences`` (seeds, images): of methods, or of two networks for one seed."""
-    methods = paired_methods(differences) if len(differences) > 1 else None
+    methods = paired_methods(differences) if min(differences.shape) > 1 else None
     return two_networks(differences.mean(axis=0), confidence) if methods is None else methods.interval(confidence)
 
 
@@ -203,5 +203,5 @@ def difference_p(differences: Values) -> float:
     """Two-sided p of no difference: the test of :func:`paired_methods`, or the exact McNemar test for one seed."""
     from edgekit.stats.significance import mcnemar_of_differences
 
-    methods = paired_methods(differences) if len(differences) > 1 else None
+    methods = paired_methods(differences) if min(differences.shape) > 1 else None
     return mcnemar_of_differences(differences.mean(axis=0)) if methods is None else methods.p_value()

@@ -86,8 +86,9 @@ def test_the_most_accurate_of_networks_is_a_mean_over_seeds(tmp_path: Path) -> N
             run = write_run(tmp_path / "runs" / f"{backbone}-{seed}", backbone=backbone, seed=seed, accuracy=accuracy)
             cells.append((run, "exported"))
     finding = build_report(write_study(tmp_path, cells)).verdict[0]
-    assert [winner.title for winner in finding.winners] == ["ResNet50V2, feature-extraction"]
-    assert finding.figure == "mean accuracy 93.0% over 2 seeds"
+    assert finding.winners[0].title == "ResNet50V2, feature-extraction"
+    assert len(finding.winners) == 2  # one of them may be the best: the seeds of MobileNetV2 differ by 19 points
+    assert finding.figure.startswith("the highest mean accuracy 93.0% over 2 seeds and 400 test images (95% interval")
 
 
 def test_one_run_shows_its_own_curves_only(tmp_path: Path) -> None:

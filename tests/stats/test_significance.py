@@ -168,8 +168,8 @@ def test_the_ratio_against_scipys_welch() -> None:
     a, b = [410.0, 395.0, 430.0, 402.0], [85.0, 92.0, 80.0]
     ours = intervals.log_ratio(a, b)
     theirs = ttest_ind(np.log(a), np.log(b), equal_var=False).confidence_interval()
-    assert ours.estimate == pytest.approx(np.exp(np.log(a).mean() - np.log(b).mean()))
-    assert (ours.low, ours.high) == pytest.approx((math.exp(theirs.low), math.exp(theirs.high)))
+    assert ours.estimate == pytest.approx(np.log(a).mean() - np.log(b).mean())
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
     with pytest.raises(ValueError, match="two positive"):
         intervals.log_ratio([1.0], b)
 

@@ -15,6 +15,7 @@ from edgekit.data.audit.baselines import baselines
 from edgekit.data.audit.duplicates import NEAR_BITS, DuplicateIndex, DuplicatePair, find_duplicates
 from edgekit.data.audit.fingerprints import HASH_BITS, Fingerprints, fingerprint
 from edgekit.data.audit.shortcuts import Shortcut, shortcuts
+from edgekit.data.audit.similarity import similarity_curve
 from edgekit.data.dataset import SPLITS, Dataset
 from edgekit.data.folder import AUTO, WHOLE, scan_folder
 from edgekit.data.image_properties import read_properties
@@ -31,6 +32,7 @@ from edgekit.documents.audit import (
     LabelledFile,
     LeakedImage,
     NearDuplicates,
+    SimilarityCurve,
 )
 from edgekit.errors import InputError
 from edgekit.support.paths import expanded
@@ -88,6 +90,11 @@ class Audit:
             test = reference = readable
         return baselines(self.prints.grey, self.dataset.labels, reference, test)
 
+    @cached_property
+    def similarity(self) -> SimilarityCurve | None:
+        """Groups of similar images over a range of thresholds."""
+        return similarity_curve(self.prints.grey, self.dataset.labels, np.flatnonzero(self.prints.readable))
+
     def label_conflicts(self) -> list[LabelConflict]:
         """Duplicates with different classes: groups of exact duplicates, and the closest pairs of near ones."""
         labels = self.dataset.labels
@@ -131,6 +138,7 @@ class Audit:
             formats=_counted(prints.formats[prints.readable].tolist()),
             shortcuts=tuple(shortcut.record() for shortcut in self.shortcuts),
             baselines=self.baselines,
+            similarity=self.similarity,
             notes=self.notes,
         )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from edgekit.documents.history import EpochResult
+from edgekit.render.text import visible
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 38, 36
 """Margins in pixels: ticks and their labels, and above the axes the legend and the names of the phases."""
@@ -84,7 +85,7 @@ def _axes(x: _Axis, y: _Axis, label: str) -> Iterator[str]:
     yield "</g>"
     middle, center = (left + right) / 2, (top + bottom) / 2
     yield f'<text x="{middle:.1f}" y="{bottom + 30}" text-anchor="middle">epoch</text>'
-    name = html.escape(label)
+    name = html.escape(visible(label))
     yield f'<text transform="translate(11 {center:.1f}) rotate(-90)" text-anchor="middle">{name}</text>'
 
 
@@ -98,7 +99,8 @@ def _phases(rows: Sequence[EpochResult], x: _Axis, y: _Axis) -> Iterator[str]:
         if start:
             line = f"M{at:.1f} {y.start}V{y.end}"
             yield f'<path d="{line}" stroke="var(--muted)" stroke-width=".8" stroke-dasharray="1 2"/>'
-        yield f'<text x="{at + 2:.1f}" y="{y.end - 5}" fill="var(--muted)">{html.escape(rows[start].stage)}</text>'
+        stage = html.escape(visible(rows[start].stage))
+        yield f'<text x="{at + 2:.1f}" y="{y.end - 5}" fill="var(--muted)">{stage}</text>'
 
 
 def _line(values: Sequence[float], x: _Axis, y: _Axis, color: str, dashes: str) -> Iterator[str]:

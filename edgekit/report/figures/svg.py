@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from markupsafe import Markup
 
+from edgekit.render.text import visible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -95,7 +97,7 @@ def inline_svg(figure: Figure, name: str, title: str, titles: Mapping[str, str] 
     text = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{name}-\1"', text)
     for gid, tip in (titles or {}).items():
         opening = f'<g id="{name}-{gid}">'
-        text = text.replace(opening, f"{opening}<title>{html.escape(tip)}</title>", 1)
+        text = text.replace(opening, f"{opening}<title>{html.escape(visible(tip))}</title>", 1)
     for placeholder, variable in _VARIABLES.items():
         text = text.replace(placeholder, variable)
     return Markup(text.strip())  # noqa: S704 - written by Matplotlib, which escapes text, and escaped above
@@ -106,5 +108,5 @@ def _head(text: str, title: str) -> str:
     end = text.index(">")
     box = re.search(r'viewBox="([^"]+)"', text[:end])
     assert box is not None
-    label = html.escape(title, quote=True)
+    label = html.escape(visible(title), quote=True)
     return f'<svg viewBox="{box.group(1)}" role="img" aria-label="{label}">{text[end + 1 :]}'

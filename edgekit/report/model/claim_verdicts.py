@@ -37,7 +37,7 @@ class _Scale:
 _SCALES = {
     "points": _Scale(lambda x: x / 100, lambda x: 100 * x),
     "nats": _Scale(lambda x: x, lambda x: x),
-    "ratio": _Scale(math.log, math.exp),
+    "ratio": _Scale(math.log, lambda x: math.exp(min(x, 700.0))),
 }
 
 

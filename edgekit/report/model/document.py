@@ -7,7 +7,14 @@ from pathlib import Path
 
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.report_comparisons import RobustnessOfRun
-from edgekit.documents.report_rows import ExportedFileRecord, LatencyRecord, ReportedRun, SeedGroup, SessionNoiseFloor
+from edgekit.documents.report_rows import (
+    ExportedFileRecord,
+    LatencyRecord,
+    ReportedRun,
+    SeedGroup,
+    SessionNoiseFloor,
+    ValidityFlag,
+)
 from edgekit.report.model.corruption_figures import figures, pairs
 from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.groups import Group
@@ -15,6 +22,7 @@ from edgekit.report.model.operator_profiles import profile_of
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.model.target_facts import facts_of
+from edgekit.stats.calibration_bias import CalibrationError
 
 
 def report_document(report: Report) -> ReportDocument:
@@ -34,14 +42,15 @@ def report_document(report: Report) -> ReportDocument:
         reported=tuple(report.reported),
         published=() if report.published is None else report.published.documents(),
         comparability=report.comparability,
+        baselines=None if report.baselines is None else report.baselines.document(),
         audit=None if report.leaks is None else report.leaks.document(),
         efficiency={name: tuple(row.document() for row in target.efficiency) for name, target in targets.items()},
         ranking={name: target.ranking.document() for name, target in targets.items() if target.ranking is not None},
         equal_terms={name: target.equal.document() for name, target in targets.items() if target.equal is not None},
         learning_curves=None if report.learning is None else report.learning.document(),
         class_differences=tuple(comparison.document() for comparison in report.classes),
-        runs=tuple(_run(run, root) for run in report.runs),
-        candidates=tuple(_exported_file(file, root, on_front=report.on_front(file)) for file in report.files),
+        runs=tuple(_run(run, root, report.calibration(run)) for run in report.runs),
+        candidates=tuple(_exported_file(file, root, report) for file in report.files),
         groups=tuple(_group(group, on_front=report.on_front(group.first)) for group in report.groups)
         if report.means_over_seeds
         else (),
@@ -58,7 +67,7 @@ def _below(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path.absolute(), root.absolute())).as_posix()
 
 
-def _run(run: RunData, root: Path) -> ReportedRun:
+def _run(run: RunData, root: Path, calibration: CalibrationError | None) -> ReportedRun:
     score, test = run.score, run.test
     return ReportedRun(
         run_id=run.id,
@@ -73,7 +82,9 @@ def _run(run: RunData, root: Path) -> ReportedRun:
         macro_f1=None if test is None else test.macro_f1,
         log_loss=None if test is None else test.log_loss,
         ece=None if test is None else test.ece,
-        ece_by_chance=run.ece_by_chance,
+        ece_by_chance=None if calibration is None else calibration.by_chance,
+        ece_corrected=None if calibration is None else calibration.estimate,
+        ece_corrected_ci95=None if calibration is None else (calibration.low, calibration.high),
         parameters=run.size.parameters,
         keras_size_bytes=run.size.keras_size_bytes,
         train_seconds=run.train_seconds,
@@ -81,7 +92,7 @@ def _run(run: RunData, root: Path) -> ReportedRun:
     )
 
 
-def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> ExportedFileRecord:
+def _exported_file(file: ExportedFile, root: Path, report: Report) -> ExportedFileRecord:
     export, bench, score = file.export, file.bench, file.score
     facts = None if bench is None else facts_of(file, bench)
     memory = None if bench is None else bench.memory
@@ -98,7 +109,7 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
         problems=file.problems,
         marks=tuple(file.marks()),
         gate=file.gate,
-        on_pareto_front=on_front,
+        on_pareto_front=report.on_front(file),
         accuracy=None if score is None else score.accuracy,
         n_samples=None if score is None else score.n_samples,
         accuracy_ci95=None if score is None else score.ci95,
@@ -117,7 +128,7 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
         model_rss_bytes=file.model_rss_bytes,
         joules_per_inference=file.joules,
         profile=profile_of(file),
-        latency=tuple(_latency(timing) for timing in file.timings),
+        latency=tuple(_latency(timing, report.validity(file, timing.threads)) for timing in file.timings),
         agreement_with_host=None if facts is None else facts.agreement,
         energy=None if facts is None else facts.energy,
         sustained=None if facts is None else facts.sustained,
@@ -125,19 +136,22 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
     )
 
 
-def _latency(timing: Timing) -> LatencyRecord:
+def _latency(timing: Timing, flags: tuple[ValidityFlag, ...]) -> LatencyRecord:
     return LatencyRecord(
         threads=timing.threads,
         n_runs=timing.n_runs,
         latency_ms_p50=timing.p50,
+        latency_ms_p50_ci95=timing.p50_interval,
         latency_ms_p90=timing.p90,
         latency_ms_p95=timing.p95,
+        latency_ms_p95_ci95=timing.p95_interval,
         latency_ms_p99=timing.p99,
         load_ms=timing.load,
         first_ms=timing.first,
         preprocess_ms_p50=timing.preprocess,
         postprocess_ms_p50=timing.postprocess,
         unstable=timing.unstable,
+        validity=flags,
     )
 
 
@@ -164,18 +178,23 @@ def _group(group: Group, *, on_front: bool) -> SeedGroup:
 
 
 def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
-    return tuple(
-        SessionNoiseFloor(
-            session_id=session_id,
-            threads=threads,
-            model=control.model,
-            ratio=control.ratio.median,
-            ratio_ci95=(control.ratio.low, control.ratio.high),
-            n_rounds=control.ratio.n_rounds,
-            floor=(control.floor.low, control.floor.high),
+    found = []
+    for (session_id, threads), noise in report.comparisons.sessions.items():
+        record = noise.record()
+        first = record.controls[0]
+        found.append(
+            SessionNoiseFloor(
+                session_id=session_id,
+                threads=threads,
+                model=first.model,
+                ratio=first.ratio,
+                ratio_ci95=first.ratio_ci95,
+                n_rounds=first.n_rounds,
+                controls=record.controls,
+                floor=record.floor,
+            )
         )
-        for (session_id, threads), control in report.comparisons.controls.items()
-    )
+    return tuple(found)
 
 
 def _robustness(run: RunData) -> RobustnessOfRun:

@@ -10,8 +10,8 @@ import numpy as np
 
 from edgekit.documents.audit import AuditDocument
 from edgekit.documents.report_findings import LeakDifference, LeakEffect, LeakSummary, ScoreRecord
-from edgekit.render.baselines import baselines_text
-from edgekit.render.numbers import percent, points
+from edgekit.render.baselines import as_good_text, baselines_text
+from edgekit.render.numbers import points
 from edgekit.report.model.source import RunData, Score
 from edgekit.stats.class_standardised import LeakComparison, compare_leaked
 
@@ -137,12 +137,7 @@ class Leaks:
     def doubt(self) -> str:
         """Why the accuracies may be too high; empty where nothing of the kind was found."""
         if self.as_good_as_a_network and self.audit.baselines is not None:
-            near = self.audit.baselines.nearest_neighbour.accuracy
-            return (
-                f"The nearest neighbour on pixels is correct for {percent(near)}% of the test images, about as many as "
-                "the best network: these images are so close to the training images that accuracy says little about "
-                "new ones."
-            )
+            return as_good_text(self.audit.baselines.nearest_neighbour.accuracy)
         return self.sentence if self.audit.leaked_test_images else ""
 
     @property

@@ -59,7 +59,8 @@ def _of_differences(
     differences: Differences, about: str, *, kind: Kind = "difference", shown: str = "", mcnemar: bool = False
 ) -> Evidence:
     """On methods where there are several seeds; on the trained networks for one seed, or where the claim says so."""
-    methods = paired_methods(differences, kind) if len(differences) > 1 and about == "methods" else None
+    several = min(differences.shape) > 1
+    methods = paired_methods(differences, kind) if several and about == "methods" else None
     if methods is None:
         return _of_networks(differences, kind, shown, mcnemar=mcnemar)
     return _of_methods(methods, shown)
@@ -114,6 +115,11 @@ def _of_networks(differences: Differences, kind: Kind, shown: str, *, mcnemar: b
     """The trained networks themselves: the images are the only source of chance."""
     seeds, n = differences.shape
     of_images = differences.mean(axis=0)
+    if kind == "unbounded" and not np.ptp(of_images):
+        remark = "the difference is the same for all images, which says nothing about other images"
+        return Evidence(
+            float(of_images.mean()), None, f"{plural(seeds, 'seed')}, {n:,} images", lambda *_: None, remark
+        )
 
     def interval(confidence: float) -> Interval:
         if kind == "unbounded":

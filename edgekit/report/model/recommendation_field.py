@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import overload
+from functools import cached_property
 
 from edgekit.recipe import Constraint as RecipeConstraint
 from edgekit.render.numbers import megabytes, percent, percent_range, significant
@@ -43,13 +42,19 @@ class Field:
         )
 
     @cached_property
+    def _compared_within(self) -> ComparisonWithBest:
+        if len(self.within) == len(self.groups):
+            return self.with_best
+        return compare_with_best(self.common.correct[list(self.within)])
+
+    @cached_property
     def best_within(self) -> dict[int, tuple[float, float]]:
         """By position, of the files that meet the constraints: what each loses at most against the best of these.
 
         A file that is too slow or too large is no reason to reject one that is not. Each value is that loss and how far
         the file is behind the highest accuracy, both as fractions.
         """
-        found = compare_with_best(self.common.correct[list(self.within)])
+        found = self._compared_within
         best = max(found.accuracies)
         return {
             position: (-low, best - accuracy)
@@ -59,8 +64,7 @@ class Field:
     @cached_property
     def candidates(self) -> tuple[int, ...]:
         """The files that meet the constraints and may be the most accurate of these, the highest accuracy first."""
-        found = compare_with_best(self.common.correct[list(self.within)])
-        return tuple(self.within[i] for i in found.candidates)
+        return tuple(self.within[i] for i in self._compared_within.candidates)
 
     def loss(self, position: int) -> float:
         """Points that a file loses at most against the best of those that meet the constraints."""
@@ -111,7 +115,7 @@ class Field:
         """The answer of the rule."""
         return recommend(
             [self.contender(i) for i in range(len(self.groups))],
-            [_Slower(partial(self._is_slower, a, comparisons=comparisons), self.groups) for a in self.groups],
+            lambda a, b: self._is_slower(self.groups[a], self.groups[b], comparisons),
             self.allowed_points / 100,
             self.constraints,
         )
@@ -135,26 +139,6 @@ class Field:
             bounds = f"{significant(latency.low)} to {significant(latency.high)}"
             parts.append(f"{significant(latency.estimate)} ms with {plural(self.threads, 'thread')} ({bounds})")
         return f"{group.named}: {listing([*parts, f'{megabytes(group.size_bytes)} MB'])}."
-
-
-@dataclass(frozen=True)
-class _Slower(Sequence[bool]):
-    """Whether one file is measurably slower than each of ``groups``: compared when asked, because few pairs matter."""
-
-    than: Callable[[Group], bool]
-    groups: tuple[Group, ...]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    @overload
-    def __getitem__(self, index: int) -> bool: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[bool]: ...
-    def __getitem__(self, index: int | slice) -> bool | Sequence[bool]:
-        if isinstance(index, slice):
-            return [self.than(group) for group in self.groups[index]]
-        return self.than(self.groups[index])
 
 
 NAMES = ("latency_ms", "size_mb", "memory_mb", "points_lost")

@@ -15,6 +15,7 @@ from edgekit.documents.report_findings import (
     ReportedFigure,
     WarningRecord,
 )
+from edgekit.documents.report_rows import ValidityFlag
 from edgekit.recipe import Constraint
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
@@ -36,8 +37,14 @@ from edgekit.report.model.ranking import AccuracyRanking, accuracy_ranking
 from edgekit.report.model.recommendation import constraint_findings, recommendation
 from edgekit.report.model.reported import reported_figures
 from edgekit.report.model.source import RunData, Source
+from edgekit.report.model.trivial_baselines import Trivial, trivial_baselines
+from edgekit.report.model.validity import validity
 from edgekit.report.model.verdict import findings
 from edgekit.report.model.warnings import warnings
+from edgekit.stats.calibration_bias import CalibrationError
+
+MOST_CALIBRATED = 60
+"""With more runs, the calibration error is shown without the correction, which is simulated for each run."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Report:
     robustness: Robustness | None
     claims: list[JudgedClaim]
     comparability: Comparability | None
+    baselines: Trivial | None
     leaks: Leaks | None
     by_target: dict[str, TargetReport]
     learning: Learning | None
@@ -81,6 +89,10 @@ class Report:
     @property
     def runs(self) -> list[RunData]:
         return self.source.runs
+
+    def calibration(self, run: RunData) -> CalibrationError | None:
+        """The calibration error without the bias of few images; None in reports on very many runs, for the time."""
+        return run.calibration if len(self.runs) <= MOST_CALIBRATED else None
 
     @property
     def targets(self) -> list[str]:
@@ -106,6 +118,13 @@ class Report:
     def of_target(self, target: str | None) -> list[Group]:
         return [group for group in self.groups if group.target == target]
 
+    def validity(self, file: ExportedFile, threads: int) -> tuple[ValidityFlag, ...]:
+        """The validity flags of a file that was measured with so many threads."""
+        assert file.bench is not None
+        latency = file.bench.with_threads(threads)
+        assert latency is not None
+        return validity(file.bench, latency, self.comparisons.session_of(file, threads))
+
     def on_front(self, file: ExportedFile) -> bool:
         """Whether its group is on the Pareto front of its target with the fewest threads."""
         return file.number in self._front_numbers
@@ -122,6 +141,8 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
     groups = grouped(files)
     comparisons = Comparisons(files)
     audit = None if source.collected else leaks(source.path, source.runs)
+    trivial = trivial_baselines(source, audit)
+    of_images = audit.doubt if audit is not None else trivial.doubt if trivial is not None else ""
     targets = _by_target(groups, comparisons)
     absent = absent_files(source, files)
     doubts = doubts_of(source, groups, absent, audit)
@@ -132,12 +153,12 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
         files=files,
         groups=groups,
         comparisons=comparisons,
-        recommendation=recommendation(source, groups, comparisons, doubts, constraint, audit.doubt if audit else ""),
+        recommendation=recommendation(source, groups, comparisons, doubts, constraint, of_images),
         findings=[
             *findings(source.runs, groups, comparisons, absent),
             *constraint_findings(source, groups, comparisons),
         ],
-        limits=limits(source, groups, comparisons, audit.limit if audit else None),
+        limits=limits(source, groups, comparisons, audit.limit if audit else None, trivial),
         warnings=warnings(source, files, comparisons),
         missing=missing(source, files),
         reported=reported_figures(source),
@@ -145,6 +166,7 @@ def compose(source: Source, created: str, edgekit_version: str, constraint: Cons
         robustness=robustness(source.runs),
         claims=judged_claims(source, files, comparisons),
         comparability=comparability(source, files),
+        baselines=trivial,
         leaks=audit,
         by_target=targets,
         learning=learning(source.runs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,13 +19,16 @@ from edgekit.errors import InputError
 from edgekit.recipe import Recipe
 from edgekit.recipe.redaction import redact_model
 from edgekit.registry import backbone_title
-from edgekit.stats.calibration_bias import error_by_chance
+from edgekit.stats.calibration_bias import CalibrationError, calibration_error
 from edgekit.stats.classification import cross_entropy
 from edgekit.stats.intervals import wilson_interval
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+CALIBRATION_RESAMPLES = 200
+"""Simulated test splits for the calibration error of a run: it takes a fifth of a second."""
 
 Correct = dict[str, bool]
 """By test image: whether the predicted class is the true one."""
@@ -101,8 +105,8 @@ class RunData:
     losses: Losses
     truth: dict[str, int]
     """By test image: the number of its class."""
-    ece_by_chance: float | None
-    """The calibration error that a perfectly calibrated network shows on so many images; None before evaluation."""
+    probabilities: Predictions | None
+    """Of the Keras model; None before it was evaluated."""
     corrupted: list[CorruptedPredictions]
     """Of every model that was evaluated on corrupted images."""
     gradcam: list[GradCam]
@@ -147,6 +151,14 @@ class RunData:
     @property
     def train_seconds(self) -> float | None:
         return self.document.timing.train_seconds
+
+    @cached_property
+    def calibration(self) -> CalibrationError | None:
+        """The calibration error without the bias of few images, with an interval; None before evaluation."""
+        found = self.probabilities
+        if found is None or not len(found.labels):
+            return None
+        return calibration_error(found.labels, found.probabilities, resamples=CALIBRATION_RESAMPLES)
 
     @property
     def score(self) -> Score | None:
@@ -299,7 +311,7 @@ def read_run(folder: RunFolder, place: str) -> RunData:
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
-        ece_by_chance=None if predictions is None else error_by_chance(predictions.probabilities),
+        probabilities=predictions,
         corrupted=read_corrupted(folder),
         gradcam=_gradcam(folder),
     )

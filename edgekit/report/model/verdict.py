@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from statistics import mean
 
 from edgekit.documents.report_findings import Finding, Winner
 from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
 from edgekit.render.text import listing, plural
 from edgekit.report.model.common_images import CommonImages, common_images
-from edgekit.report.model.comparisons import Comparisons, LatencyRatio
+from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.front import front
 from edgekit.report.model.groups import Group, thread_counts
+from edgekit.report.model.latency_comparison import LatencyComparison
+from edgekit.report.model.networks import most_accurate_networks
 from edgekit.report.model.session_latency import SessionLatency, session_latency
-from edgekit.report.model.source import RunData, Score
+from edgekit.report.model.source import RunData
 from edgekit.stats.comparison_with_best import accuracy_of_chosen
-from edgekit.stats.latency import NO_DIFFERENCE
+from edgekit.stats.process_ratio import FASTER, MIN_ROUNDS, SLOWER
 
 
 def findings(
@@ -72,7 +73,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
     question = "Most accurate"
     scored = [group for group in groups if group.accuracy is not None]
     if not scored:
-        return _most_accurate_keras(runs)
+        return most_accurate_networks(runs)
     common = common_images(scored)
     if common is None:
         return _open(question, "these exported files were not scored on the same test images")
@@ -109,39 +110,12 @@ def _figure_of_best(common: CommonImages) -> str:
     return f"{of} (95% interval {percent_range((best.accuracy.low, best.accuracy.high))}%{among})"
 
 
-def _accuracy_text(score: Score) -> str:
-    return f"{percent(score.accuracy)}% of {score.n_samples:,} test images (95% interval {percent_range(score.ci95)}%)"
-
-
 def _winners(groups: Sequence[Group]) -> tuple[Winner, ...]:
     return tuple(Winner(title=group.title, number=group.number) for group in groups)
 
 
 def _named(groups: Sequence[Group]) -> str:
     return listing([group.named for group in groups])
-
-
-def _most_accurate_keras(runs: Sequence[RunData]) -> Finding:
-    """Compares means over seeds, never the best seed."""
-    kinds: dict[str, list[Score]] = {}
-    for run in runs:
-        if run.score is not None:
-            kinds.setdefault(run.title, []).append(run.score)
-    if not kinds:
-        return _open("Most accurate", "no trained model has been scored on the test split yet")
-    means = {title: mean(score.accuracy for score in scores) for title, scores in kinds.items()}
-    best = max(means.values())
-    winners = [title for title, accuracy in means.items() if accuracy == best]
-    scores = kinds[winners[0]]
-    figure = _accuracy_text(scores[0])
-    if len(scores) > 1:
-        figure = f"mean accuracy {percent(best)}% over {plural(len(scores), 'seed')}"
-    return Finding(
-        question="Most accurate",
-        winners=tuple(Winner(title=title) for title in winners),
-        figure=figure,
-        remark="this compares the Keras models, because no exported file has been scored on the test split yet",
-    )
 
 
 def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, where: str = "") -> Finding:
@@ -152,9 +126,10 @@ def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, whe
         return _open(question, _why_nothing_wins(groups, threads))
     winner = session.fastest(comparisons)
     low, high = session.bounds(winner)
+    same = [group for comparison, group in _others(winner, session, comparisons) if comparison.verdict != "slower"]
     return Finding(
         question=question,
-        winners=_winners([winner]),
+        winners=_winners([winner, *same]),
         figure=f"{significant(session.ms(winner))} ms (median of the rounds, {significant(low)} to "
         f"{significant(high)} ms; batch 1)",
         remark=_next_fastest(winner, session, comparisons),
@@ -163,6 +138,8 @@ def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, whe
 
 def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     shaky = [(p50, group) for group in groups if (p50 := group.real_p50(threads)) is not None]
+    if any(group.stable(threads) for _, group in shaky):
+        return f"fewer than {MIN_ROUNDS} rounds were measured. Measure longer, for example with --protocol standard"
     if shaky:
         p50, group = min(shaky, key=lambda entry: entry[0])
         return (
@@ -174,28 +151,33 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     return "not measured yet"
 
 
-def _next_fastest(winner: Group, session: SessionLatency, comparisons: Comparisons) -> str:
-    """How the others of the same session compare with the winner, by the ratio per round."""
-    found = [
+def _others(winner: Group, session: SessionLatency, comparisons: Comparisons) -> list[tuple[LatencyComparison, Group]]:
+    """The other groups of the session, each with its ratio to the winner."""
+    return [
         (comparison, group)
         for group in session.groups
         if group is not winner and (comparison := session.ratio(group, winner, comparisons)) is not None
     ]
+
+
+def _next_fastest(winner: Group, session: SessionLatency, comparisons: Comparisons) -> str:
+    """How the others of the same session compare with the winner, by the ratio per round."""
+    found = _others(winner, session, comparisons)
     same = [group for comparison, group in found if comparison.verdict != "slower"]
     slower = [(comparison, group) for comparison, group in found if comparison.verdict == "slower"]
     parts = [f"latency does not separate it from {_named(same)}"] if same else []
     if slower:
-        comparison, group = min(slower, key=lambda entry: entry[0].ratio.median)
+        comparison, group = min(slower, key=lambda entry: entry[0].ratio.ratio)
         parts.append(f"the next, {group.named}, takes {ratio_text(comparison)} as long")
     if session.elsewhere:
         parts.append(f"not compared, because measured in another session: {_named(session.elsewhere)}")
     return "; ".join(parts)
 
 
-def ratio_text(comparison: LatencyRatio) -> str:
+def ratio_text(comparison: LatencyComparison) -> str:
     """``1.24 times (95% interval 1.21 to 1.27)``."""
     found = comparison.ratio
-    return ratio(found.median, found.low, found.high)
+    return ratio(found.ratio, found.low, found.high)
 
 
 def smallest(groups: Sequence[Group]) -> Finding:
@@ -204,9 +186,14 @@ def smallest(groups: Sequence[Group]) -> Finding:
     if not sized:
         return _open("Smallest", "nothing has been exported yet")
     winner = min(sized, key=lambda group: group.size_bytes)
+    equal = [group for group in sized if group.size_bytes == winner.size_bytes]
+    named = dict.fromkeys((group.first.title, group.size_bytes) for group in equal)
     return Finding(
         question="Smallest",
-        winners=(Winner(title=winner.first.title, number=winner.number),),
+        winners=tuple(
+            Winner(title=title, number=next(group.number for group in equal if group.first.title == title))
+            for title, _ in named
+        ),
         figure=f"{megabytes(winner.size_bytes)} MB, {megabytes(winner.gzip_bytes)} MB as gzip",
         remark="",
     )
@@ -243,5 +230,5 @@ def _doubts(fast: Group, slow: Group, session: SessionLatency, comparisons: Comp
     if comparisons.separated(fast, slow) is False:
         yield f"accuracy does not separate #{slow.number} from #{fast.number}"
     latency = session.ratio(slow, fast, comparisons)
-    if latency is not None and latency.verdict == NO_DIFFERENCE:
+    if latency is not None and latency.verdict not in (FASTER, SLOWER):
         yield f"latency does not separate #{fast.number} from #{slow.number}"

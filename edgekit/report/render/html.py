@@ -59,6 +59,7 @@ def _templates(report: Report, folding: Folding) -> Environment:
         loader=ChoiceLoader([PackageLoader("edgekit.report", "sections"), PackageLoader("edgekit.report", "render")]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -73,6 +74,11 @@ def _templates(report: Report, folding: Folding) -> Environment:
         folding=folding,
     )
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What a template prints, with control characters and marks that reorder text as escapes; markup is our own."""
+    return text.visible(value, "\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 WORDS = ("plural", "listing", "capitalized")

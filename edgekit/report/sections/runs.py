@@ -16,6 +16,7 @@ from edgekit.report.figures.learning_curves import curves
 from edgekit.report.model.report import Report
 from edgekit.report.model.source import RunData
 from edgekit.report.sections.section import Section
+from edgekit.stats.calibration_bias import CalibrationError
 
 MATRIX_CLASSES = 15
 """With up to this many classes, the confusion matrix is a table of counts; with more, a heat map."""
@@ -74,6 +75,10 @@ class RunsView:
     @property
     def folded(self) -> bool:
         return len(self.runs) > OPEN_RUNS
+
+    def calibration(self, found: CalibrationError) -> str:
+        """``corrected 0.012 (0.000 to 0.031)``."""
+        return f"corrected {number(found.estimate, 3)} ({number(found.low, 3)} to {number(found.high, 3)})"
 
     def validation(self, row: ReportedFigure) -> str:
         """The remark on a published validation accuracy."""
