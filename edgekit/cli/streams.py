@@ -58,6 +58,8 @@ def prepare_streams() -> None:
     object of its own are left alone.
     """
     _open_closed_descriptors()
+    if os.environ.get("COLUMNS", "x").strip("0") == "":
+        del os.environ["COLUMNS"]  # some terminals and CI systems set it to 0, in which no message would fit
     sys.stdout = _wrapped(sys.stdout, 1, _Results)
     sys.stderr = _wrapped(sys.stderr, 2, _Messages)
 

@@ -53,6 +53,12 @@ def test_a_result_that_cannot_be_written_is_an_error(arguments: list[str]) -> No
     assert "bug" not in answer.stderr
 
 
+@pytest.mark.parametrize("columns", ["0", "", "1", "x"])
+def test_messages_are_shown_whatever_the_width_of_the_terminal(columns: str) -> None:
+    answer = shell("", "evaluate", "nothing", COLUMNS=columns)
+    assert "this run folder does not exist" in answer.stderr
+
+
 def test_a_reader_that_ends_is_not_told_about(tmp_path: Path) -> None:
     line = f'{sys.executable} -m edgekit list backbones --json | head -c 1; echo "${{PIPESTATUS[0]}}"'
     answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)

@@ -355,7 +355,7 @@ def model(draw: random.Random, work: Workspace) -> None:
 
 
 def labels(draw: random.Random, work: Workspace) -> None:
-    from edgekit.bench.measured_model import ThirdPartyOptions
+    from edgekit.documents.labels_file import read_labels_file
 
     text = "\n".join(
         draw.choice(
@@ -371,7 +371,7 @@ def labels(draw: random.Random, work: Workspace) -> None:
     content = changed_text(draw, text).encode("utf-8", "surrogatepass")
     file = work.path / draw.choice(["labels.txt", "labels.json", "labels.csv", "labels"])
     file.write_bytes(changed_bytes(draw, content) if draw.random() < 0.3 else content)
-    call(ThirdPartyOptions(labels=file).read_labels)
+    call(lambda: read_labels_file(file))
 
 
 # Targets and devices
