@@ -151,7 +151,7 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     return "not measured yet"
 
 
-def _others(winner: Group, session: SessionLatency, comparisons: Comparisons) -> list[tuple[LatencyRatio, Group]]:
+def _others(winner: Group, session: SessionLatency, comparisons: Comparisons) -> list[tuple[LatencyComparison, Group]]:
     """The other groups of the session, each with its ratio to the winner."""
     return [
         (comparison, group)
