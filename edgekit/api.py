@@ -150,8 +150,8 @@ def import_model(
         InputError: The model, labels or images cannot be used, or the scaling is not given.
         CheckFailed: Another scaling or order of the labels clearly fits the images better.
     """
-    from edgekit.train.imported.importing import ImportOptions
     from edgekit.train.imported.importing import import_model as make_run
+    from edgekit.train.imported.options import ImportOptions
 
     options = ImportOptions(
         model=expanded(model),
