@@ -22,8 +22,9 @@ def leave_out_copies(found: ClassFolders) -> list[str]:
     """
     notes: list[str] = []
     for classes in found.splits.values():
+        known = Counter(name.casefold() for name in classes)  # once: a dataset may have ten thousand classes
         for name, folders in list(classes.items()):
-            places = [(folder, *one) for folder in folders for one in _repeated(folder, name, classes)]
+            places = [(folder, *one) for folder in folders for one in _repeated(folder, name, known)]
             for _, place, copies in places:
                 _need_copies(place, copies, classes)
             for folder, place, copies in places:
@@ -34,16 +35,19 @@ def leave_out_copies(found: ClassFolders) -> list[str]:
                 notes.append(f"ignoring {plural(n, 'image')} in {place.path}: they are copies of the classes {names}")
             if places and not any(folder.total for folder in folders):
                 del classes[name]
+                known[name.casefold()] -= 1
     return notes
 
 
-def _repeated(folder: Folder, name: str, classes: Classes) -> Iterator[tuple[Folder, list[Folder]]]:
-    """The folders in a class folder that contain folders named as other classes, with these."""
-    known = {other.casefold() for other in classes}
+def _repeated(folder: Folder, name: str, known: Counter[str]) -> Iterator[tuple[Folder, list[Folder]]]:
+    """The folders in a class folder that contain folders named as other classes, with these.
+
+    ``known`` counts the classes by name, whatever their case.
+    """
     todo = [folder]
     while todo:
         place = todo.pop()
-        same = [inner for inner in place.with_images() if class_name(inner.name).casefold() in known]
+        same = [inner for inner in place.with_images() if known[class_name(inner.name).casefold()]]
         if any(class_name(inner.name).casefold() != name.casefold() for inner in same):
             yield place, same
             todo += [inner for inner in place.folders if inner not in same]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from edgekit.data.audit.duplicates import DuplicateIndex, HashIndex
 from edgekit.data.audit.hamming import Pairs
 from edgekit.data.audit.shortcuts import predicted_correctly
 from edgekit.data.audit.summary import Audit, audit, audit_folder
+from edgekit.data.class_folders import leave_out_copies
 from edgekit.data.dataset import Dataset
 from edgekit.data.splits import at_most, stratified, stratified_choice
+from edgekit.data.tree import Folder
 
 
 class Counted(np.ndarray[Any, np.dtype[np.int32]]):
@@ -152,3 +155,18 @@ def test_a_table_of_many_classes_is_cut_in_the_terminal(tmp_path: Path) -> None:
     assert "20 more classes" in text
     assert "kind-019" in text and "kind-020" not in text
     assert len(document.classes["all"]) == 40
+
+
+def test_copies_are_looked_for_without_listing_all_classes_for_each() -> None:
+    class Classes(dict[str, list[Folder]]):
+        listed = 0
+
+        def __iter__(self) -> Any:
+            Classes.listed += 1
+            return super().__iter__()
+
+    folders = Classes(
+        {f"c{i}": [Folder(Path(f"/photos/c{i}"), f"c{i}", f"c{i}", ["a.png"], total=1)] for i in range(50)}
+    )
+    assert leave_out_copies(SimpleNamespace(splits={"all": folders})) == []  # type: ignore[arg-type]
+    assert Classes.listed <= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 
 from edgekit.report.model.comparisons import Comparisons
@@ -38,7 +39,11 @@ class SessionLatency:
         return timing
 
     def file(self, group: Group) -> ExportedFile:
-        return next(file for other, file in self.placed if other is group)
+        return self._files[group.number]
+
+    @cached_property
+    def _files(self) -> dict[int, ExportedFile]:
+        return {group.number: file for group, file in self.placed}
 
     @property
     def groups(self) -> list[Group]:

@@ -63,9 +63,10 @@ def without_benefit(results: Sequence[BenchResult], known: Sessions | None = Non
     """
     known = sessions(results) if known is None else known
     found = []
+    counterparts = {_kind(other): other for other in reversed(results) if other.bench.scheme == "fp32"}
     for result in results:
-        fp32 = next((other for other in results if _is_fp32_counterpart(other, result)), None)
-        if fp32 is not None:
+        fp32 = None if result.bench.scheme == "fp32" else counterparts.get(_kind(result))
+        if fp32 is not None and result.bench.run_id is not None:
             found += [*_no_smaller(result, fp32), *_no_faster(result, fp32, known)]
     return found
 
@@ -111,14 +112,10 @@ def _packed(result: BenchResult, fp32: BenchResult) -> str:
     return f" (compressed with gzip: {mine / 1e6:.1f} of {its / 1e6:.1f} MB)" if mine <= SMALLER * its else ""
 
 
-def _is_fp32_counterpart(other: BenchResult, result: BenchResult) -> bool:
-    mine, its = result.bench, other.bench
-    return (
-        mine.run_id is not None
-        and its.scheme == "fp32" != mine.scheme
-        and (mine.run_id, mine.format, mine.target, mine.session_id)
-        == (its.run_id, its.format, its.target, its.session_id)
-    )
+def _kind(result: BenchResult) -> tuple[str | None, str, str, str]:
+    """What a file has in common with the fp32 file that it is compared with."""
+    bench = result.bench
+    return bench.run_id, bench.format, bench.target, bench.session_id
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
