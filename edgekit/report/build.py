@@ -24,9 +24,6 @@ from edgekit.support.os_errors import check_writable
 from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
-_OWN = ("report.html", "report.json", "report.md", "candidates.csv", "cards", LOCK_FILE)
-"""What a report consists of. Where one was interrupted, some of it may be missing."""
-
 
 def build_report(
     path: Path | Sequence[Path],
@@ -59,8 +56,8 @@ def build_report(
     report = compose(source, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__, constraint)
     document = report_document(report)
     texts = {
+        "report.json": document.to_json(),  # first: it shows that the folder is a report, also after a kill
         "report.html": page(report),
-        "report.json": document.to_json(),
         "report.md": report_markdown(report),
         "candidates.csv": exported_files_csv(document),
         **{f"cards/{name}": card for name, card in model_cards(report).items()},
@@ -91,7 +88,7 @@ def _check_folder(folder: Path, *, linked: bool) -> None:
     check_writable(folder)
     if not folder.exists() or (folder / "report.json").is_file():
         return
-    if any(entry.name not in _OWN and not TEMPORARY.fullmatch(entry.name) for entry in folder.iterdir()):
+    if any(entry.name != LOCK_FILE and not TEMPORARY.fullmatch(entry.name) for entry in folder.iterdir()):
         raise InputError(
             "the folder for the report holds other files", where=str(folder), hint="choose another one with --out DIR"
         )
