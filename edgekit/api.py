@@ -150,8 +150,8 @@ def import_model(
         InputError: The model, labels or images cannot be used, or the scaling is not given.
         CheckFailed: Another scaling or order of the labels clearly fits the images better.
     """
-    from edgekit.train.imported.importing import ImportOptions
     from edgekit.train.imported.importing import import_model as make_run
+    from edgekit.train.imported.options import ImportOptions
 
     options = ImportOptions(
         model=expanded(model),
@@ -242,6 +242,8 @@ def bench(
     runtime: str | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
+    pin: bool = False,
+    rate_hz: float | None = None,
     latency: bool = True,
     labels: AnyPath | None = None,
     scaling: str | None = None,
@@ -268,6 +270,8 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
+        pin: Keep each process to as many cores as it has threads, where the target allows it.
+        rate_hz: Start so many runs per second of each file, as a camera would. Default: one after the other.
         latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
         scaling: For a third-party model: input scaling.
@@ -296,6 +300,8 @@ def bench(
         runtime=runtime,
         sustained_s=sustained_s,
         profile=profile,
+        pin=pin,
+        rate_hz=rate_hz,
         latency=latency,
         third_party=ThirdPartyOptions(
             _path(labels), scaling, resize, _path(out), filter, image_size, output, activation, preset
@@ -319,6 +325,7 @@ def compare(
     retries: int = 1,
     executor: str = "local",
     mlflow: str | None = None,
+    latency: bool = True,
     quiet: bool = True,
     progress: Progress = SILENT,
 ) -> StudyResult:
@@ -335,6 +342,7 @@ def compare(
         jobs: Cells to train at the same time.
         retries: How often a failed cell is retried.
         executor: ``local``, or ``ray`` for a Ray cluster with a shared disk.
+        latency: If false, only score the exported files. Calling this again without it measures the rest.
         mlflow: Address of an MLflow server to log every cell to.
         quiet: Whether to hide the progress of the study's processes on stderr.
 
@@ -355,6 +363,7 @@ def compare(
         retries=retries,
         executor=executor,
         mlflow=mlflow,
+        latency=latency,
         quiet=quiet,
         progress=progress,
     )

@@ -27,6 +27,7 @@ class Checkpoints:
     def last(self) -> bool:
         """Write now. Whether there was anything to write; a full disk is no reason to hide why the session ended."""
         start, written = time.monotonic(), False
+        self._results.check_answers()
         with contextlib.suppress(OSError):
             for model in self._results.plan.models:
                 written |= self._results.write_incomplete(model)

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.data.conversions import deep_images
 from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.loading import open_run_dataset
 from edgekit.data.splits import stratified_choice
+from edgekit.device.pixel_range import FULL
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import InputError
@@ -21,6 +23,8 @@ from edgekit.support.progress import Progress
 
 SPLIT = "test"
 SEED = 0
+SAMPLED_SCANS = 50
+"""Images of a folder that are decoded to find scans."""
 
 
 ImageSetKey = tuple[str, tuple[str, ...]]
@@ -111,7 +115,19 @@ def _of_folder(model: MeasuredModel, data: Path, limit: int | None, progress: Pr
     pairs = sorted((file, model.labels.index(name)) for name, files in folders.items() for file in files)
     labels = np.array([label for _, label in pairs], np.int32)
     chosen = _chosen(labels, limit)
+    if model.pixel_range in (None, FULL):
+        _warn_of_scans(scan.root, [pairs[i][0] for i in chosen], progress)
     return ImageSet(scan.root, tuple(pairs[i][0] for i in chosen), labels[chosen], model.labels)
+
+
+def _warn_of_scans(root: Path, files: Sequence[str], progress: Progress) -> None:
+    """Warn if some of the images are scans with fewer than 16 bits, which would be nearly black."""
+    deep = deep_images(root, files[:: max(1, len(files) // SAMPLED_SCANS)][:SAMPLED_SCANS])
+    if deep.own_range != FULL:
+        progress.warn(
+            f"images with more than 8 bits use 0 to {deep.peak:,}, {deep.share:.1%} of the 16-bit range, and are "
+            "nearly black for this model, whose metadata does not say which range it takes; convert them to 8 bits"
+        )
 
 
 def _chosen(labels: NDArray[np.int32], limit: int | None) -> NDArray[np.int64]:

@@ -152,7 +152,7 @@ def open_journal(target: str, models: Sequence[MeasuredModel], *, latency: bool)
 
 def _path(target: str, models: Sequence[MeasuredModel], *, latency: bool) -> Path:
     """``bench/TARGET/session-....jsonl`` of the first model; the name follows from the files and the device program."""
-    facts = [[m.id, str(m.path), m.sha256, m.runtime, m.scaling, m.resize] for m in models]
+    facts = [[model.sha256, model.job()] for model in models]
     identity = json.dumps([FORMAT, program_name(), target, latency, facts])
     name = f"session-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.jsonl"
     return models[0].result_path(target).parent / name

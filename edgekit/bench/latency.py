@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from edgekit.bench.accuracy import Predictions
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.stability import machine_reasons, thread_reasons
-from edgekit.device.protocol import control_key, model_key
-from edgekit.device.protocol.events import AfterEvent, BeforeEvent, BlockEvent, ImagesEvent, LatencyEvent, ModelEvent
-from edgekit.device.protocol.jobs import LatencyJob
+from edgekit.bench.timed_answers import Expected
+from edgekit.device.protocol import control_key, model_key, same_key
+from edgekit.device.protocol.events import (
+    AfterEvent,
+    BeforeEvent,
+    BlockEvent,
+    ImagesEvent,
+    LatencyEvent,
+    ModelEvent,
+    TimedAnswer,
+)
+from edgekit.device.protocol.jobs import LatencyJob, ModelEntry
 from edgekit.device.protocol.verbs import LATENCY
 from edgekit.documents.bench import RuntimeRecord
-from edgekit.documents.latency import Block, ControlRecord, Latency, MeasuredProcess, ProtocolRecord
+from edgekit.documents.latency import Block, CacheTest, ControlRecord, Latency, MeasuredProcess, ProtocolRecord
 from edgekit.documents.machine import MachineEnvironment, Throttling
 from edgekit.render.text import plural
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
-
-DECODED_IMAGES = 16
-"""Images on which decoding and resizing are timed."""
 
 CONTROLS = 3
 """How many files are measured as if they were two, where there are as many. One A/A ratio says little about noise."""
@@ -45,27 +54,48 @@ class LatencyPlan:
         count = min(CONTROLS, len(ids))
         return [ids[place * (len(ids) - 1) // max(1, count - 1)] for place in range(count)]
 
+    @property
+    def same_input(self) -> list[str]:
+        """The files that are measured on one image again and again, too."""
+        return self.controls[:1] if self.protocol.cache_test else []
+
     def jobs(self) -> Iterator[LatencyJob]:
         """One for each process."""
-        # A protocol of a few runs is for slow or emulated machines, where one image costs as much as all its runs.
-        decoded = min(DECODED_IMAGES, self.protocol.total_runs)
-        entries = [
-            model.job(self.images[model.id].first_paths(decoded) if model.id in self.images else ())
-            for model in self.models
-        ]
         for repeat in range(self.protocol.repeats):
-            yield LatencyJob(
-                models=entries,
+            job = LatencyJob(
+                models=[self._entry(model, repeat) for model in self.models],
                 threads=self.threads,
                 controls=self.controls,
                 protocol=self.protocol.blocks(),
                 seed=self.seed + repeat,
             )
+            if self.same_input:
+                job["same_input"] = self.same_input
+            if self.protocol.pin:
+                job["pin"] = True
+            yield job
+
+    def _entry(self, model: MeasuredModel, repeat: int) -> ModelEntry:
+        images = self.images.get(model.id)
+        return model.job([images.root / file for file in self.drawn(model.id, repeat)] if images is not None else ())
+
+    def drawn(self, model: str, repeat: int) -> tuple[str, ...]:
+        """The images that a process measures a file on, in order: drawn with replacement; none where it has none.
+
+        Files with the same images get the same ones in every round.
+        """
+        images = self.images.get(model)
+        if images is None:
+            return ()
+        count = self.protocol.rounds * self.protocol.images_per_round
+        chosen = np.random.default_rng((self.seed, repeat)).integers(0, len(images.files), count)
+        return tuple(images.files[number] for number in chosen.tolist())
 
     @property
     def steps(self) -> int:
         """Warm-ups and blocks, for a progress bar."""
-        return self.protocol.repeats * (len(self.models) + len(self.controls)) * (self.protocol.rounds + 1)
+        subjects = len(self.models) + len(self.controls) + len(self.same_input)
+        return self.protocol.repeats * subjects * (self.protocol.rounds + 1)
 
 
 class MeasuredLatency:
@@ -76,13 +106,14 @@ class MeasuredLatency:
         self.failed: dict[str, str] = {}
         """Why the output of a file was not finite, by its id."""
         self._processes: list[_Process] = []
-        self._sitting = 0
+        self._sitting = self._repeat = 0
         self._reasons: dict[str, None] = {}
 
     def measure(self, target: Target, progress: Progress) -> Iterator[None]:
         """Measure, one process after another; yields after each."""
         with progress.bar(f"latency, {plural(self.plan.threads, 'thread')}", self.plan.steps) as bar:
-            for job in self.plan.jobs():
+            for repeat, job in enumerate(self.plan.jobs()):
+                self._repeat = repeat
                 for event in target.run(LATENCY, job):
                     self.add(event)
                     if event["event"] in {"model", "block"}:
@@ -97,7 +128,10 @@ class MeasuredLatency:
             self._reasons[RESTARTED] = None
         elif event["event"] == "environment":
             if event["when"] == "before":
-                self._processes.append(_Process(len(self._processes), self._sitting, _environment(event)))
+                number = len(self._processes)
+                self._processes.append(
+                    _Process(number, self._sitting, self._repeat, _environment(event), event["pinned"])
+                )
             else:
                 self._processes[-1].after = _environment(event)
         elif event["event"] == "failed":
@@ -137,15 +171,30 @@ class MeasuredLatency:
         files = {key: file for process in self._processes for key, file in process.files.items()}
         return {key: file.runtime for key, file in files.items() if file.runtime is not None}
 
+    def check_answers(self, model: str, predictions: Predictions | None) -> None:
+        """Compare the answers of timed runs with the stored predictions, which may arrive after the runs.
+
+        A block with a wrong answer does not count.
+        """
+        images = self.plan.images.get(model)
+        numbers = {} if images is None else {file: number for number, file in enumerate(images.files)}
+        expected = Expected(predictions, numbers)
+        for process in self._processes:
+            drawn = self.plan.drawn(model, process.repeat)
+            for key in (model, control_key(model), same_key(model)):
+                if key in process.files:
+                    process.files[key].check(expected, drawn)
+
     def latency(self, model: str) -> Latency | None:
-        """The record of one file; None if its output was not finite, or no block was measured."""
+        """The record of one file; None if its output was not finite, or no block counts."""
         processes = self._of(model)
-        if model in self.failed or not processes:
+        if model in self.failed or not any(process.valid_blocks for process in processes):
             return None
         files = [process.files[model] for process in self._processes if model in process.files]
-        wall_ns, cpu_ns = sum(file.wall_ns for file in files), sum(file.cpu_ns for file in files)
         threads = next(file.start.threads for file in files if file.start is not None)
-        parallelism = cpu_ns / wall_ns
+        parallelism = _parallelism(files, threads)
+        used = {name for process in self._processes for name in self.plan.drawn(model, process.repeat)}
+        pinned = {tuple(process.pinned or ()) for process in self._processes if process.has_blocks}
         reasons = dict.fromkeys(reason for process in self._processes for reason in process.reasons())
         return Latency(
             threads=threads,
@@ -154,7 +203,14 @@ class MeasuredLatency:
             preprocess_ns=tuple(ns for file in files for ns in file.preprocess_ns),
             postprocess_ns=tuple(ns for file in files for ns in file.postprocess_ns),
             unstable=(*{**self._reasons, **reasons}, *thread_reasons(threads, parallelism)),
+            n_images=len(used),
+            pinned=pinned.pop() or None if len(pinned) == 1 else None,
         )
+
+    def all_invalid(self, model: str) -> bool:
+        """Whether blocks were measured of which none counts."""
+        processes = self._of(model)
+        return bool(processes) and not any(process.valid_blocks for process in processes)
 
     def controls(self) -> list[ControlRecord]:
         """The files that were measured twice."""
@@ -163,6 +219,15 @@ class MeasuredLatency:
             first, second = self._of(model), self._of(control_key(model))
             if model not in self.failed and first and second:
                 found.append(ControlRecord(model=model, threads=self.plan.threads, first=first, second=second))
+        return found
+
+    def cache_tests(self) -> list[CacheTest]:
+        """The files that were measured on one image again and again, too."""
+        found = []
+        for model in self.plan.same_input:
+            varied, same = self._of(model), self._of(same_key(model))
+            if model not in self.failed and varied and same:
+                found.append(CacheTest(model=model, threads=self.plan.threads, varied=varied, same=same))
         return found
 
     def _of(self, key: str) -> tuple[MeasuredProcess, ...]:
@@ -185,6 +250,8 @@ class _File:
     runtime: RuntimeRecord | None = None
     start: _Start | None = None
     blocks: list[Block] = field(default_factory=list)
+    answers: list[list[TimedAnswer]] = field(default_factory=list)
+    """Of each block."""
     wall_ns: int = 0
     cpu_ns: int = 0
     preprocess_ns: list[int] = field(default_factory=list)
@@ -195,12 +262,21 @@ class _File:
             self.runtime = RuntimeRecord.model_validate(event["runtime"])
             self.start = _Start(event["threads"], event["load_ns"], event["first_ns"], tuple(event["warmup_ns"]))
         elif event["event"] == "block":
-            self.blocks.append(Block(round=event["round"], ns=tuple(event["ns"])))
+            answers = event["answers"]
+            self.blocks.append(Block(round=event["round"], ns=tuple(event["ns"]), n_answers=len(answers)))
+            self.answers.append(answers)
             self.wall_ns += event["wall_ns"]
             self.cpu_ns += event["cpu_ns"]
         else:
             self.preprocess_ns += event["preprocess_ns"]
             self.postprocess_ns += event["postprocess_ns"]
+
+    def check(self, expected: Expected, drawn: Sequence[str]) -> None:
+        """Count the wrong answers of each block."""
+        self.blocks = [
+            block.model_copy(update={"n_wrong": expected.n_wrong(answers, drawn)})
+            for block, answers in zip(self.blocks, self.answers)
+        ]
 
 
 @dataclass
@@ -209,7 +285,9 @@ class _Process:
 
     number: int
     sitting: int
+    repeat: int
     before: MachineEnvironment
+    pinned: list[int] | None
     after: MachineEnvironment | None = None
     files: dict[str, _File] = field(default_factory=dict)
     frequencies: list[int | None] = field(default_factory=list)
@@ -242,4 +320,12 @@ class _Process:
 
 
 def _environment(event: BeforeEvent | AfterEvent) -> MachineEnvironment:
-    return MachineEnvironment.model_validate({k: v for k, v in event.items() if k not in {"event", "when"}})
+    return MachineEnvironment.model_validate({k: v for k, v in event.items() if k not in {"event", "when", "pinned"}})
+
+
+def _parallelism(files: Sequence[_File], threads: int) -> float:
+    """How many cores were busy during the runs. Between them, one sets the inputs and reads the answers."""
+    runs_ns = sum(ns for file in files for block in file.blocks for ns in block.ns)
+    between_ns = sum(file.wall_ns for file in files) - runs_ns
+    busy_ns = sum(file.cpu_ns for file in files) - between_ns
+    return min(float(threads), max(0.0, busy_ns / runs_ns))

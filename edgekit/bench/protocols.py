@@ -13,6 +13,7 @@ def protocol_of(
     block: tuple[int, int],
     warmup: tuple[int, int] = (10, 1_000_000_000),
     cooldown_ns: int = 0,
+    cache_test: bool = False,
 ) -> ProtocolRecord:
     """A protocol of so many processes and rounds. ``block`` and ``warmup``: at least so many runs and nanoseconds."""
     return ProtocolRecord(
@@ -24,6 +25,7 @@ def protocol_of(
         warmup_runs=warmup[0],
         warmup_ns=warmup[1],
         cooldown_ns=cooldown_ns,
+        cache_test=cache_test,
     )
 
 
@@ -33,7 +35,7 @@ PROTOCOLS: dict[str, ProtocolRecord] = {
         protocol_of("check", 1, 3, (1, 0), (1, 0)),
         protocol_of("quick", 2, 8, (4, 125_000_000), (10, 500_000_000)),
         protocol_of("standard", 5, 8, (7, 250_000_000)),
-        protocol_of("full", 5, 8, (26, 1_500_000_000), cooldown_ns=1_000_000_000),
+        protocol_of("full", 5, 8, (26, 1_500_000_000), cooldown_ns=1_000_000_000, cache_test=True),
     )
 }
 """Per file, ``check``: 3 runs, which show that a file runs but are too few for any percentile; ``quick``: 64 runs

@@ -29,6 +29,7 @@ from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import Latency, ProtocolRecord
 from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.profile import OperatorProfile
+from edgekit.render.text import plural
 from edgekit.support.files import atomic_path
 
 NOT_MEASURED = "latency and memory (left out with --no-latency)"
@@ -68,6 +69,12 @@ class SessionResults:
     scoring_done: bool = False
     scored: dict[str, str | None] = field(default_factory=dict)
     """When the images were scored, for predictions that an earlier session made."""
+
+    def check_answers(self) -> None:
+        """Compare the answers of timed runs with the predictions that are known by now."""
+        for measured in self.latency:
+            for model in self.plan.models:
+                measured.check_answers(model.id, self.accuracy.predictions.get(model.id))
 
     def write(self, model: MeasuredModel, here: Predictions | None) -> BenchResult:
         """Write the result of ``model`` and its predictions, in place of an earlier result.
@@ -151,9 +158,10 @@ class SessionResults:
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
             preprocessing=model.preprocessing,
-            warnings=tuple(assumptions(model)),
             control=tuple(control for one in self.latency for control in one.controls()),
+            cache_test=tuple(test for one in self.latency for test in one.cache_tests()),
             environment=EnvironmentRecord(before=before or now, after=after or before or now),
+            warnings=(*assumptions(model), *self._warnings(model)),
         )
         return self._with_earlier(model, document)
 
@@ -172,9 +180,24 @@ class SessionResults:
             return document.model_copy(update={"accuracy": kept, "gate": earlier.bench.gate})
         return document
 
+    def _warnings(self, model: MeasuredModel) -> tuple[str, ...]:
+        found = []
+        for latency in self._latency(model):
+            if latency.n_invalid:
+                blocks = sum(len(process.blocks) for process in latency.processes)
+                found.append(
+                    f"with {plural(latency.threads, 'thread')}, {latency.n_invalid} of {blocks} blocks do not count: "
+                    "the answer of a timed run was wrong"
+                )
+            if self.plan.protocol.pin and latency.pinned is None:
+                found.append("the target does not allow pinning to cores, so the processes were free to move (--pin)")
+        return tuple(dict.fromkeys(found))
+
     def _problem(self, model: MeasuredModel) -> str | None:
         """Why the model failed, according to the last measurement that failed; None if none did."""
         reasons = [self.accuracy.failed.get(model.id), *(one.failed.get(model.id) for one in self.latency)]
+        if any(one.all_invalid(model.id) for one in self.latency):
+            reasons.append("every block had a timed run with a wrong answer")
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
     def _accuracy(

@@ -60,6 +60,7 @@ def bench_on(
         _measure(RecordedTarget(target, journal), results, options, progress)
         target.close()  # others may use it while this machine makes its own predictions
         here = {} if target.name == LOCAL else (host or HostPredictions()).of(plan.models, plan.images, progress)
+        results.check_answers()
         written = [results.write(model, here.get(model.id)) for model in plan.models]
         journal.remove()
     return written

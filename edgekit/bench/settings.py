@@ -15,6 +15,8 @@ from edgekit.recipe.section import MOST_THREADS
 from edgekit.targets.base import Target
 from edgekit.targets.local import LOCAL
 
+MIN_RATE_HZ, MAX_RATE_HZ = 0.01, 10_000.0
+
 
 @dataclass(frozen=True)
 class BenchOptions:
@@ -29,6 +31,8 @@ class BenchOptions:
     seed: int = 0
     sustained_s: float | None = None
     profile: bool = False
+    pin: bool = False
+    rate_hz: float | None = None
     latency: bool = True
     """False: score the images only. Latency that was measured before stays in the result."""
     third_party: ThirdPartyOptions = field(default_factory=ThirdPartyOptions)
@@ -58,7 +62,11 @@ def settings_for(models: Sequence[MeasuredModel], options: BenchOptions, target:
     counts = chosen_threads or next(iter(threads), (1, 0))
     if any(not 0 <= count <= MOST_THREADS for count in counts):
         raise InputError(f"the number of threads must be 1 to {MOST_THREADS}, or 0 for all cores")
-    return BenchSettings(get_protocol(options.protocol or next(iter(protocols), "standard")), tuple(counts))
+    if options.rate_hz is not None and not MIN_RATE_HZ <= options.rate_hz <= MAX_RATE_HZ:
+        raise InputError(f"the rate must be between {MIN_RATE_HZ:g} and {MAX_RATE_HZ:g} runs per second")
+    protocol = get_protocol(options.protocol or next(iter(protocols), "standard"))
+    protocol = protocol.model_copy(update={"pin": options.pin, "rate_hz": options.rate_hz})
+    return BenchSettings(protocol, tuple(counts))
 
 
 def image_limit(models: Sequence[MeasuredModel], options: BenchOptions) -> int | None:

@@ -85,6 +85,18 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Keep each process to as many cores as it has threads, where that is allowed.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            help="Start HZ runs per second of each file, as a camera would, instead of one after the other.",
+            metavar="HZ",
+            show_default=False,
+        ),
+    ] = None,
     no_latency: Annotated[
         bool,
         typer.Option(
@@ -116,8 +128,8 @@ def bench(
 ) -> int:
     """Measure latency, memory, size and accuracy of exported files.
 
-    All files are measured in one session, in short blocks in random order, so that you can compare them. One file is
-    measured twice (the A/A control). Differences no larger than the one between its two measurements count as noise.
+    All files are measured in one session, in short blocks in random order, so that you can compare them. Up to three
+    files are measured twice (the A/A controls), which shows how large a difference has to be to mean anything.
     Conversions with no measurable benefit are flagged.
 
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
@@ -148,6 +160,8 @@ def bench(
         runtime=runtime,
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
+        pin=pin,
+        rate_hz=rate,
         latency=not no_latency,
         third_party=ThirdPartyOptions(
             labels, scaling, resize, out, filter_, image_size, output_name, activation, preset

@@ -36,6 +36,14 @@ def compare(
         str | None,
         typer.Option("--mlflow", help="Log every cell to this MLflow server.", metavar="URI", show_default=False),
     ] = None,
+    no_latency: Annotated[
+        bool,
+        typer.Option(
+            "--no-latency",
+            help="Only score the exported files, for example on a busy machine. The same command without this option "
+            "later measures the rest.",
+        ),
+    ] = False,
     settings: Annotated[list[str] | None, set_option("compare.seeds=[0,1,2]")] = None,
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
@@ -63,6 +71,7 @@ def compare(
         retries=retries,
         executor=executor,
         mlflow=mlflow,
+        latency=not no_latency,
         quiet=quiet,
         progress=out,
     )

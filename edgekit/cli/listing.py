@@ -70,6 +70,10 @@ def list_tables(
 ) -> None:
     """List the backbones, recipes, export formats and runtimes that edgekit supports, or published figures.
 
+    For each backbone: its parameters and multiply-accumulates (224x224) in millions, its size in fp32, all without the
+    top; the ImageNet accuracy that Keras publishes; the smallest image size; and the share of test images that its
+    int8 file classifies like the Keras model (trained on the embedded digits; docs/results/backbones.md).
+
     "published" lists latencies and accuracies that others have published for the backbones. What their sources do
     not say about the conditions is in the JSON document.
 
@@ -108,13 +112,30 @@ def _backbones() -> Rows:
         {
             "name": b.name,
             "parameters": f"{b.parameters:,}",
+            "macs": b.macs,
+            "size_mb": round(b.size_mb, 1),
             "imagenet_top1": b.imagenet_top1 or 0.0,
             "min_image_size": b.min_image_size,
             "alphas": " ".join(map(str, b.alphas)) or "-",
+            "int8_agreement": "-" if b.int8_agreement is None else b.int8_agreement,
         }
         for b in BACKBONES.values()
     ]
-    return Rows(["name", "parameters", "ImageNet top-1 %", "min side", "alpha"], entries, (1, 2, 3))
+    cells = [
+        [
+            b.name,
+            f"{b.parameters / 1e6:.1f}",
+            f"{b.macs / 1e6:,.0f}",
+            f"{b.size_mb:.1f}",
+            str(b.imagenet_top1),
+            str(b.min_image_size),
+            "yes" if b.alphas else "-",
+            "-" if b.int8_agreement is None else f"{b.int8_agreement:.1f}",
+        ]
+        for b in BACKBONES.values()
+    ]
+    headers = ["name", "M params", "M MACs", "MB", "top-1 %", "min px", "alpha", "int8 %"]
+    return Rows(headers, entries, (1, 2, 3, 4, 5, 7), cells)
 
 
 def _layers(name: str) -> Rows:

@@ -11,7 +11,7 @@ import typer
 from edgekit.cli.options import DataOption, JsonOption, LabelsFromOption, QuietOption, set_option
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
-from edgekit.registry import BACKBONES, STRATEGIES, backbone_title
+from edgekit.registry import STRATEGIES, backbone_title
 
 if TYPE_CHECKING:
     from edgekit.documents.folders import RunFolder
@@ -26,7 +26,12 @@ def train(
     data: DataOption = None,
     labels_from: LabelsFromOption = None,
     backbone: Annotated[
-        str | None, typer.Option(help=f"{' | '.join(BACKBONES)} (default: mobilenetv2)", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Name (edgekit list backbones), keras:NAME of keras.applications, or a .keras file "
+            "(default: mobilenetv2)",
+            metavar="NAME",
+        ),
     ] = None,
     strategy: Annotated[
         str | None,

@@ -18,7 +18,8 @@ from edgekit.data.image_properties import read_properties
 from edgekit.data.loading import open_dataset
 from edgekit.data.splits import at_most
 from edgekit.device.corruptions import CORRUPTIONS, SEVERITIES, SUITE, corrupt
-from edgekit.device.images import FULL, ImageError, decode_rgb
+from edgekit.device.images import ImageError, decode_rgb
+from edgekit.device.pixel_range import FULL
 from edgekit.documents.images import CorruptedCopyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Split

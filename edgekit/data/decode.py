@@ -21,15 +21,8 @@ from edgekit.data.loading import without_corrupt
 from edgekit.data.pixel_range import AUTO, DeepImages, resolved
 from edgekit.data.reasons import listing
 from edgekit.data.sealed import SealedDocument
-from edgekit.device.images import (
-    DECODER,
-    FULL,
-    ImageError,
-    ImageTooLargeError,
-    LoadedImage,
-    limit_mb,
-    load_with_peak,
-)
+from edgekit.device.images import DECODER, ImageError, ImageTooLargeError, LoadedImage, limit_mb, load_with_peak
+from edgekit.device.pixel_range import FULL
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 

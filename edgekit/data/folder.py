@@ -75,7 +75,9 @@ def _scan_class_folders(root: Folder, labels_from: str, notes: list[str]) -> Fol
     found = class_folders(root, forced=labels_from == FOLDERS)
     if labels_from == INNER_FOLDERS:
         splits = {split: _by_inner_folder(list(_parents(found, split))) for split in found.splits}
-        layout = f"{found.layout}; classes by the innermost folders"
+        layout = "the innermost folders as classes"
+        if WHOLE not in splits:
+            layout = f"{found.layout}, {layout}"
     else:
         if labels_from == AUTO:
             notes += leave_out_copies(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgekit.device.images import FULL
+from edgekit.device.pixel_range import FULL
 from edgekit.render.text import plural
 
 AUTO = "auto"

@@ -15,7 +15,9 @@ import PIL
 from PIL import Image, TiffImagePlugin
 
 from .file_kinds import format_of, other_kind
+from .image_memory import LIMIT_VARIABLE, default_limit_mb
 from .libtiff_messages import silence_libtiff
+from .pixel_range import FULL, PERCENTILE, parse_range, range_table
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or an open binary file."""
@@ -39,15 +41,6 @@ FILTERS = {
 
 Size = Union[int, "tuple[int, int]"]
 """The side of a square, or height and width, in pixels."""
-
-FULL, PERCENTILE = "full", "percentile"
-"""How values of more than 8 bits become 0 to 255: from 0-65535, or from the darkest and brightest of each image. The
-third way is an explicit range, such as ``0-4095``."""
-
-LIMIT_VARIABLE = "EDGEKIT_MAX_IMAGE_MB"
-"""Environment variable with the memory in MB that decoding one image may take."""
-
-DEFAULT_LIMIT_MB = 1000
 
 DECODER = f"edgekit-2 Pillow {PIL.__version__}"
 """Identifies what the pixels depend on. The first number is raised when this module produces different pixels."""
@@ -173,15 +166,6 @@ def load_with_peak(
     )
 
 
-def parse_range(text: str) -> "tuple[int, int]":
-    """``"0-4095"`` as numbers, and ``"full"`` as (0, 65535); raises :class:`ValueError` for anything else."""
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
-    low, high = (0, 65535) if text == FULL else (int(match[1]), int(match[2])) if match else (0, 0)
-    if not low < high <= 65535:
-        raise ValueError(f"a pixel range is full, percentile or LOW-HIGH, such as 0-4095, not {text!r}")
-    return low, high
-
-
 def fitted_pixels(
     pixels: Any, size: Size, resize: str = "stretch", resample: str = BILINEAR, channels: int = 3
 ) -> "np.ndarray[Any, np.dtype[np.uint8]]":
@@ -291,7 +275,9 @@ def _need_memory(image: Image.Image, whole: int, file_bytes: int) -> int:
 
 def limit_mb() -> int:
     """The memory in MB that decoding one image may take; raises :class:`ImageTooLargeError` if it is set wrongly."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip() or str(DEFAULT_LIMIT_MB)
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not text:
+        return default_limit_mb()
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise ImageTooLargeError(f"{LIMIT_VARIABLE} is not a number of MB: {text[:20]!r}")
     return int(text)
@@ -331,7 +317,7 @@ def _plain(image: Image.Image, content: bytes, pixel_range: str) -> _Decoded:
         plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     if not deep:
         return _Decoded(plain, None, False)
-    table = _table(np.array(plain.histogram(), np.int64).reshape(-1, 256).sum(axis=0), pixel_range, 257)
+    table = range_table(np.array(plain.histogram(), np.int64).reshape(-1, 256).sum(axis=0), pixel_range, 257)
     extrema: Any = plain.getextrema()
     peak = max(high for _, high in extrema) if plain.mode == "RGB" else extrema[1]
     return _Decoded(plain.point(table.tolist() * len(plain.getbands())), int(peak) * 257, True)
@@ -361,25 +347,11 @@ def _from_16_bit(image: Image.Image, pixel_range: str) -> _Decoded:
     if pixel_range == PERCENTILE:
         for top in range(0, image.height, rows):
             counts += np.bincount(values[top : top + rows].ravel(), minlength=65536)
-    table = _table(counts, pixel_range, 1)
+    table = range_table(counts, pixel_range, 1)
     pixels = np.empty(values.shape, np.uint8)
     for top in range(0, image.height, rows):  # an index takes eight bytes per pixel
         pixels[top : top + rows] = table[values[top : top + rows]]
     return _Decoded(Image.fromarray(pixels), int(values.max()), False)
-
-
-def _table(counts: "np.ndarray[Any, Any]", pixel_range: str, step: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """The 8-bit value of each stored value, of which ``counts`` are the numbers; ``step`` apart on the 16-bit scale."""
-    values = np.arange(len(counts), dtype=np.int64) * step
-    if pixel_range == PERCENTILE:
-        # In integers, so that every machine finds the same.
-        below = np.cumsum(counts)
-        low = int(np.searchsorted(200 * below, below[-1])) * step
-        high = max(int(np.searchsorted(200 * below, 199 * below[-1])) * step, low + 1)
-    else:
-        low, high = parse_range(pixel_range)
-    span = high - low
-    return np.asarray(((2 * 255 * (values - low) + span) // (2 * span)).clip(0, 255).astype(np.uint8))
 
 
 def _pixels(image: Image.Image, channels: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":

@@ -10,8 +10,9 @@ from typing import Any
 from .archives import DAMAGED, member_names, read_member
 from .failures import DeviceError
 from .flatbuffer import Table
-from .images import PERCENTILE, RESIZES, parse_range
+from .images import RESIZES
 from .labels import MOST_BYTES, LabelsError, parse_labels
+from .pixel_range import PERCENTILE, parse_range
 from .protocol.events import MetadataDocument
 from .runtimes import Model, model_format
 from .scaling import Scaling, parse_scaling

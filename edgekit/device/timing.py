@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeVar
@@ -17,10 +17,12 @@ from .block_order import block_order
 from .classifier import Classifier
 from .failures import DeviceError
 from .jobs import Job, JobModel
-from .protocol import Emit, control_key
-from .protocol.events import BlockTimes, ImagesEvent, LatencyEvent
+from .pinning import pin
+from .protocol import DECODED_IMAGES, Emit, control_key, same_key
+from .protocol.events import BlockTimes, ImagesEvent, LatencyEvent, TimedAnswer
 from .protocol.jobs import LatencyJob
 from .runtimes import Model
+from .varied_inputs import Inputs, Pixels, noise
 
 SLOW_NS = 20_000_000
 """A longer run streams its weights from memory anyway, so what an earlier model left in the caches does not matter."""
@@ -38,6 +40,8 @@ class Protocol:
     block_runs: int
     block_ns: int
     cooldown_ns: int = 0
+    period_ns: int = 0
+    """Time from the start of one run to that of the next; 0: as fast as possible."""
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Protocol:
@@ -76,27 +80,80 @@ def settle(limit_ns: int = 100_000_000) -> None:
             return
 
 
+def run_varied(
+    model: Model, tensors: Sequence[np.ndarray], answer: Callable[[int], TimedAnswer], protocol: Protocol
+) -> BlockRuns:
+    """Times of single invokes, each on the next of ``tensors``, from the first again after the last.
+
+    Only the invoke is timed, until there are ``block_runs`` that add up to ``block_ns``. With a rate, runs start at
+    regular intervals, and these intervals add up to ``block_ns`` instead. After the runs 0, 1, 2, 4, 8 and so on,
+    ``answer`` is called with the position of the tensor and its result kept.
+    """
+    clock, set_input, invoke = time.perf_counter_ns, model.set_input, model.invoke
+    count = len(tensors)
+    runs = BlockRuns([], [], 0)
+    samples, period = runs.ns, protocol.period_ns
+    spent, number, due = 0, 0, clock()
+    while spent < protocol.block_ns or number < protocol.block_runs:
+        set_input(tensors[number % count])
+        if period:
+            runs.paused_ns += _wait_until(due)
+            due = clock() + period
+        start = clock()
+        invoke()
+        elapsed = clock() - start
+        samples.append(elapsed)
+        spent += max(elapsed, period)
+        if not number & (number - 1):
+            runs.answers.append(answer(number % count))
+        number += 1
+    return runs
+
+
+@dataclass
+class BlockRuns:
+    """The times of the runs of a block, some of their answers, and how long it waited between them."""
+
+    ns: list[int]
+    answers: list[TimedAnswer]
+    paused_ns: int
+
+
+def _wait_until(due_ns: int) -> int:
+    """Sleep until the clock shows ``due_ns``. How long that took."""
+    start = time.perf_counter_ns()
+    if due_ns > start:
+        time.sleep((due_ns - start) / 1e9)
+    return time.perf_counter_ns() - start
+
+
 @dataclass
 class Subject:
     """One opened model in the measurement."""
 
     key: str
     model: Model
+    inputs: Inputs
     typical_ns: float
 
-    def block(self, protocol: Protocol, threads: int) -> BlockTimes:
+    def block(self, protocol: Protocol, threads: int, round_number: int) -> BlockTimes:
         """Measure one block."""
+        numbers = self.inputs.numbers(round_number)
+        tensors = self.inputs.tensors(numbers)
+        self.model.set_input(tensors[-1])
         if threads > 1:
             settle()
         if self.typical_ns < SLOW_NS:
             self.model.invoke()  # not timed: brings code and weights back into the caches after another model
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-        samples = run_block(self.model.invoke, protocol.block_runs, protocol.block_ns)
+        runs = run_varied(self.model, tensors, lambda place: self.inputs.answer(numbers[place]), protocol)
+        wall_ns, cpu_ns = time.perf_counter_ns() - wall - runs.paused_ns, time.process_time_ns() - cpu
         return {
-            "ns": samples,
-            "wall_ns": time.perf_counter_ns() - wall,
-            "cpu_ns": time.process_time_ns() - cpu,
+            "ns": runs.ns,
+            "wall_ns": wall_ns,
+            "cpu_ns": cpu_ns,
             "frequency_khz": probe.frequency_khz(),
+            "answers": runs.answers,
         }
 
 
@@ -106,41 +163,50 @@ def latency(job: Job[LatencyJob], emit: Emit[LatencyEvent]) -> None:
     Events: ``environment`` before and after, ``model`` (load, first run, warm-up), ``images`` (decoding and reading
     the result), ``block`` per model and round, ``state`` per round, ``failed`` for a model whose output is not finite.
     The order follows from ``seed``, so a job with ``skip`` continues where an interrupted one ended.
+
+    A model's ``images`` are divided among the rounds. ``same_input`` names models that are measured once more on the
+    first image alone. With ``pin``, the process keeps to as many cores as it has threads.
     """
     protocol = Protocol.read(job.settings.get("protocol", {}))
+    pinned = pin(job.threads) if job.settings.get("pin") else None
     waiting = probe.OthersWatch()
     time.sleep(0.25)
-    emit({"event": "environment", "when": "before", "others_cores": waiting.cores(), **probe.environment()})
-    subjects = _subjects(job, protocol, emit)
+    others = waiting.cores()
+    emit({"event": "environment", "when": "before", "others_cores": others, "pinned": pinned, **probe.environment()})
+    pixels = Pixels()
+    subjects = _subjects(job, protocol, pixels, emit)
     watch = probe.OthersWatch()
-    _measure_rounds(subjects, job, protocol, emit)
+    _measure_rounds(subjects, job, protocol, pixels, emit)
     emit({"event": "environment", "when": "after", "others_cores": watch.cores(), **probe.state()})
 
 
-def _subjects(job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]) -> list[Subject]:
+def _subjects(job: Job[LatencyJob], protocol: Protocol, pixels: Pixels, emit: Emit[LatencyEvent]) -> list[Subject]:
     """The opened and warmed-up models, including the second copies of the controls."""
     decode = not job.settings.get("skip")
-    prepared = [_prepare(entry, entry.key, job.threads, protocol, emit, decode=decode) for entry in job.models]
+    prepared = [_prepare(entry, entry.key, job.threads, protocol, pixels, emit, decode=decode) for entry in job.models]
     subjects = [subject for subject in prepared if subject is not None]
     good = {subject.key for subject in subjects}
-    for key in job.settings.get("controls", ()):
+    copies = [(key, control_key(key)) for key in job.settings.get("controls", ())]
+    copies += [(key, same_key(key)) for key in job.settings.get("same_input", ())]
+    for key, own_key in copies:
         if key in good:
-            again = _prepare(job.model(key), control_key(key), job.threads, protocol, emit, decode=False)
+            again = _prepare(job.model(key), own_key, job.threads, protocol, pixels, emit, decode=False)
             subjects += [again] if again is not None else []
     return subjects
 
 
 def _measure_rounds(
-    subjects: list[Subject], job: Job[LatencyJob], protocol: Protocol, emit: Emit[LatencyEvent]
+    subjects: list[Subject], job: Job[LatencyJob], protocol: Protocol, pixels: Pixels, emit: Emit[LatencyEvent]
 ) -> None:
     by_key = {subject.key: subject for subject in subjects}
     skip = int(job.settings.get("skip", 0))
     for number, keys in enumerate(block_order(list(by_key), protocol.rounds, int(job.settings.get("seed", 0)))):
+        pixels.forget()
         for place, subject in enumerate(by_key[key] for key in keys):
             if number * len(subjects) + place < skip:
                 continue
             time.sleep(protocol.cooldown_ns / 1e9)
-            times = _without_gc(partial(subject.block, protocol, job.threads))
+            times = _without_gc(partial(subject.block, protocol, job.threads, number))
             emit({"event": "block", "round": number, "key": subject.key, **times})
         emit(
             {
@@ -162,14 +228,22 @@ def _without_gc(measure: Callable[[], Result]) -> Result:
 
 
 def _prepare(
-    entry: JobModel, key: str, threads: int, protocol: Protocol, emit: Emit[LatencyEvent], *, decode: bool = True
+    entry: JobModel,
+    key: str,
+    threads: int,
+    protocol: Protocol,
+    pixels: Pixels,
+    emit: Emit[LatencyEvent],
+    *,
+    decode: bool,
 ) -> Subject | None:
     """Open the model, set its input, run it for the first time, warm up. None if its output is not finite."""
     emit({"event": "opening", "key": key})
     start = time.perf_counter_ns()
     model = entry.open(threads)
     load_ns = time.perf_counter_ns() - start
-    prepare_input(model, entry)
+    inputs = Inputs(entry, model, pixels, protocol.rounds, same=key == same_key(entry.key))
+    model.set_input(inputs.first())
     first_ns = run_block(model.invoke, 1, 0)[0]
     try:
         model.scores()
@@ -190,7 +264,7 @@ def _prepare(
     )
     if decode and entry.images:
         emit(_image_times(entry, key, model))
-    return Subject(key, model, statistics.median(warmup))
+    return Subject(key, model, inputs, statistics.median(warmup))
 
 
 def prepare_input(model: Model, entry: JobModel) -> None:
@@ -200,10 +274,7 @@ def prepare_input(model: Model, entry: JobModel) -> None:
 
 def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
     """A real image if there is one, otherwise seeded noise; uint8 (H, W, channels)."""
-    if entry.images:
-        return Classifier(entry, model).geometry.load(entry.images[0])
-    shape = (model.input.height, model.input.width, model.input.channels)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return Classifier(entry, model).geometry.load(entry.images[0]) if entry.images else noise(model)
 
 
 def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
@@ -211,7 +282,7 @@ def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:
     classifier = Classifier(entry, model)
     before, after = [], []
     clock = time.perf_counter_ns
-    for path in entry.images:
+    for path in entry.images[:DECODED_IMAGES]:
         start = clock()
         pixels = classifier.geometry.load(path)
         tensor = model.input.prepare(pixels, entry.scaling)

@@ -15,7 +15,7 @@ from pydantic import field_validator
 from edgekit.documents.base import Document, FileName, Migration, Part
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.gate import GateRecord
-from edgekit.documents.latency import ControlRecord, Latency, ProtocolRecord, grouped_by_process
+from edgekit.documents.latency import CacheTest, ControlRecord, Latency, ProtocolRecord, grouped_by_process
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.documents.profile import OperatorProfile
@@ -228,6 +228,7 @@ class BenchDocument(Document):
     preprocessing: PreprocessingRecord | None = None
     """How images reach a third-party model; ``null`` for an exported file of a run."""
     control: tuple[ControlRecord, ...]
+    cache_test: tuple[CacheTest, ...] = ()
     environment: EnvironmentRecord
     warnings: tuple[str, ...] = ()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from edgekit.documents.base import Document, JsonObject, Part
 from edgekit.documents.bench import BenchResult, HostAgreement
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import Latency
+from edgekit.documents.report_rows import ControlRatio, ValidityFlag
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -58,21 +59,35 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """``null``, like the other percentiles, if there are too few runs to support it."""
+    """The median of the medians of the rounds; ``null``, like the percentiles, if there are too few runs."""
+    latency_ms_p50_ci95: tuple[float, float] | None = None
+    """For any process; ``null`` if there was only one."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
+    latency_ms_p95_ci95: tuple[float, float] | None = None
     latency_ms_p99: float | None
     unstable: tuple[str, ...]
     """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
+    validity: tuple[ValidityFlag, ...] = ()
+    """Minimum duration and runs, noise floor, throttling, other load, pinning and so on."""
+
+
+LatencyVerdict = Literal[
+    "slower",
+    "faster",
+    "no useful difference",
+    "not measurable in this session",
+    "no verdict: fewer than six rounds",
+    "no verdict: only one process each",
+    "unstable",
+]
+UNSTABLE: Final = "unstable"
 
 
 class NoiseFloorRecord(Part):
-    """The A/A control of one thread count: the model measured twice, and the ratios that mean no difference."""
+    """The A/A controls of one thread count: files that were measured twice, and the ratios that are noise."""
 
-    model: str
-    ratio: float
-    ratio_ci95: tuple[float, float]
-    n_rounds: int
+    controls: tuple[ControlRatio, ...]
     floor: tuple[float, float]
 
 
@@ -85,8 +100,10 @@ class ComparisonRecord(Part):
     against: str
     ratio: float
     ratio_ci95: tuple[float, float]
+    """Over the processes of the session, then their rounds."""
+    n_processes: int
     n_rounds: int
-    verdict: Literal["slower", "faster", "no difference measured", "unstable"]
+    verdict: LatencyVerdict
 
 
 class NoBenefit(Part):
@@ -135,6 +152,7 @@ def _row(result: BenchResult, latency: Latency | None) -> BenchRow:
             **_fields(bench.memory, "baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes"),
             **_fields(latency, "threads", "threads_effective", "load_ns", "first_ns"),
             **{f"latency_ms_p{p}": latency and latency.percentile_ms(p) for p in PERCENTILES},
+            **{f"latency_ms_p{p}_ci95": latency and latency.interval_ms(p) for p in (50, 95)},
             "latency_ns": latency.samples_ns if latency else (),
             "unstable": latency.unstable if latency else (),
             "accuracy_ci95": bench.accuracy_ci95,

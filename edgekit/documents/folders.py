@@ -135,6 +135,10 @@ class RunFolder:
     def read_finished_run(self) -> RunDocument:
         """``run.json`` of a run whose training has finished; raises :class:`InputError` otherwise."""
         document = self.read_run()
+        if not document.done and document.imported is not None:
+            raise InputError(
+                "the import of this run has not finished", where=str(self.path), hint="rerun the edgekit import command"
+            )
         if not document.done:
             raise InputError(
                 "training of this run has not finished",

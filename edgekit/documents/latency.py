@@ -6,15 +6,21 @@ A process is what repeats independently: rounds of one process share its memory 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from pydantic import Field
 
 from edgekit.device.protocol.jobs import BlockSettings
 from edgekit.documents.base import JsonObject, Part
 from edgekit.stats.latency import percentile
+from edgekit.stats.process_ratio import percentile_over_processes
 
 Runs = tuple[tuple[int, ...], ...]
 """[round][run], in nanoseconds."""
+
+
+FEWEST_IMAGES = 16
+"""Images in a block, unless a protocol is only to see whether a file runs."""
 
 
 class ProtocolRecord(Part):
@@ -33,6 +39,17 @@ class ProtocolRecord(Part):
     warmup_ns: int
     cooldown_ns: int = 0
     """Pause before every block."""
+    cache_test: bool = False
+    """Whether a file is measured on one image again and again, too."""
+    rate_hz: float | None = None
+    """Runs per second of every file; ``null``: as fast as possible."""
+    pin: bool = False
+    """Whether the processes were to keep to as many cores as they had threads."""
+
+    @property
+    def images_per_round(self) -> int:
+        """How many different images the runs of a block take, where they run often enough."""
+        return max(FEWEST_IMAGES, self.block_runs) if self.block_ns else self.block_runs
 
     @property
     def total_runs(self) -> int:
@@ -53,6 +70,7 @@ class ProtocolRecord(Part):
             "block_runs": self.block_runs,
             "block_ns": self.block_ns,
             "cooldown_ns": self.cooldown_ns,
+            "period_ns": 0 if self.rate_hz is None else round(1e9 / self.rate_hz),
         }
 
 
@@ -60,7 +78,16 @@ class Block(Part):
     """Single runs of one file in one round of a process."""
 
     round: int
-    ns: tuple[int, ...]
+    ns: tuple[int, ...] = Field(min_length=1)
+    n_answers: int = 0
+    """How many of the runs had their answer checked."""
+    n_wrong: int = 0
+    """How many of those answers were wrong, so that the block does not count."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the block counts."""
+        return self.n_wrong == 0
 
 
 class MeasuredProcess(Part):
@@ -73,12 +100,22 @@ class MeasuredProcess(Part):
     load_ns: int
     first_ns: int
     warmup_ns: tuple[int, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block, ...] = Field(min_length=1)
 
     @property
     def samples_ns(self) -> list[int]:
-        """All measured runs, in order."""
-        return [ns for block in self.blocks for ns in block.ns]
+        """All measured runs of valid blocks, in order."""
+        return [ns for block in self.valid_blocks for ns in block.ns]
+
+    @property
+    def valid_blocks(self) -> tuple[Block, ...]:
+        """The blocks without a wrong answer."""
+        return tuple(block for block in self.blocks if block.valid)
+
+    @property
+    def round_medians_ns(self) -> list[float]:
+        """The median of each valid block."""
+        return [float(median(block.ns)) for block in self.valid_blocks]
 
 
 class Latency(Part):
@@ -93,6 +130,10 @@ class Latency(Part):
     postprocess_ns: tuple[int, ...]
     unstable: tuple[str, ...]
     """Reasons why this measurement cannot win a comparison; empty on a quiet machine."""
+    n_images: int = 0
+    """How many different images the runs took; 0: noise, or in older documents one image."""
+    pinned: tuple[int, ...] | None = None
+    """The cores that the processes kept to; ``null`` if they were free to move."""
 
     @property
     def load_ns(self) -> int:
@@ -106,8 +147,18 @@ class Latency(Part):
 
     @property
     def rounds(self) -> Runs:
-        """The blocks of all processes, in order."""
-        return tuple(block.ns for process in self.processes for block in process.blocks)
+        """The valid blocks of all processes, in order."""
+        return tuple(block.ns for process in self.processes for block in process.valid_blocks)
+
+    @property
+    def n_answers(self) -> int:
+        """How many timed runs had their answer checked."""
+        return sum(block.n_answers for process in self.processes for block in process.blocks)
+
+    @property
+    def n_invalid(self) -> int:
+        """How many blocks do not count, because a timed answer was wrong."""
+        return sum(not block.valid for process in self.processes for block in process.blocks)
 
     @property
     def sittings(self) -> int:
@@ -119,10 +170,44 @@ class Latency(Part):
         """All measured runs, in order."""
         return [sample for block in self.rounds for sample in block]
 
+    @property
+    def round_median_ms(self) -> float:
+        """The median of the medians of the rounds, in milliseconds, however few runs there are."""
+        return median(median(block) for block in self.rounds) / 1e6
+
     def percentile_ms(self, p: int) -> float | None:
-        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it."""
+        """The ``p``-th percentile in milliseconds; None if there are too few runs to support it.
+
+        The 50th is the median of the medians of the rounds: a block lasts as long for every file, so that a fast round
+        has more runs than a slow one, and would count for more.
+        """
         value = percentile(self.samples_ns, p)
-        return None if value is None else value / 1e6
+        if value is None:
+            return None
+        return self.round_median_ms if p == 50 else value / 1e6
+
+    def interval_ms(self, p: int) -> tuple[float, float] | None:
+        """95% interval of the ``p``-th percentile of any process, in milliseconds, from those of the processes.
+
+        None where the percentile is, and for one process, which says nothing of others.
+        """
+        processes = [process for process in self.processes if process.valid_blocks]
+        if self.percentile_ms(p) is None or len(processes) < 2:
+            return None
+        if p == 50:
+            found = percentile_over_processes([process.round_medians_ns for process in processes], p)
+        else:
+            found = percentile_over_processes([process.samples_ns for process in processes], p)
+        return None if found is None else (found[0] / 1e6, found[1] / 1e6)
+
+
+class CacheTest(Part):
+    """One file on varied images and on the same image again and again, by the same processes."""
+
+    model: str
+    threads: int
+    varied: tuple[MeasuredProcess, ...]
+    same: tuple[MeasuredProcess, ...]
 
 
 class ControlRecord(Part):
@@ -141,11 +226,11 @@ def paired_rounds(
 
     Empty for files of different sessions that happen to have no process in common; the caller checks the session.
     """
-    others = {process.number: {block.round: block.ns for block in process.blocks} for process in second}
+    others = {process.number: {block.round: block.ns for block in process.valid_blocks} for process in second}
     found: list[tuple[Runs, Runs]] = []
     for process in first:
         other = others.get(process.number, {})
-        pairs = [(block.ns, other[block.round]) for block in process.blocks if block.round in other]
+        pairs = [(block.ns, other[block.round]) for block in process.valid_blocks if block.round in other]
         if pairs:
             found.append((tuple(mine for mine, _ in pairs), tuple(its for _, its in pairs)))
     return tuple(mine for mine, _ in found), tuple(its for _, its in found)

@@ -57,6 +57,17 @@ class ReportedRun(Part):
     """The run folder, below the folder of the report."""
 
 
+class ValidityFlag(Part):
+    """One condition of a valid latency."""
+
+    name: str
+    """Such as ``minimum runs``."""
+    holds: bool | None
+    """``null`` if it was not asked for, or is not known."""
+    detail: str
+    """What was found."""
+
+
 class LatencyRecord(Part):
     """Latency of one file with one thread setting, in milliseconds; ``null`` if too few runs support a percentile."""
 
@@ -65,11 +76,15 @@ class LatencyRecord(Part):
     n_runs: int
     """Number of measured runs."""
     latency_ms_p50: float | None
-    """Median."""
+    """Median of the medians of the rounds."""
+    latency_ms_p50_ci95: Range | None = None
+    """Interval of the p50 of any process; ``null`` if there was only one."""
     latency_ms_p90: float | None
     """90th percentile."""
     latency_ms_p95: float | None
     """95th percentile."""
+    latency_ms_p95_ci95: Range | None = None
+    """Interval of the p95 of any process; ``null`` if there was only one."""
     latency_ms_p99: float | None
     """99th percentile."""
     load_ms: float
@@ -82,6 +97,8 @@ class LatencyRecord(Part):
     """Median time to read out the result."""
     unstable: tuple[str, ...]
     """Why the measurement cannot win a comparison; empty on a quiet machine."""
+    validity: tuple[ValidityFlag, ...] = ()
+    """Minimum duration and runs, noise floor, throttling, other load, pinning and so on."""
 
 
 class ExportedFileRecord(Part):
@@ -198,20 +215,37 @@ class SeedGroup(Part):
     """By number of threads."""
 
 
+class ControlRatio(Part):
+    """An A/A control: one file measured as if it were two."""
+
+    model: str
+    """The file."""
+    ratio: float
+    """Ratio of its two measurements."""
+    ratio_ci95: Range
+    """Interval of the ratio, over processes, then rounds."""
+    n_processes: int
+    """Number of processes."""
+    n_rounds: int
+    """Number of rounds in all processes."""
+
+
 class SessionNoiseFloor(Part):
-    """The A/A control of one session and thread count: ratios within ``floor`` are noise."""
+    """The A/A controls of one session and thread count: ratios within ``floor`` are noise."""
 
     session_id: str
     """The session."""
     threads: int
     """Number of threads."""
     model: str
-    """The file that was measured twice."""
+    """The first file that was measured twice."""
     ratio: float
-    """Median ratio of its two measurements."""
+    """Ratio of its two measurements."""
     ratio_ci95: Range
     """Interval of the ratio."""
     n_rounds: int
     """Number of rounds."""
+    controls: tuple[ControlRatio, ...] = ()
+    """All files that were measured twice; empty in older reports, which had one."""
     floor: Range
     """Ratios within this range are noise."""

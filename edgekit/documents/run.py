@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import model_validator
+
 from edgekit.documents.base import Document, FileName, JsonObject, Migration, Part
 from edgekit.recipe import Recipe
 
@@ -224,6 +226,15 @@ class SplitMetrics(Part):
         ]
         return [entry for entry in entries if entry[0] != entry[1]]
 
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> SplitMetrics:
+        size = len(self.per_class)
+        if len(self.confusion) != size or any(len(row) != size for row in self.confusion):
+            raise ValueError(f"the confusion matrix does not have {size} rows and columns")
+        if not 0 <= self.accuracy <= 1 or self.n_samples < 1:
+            raise ValueError("the accuracy or the number of images is out of range")
+        return self
+
 
 class ImportRecord(Part):
     """Where the network of an imported run comes from, and what was made of it."""
@@ -315,6 +326,13 @@ class RunDocument(Document):
     """SHA-256 of the files of the run, by name."""
     imported: ImportRecord | None = None
     """Where an imported network comes from; ``null`` if edgekit trained it."""
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> RunDocument:
+        for split, metrics in self.metrics.items():
+            if len(metrics.per_class) != len(self.dataset.classes):
+                raise ValueError(f"the metrics of {split} are not about the {len(self.dataset.classes)} classes")
+        return self
 
     @property
     def done(self) -> bool:

@@ -42,7 +42,7 @@ class Split(Section):
 
 
 def _pixel_range(text: str) -> str:
-    from edgekit.device.images import parse_range
+    from edgekit.device.pixel_range import parse_range
 
     if text not in ("auto", "percentile"):
         parse_range(text)

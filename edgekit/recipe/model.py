@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from edgekit.recipe.section import Fraction, PathText, Section, known_name
-from edgekit.registry import BACKBONES, IMPORTED, get_backbone
+from edgekit.recipe.section import Fraction, PathText, Section, known_backbone
+from edgekit.registry import get_backbone
 
 
 class Head(Section):
@@ -31,19 +31,32 @@ class Model(Section):
     """The network."""
 
     backbone: str = "mobilenetv2"
-    """Name of the backbone. ``edgekit list backbones`` shows all of them."""
+    """Name of the backbone (``edgekit list backbones``), ``keras:NAME`` for another class of ``keras.applications``,
+    or the path of a ``.keras`` or ``.h5`` file with a feature extractor of your own."""
     alpha: float = 1.0
     """Width multiplier, for backbones that have one (MobileNetV2: 0.1 to 2.0; ImageNet weights exist for some)."""
     weights: PathText = "imagenet"
     """Initial weights of the backbone: ``imagenet`` (downloaded by Keras), ``none`` (random), or the path of a Keras
-    weights file of the backbone without its top."""
+    weights file of the backbone without its top. A backbone from a file always has the weights of that file."""
+    scaling: str | None = None
+    """For a backbone from a file: the scaling that its weights expect of the pixels (``none``, ``unit``,
+    ``symmetric``, ``imagenet``, ``caffe`` or ``MEAN,STD``). ``null`` is ``none``: 0 to 255, or scaled in the model."""
     head: Head = Head()
     """The layers on top of the backbone."""
 
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str) -> str:
-        return value if value == IMPORTED else known_name("backbone", value, BACKBONES)
+        return known_backbone(value)
+
+    @model_validator(mode="after")
+    def _file_fits(self) -> Model:
+        if get_backbone(self.backbone).file is None:
+            if self.scaling is not None:
+                raise ValueError(f"scaling is for a backbone from a file; {self.backbone} has its own")
+        elif self.weights not in ("imagenet", "none"):
+            raise ValueError("a backbone from a file has the weights of that file; leave out weights")
+        return self
 
     @model_validator(mode="after")
     def _alpha_fits(self) -> Model:

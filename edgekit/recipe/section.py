@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from edgekit.registry import backbone_problem
 from edgekit.support.suggestions import unknown_name
 
 MOST = 1_000_000
@@ -48,6 +49,14 @@ def known_name(kind: str, value: str, choices: Iterable[str]) -> str:
     names = list(choices)
     if value not in names:
         raise ValueError(unknown_name(kind, value, names))
+    return value
+
+
+def known_backbone(value: str) -> str:
+    """``value``, if it names a backbone; raises :class:`ValueError` with the closest choice otherwise."""
+    problem = backbone_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
     return value
 
 

@@ -11,8 +11,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgekit.errors import InputError
-from edgekit.recipe.section import MOST_THREADS, Count, Section, Seed, Strategy, known_corruptions, known_name
-from edgekit.registry import BACKBONES, SCHEMES
+from edgekit.recipe.section import (
+    MOST_THREADS,
+    Count,
+    Section,
+    Seed,
+    Strategy,
+    known_backbone,
+    known_corruptions,
+    known_name,
+)
+from edgekit.registry import SCHEMES
 
 ArmName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
 """Lower-case letters, digits and hyphens, because it becomes part of folder names."""
@@ -65,7 +74,7 @@ class Compare(Section):
     @field_validator("backbones")
     @classmethod
     def _known_backbones(cls, value: list[str]) -> list[str]:
-        return [known_name("backbone", name, BACKBONES) for name in value]
+        return [known_backbone(name) for name in value]
 
     @field_validator("backbones", "strategies", "seeds")
     @classmethod
@@ -131,7 +140,7 @@ class Side(Section):
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, value: str | None) -> str | None:
-        return value if value is None else known_name("backbone", value, [*BACKBONES, "others"])
+        return value if value in (None, "others") else known_backbone(str(value))
 
     @field_validator("file")
     @classmethod

@@ -6,34 +6,12 @@ from dataclasses import dataclass
 
 from edgekit.device.runtime_table import RUNTIMES as RUNTIMES
 from edgekit.errors import InputError
-from edgekit.support.suggestions import unknown_name_error
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """An ImageNet architecture from ``keras.applications``.
-
-    ``scaling`` is the preprocessing that the ImageNet weights expect: ``"symmetric"`` is RGB in [-1, 1], ``"caffe"`` is
-    BGR minus the ImageNet mean. Random weights get [-1, 1]. ``imagenet_top1`` is the accuracy in percent in the table
-    of Keras, and ``parameters`` counts the network without its top.
-    """
-
-    name: str
-    title: str
-    keras_class: str
-    scaling: str
-    parameters: int
-    imagenet_top1: float | None
-    macs: int = 0
-    """Multiply-accumulates for one image of 224 x 224 pixels, without the top and at width 1."""
-    min_image_size: int = 32
-    default_image_size: int = 224
-    weights_file: str = ""
-    """Pattern of the name of the file in which Keras stores the ImageNet weights without the top."""
-    alphas: tuple[float, ...] = ()
-    """Width multipliers with ImageNet weights; empty if the backbone has no width multiplier."""
-    kernel_initializer: str | None = None
-    """Initializer for ``weights: none``, if the architecture does not train with its own."""
+from edgekit.registry.backbones import BACKBONES as BACKBONES
+from edgekit.registry.backbones import IMPORTED as IMPORTED
+from edgekit.registry.backbones import Backbone as Backbone
+from edgekit.registry.backbones import backbone_problem as backbone_problem
+from edgekit.registry.backbones import backbone_title as backbone_title
+from edgekit.registry.backbones import get_backbone as get_backbone
 
 
 @dataclass(frozen=True)
@@ -72,57 +50,6 @@ class Scheme:
         """Folder name below ``exports/``: ``tflite-int8``."""
         return f"{self.format}-{self.name}"
 
-
-BACKBONES: dict[str, Backbone] = {
-    b.name: b
-    for b in (
-        Backbone(
-            name="vgg16",
-            title="VGG16",
-            macs=15_346_630_656,
-            keras_class="VGG16",
-            weights_file="vgg16_*_notop.h5",
-            scaling="caffe",
-            parameters=14_714_688,
-            imagenet_top1=71.3,
-            kernel_initializer="he_uniform",
-        ),
-        Backbone(
-            name="resnet50v2",
-            title="ResNet50V2",
-            macs=3_480_207_360,
-            keras_class="ResNet50V2",
-            weights_file="resnet50v2_*_notop.h5",
-            scaling="symmetric",
-            parameters=23_564_800,
-            imagenet_top1=76.0,
-        ),
-        Backbone(
-            name="mobilenetv2",
-            title="MobileNetV2",
-            macs=299_494_272,
-            keras_class="MobileNetV2",
-            weights_file="mobilenet_v2_*_no_top.h5",
-            scaling="symmetric",
-            parameters=2_257_984,
-            imagenet_top1=71.3,
-            alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
-        ),
-        Backbone(
-            name="resnet50",
-            title="ResNet50",
-            macs=3_855_925_248,
-            keras_class="ResNet50",
-            weights_file="resnet50_*_notop.h5",
-            scaling="caffe",
-            parameters=23_587_712,
-            imagenet_top1=74.9,
-        ),
-    )
-}
-
-IMPORTED = "imported"
-"""``model.backbone`` in the recipe of an imported run, whose network edgekit neither built nor trained."""
 
 STRATEGIES: dict[str, str] = {
     "feature-extraction": "trains only the head; the backbone is frozen",
@@ -165,21 +92,6 @@ SCHEMES: dict[str, Scheme] = {
 }
 
 FORMATS: tuple[str, ...] = tuple(dict.fromkeys(scheme.format for scheme in SCHEMES.values()))
-
-
-def get_backbone(name: str) -> Backbone:
-    """The backbone called ``name``; raises :class:`InputError` with the choices if there is none."""
-    if name == IMPORTED:
-        return Backbone(IMPORTED, "imported model", "", "none", 0, None, min_image_size=8)
-    try:
-        return BACKBONES[name]
-    except KeyError:
-        raise unknown_name_error("backbone", name, BACKBONES) from None
-
-
-def backbone_title(name: str) -> str:
-    """The title of the backbone called ``name``; the name itself if the table has no such backbone."""
-    return BACKBONES[name].title if name in BACKBONES else name
 
 
 def get_scheme(key: str) -> Scheme:

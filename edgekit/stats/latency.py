@@ -1,19 +1,14 @@
-"""Latency statistics: percentiles, ratios per interleaved round, and the noise floor of an A/A control."""
+"""Latency statistics of one process: percentiles, and ratios per interleaved round."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
 
 import numpy as np
 
 PERCENTILE_MIN_RUNS: dict[int, int] = {50: 11, 90: 64, 95: 130, 99: 662}
 """How many runs a percentile needs at 99% confidence."""
-
-Verdict = Literal["slower", "faster", "no difference measured"]
-
-NO_DIFFERENCE: Final = "no difference measured"
 
 
 def percentile(samples: Sequence[int] | Sequence[float], p: int) -> float | None:
@@ -56,6 +51,9 @@ def compare_rounds(
 ) -> Ratio:
     """The ratio per round of two interleaved models: its median and a percentile bootstrap interval over rounds.
 
+    The interval is that of one process. It says nothing of how processes differ, for which there is
+    :mod:`edgekit.stats.process_ratio`.
+
     With fewer than six rounds the interval of a median covers less than 95% whatever is resampled; it is then
     the whole range of the rounds.
     """
@@ -67,28 +65,3 @@ def compare_rounds(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(medians, [tail, 100 - tail])
     return Ratio(float(np.median(ratios)), float(low), float(high), len(ratios))
-
-
-@dataclass(frozen=True)
-class NoiseFloor:
-    """How much two measurements of the same model differ: a ratio within [low, high] means no difference."""
-
-    low: float
-    high: float
-
-    def verdict(self, ratio: Ratio) -> Verdict:
-        """``slower``, ``faster`` or :data:`NO_DIFFERENCE` for ``a`` against ``b``.
-
-        The whole interval of the ratio has to lie outside the floor.
-        """
-        if ratio.low > self.high:
-            return "slower"
-        if ratio.high < self.low:
-            return "faster"
-        return NO_DIFFERENCE
-
-
-def noise_floor(control: Ratio) -> NoiseFloor:
-    """The floor of an A/A control: the further end of its interval, on both sides, as either copy could be A."""
-    factor = max(control.high, 1 / control.low, 1.0)
-    return NoiseFloor(1 / factor, factor)

@@ -37,13 +37,19 @@ def warn_of_unreachable(study: Study, targets: Sequence[str], progress: Progress
 
 
 def measure(
-    study: Study, cells: Sequence[Cell], targets: Sequence[str], *, quiet: bool, progress: Progress
+    study: Study,
+    cells: Sequence[Cell],
+    targets: Sequence[str],
+    *,
+    latency: bool = True,
+    quiet: bool,
+    progress: Progress,
 ) -> dict[str, str]:
     """Measure the exported files of ``cells`` on ``targets``; return why a target measured nothing, by its name.
 
-    A target that has measured every file in its present form is skipped.
+    A target that has measured every file in its present form is skipped. Without ``latency``, images are only scored.
     """
-    missing = tuple(target for target in targets if not is_measured(study, cells, target))
+    missing = tuple(target for target in targets if not is_measured(study, cells, target, latency=latency))
     if not missing:
         progress.info("\nall exported files are already measured")
         return {}
@@ -55,6 +61,7 @@ def measure(
         protocol=bench.protocol,
         threads=tuple(bench.threads),
         images=bench.images,
+        latency=latency,
     )
     try:
         outcome = run_job(job, quiet=quiet)
@@ -67,8 +74,11 @@ def measure(
     return outcome.target_errors
 
 
-def is_measured(study: Study, cells: Sequence[Cell], target: str) -> bool:
-    """Whether one session has measured every file in its present form: only such latencies may be compared."""
+def is_measured(study: Study, cells: Sequence[Cell], target: str, *, latency: bool = True) -> bool:
+    """Whether one session has measured every file in its present form: only such latencies may be compared.
+
+    Without ``latency``: whether every file was scored, in any session.
+    """
     sessions = set()
     for cell in cells:
         run = study.folder(cell)
@@ -80,7 +90,9 @@ def is_measured(study: Study, cells: Sequence[Cell], target: str) -> bool:
             if not path.is_file():
                 return False
             result = BenchDocument.read(path)
-            if result.sha256 != export.sha256:
+            if result.sha256 != export.sha256 or (latency and result.incomplete):
+                return False
+            if not latency and result.accuracy is None and result.ok:
                 return False
             sessions.add(result.session_id)
-    return len(sessions) == 1
+    return len(sessions) == 1 or (not latency and bool(sessions))

@@ -33,6 +33,14 @@ def budget_settings(study: Recipe, cell: Recipe) -> dict[str, float]:
             where=study.name,
             hint="use equal: seconds",
         )
+    unknown = [name for name in {reference, cell.model.backbone} if not get_backbone(name).macs]
+    if unknown:
+        raise InputError(
+            f"compare.budget.equal: compute needs the multiply-accumulates of {unknown[0]}, which are not in the table "
+            "of backbones",
+            where=study.name,
+            hint="use equal: seconds",
+        )
     factor = get_backbone(reference).macs / get_backbone(cell.model.backbone).macs
     phases: dict[str, Phase] = {
         "feature_extraction": cell.train.feature_extraction,

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgekit.documents.study import CellRecord, CellStatus
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, apply_settings, assign, validate
-from edgekit.registry import BACKBONES
+from edgekit.registry import BACKBONES, get_backbone
 from edgekit.study.budget import budget_settings
 
 MOST_CELLS = 5_000
@@ -85,6 +85,13 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
             where=recipe.name,
             hint=f"the study's backbones are: {', '.join(backbones)}",
         )
+    slugs = [get_backbone(name).slug for name in backbones]
+    if twice := next((name for name, slug in zip(backbones, slugs) if slugs.count(slug) > 1), None):
+        raise InputError(
+            f"two backbones of the study have the same name: {get_backbone(twice).name}",
+            where=recipe.name,
+            hint="give the files different names, and each backbone once",
+        )
     cells = []
     arms: list[str | None] = list(compare.arms) or [None]
     count = len(seeds) * len(backbones) * len(strategies) * len(arms)
@@ -108,7 +115,7 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
             own["train.start_from"] = str(study.absolute() / after)
         settings = (compare.overrides.get(backbone, {}), compare.arms.get(arm or "", {}), own)
         complete = _cell_recipe(recipe, settings, name)
-        cells.append(Cell(f"runs/{name}", backbone, strategy, seed, complete, arm, after))
+        cells.append(Cell(f"runs/{name}", get_backbone(backbone).name, strategy, seed, complete, arm, after))
     return cells
 
 
@@ -126,4 +133,4 @@ def _cell_recipe(recipe: Recipe, settings: Iterable[Mapping[str, object]], name:
 
 
 def _run_name(backbone: str, strategy: str, arm: str | None, seed: int) -> str:
-    return "-".join([backbone, strategy, *([] if arm is None else [arm]), f"s{seed}"])
+    return "-".join([get_backbone(backbone).slug, strategy, *([] if arm is None else [arm]), f"s{seed}"])

@@ -51,6 +51,8 @@ class BenchJob(Part):
     protocol: str
     threads: tuple[int, ...]
     images: int | None = None
+    latency: bool = True
+    """False: only score the images."""
 
     @property
     def subject(self) -> str:

@@ -49,6 +49,7 @@ def run_study(
     retries: int = 1,
     executor: str = "local",
     mlflow: str | None = None,
+    latency: bool = True,
     quiet: bool = False,
     progress: Progress = SILENT,
 ) -> StudyResult:
@@ -56,7 +57,8 @@ def run_study(
 
     ``jobs`` cells are trained at once, on this machine or by Ray. A cell that fails is retried ``retries`` times and
     then recorded as failed; it does not stop the others, and the next call tries it again. ``mlflow`` is the address
-    of an MLflow server that every cell is logged to at the end. Raises :class:`EdgekitError` if no cell succeeded,
+    of an MLflow server that every cell is logged to at the end. Without ``latency``, exported files are only scored;
+    the next call with it measures the rest. Raises :class:`EdgekitError` if no cell succeeded,
     :class:`InputError` if another process works on this study, and :class:`TargetError`, before anything is
     trained, for an unknown target.
     """
@@ -79,7 +81,9 @@ def run_study(
         exported = [cell for cell in study.cells if cell.status == "exported"]
         if not exported:
             raise EdgekitError("no cell of the study succeeded", where=str(study.file), hint=study.cells[0].error)
-        unreachable = measure(study, exported, list(dict.fromkeys(targets)), quiet=quiet, progress=progress)
+        unreachable = measure(
+            study, exported, list(dict.fromkeys(targets)), latency=latency, quiet=quiet, progress=progress
+        )
         _measure_robustness(study, exported, quiet, progress)
         if mlflow is not None:
             run_job(ReportJob(study=study.path), quiet=True)

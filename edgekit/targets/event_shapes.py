@@ -33,7 +33,9 @@ _UNITS: tuple[tuple[str, float, float], ...] = (
 """The range of numbers whose key ends like this."""
 _COUNTS = {
     **dict.fromkeys(("cores", "usable_cores", "threads", "runs", "count", "classes", "shape", "bits", "windows"), 1),
-    **dict.fromkeys(("userland_bits", "round", "start", "condition", "number", "predicted", "expected"), 0),
+    **dict.fromkeys(
+        ("userland_bits", "round", "start", "condition", "number", "predicted", "expected", "image", "pinned"), 0
+    ),
     **dict.fromkeys(("ns", "differences", "cooldown_s", "python", "version", "size"), 0),
 }
 """The smallest value of other numbers, by their key."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgekit.device.block_order import block_order
 from edgekit.device.jobs import entry_key
-from edgekit.device.protocol import CHUNK, CLEAN, control_key, model_key
+from edgekit.device.protocol import CHUNK, CLEAN, DECODED_IMAGES, NOISE_IMAGES, control_key, model_key, same_key
 from edgekit.device.protocol.events import DoneEvent, ErrorEvent, JobEvent
 from edgekit.device.protocol.jobs import AnyJob, ModelEntry
 from edgekit.device.protocol.requests import BrokenEvent, ExitEvent
@@ -142,7 +142,21 @@ def _expect(event: Event, *names: str, **values: object) -> Event:
     return event
 
 
-def _check_runs(numbers: Sequence[float], count: int, total: float, what: str) -> None:
+def _check_answers(context: _Context, key: str, block: Event) -> None:
+    """After the runs 0, 1, 2, 4, 8 and so on, one about an image of the model each."""
+    pictures = len(context.entries[model_key(key)].get("images", ()))
+    if len(block["answers"]) != 1 + (len(block["ns"]) - 1).bit_length():
+        raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} answers")
+    classes = context.facts.classes.get(context.entries[model_key(key)]["path"])
+    for answer in block["answers"]:
+        if answer["image"] >= max(pictures, NOISE_IMAGES):
+            raise InvalidAnswer(f"an answer of {key} is about an image that it does not have")
+        # A model with one output value has two classes.
+        if classes is not None and (answer["predicted"] or 0) >= max(2, classes):
+            raise InvalidAnswer(f"{key} predicts a class that it does not have")
+
+
+def _check_runs(numbers: Sequence[float], count: int, total: float, what: str, *, exactly: bool = True) -> None:
     """Times of single runs: none is 0, and they end with the first one after which there are enough."""
     if numbers and min(numbers) <= 0:
         raise InvalidAnswer(f"{what}: a run took no time")
@@ -150,7 +164,7 @@ def _check_runs(numbers: Sequence[float], count: int, total: float, what: str) -
         raise InvalidAnswer(f"{what}: {len(numbers)} runs, and {count} were asked for")
     if sum(numbers) < total:
         raise InvalidAnswer(f"{what}: the runs took {sum(numbers) / 1e9:g} s, and {total / 1e9:g} s were asked for")
-    if len(numbers) > max(count, 1) and sum(numbers[:-1]) >= total:
+    if exactly and len(numbers) > max(count, 1) and sum(numbers[:-1]) >= total:
         raise InvalidAnswer(f"{what}: more runs than were asked for")
 
 
@@ -176,13 +190,15 @@ def _probe(context: _Context) -> Grammar:
 
 def _latency(context: _Context) -> Grammar:
     job, skip = context.job, context.job.get("skip", 0)
-    _expect((yield), "environment", when="before")
+    pinned = _expect((yield), "environment", when="before")["pinned"]
+    if pinned is not None and not (pinned and job.get("pin")):
+        raise InvalidAnswer("it keeps to cores without being asked to")
     subjects: list[str] = []
     for key in context.entries:
         if (yield from _subject(context, key, images=not skip)):
             subjects.append(key)
-    good = set(subjects)
-    for again in (control_key(key) for key in job.get("controls", ()) if key in good):
+    copies = [*map(control_key, job.get("controls", ())), *map(same_key, job.get("same_input", ()))]
+    for again in [key for key in copies if model_key(key) in set(subjects)]:
         if (yield from _subject(context, again, images=False)):
             subjects.append(again)
     settings = job["protocol"]
@@ -192,7 +208,11 @@ def _latency(context: _Context) -> Grammar:
                 continue
             block = _expect((yield), "block", round=number, key=key)
             what = f"block {number} of {key}"
-            _check_runs(block["ns"], settings["block_runs"], settings["block_ns"], what)
+            # With a rate, it is the intervals between the runs that add up.
+            spent = [max(ns, settings.get("period_ns", 0)) for ns in block["ns"]]
+            _check_runs(block["ns"], settings["block_runs"], 0, what, exactly=False)
+            _check_runs(spent, settings["block_runs"], settings["block_ns"], what)
+            _check_answers(context, key, block)
             if block["wall_ns"] < sum(block["ns"]):
                 raise InvalidAnswer(f"{what}: all runs together took less time than their sum")
             if block["cpu_ns"] > MOST_CORES * block["wall_ns"]:
@@ -215,8 +235,9 @@ def _subject(context: _Context, key: str, *, images: bool) -> Generator[None, Ev
     pictures = context.entries[model_key(key)].get("images", ())
     if images and pictures:
         times = _expect((yield), "images", key=key)
-        if not len(times["preprocess_ns"]) == len(times["postprocess_ns"]) == len(pictures):
-            raise InvalidAnswer(f"{key} has not one time for each of {len(pictures)} images")
+        count = min(DECODED_IMAGES, len(pictures))
+        if not len(times["preprocess_ns"]) == len(times["postprocess_ns"]) == count:
+            raise InvalidAnswer(f"{key} has not one time for each of {count} images")
     return True
 
 

@@ -7,7 +7,7 @@ inference (augmentation, noise) is left out. Every layer is a new object with co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,6 +60,10 @@ class Pixels:
             factor, shift = factor[::-1], shift[::-1]
         return replace(self, scale=self.scale * factor, offset=self.offset * factor + shift)
 
+    def normalized(self, scale: Array, offset: Array) -> Pixels:
+        """This, after a Normalization layer."""
+        return self.then(scale, offset)
+
     def reversed_channels(self) -> Pixels:
         """This, with the channels in reverse order."""
         return replace(self, reverse=not self.reverse)
@@ -71,9 +75,17 @@ class Pixels:
 
 @dataclass
 class FlatCopy:
-    """Copies models into one flat graph. ``taken`` are names that layers must not have; ``left_out`` are reported."""
+    """Copies models into one flat graph.
+
+    ``taken`` are names that layers must not have, and ``names`` are other names for layers. Without ``rescale``,
+    scaling at the input is left out. With ``always_scale``, there is a scaling layer even where it does nothing.
+    ``left_out`` names what was left out.
+    """
 
     taken: set[str] = field(default_factory=set)
+    names: Mapping[str, str] = field(default_factory=dict)
+    rescale: bool = True
+    always_scale: bool = False
     left_out: list[str] = field(default_factory=list)
     _copies: dict[int, Any] = field(default_factory=dict)
     _weights: list[tuple[Any, Any]] = field(default_factory=list)
@@ -121,7 +133,7 @@ class FlatCopy:
             pixels = [value for value in args if isinstance(value, Pixels)]
             scaled = _scaled(operation, pixels[0], (*args, *kwargs.values())) if len(pixels) == 1 else None
             if scaled is not None:
-                return scaled
+                return scaled if self.rescale else pixels[0]
             if len(args) == 1 and isinstance(args[0], Pixels) and not kwargs:
                 return self._on_pixels(operation, args[0])
             args, kwargs = keras.tree.map_structure(self._tensor, (args, kwargs))
@@ -156,7 +168,8 @@ class FlatCopy:
 
     def _as_layer(self, operation: Any, args: Any) -> Any:
         """The output of a layer that computes what an ``operation`` of ``keras.ops`` computes; None without one."""
-        kind, name, layers = type(operation).__name__, operation.name, keras.layers
+        kind, layers = type(operation).__name__, keras.layers
+        name = self.names.get(operation.name, operation.name)
         flat = keras.tree.flatten(args)
         if kind in ACTIVATIONS:
             return layers.Activation(ACTIVATIONS[kind], name=self.new_name(name))(args[0])
@@ -179,7 +192,7 @@ class FlatCopy:
             if _same(known, pixels):
                 return tensor
         tensor = pixels.tensor
-        if not pixels.is_plain:
+        if not pixels.is_plain or (self.always_scale and not self._scaled):
             settings = {"scale": _plain(pixels.scale), "offset": _plain(pixels.offset)}
             tensor = keras.layers.Rescaling(**settings, name=self.new_name("scaling"))(tensor)
         if pixels.reverse:
@@ -196,7 +209,8 @@ class FlatCopy:
         return self._copies[id(layer)]
 
     def _new(self, layer: Any) -> Any:
-        config = {**layer.get_config(), "name": self.new_name(layer.name), "dtype": "float32"}
+        name = self.new_name(self.names.get(layer.name, layer.name))
+        config = {**layer.get_config(), "name": name, "dtype": "float32"}
         return type(layer).from_config(config)
 
 
@@ -223,6 +237,15 @@ ACTIVATIONS = {
     "Tanh": "tanh",
 }
 """Operations of ``keras.ops`` that are activations, with their names in ``keras.activations``."""
+
+
+def float32_copy(network: keras.Model) -> keras.Model:
+    """The same network in 32-bit floats, whatever precision it was trained in."""
+    copy = FlatCopy(always_scale=True)
+    image = keras.Input(network.input.shape[1:], name=network.layers[0].name)
+    made = keras.Model(image, copy.apply(network, Pixels.plain(image)), name=network.name)
+    copy.copy_weights()
+    return made
 
 
 def is_identity(layer: Any) -> bool:
@@ -255,9 +278,10 @@ def _scaled(operation: Any, pixels: Pixels, args: Any) -> Pixels | None:
     if kind == "Rescaling":
         return pixels.then(np.asarray(operation.scale, np.float64), np.asarray(operation.offset, np.float64))
     affine = _normalization(operation) if kind == "Normalization" else None
-    if affine is None:
-        found = _arithmetic(kind, args, lambda value: isinstance(value, Pixels))
-        affine = None if found is None else (found[1].reshape(-1), found[2].reshape(-1))
+    if affine is not None:
+        return pixels.normalized(*affine)
+    found = _arithmetic(kind, args, lambda value: isinstance(value, Pixels))
+    affine = None if found is None else (found[1].reshape(-1), found[2].reshape(-1))
     if affine is None or any(numbers.size not in (1, channels) for numbers in affine):
         return None
     return pixels.then(*affine)

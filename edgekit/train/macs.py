@@ -19,6 +19,9 @@ def multiply_accumulates(network: keras.Model) -> int:
 def _of_layer(layer: keras.layers.Layer) -> int:
     if isinstance(layer, keras.Model):
         return multiply_accumulates(layer)
+    if isinstance(layer, keras.layers.SeparableConv2D):  # a depthwise convolution, then one of 1x1
+        middle = prod(layer.output.shape[1:-1]) * layer.input.shape[-1] * layer.depth_multiplier
+        return int(middle * (prod(layer.kernel_size) + layer.filters))
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         each = prod(layer.kernel_size)
     elif isinstance(layer, keras.layers.Conv2D):

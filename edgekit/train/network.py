@@ -22,6 +22,7 @@ from edgekit.errors import EdgekitError, InputError
 from edgekit.recipe import FineTuning, Head, Model
 from edgekit.registry import Backbone, get_backbone
 from edgekit.support.paths import expanded
+from edgekit.train.copied_backbone import application, copy_backbone, read_backbone_file, stable_names
 from edgekit.train.stages import last_stage
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
@@ -38,6 +39,8 @@ def build_network(model: Model, *, image_size: int, classes: int, seed: int, loa
     entry = get_backbone(model.backbone)
     keras.utils.set_random_seed(seed)
     weights = model.weights if load_weights else "none"
+    if entry.copied:
+        return _copied_network(entry, model, image_size, classes, seed, weights)
     # For a file or a download, the backbone is built twice: Keras loads weights only into its own architecture.
     trained = None if weights == "none" else _load_backbone(entry, model, image_size, weights)
     image = keras.Input((image_size, image_size, 3), name="image")
@@ -49,6 +52,25 @@ def build_network(model: Model, *, image_size: int, classes: int, seed: int, loa
         _draw_kernels(flat, entry.kernel_initializer, seed)
     outputs = _head(model.head, flat.output, classes, seed)
     return keras.Model(image, outputs, name=entry.name)
+
+
+def _copied_network(
+    entry: Backbone, model: Model, image_size: int, classes: int, seed: int, weights: str
+) -> keras.Model:
+    """The network on a flat copy of the backbone; see :mod:`edgekit.train.copied_backbone`."""
+    image = keras.Input((image_size, image_size, 3), name="image")
+    if entry.file is not None:
+        original, scaling = read_backbone_file(entry), model.scaling or "none"
+    else:
+        if weights == "none":
+            original = _application(entry, model)(
+                include_top=False, weights=None, input_shape=(image_size, image_size, 3)
+            )
+        else:
+            original = _load_backbone(entry, model, image_size, weights)
+        scaling = "random" if model.weights == "none" else "keras"
+    features = copy_backbone(entry, original, image, scaling)
+    return keras.Model(image, _head(model.head, features, classes, seed), name=entry.slug)
 
 
 def backbone_layers(network: keras.Model) -> list[keras.layers.Layer]:
@@ -174,29 +196,18 @@ class BackboneOutline(NamedTuple):
 def outline(model: Model) -> BackboneOutline:
     """The layers of the backbone of ``model``, without loading weights."""
     entry = get_backbone(model.backbone)
-    built = _application(entry, model)(
-        include_top=False, weights=None, input_shape=(entry.default_image_size, entry.default_image_size, 3)
-    )
-    layers = [layer for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
+    side = entry.default_image_size
+    if entry.copied:
+        layers = backbone_layers(build_network(model, image_size=side, classes=2, seed=0, load_weights=False))
+    else:
+        built = _application(entry, model)(include_top=False, weights=None, input_shape=(side, side, 3))
+        layers = [layer for layer in built.layers if not isinstance(layer, keras.layers.InputLayer)]
     return BackboneOutline(stable_names([layer.name for layer in layers]), last_stage(layers))
-
-
-def stable_names(names: Sequence[str]) -> list[str]:
-    """``names`` as in a new process: Keras numbers the unnamed poolings of ResNet50V2 across all networks it builds."""
-    found = 0
-    stable = []
-    for name in names:
-        if re.fullmatch(r"max_pooling2d(_\d+)?", name):
-            stable.append("max_pooling2d" if not found else f"max_pooling2d_{found}")
-            found += 1
-        else:
-            stable.append(name)
-    return stable
 
 
 def _application(entry: Backbone, model: Model) -> Callable[..., keras.Model]:
     """The constructor of the backbone in Keras, with its width."""
-    constructor: Callable[..., keras.Model] = getattr(keras.applications, entry.keras_class)
+    constructor = application(entry)
     return partial(constructor, alpha=model.alpha) if entry.alphas else constructor
 
 
@@ -208,7 +219,7 @@ def _scaling(entry: Backbone, *, pretrained: bool) -> keras.layers.Layer:
     The ``caffe`` weights expect BGR. Instead of reversing the channels of every image, :func:`_adapted_weights`
     reverses the input channels of the first convolution: the same function with one operator less on the device.
     """
-    if entry.scaling == "symmetric" or not pretrained:
+    if entry.scaling == "symmetric" or not pretrained:  # other scalings than these two: see copied_backbone
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
     return keras.layers.Rescaling([1.0, 1.0, 1.0], offset=[-mean for mean in IMAGENET_MEAN_RGB], name="scaling")
 

@@ -24,6 +24,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDocument, TimingRecord, WeightsRecord
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
+from edgekit.registry import IMPORTED, get_backbone
 from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.os_errors import check_writable
 from edgekit.support.paths import expanded
@@ -141,7 +142,8 @@ def default_run_folder(recipe: Recipe, runs: Path) -> RunFolder:
     """A folder below ``runs`` that is named after the recipe and does not exist yet."""
     images = Path(recipe.data.path or recipe.data.name or "run").resolve().name
     what = images if recipe.name == "recipe" else recipe.name
-    name = f"{what}-{recipe.model.backbone}-{recipe.train.strategy}-s{recipe.train.seed}"
+    backbone = get_backbone(recipe.model.backbone).slug
+    name = f"{what}-{backbone}-{recipe.train.strategy}-s{recipe.train.seed}"
     folder, number = runs / name, 1
     while folder.exists():
         number += 1
@@ -209,7 +211,17 @@ def _upload(backend: Backend, batches: str, pixels: NDArray[uint8]) -> DeviceInp
 
 
 def _check_weights_file(recipe: Recipe) -> None:
-    weights = recipe.model.weights
+    weights, file = recipe.model.weights, get_backbone(recipe.model.backbone).file
+    if file is not None and not expanded(file).is_file():
+        raise InputError(
+            "the backbone file does not exist",
+            where=file,
+            hint="give the path of a .keras or .h5 file, or a name of edgekit list backbones",
+        )
+    if recipe.model.backbone == IMPORTED:
+        raise InputError(
+            "an imported model cannot be trained", hint="train on it as a backbone: --backbone MODEL.keras"
+        )
     if weights not in ("imagenet", "none") and not expanded(weights).is_file():
         raise InputError(
             "the weights file does not exist", where=weights, hint="give the path of a file, or one of: imagenet, none"
@@ -256,11 +268,11 @@ def _first_document(
         created=now if earlier is None else earlier.created,
         edgekit_version=__version__,
         recipe=recipe,
-        backbone=recipe.model.backbone,
+        backbone=get_backbone(recipe.model.backbone).name,
         alpha=recipe.model.alpha,
         strategy=recipe.train.strategy,
         seed=recipe.train.seed,
-        weights=_weights_record(recipe.model.weights),
+        weights=_weights_record(recipe),
         dataset=_dataset_record(prepared),
         model=ModelRecord(
             parameters=int(network.count_params()),
@@ -273,7 +285,8 @@ def _first_document(
     )
 
 
-def _weights_record(weights: str) -> WeightsRecord:
+def _weights_record(recipe: Recipe) -> WeightsRecord:
+    weights = get_backbone(recipe.model.backbone).file or recipe.model.weights
     if weights in ("imagenet", "none"):
         return WeightsRecord(source=weights)
     return WeightsRecord(source="file", path=weights, sha256=sha256_file(expanded(weights)))
@@ -341,10 +354,13 @@ def _save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classe
     """Save the network in float32 and without optimizer state, whatever precision it was trained in."""
     import keras
 
+    from edgekit.train.flat_copy import float32_copy
     from edgekit.train.network import build_network
 
     if recipe.train.precision == "float32":
         plain = keras.Model(network.input, network.output, name=network.name)
+    elif get_backbone(recipe.model.backbone).copied:  # its scaling may depend on the weights that it was built with
+        plain = float32_copy(network)
     else:
         plain = build_network(
             recipe.model,

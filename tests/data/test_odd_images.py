@@ -301,3 +301,14 @@ def test_a_folder_of_pointers_says_so(make_folder):
     with pytest.raises(InputError, match="none of the 20 images") as caught:
         decode_dataset(open_dataset(Data(path=str(root))), 32)
     assert "git lfs pull" in str(caught.value)
+
+
+def test_the_limit_is_half_of_a_small_memory(monkeypatch):
+    from edgekit.device.images import limit_mb
+
+    monkeypatch.delenv("EDGEKIT_MAX_IMAGE_MB", raising=False)
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 125_000}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+    assert limit_mb() == 256
+    sizes["SC_PHYS_PAGES"] *= 100
+    assert limit_mb() == 1000

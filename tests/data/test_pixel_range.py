@@ -13,7 +13,8 @@ from data_helpers import Watcher, image
 from PIL import Image
 
 from edgekit.data import decode_dataset, open_dataset
-from edgekit.device.images import ImageError, decode_rgb, load_image, load_with_peak, parse_range
+from edgekit.device.images import ImageError, decode_rgb, load_image, load_with_peak
+from edgekit.device.pixel_range import parse_range
 from edgekit.errors import InputError
 from edgekit.recipe import Data, Recipe
 

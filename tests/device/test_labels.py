@@ -84,7 +84,7 @@ REFUSED = {
     "latin1.txt": ("caf\u00e9\nth\u00e9\n".encode("latin-1"), "not UTF-8"),
     "binary.txt": (b"\x00\x01\x02\x03", "not text"),
     "unclear.csv": (b"a,b\nc,d\n", "which column"),
-    "separators.csv": (b",;\n,\n", "no names"),
+    "separators.csv": (b",\n,\n", "no names"),
     "ragged.csv": (b"index,name\n0,cat\n1\n", "row 3 has 1 columns"),
     "numbers.csv": (b"index,name\nx,cat\ny,dog\n", "not whole numbers"),
 }

@@ -13,6 +13,7 @@ from edgekit.documents.dataset_list import DatasetRow, write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import DatasetRecord, ModelRecord, RunDocument, TrainingEnvironment, WeightsRecord
 from edgekit.recipe import Recipe, validate
+from edgekit.registry import BACKBONES
 from edgekit.support.files import sha256_file, write_text
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (200, 50, 40)}
@@ -26,10 +27,10 @@ def make_run(path: Path, backbone: str, *, alpha: float = 1.0, steps: int = 0) -
 
     from edgekit.train.network import build_network
 
-    run = RunFolder(path)
+    run, side = RunFolder(path), max(SIDE, BACKBONES[backbone].min_image_size)
     recipe = validate(
         {
-            "data": {"path": str(path / "images"), "image_size": SIDE},
+            "data": {"path": str(path / "images"), "image_size": side},
             "model": {"backbone": backbone, "alpha": alpha, "weights": "none"},
             "train": {"strategy": "from-scratch"},
             "export": {"calibration": {"images": 51}, "parity_images": 21},
@@ -37,7 +38,7 @@ def make_run(path: Path, backbone: str, *, alpha: float = 1.0, steps: int = 0) -
         "test",
     )
     rows = _write_images(path / "images")
-    network = build_network(recipe.model, image_size=SIDE, classes=len(COLOURS), seed=0)
+    network = build_network(recipe.model, image_size=side, classes=len(COLOURS), seed=0)
     if steps:
         _train(network, path / "images", rows, steps)
     else:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backbones import backbones
 from export_runs import COLOURS, SIDE, make_run
 
 from edgekit.cli.export import scheme_names
 from edgekit.data.dataset import Dataset
 from edgekit.documents.export import ExportDocument
 from edgekit.documents.folders import RunFolder
-from edgekit.errors import CheckFailed, EdgekitError, InputError
+from edgekit.errors import CheckFailed, ConversionFailed, EdgekitError, InputError
 from edgekit.registry import BACKBONES, COMPRESSIONS, SCHEMES
 from edgekit.render.exports import training_text
 
@@ -45,12 +46,14 @@ def noise(count: int = 8) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
 
 
+PORTABLE = ("vgg16", "resnet50v2", "mobilenetv2", "resnet50", "mobilenet", "resnet101v2")
+"""The backbones whose layers TensorFlow Model Optimization quantizes."""
+
+
 class TestPortableNetwork:
     """The same function in layers that tf_keras supports."""
 
-    @pytest.mark.parametrize(
-        "backbone", [x if x == "mobilenetv2" else pytest.param(x, marks=pytest.mark.slow) for x in BACKBONES]
-    )
+    @pytest.mark.parametrize("backbone", backbones(("mobilenetv2",), only=PORTABLE))
     def test_folding_batchnorm_keeps_the_probabilities(self, backbone, tmp_path):
         import keras
 
@@ -63,10 +66,20 @@ class TestPortableNetwork:
             given = np.asarray(version.build(keras)(noise().astype(np.float32), training=False))
             assert np.abs(given - expected).max() < 1e-4
         lone = [layer.name for layer in portable.layers if layer.kind == "BatchNormalization"]
-        assert len(lone) == {"resnet50v2": 17}.get(backbone, 0)
+        assert len(lone) == {"resnet50v2": 17, "resnet101v2": 34}.get(backbone, 0)
         assert not [
             x for x in portable.with_convolutions_only().layers if x.kind in ("BatchNormalization", "Rescaling")
         ]
+
+    @pytest.mark.parametrize(
+        "backbone", backbones(("mobilenetv3small",), only=[name for name in BACKBONES if name not in PORTABLE])
+    )
+    def test_a_backbone_with_other_layers_is_refused_with_the_layer(self, backbone, tmp_path):
+        from edgekit.export.compress.tf_keras_copy import portable_network
+
+        network = network_of(make_run(tmp_path / "run", backbone))
+        with pytest.raises(ConversionFailed, match="which QAT, pruning and clustering do not support"):
+            portable_network(network.keras_model)
 
     @pytest.mark.parametrize("head", [{"units": 0}, {"batchnorm": False}, {"units": 0, "batchnorm": False}])
     def test_heads_of_every_shape(self, head):
@@ -293,7 +306,7 @@ class TestPrunedAndClustered:
 
 @needs_optimization
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", PORTABLE)
 def test_qat_of_every_backbone_agrees_with_its_file_on_test_images(backbone, tmp_path):
     from edgekit.export.pipeline import export_run
 

@@ -200,3 +200,27 @@ def test_several_outputs_are_named():
     model = keras.Model(image, [layers.Dense(2, name="kind")(x), layers.Dense(1, name="age")(x)])
     with pytest.raises(InputError, match=r"2 outputs \(kind, age\)"):
         output_form(model, PATH)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_plain_head_can_be_explained(plain, tmp_path):
+    """Grad-CAM finds the last pooling if only a plain head follows it, also after saving."""
+    import keras
+    from keras import layers
+
+    from edgekit.train.gradcam import class_activation
+
+    hidden = layers.Dense(5, activation="relu" if plain else "tanh", name="head_dense")
+    between = [hidden, layers.BatchNormalization(name="head_batchnorm"), layers.Dropout(0.2)]
+    body = [layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D()]
+    made, probabilities, _ = imported(sequential(*body, *between, layers.Dense(3, name="probabilities")))
+    made.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    names = [layer.name for layer in again.layers]
+    assert ("head_pool" in names) is plain
+    assert names[-1] == "probabilities"
+    assert "head_dense" not in names  # what edgekit does to its own head must not be done to another
+    if plain:
+        maps = class_activation(again, noise(side=SIDE), probabilities.argmax(axis=1))
+        assert maps.shape == (4, SIDE - 2, SIDE - 2)
+        assert maps.max() > 0

@@ -134,3 +134,23 @@ def test_a_folder_that_is_not_empty_is_left_alone(photos, stranger, tmp_path):
 def test_an_unknown_scaling_is_an_error_before_the_images_are_read(stranger, tmp_path):
     with pytest.raises(InputError, match="unknown scaling 'zscore'"):
         edgekit.import_model(stranger, data=tmp_path / "missing", scaling="zscore")
+
+
+def test_an_interrupted_import_is_started_again(photos, stranger, labels, tmp_path, monkeypatch):
+    """It stops between the first document and the last, and then runs to its end in the same folder."""
+    from edgekit.train import evaluate
+
+    given = {"data": photos, "labels": labels, "scaling": "unit", "run": tmp_path / "run"}
+
+    def stop(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "evaluate_network", stop)
+        with pytest.raises(KeyboardInterrupt):
+            edgekit.import_model(stranger, **given)
+    run = RunFolder(tmp_path / "run")
+    assert not run.read_run().done
+    with pytest.raises(InputError, match="the import of this run has not finished"):
+        run.read_finished_run()
+    assert edgekit.import_model(stranger, **given).done

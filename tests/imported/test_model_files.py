@@ -13,7 +13,7 @@ import pytest
 from import_helpers import SIDE, noise, stir
 
 from edgekit.errors import InputError
-from edgekit.train.imported.model_file import open_keras_model
+from edgekit.train.keras_files.model_file import open_keras_model
 
 
 @pytest.fixture(scope="module")

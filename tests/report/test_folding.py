@@ -87,6 +87,7 @@ def unpacked(page: str) -> str:
 def test_nothing_is_lost_in_a_packed_page(pages: dict[str, str]) -> None:
     plain, packed = (text.partition("<main>")[2] for text in (pages["plain"], pages["packed"]))
     assert packed.count("data-packed") > 10
+    assert packed.count(" more rows</button>") > 5
     assert "Recall<" not in packed.partition("</main>")[0]
     words, whole = (Counter(Page(text.partition("</main>")[0]).text.split()) for text in (plain, unpacked(packed)))
     assert not words - whole
@@ -98,6 +99,19 @@ def test_a_packed_page_still_runs_only_its_own_script(pages: dict[str, str]) -> 
     assert {entry.get("type") for entry in scripts[:-1]} == {"application/octet-stream", "application/json"}
     assert "<noscript>" in pages["packed"]
     assert "<noscript>" not in pages["plain"]
+
+
+def test_a_long_table_shows_its_first_rows_and_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "INLINE_CHARACTERS", 0)
+    parts = Folding()
+    body = "".join(f"<tr class=x><td>{i}</td></tr>\n" for i in range(1000))
+    table, more = parts.table(f"<table><thead><tr><th>n</th></tr></thead><tbody>\n{body}</tbody></table>")
+    (html,), data = parts.finish([table + more])
+    assert html.count("<tr") == 1 + folding.ROWS_SHOWN
+    assert "Show 900 more rows" in html
+    assert unpacked(f"{html}{data}").count("<tr") == 1001
+    short, nothing = parts.table(f"<table><tbody>{body[: body.index('<tr class=x><td>120<')]}</tbody></table>")
+    assert nothing == "" and "Show" not in short
 
 
 def test_data_cannot_pretend_to_be_packed() -> None:

@@ -101,15 +101,6 @@ def test_rounds_that_do_not_pair_are_refused():
             latency.ratio_per_round(a, b)
 
 
-def test_the_noise_floor_decides():
-    floor = latency.noise_floor(latency.Ratio(0.97, 0.95, 1.01, 16))
-    assert (floor.low, floor.high) == pytest.approx((0.95, 1 / 0.95))
-    assert floor.verdict(latency.Ratio(1.03, 1.02, 1.04, 16)) == latency.NO_DIFFERENCE
-    assert floor.verdict(latency.Ratio(1.06, 1.04, 1.08, 16)) == latency.NO_DIFFERENCE, "it reaches into the floor"
-    assert floor.verdict(latency.Ratio(1.2, 1.1, 1.3, 16)) == "slower"
-    assert floor.verdict(latency.Ratio(0.8, 0.7, 0.9, 16)) == "faster"
-
-
 def test_an_interval_covers_the_true_ratio():
     hits = 0
     for seed in range(100):

@@ -338,6 +338,23 @@ def test_settings_of_a_job_are_read_back_as_they_were_written(tmp_path: Path) ->
     assert JobSettings.read(tmp_path / "settings.json") == settings
 
 
+def test_backbones_from_files_and_from_keras_have_short_names_in_folders() -> None:
+    cells = plan_cells(recipe(backbones=["nets/mine.keras", "keras:VGG19", "keras:MobileNetV2"]), Path("study"))
+    assert [cell.backbone for cell in cells][:3] == ["mine", "keras:VGG19", "mobilenetv2"]
+    assert not [cell.run for cell in cells if ":" in cell.run or cell.run.count("/") > 1]
+    assert cells[0].recipe.model.backbone == "nets/mine.keras"
+
+
+def test_two_backbones_with_the_same_name_are_an_error() -> None:
+    with pytest.raises(InputError, match="two backbones of the study have the same name: mine"):
+        plan_cells(recipe(backbones=["a/mine.keras", "b/mine.keras"]), Path("study"))
+
+
+def test_equal_compute_needs_multiply_accumulates() -> None:
+    with pytest.raises(InputError, match="needs the multiply-accumulates of keras:VGG19"):
+        planned(backbones=["vgg16", "keras:VGG19"], budget={"equal": "compute", "reference": "vgg16"})
+
+
 def test_a_change_of_one_cell_looks_at_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of a thousand cells saves its state three times for each of them."""
     from edgekit.study import folder

@@ -39,7 +39,7 @@ FREE_TEXT = {
     *("resize", "file", "where", "operator", "now", "since_boot", "labels", "source"),
 }
 """Keys whose text only the device knows."""
-SIGNED = {"margins", "temperature_c", "mean", "std"}
+SIGNED = {"margins", "score", "temperature_c", "mean", "std"}
 """Numbers that may be below zero, or are compared with nothing."""
 
 
@@ -174,7 +174,10 @@ def wrong_values(name: str, old: object) -> Iterator[object]:
         yield from (None, 5, "x")
 
 
-NULLABLE = {"cores", "memory_total_bytes", "frequency_khz", "frequency_max_khz", "memory_available_bytes", "classes"}
+NULLABLE = {
+    *("predicted", "score", "cores", "memory_total_bytes", "frequency_khz", "frequency_max_khz"),
+    *("memory_available_bytes", "classes"),
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)

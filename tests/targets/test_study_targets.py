@@ -10,10 +10,12 @@ import pytest
 from loopback import Notes, Server
 from runfolders import make_run
 
+from edgekit.documents.bench import BenchDocument
 from edgekit.recipe import validate
 from edgekit.study.benchmarking import is_measured, measure, warn_of_unreachable
 from edgekit.study.folder import Study
-from edgekit.study.job_runner import JobFailed
+from edgekit.study.job_runner import JobFailed, run_job
+from edgekit.study.jobs import BenchJob
 from edgekit.targets.config import add_target
 
 
@@ -65,3 +67,19 @@ def test_an_error_on_all_targets_ends_the_study(study: Study, server: Server, pr
     with pytest.raises(JobFailed, match="model") as error:
         measure(study, study.cells, ["local", "loop"], quiet=True, progress=Notes())
     assert error.value.code == 2
+
+
+def test_a_study_scores_now_and_measures_latency_later(study: Study):
+    assert measure(study, study.cells, ["local"], latency=False, quiet=True, progress=Notes()) == {}
+    assert is_measured(study, study.cells, "local", latency=False)
+    assert not is_measured(study, study.cells, "local")
+    scored = BenchDocument.read(study.folder(study.cells[0]).bench_json("local", "onnx-fp32"))
+    assert (scored.latency, scored.accuracy.n_samples) == ((), 6)
+
+    job = BenchJob(
+        runs=(study.folder(study.cells[0]).path,), targets=("local",), protocol="check", threads=(1,), images=6
+    )
+    assert run_job(job, quiet=True).failed_files == ()
+    assert is_measured(study, study.cells, "local")
+    done = BenchDocument.read(study.folder(study.cells[0]).bench_json("local", "onnx-fp32"))
+    assert done.accuracy.scored == scored.created, "the images are not scored again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from backbones import backbones
 
 from edgekit.registry import BACKBONES
 
@@ -18,16 +19,17 @@ def test_small_layers_by_hand() -> None:
             keras.Input((16, 16, 3)),
             keras.layers.Conv2D(4, 5, strides=2, padding="same"),  # 8 x 8 x 4 outputs of 5 x 5 x 3
             inner,  # 8 x 8 x 4 outputs of 3 x 3
+            keras.layers.SeparableConv2D(4, 3, padding="same"),  # 8 x 8 x 4 of 3 x 3, then 8 x 8 x 4 of 4
             keras.layers.BatchNormalization(),
             keras.layers.Conv2D(6, 1, groups=2),  # 8 x 8 x 6 outputs of 2
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(10),  # 6 x 10
         ]
     )
-    assert multiply_accumulates(network) == 8 * 8 * 4 * 75 + 8 * 8 * 4 * 9 + 8 * 8 * 6 * 2 + 60
+    assert multiply_accumulates(network) == 64 * (4 * 75 + 4 * 9 + 4 * 9 + 4 * 4 + 6 * 2) + 60
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2", "resnet50v2"])
+@pytest.mark.parametrize("name", backbones())
 def test_the_table_of_backbones_is_right(name: str) -> None:
     import keras
 
@@ -38,3 +40,4 @@ def test_the_table_of_backbones_is_right(name: str) -> None:
         weights=None, include_top=False, input_shape=(224, 224, 3)
     )
     assert multiply_accumulates(network) == backbone.macs
+    assert network.count_params() == backbone.parameters

@@ -51,7 +51,7 @@ def save_backbone_weights(name: str, alpha: float, path: Path) -> Path:
     return path
 
 
-def original_backbone(name: str, alpha: float) -> Any:
+def original_backbone(name: str, alpha: float, side: int = SIDE) -> Any:
     """The backbone of Keras with random kernels, and with BatchNorm fitted to coloured noise as after training.
 
     Without that the images' signal dies on its way through fifty layers: the features would be the same for every
@@ -64,7 +64,7 @@ def original_backbone(name: str, alpha: float) -> Any:
     keras.utils.set_random_seed(7)
     width = {"alpha": alpha} if entry.alphas else {}
     network = getattr(keras.applications, entry.keras_class)(
-        include_top=False, weights=None, input_shape=(SIDE, SIDE, 3), **width
+        include_top=False, weights=None, input_shape=(side, side, 3), **width
     )
     random = np.random.default_rng(7)
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -73,7 +73,7 @@ def original_backbone(name: str, alpha: float) -> Any:
         layer.beta.assign(random.normal(2, 0.1, layer.beta.shape))
         layer.momentum = 0.0
     if norms:
-        network(keras_preprocessing(name)(coloured_noise(24)), training=True)
+        network(keras_preprocessing(name)(coloured_noise(24, side=side)), training=True)
     return network
 
 
@@ -85,11 +85,12 @@ def keras_preprocessing(name: str) -> Any:
     return sys.modules[application.__module__].preprocess_input
 
 
-def coloured_noise(count: int, seed: int = 1) -> np.ndarray:
-    """float32 (count, SIDE, SIDE, 3), 0-255: images with a colour, a coarse and a fine pattern of their own."""
+def coloured_noise(count: int, seed: int = 1, side: int = SIDE) -> np.ndarray:
+    """float32 (count, side, side, 3), 0-255: images with a colour, a coarse and a fine pattern of their own."""
     random = np.random.default_rng(seed)
-    coarse = np.kron(random.normal(0, 50, (count, 4, 4, 3)), np.ones((1, SIDE // 4, SIDE // 4, 1)))
-    pixels = random.uniform(40, 215, (count, 1, 1, 3)) + coarse + random.normal(0, 20, (count, SIDE, SIDE, 3))
+    coarse = np.kron(random.normal(0, 50, (count, 4, 4, 3)), np.ones((1, -(-side // 4), -(-side // 4), 1)))
+    coarse = coarse[:, :side, :side]
+    pixels = random.uniform(40, 215, (count, 1, 1, 3)) + coarse + random.normal(0, 20, (count, side, side, 3))
     return pixels.clip(0, 255).round().astype(np.float32)
 
 

@@ -10,12 +10,13 @@ from edgekit.cli.render.operator_profile import profiles_text
 from edgekit.cli.render.tables import fitted_table, wrapped
 from edgekit.cli.render.targets_table import targets_text
 from edgekit.documents.bench import BenchResult
-from edgekit.documents.bench_summary import BenchRow, BenchSummary, ComparisonRecord
+from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord
 from edgekit.render.gate import outcome_text
 from edgekit.render.numbers import NONE, megabytes, milliseconds, number, percent
-from edgekit.render.text import clipped, plural
+from edgekit.render.text import clipped, listing, plural
 from edgekit.report.model.sessions import bench_summary, no_benefit_text
-from edgekit.stats.latency import NO_DIFFERENCE
+from edgekit.report.model.validity import violated
+from edgekit.stats.process_ratio import FASTER, SLOWER
 
 NAME_WIDTH = 33
 FIGURES = (1, 2, 3, 4)
@@ -61,6 +62,7 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
         _gate_text(results, names),
         *(_latency_table(threads, summary, names) for threads in counts),
         _unstable_text(summary),
+        _validity_text(summary, names),
         _no_benefit_section(summary, names),
         profiles_text(results, names),
         sustained_text(results, names),
@@ -129,7 +131,9 @@ def _control_note(threads: int, summary: BenchSummary, names: Names) -> str:
     if control is None:
         return ""
     low, high = control.floor
-    return f"\nA/A control {names[control.model]}: ratios in [{number(low, 3)}, {number(high, 3)}] are noise (=)"
+    twice = len(control.controls)
+    which = f"A/A control {names[control.controls[0].model]}" if twice == 1 else f"{twice} A/A controls"
+    return f"\n{which}: ratios in [{number(low, 3)}, {number(high, 3)}] are noise (=)"
 
 
 def _ratio(row: BenchRow, comparison: ComparisonRecord | None) -> str:
@@ -137,13 +141,27 @@ def _ratio(row: BenchRow, comparison: ComparisonRecord | None) -> str:
     if comparison is None:
         return NONE if row.latency_ms_p50 is None or row.emulated else "1"
     low, high = comparison.ratio_ci95
-    same = "= " if comparison.verdict == NO_DIFFERENCE else ""
+    same = "" if comparison.verdict in (FASTER, SLOWER, UNSTABLE) else "= "
     return f"{same}{number(comparison.ratio, 2)} [{number(low, 2)}, {number(high, 2)}]"
 
 
 def _unstable_text(summary: BenchSummary) -> str:
     reasons = sorted({reason for row in summary.results for reason in row.unstable})
     return "\n".join(["unstable (marked !; cannot win a comparison):", *(f"  {r}" for r in reasons)]) if reasons else ""
+
+
+def _validity_text(summary: BenchSummary, names: Names) -> str:
+    """The validity flags that do not hold, each with its files; what makes a file unstable is told already."""
+    about: dict[str, list[str]] = {}
+    for row in summary.results:
+        for flag in violated(row.validity):
+            if flag.detail not in row.unstable:
+                files = about.setdefault(f"{flag.name}: {flag.detail}, with {plural(row.threads or 1, 'thread')}", [])
+                files.append(names[row.id])
+    if not about:
+        return ""
+    lines = [wrapped(f"{text} ({listing(files, 3)})", "  ") for text, files in about.items()]
+    return "\n".join(["not valid as a published latency:", *lines])
 
 
 def _no_benefit_section(summary: BenchSummary, names: Names) -> str:

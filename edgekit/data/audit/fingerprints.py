@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
-from edgekit.device.images import DECODER, PERCENTILE, ImageError, ImageTooLargeError, decode_rgb, read_header
+from edgekit.device.images import DECODER, ImageError, ImageTooLargeError, decode_rgb, read_header
+from edgekit.device.pixel_range import PERCENTILE
 from edgekit.documents.arrays import read_arrays
 from edgekit.errors import InputError
 from edgekit.support.files import atomic_path

@@ -6,7 +6,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit.device.images import PERCENTILE, decode_rgb
+from edgekit.device.images import decode_rgb
+from edgekit.device.pixel_range import PERCENTILE
 from edgekit.support.files import write_bytes
 
 SIDE = 112

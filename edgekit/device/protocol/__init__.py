@@ -16,6 +16,15 @@ from typing import Callable, TypeVar
 CONTROL_SUFFIX = "#again"
 """Ends the key of the second copy of a model that is measured twice, as the A/A control."""
 
+SAME_SUFFIX = "#same"
+"""Ends the key of the copy of a model that is measured on one image again and again."""
+
+DECODED_IMAGES = 16
+"""Images on which decoding and resizing are timed."""
+
+NOISE_IMAGES = 8
+"""Different pictures of seeded noise, the input of a model without images."""
+
 CLEAN: tuple[str, int] = ("clean", 0)
 """The condition of an image that is not corrupted, in place of the name and severity of a corruption."""
 
@@ -28,9 +37,17 @@ def control_key(key: str) -> str:
     return key + CONTROL_SUFFIX
 
 
+def same_key(key: str) -> str:
+    """The key of the copy of the model ``key`` that always gets the same image."""
+    return key + SAME_SUFFIX
+
+
 def model_key(key: str) -> str:
-    """The key of the model that ``key`` is about, which may be its second copy."""
-    return key[: -len(CONTROL_SUFFIX)] if key.endswith(CONTROL_SUFFIX) else key
+    """The key of the model that ``key`` is about, which may be a copy of it."""
+    for suffix in (CONTROL_SUFFIX, SAME_SUFFIX):
+        if key.endswith(suffix):
+            return key[: -len(suffix)]
+    return key
 
 
 Emitted_contra = TypeVar("Emitted_contra", contravariant=True)

@@ -54,6 +54,8 @@ class BeforeEvent(Environment):
     event: Literal["environment"]
     when: Literal["before"]
     others_cores: float | None
+    pinned: list[int] | None
+    """The cores that the process keeps to; None if it was not asked to, or the system does not allow it."""
 
 
 class AfterEvent(State):
@@ -146,13 +148,28 @@ class ImagesEvent(TypedDict):
     postprocess_ns: list[int]
 
 
+class TimedAnswer(TypedDict):
+    """What a timed run said: the number of the model's image, the top class and its score or probability.
+
+    None if its output was not finite.
+    """
+
+    image: int
+    predicted: int | None
+    score: float | None
+
+
 class BlockTimes(TypedDict):
-    """One block: the time of each run, of all of them together, and the processor time of all threads."""
+    """One block: the time of each run, of all of them together, and the processor time of all threads.
+
+    ``wall_ns`` includes what happens between the runs, but no pauses. ``answers`` are those of some of the runs.
+    """
 
     ns: list[int]
     wall_ns: int
     cpu_ns: int
     frequency_khz: int | None
+    answers: list[TimedAnswer]
 
 
 class BlockEvent(BlockTimes):

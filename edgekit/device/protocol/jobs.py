@@ -44,6 +44,8 @@ class BlockSettings(TypedDict):
     block_ns: int
     cooldown_ns: int
     """Pause before each block."""
+    period_ns: int
+    """Time from the start of one run to that of the next; 0: as fast as possible."""
 
 
 class ProbeJob(TypedDict, total=False):
@@ -68,9 +70,14 @@ class _LatencyJob(_ModelsJob):
 
 
 class LatencyJob(_LatencyJob, total=False):
-    """``skip``: the number of blocks that were measured before an interruption."""
+    """``skip``: the number of blocks that were measured before an interruption.
+
+    ``same_input``: the keys of models to measure once more on one image. ``pin``: keep to as many cores as threads.
+    """
 
     skip: int
+    same_input: Sequence[str]
+    pin: bool
 
 
 class MemoryJob(_ModelsJob):
@@ -130,6 +137,8 @@ class AnyJob(TypedDict, total=False):
     load_runtimes: bool
     protocol: BlockSettings
     controls: Sequence[str]
+    same_input: Sequence[str]
+    pin: bool
     seed: int
     skip: int
     seconds: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +10,13 @@ from numpy.typing import NDArray
 from edgekit.documents.bench import BenchResult
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.report.model.groups import Group
-from edgekit.report.model.sessions import Control, Controls, noise_floors
-from edgekit.stats.latency import Ratio, compare_rounds
+from edgekit.report.model.latency_comparison import LatencyComparison, SessionNoise, Sessions, sessions
 from edgekit.stats.seeds_and_images import difference_p
 
 ALPHA = 0.05
 
-UNSTABLE = "unstable"
-
 Differences = NDArray[np.float64]
 """By seed and test image (seeds, images): 1 where only the left one is correct, -1 where only the right one is."""
-
-
-@dataclass(frozen=True)
-class LatencyRatio:
-    """How many times the latency of ``right`` that of ``left`` is, per round of one session."""
-
-    left: ExportedFile
-    right: ExportedFile
-    ratio: Ratio
-    verdict: str
-    """``slower``, ``faster``, ``no difference measured``, or ``unstable``."""
 
 
 class Comparisons:
@@ -39,34 +24,30 @@ class Comparisons:
 
     def __init__(self, files: Sequence[ExportedFile]) -> None:
         self.results: list[BenchResult] = [file.result for file in files if file.result is not None]
-        self.controls: Controls = noise_floors(self.results)
-        self._latency: dict[tuple[int, int, int], LatencyRatio | None] = {}
+        self.sessions: Sessions = sessions(self.results)
+        self._latency: dict[tuple[int, int, int], LatencyComparison | None] = {}
         self._accuracy: dict[tuple[int, int], Differences | None] = {}
         self._p: dict[tuple[int, int], float | None] = {}
 
-    def control_of(self, file: ExportedFile, threads: int) -> Control | None:
-        """The A/A control of the session in which ``file`` was measured."""
-        return None if file.bench is None else self.controls.get((file.bench.session_id, threads))
+    def session_of(self, file: ExportedFile, threads: int) -> SessionNoise | None:
+        """What the session in which ``file`` was measured can tell apart."""
+        return None if file.bench is None else self.sessions.get((file.bench.session_id, threads))
 
-    def latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyRatio | None:
-        """The ratio of two files that were measured in the same rounds of one session; None for others."""
+    def latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyComparison | None:
+        """The latency of ``left`` over that of ``right``; None unless both were measured in one session."""
         key = (left.number, right.number, threads)
         if key not in self._latency:
             self._latency[key] = self._compare_latency(left, right, threads)
         return self._latency[key]
 
-    def _compare_latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyRatio | None:
-        control = self.control_of(left, threads)
-        if control is None or self.control_of(right, threads) is not control:
+    def _compare_latency(self, left: ExportedFile, right: ExportedFile, threads: int) -> LatencyComparison | None:
+        noise = self.session_of(left, threads)
+        if noise is None or self.session_of(right, threads) is not noise:
             return None
         assert left.bench is not None
         assert right.bench is not None
         a, b = left.bench.with_threads(threads), right.bench.with_threads(threads)
-        if a is None or b is None or len(a.rounds) != len(b.rounds):
-            return None
-        ratio = compare_rounds(a.rounds, b.rounds)
-        verdict = UNSTABLE if a.unstable or b.unstable else control.floor.verdict(ratio)
-        return LatencyRatio(left, right, ratio, verdict)
+        return None if a is None or b is None else noise.compare(a, b)
 
     def differences(self, left: Group, right: Group) -> Differences | None:
         """Image by image, of the seeds that both have.

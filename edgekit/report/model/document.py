@@ -7,7 +7,14 @@ from pathlib import Path
 
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.report_comparisons import RobustnessOfRun
-from edgekit.documents.report_rows import ExportedFileRecord, LatencyRecord, ReportedRun, SeedGroup, SessionNoiseFloor
+from edgekit.documents.report_rows import (
+    ExportedFileRecord,
+    LatencyRecord,
+    ReportedRun,
+    SeedGroup,
+    SessionNoiseFloor,
+    ValidityFlag,
+)
 from edgekit.report.model.corruption_figures import figures, pairs
 from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.groups import Group
@@ -43,7 +50,7 @@ def report_document(report: Report) -> ReportDocument:
         learning_curves=None if report.learning is None else report.learning.document(),
         class_differences=tuple(comparison.document() for comparison in report.classes),
         runs=tuple(_run(run, root, report.calibration(run)) for run in report.runs),
-        candidates=tuple(_exported_file(file, root, on_front=report.on_front(file)) for file in report.files),
+        candidates=tuple(_exported_file(file, root, report) for file in report.files),
         groups=tuple(_group(group, on_front=report.on_front(group.first)) for group in report.groups)
         if report.means_over_seeds
         else (),
@@ -85,7 +92,7 @@ def _run(run: RunData, root: Path, calibration: CalibrationError | None) -> Repo
     )
 
 
-def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> ExportedFileRecord:
+def _exported_file(file: ExportedFile, root: Path, report: Report) -> ExportedFileRecord:
     export, bench, score = file.export, file.bench, file.score
     facts = None if bench is None else facts_of(file, bench)
     memory = None if bench is None else bench.memory
@@ -102,7 +109,7 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
         problems=file.problems,
         marks=tuple(file.marks()),
         gate=file.gate,
-        on_pareto_front=on_front,
+        on_pareto_front=report.on_front(file),
         accuracy=None if score is None else score.accuracy,
         n_samples=None if score is None else score.n_samples,
         accuracy_ci95=None if score is None else score.ci95,
@@ -121,7 +128,7 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
         model_rss_bytes=file.model_rss_bytes,
         joules_per_inference=file.joules,
         profile=profile_of(file),
-        latency=tuple(_latency(timing) for timing in file.timings),
+        latency=tuple(_latency(timing, report.validity(file, timing.threads)) for timing in file.timings),
         agreement_with_host=None if facts is None else facts.agreement,
         energy=None if facts is None else facts.energy,
         sustained=None if facts is None else facts.sustained,
@@ -129,19 +136,22 @@ def _exported_file(file: ExportedFile, root: Path, *, on_front: bool) -> Exporte
     )
 
 
-def _latency(timing: Timing) -> LatencyRecord:
+def _latency(timing: Timing, flags: tuple[ValidityFlag, ...]) -> LatencyRecord:
     return LatencyRecord(
         threads=timing.threads,
         n_runs=timing.n_runs,
         latency_ms_p50=timing.p50,
+        latency_ms_p50_ci95=timing.p50_interval,
         latency_ms_p90=timing.p90,
         latency_ms_p95=timing.p95,
+        latency_ms_p95_ci95=timing.p95_interval,
         latency_ms_p99=timing.p99,
         load_ms=timing.load,
         first_ms=timing.first,
         preprocess_ms_p50=timing.preprocess,
         postprocess_ms_p50=timing.postprocess,
         unstable=timing.unstable,
+        validity=flags,
     )
 
 
@@ -168,18 +178,23 @@ def _group(group: Group, *, on_front: bool) -> SeedGroup:
 
 
 def _noise_floors(report: Report) -> tuple[SessionNoiseFloor, ...]:
-    return tuple(
-        SessionNoiseFloor(
-            session_id=session_id,
-            threads=threads,
-            model=control.model,
-            ratio=control.ratio.median,
-            ratio_ci95=(control.ratio.low, control.ratio.high),
-            n_rounds=control.ratio.n_rounds,
-            floor=(control.floor.low, control.floor.high),
+    found = []
+    for (session_id, threads), noise in report.comparisons.sessions.items():
+        record = noise.record()
+        first = record.controls[0]
+        found.append(
+            SessionNoiseFloor(
+                session_id=session_id,
+                threads=threads,
+                model=first.model,
+                ratio=first.ratio,
+                ratio_ci95=first.ratio_ci95,
+                n_rounds=first.n_rounds,
+                controls=record.controls,
+                floor=record.floor,
+            )
         )
-        for (session_id, threads), control in report.comparisons.controls.items()
-    )
+    return tuple(found)
 
 
 def _robustness(run: RunData) -> RobustnessOfRun:

@@ -126,8 +126,8 @@ def front_probabilities(
     """By number: the share of bootstrap draws in which a group is on the Pareto front of accuracy and latency.
 
     In each draw the test images are drawn with replacement, the same for all groups, so that they stay paired; one
-    seed of each group is drawn; and so are the rounds of the latency. Groups that were not scored on the same images,
-    or not measured stably in one session, are left out. Empty if fewer than two are left.
+    seed of each group is drawn; and so are the processes of the session, then their rounds. Groups that were not scored
+    on the same images, or not measured stably in one session, are left out. Empty if fewer than two are left.
     """
     placed = _comparable(groups, threads)
     if len(placed) < 2:
@@ -136,10 +136,7 @@ def front_probabilities(
     files = sorted(placed[0].first.correct)
     weights = random.multinomial(len(files), np.full(len(files), 1 / len(files)), size=draws) / len(files)
     accuracy = np.stack([_drawn_accuracy(group, files, weights, random) for group in placed], axis=1)
-    rounds = [_round_medians(group.first, threads) for group in placed]
-    picks = random.integers(0, len(rounds[0]), (draws, len(rounds[0])))
-    latency = np.stack([np.median(one[picks], axis=1) for one in rounds], axis=1)
-    on_front = _on_front(accuracy, latency)
+    on_front = _on_front(accuracy, _drawn_latency(placed, threads, draws, random))
     return {group.number: float(share) for group, share in zip(placed, on_front.mean(axis=0))}
 
 
@@ -155,13 +152,13 @@ def _comparable(groups: Sequence[Group], threads: int) -> list[Group]:
         return []
     first = found[0].first
     assert first.bench is not None
-    session, n = first.bench.session_id, len(_round_medians(first, threads))
+    session, rounds = first.bench.session_id, _round_medians(first, threads).keys()
     return [
         group
         for group in found
         if group.first.bench is not None
         and group.first.bench.session_id == session
-        and len(_round_medians(group.first, threads)) == n
+        and _round_medians(group.first, threads).keys() & rounds
         and group.first.correct.keys() == first.correct.keys()
     ]
 
@@ -174,9 +171,31 @@ def _drawn_accuracy(
     return np.asarray(drawn[np.arange(len(weights)), random.integers(0, len(right), len(weights))])
 
 
-def _round_medians(file: ExportedFile, threads: int) -> NDArray[np.float64]:
+def _drawn_latency(
+    groups: Sequence[Group], threads: int, draws: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """(draws, groups): the median of rounds that are drawn with replacement, as are their processes, for all alike."""
+    medians = [_round_medians(group.first, threads) for group in groups]
+    common = sorted(set.intersection(*(set(one) for one in medians)))
+    table = np.array([[one[place] for place in common] for one in medians])
+    numbers = np.array([process for process, _ in common])
+    places = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    drawn = []
+    for _ in range(draws):
+        chosen = [places[i] for i in random.integers(0, len(places), len(places))]
+        rounds = np.concatenate([one[random.integers(0, len(one), len(one))] for one in chosen])
+        drawn.append(np.median(table[:, rounds], axis=1))
+    return np.array(drawn)
+
+
+def _round_medians(file: ExportedFile, threads: int) -> dict[tuple[int, int], float]:
+    """By process and round."""
     latency = None if file.bench is None else file.bench.with_threads(threads)
-    return np.array([] if latency is None else [np.median(block) for block in latency.rounds], dtype=np.float64)
+    return {
+        (process.number, block.round): float(np.median(block.ns))
+        for process in (() if latency is None else latency.processes)
+        for block in process.valid_blocks
+    }
 
 
 def _on_front(accuracy: NDArray[np.float64], latency: NDArray[np.float64]) -> NDArray[np.bool_]:

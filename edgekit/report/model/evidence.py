@@ -8,21 +8,21 @@ from statistics import median
 
 import numpy as np
 
+from edgekit.documents.latency import Latency
 from edgekit.recipe import DIFFERENCES, Claim
+from edgekit.render.text import plural
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import ExportedFile
+from edgekit.report.model.latency_comparison import SessionNoise
 from edgekit.report.model.paired import POWER, paired_evidence
 from edgekit.report.model.source import RunData
 from edgekit.report.model.subjects import Subject
 from edgekit.stats.claims import Evidence, More
 from edgekit.stats.deciding_sample import deciding_number
 from edgekit.stats.intervals import Interval, log_ratio
-from edgekit.stats.latency import compare_rounds
+from edgekit.stats.process_ratio import MIN_ROUNDS, MeasuredRatio, processes_needed
 
 COUNTED = "counted"
-
-FEWEST_ROUNDS = 6
-"""Fewer rounds give no verdict: whatever is computed from them, an interval covers less than 95%."""
 
 
 def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Comparisons) -> Evidence | None:
@@ -40,55 +40,55 @@ def evidence_of(claim: Claim, left: Subject, right: Subject, comparisons: Compar
 
 
 def _latency(left: Subject, right: Subject, threads: int, comparisons: Comparisons) -> Evidence | None:
-    """The ratio per round of the first pair of files that one quiet session measured interleaved.
+    """The ratio of the first pair of files that one quiet session measured interleaved.
 
     Networks of different seeds differ in their weights only, not in what is computed: one pair is enough.
     """
     for a in left.files:
         for b in right.files:
-            mine, its = _rounds(a, threads), _rounds(b, threads)
-            control = comparisons.control_of(a, threads)
-            if not mine or len(mine) != len(its) or control is None:
+            mine, its, session = _quiet(a, threads), _quiet(b, threads), comparisons.session_of(a, threads)
+            if mine is None or its is None or session is None or comparisons.session_of(b, threads) is not session:
                 continue
-            if comparisons.control_of(b, threads) is control:
-                return _of_rounds(mine, its, control.floor.high)
+            if (ratio := session.ratio(mine, its)) is not None:
+                return _of_ratio(mine, its, ratio, session)
     return None
 
 
-def _rounds(file: ExportedFile, threads: int) -> Sequence[Sequence[int]]:
-    """The rounds of a file that may be compared; empty if it was not measured, or the machine was not quiet."""
+def _quiet(file: ExportedFile, threads: int) -> Latency | None:
+    """The latency of a file if it may be compared; None if it was not measured, or the machine was not quiet."""
     if file.bench is None or file.emulated or file.failed:
-        return ()
+        return None
     latency = file.bench.with_threads(threads)
-    return () if latency is None or latency.unstable else latency.rounds
+    return None if latency is None or latency.unstable else latency
 
 
-def _of_rounds(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], floor: float) -> Evidence:
-    """``floor``: ratios up to this are noise (A/A control); the interval is widened by it on both sides."""
-    noise = math.log(floor)
-    basis = f"{len(a)} rounds, interleaved"
-    if len(a) < FEWEST_ROUNDS:
-        estimate = math.log(compare_rounds(a, b).median)
-        needed = More("rounds", FEWEST_ROUNDS - len(a))
-        return Evidence(estimate, None, basis, lambda *_: needed, f"fewer than {FEWEST_ROUNDS} rounds have no interval")
+def _of_ratio(a: Latency, b: Latency, measured: MeasuredRatio, session: SessionNoise) -> Evidence:
+    """Over processes, then rounds; the interval is widened by the noise floor of the A/A controls on both sides."""
+    estimate, noise = math.log(measured.ratio), math.log(session.floor)
+    processes = plural(measured.n_processes, "process", "processes")
+    basis = f"{measured.n_rounds} rounds in {processes}, interleaved"
+    if measured.n_rounds < MIN_ROUNDS:
+        needed = More("rounds", MIN_ROUNDS - measured.n_rounds)
+        return Evidence(estimate, None, basis, lambda *_: needed, f"fewer than {MIN_ROUNDS} rounds have no interval")
+    if not measured.covers_processes:
+        remark = "one process says nothing about how processes differ"
+        return Evidence(estimate, None, basis, lambda *_: More("processes", 1), remark)
 
     def interval(confidence: float) -> Interval:
-        ratio = compare_rounds(a, b, confidence=confidence)
+        ratio = session.ratio(a, b, confidence=confidence)
+        assert ratio is not None
         low, high = math.log(ratio.low), math.log(ratio.high)
-        return Interval(math.log(ratio.median), low - noise, high + noise, (high - low) / 3.92, ratio.n_rounds)
-
-    def bounded(confidence: float) -> Interval:
-        # A median of n rounds lies within their range with 1 - 2 * 0.5 ** n; no interval of rounds is surer than that.
-        if 1 - confidence < 2 * 0.5 ** len(a):
-            return Interval(interval(0.95).estimate, -math.inf, math.inf, math.inf, len(a))
-        return interval(confidence)
+        return Interval(estimate, low - noise, high + noise, (high - low) / 3.92, ratio.n_processes)
 
     def more(gap: float, confidence: float) -> More | None:
-        needed = deciding_number(interval(0.95).deviation, gap - noise, len(a), power=POWER, confidence=confidence)
-        return None if needed is None or needed <= len(a) else More("rounds", needed - len(a), power=POWER)
+        if session.variation is None or gap <= noise:
+            return None
+        needed = processes_needed(gap - noise, session.variation, power=POWER, confidence=confidence)
+        extra = None if needed is None else needed - measured.n_processes
+        return None if extra is None or extra <= 0 else More("processes", extra, power=POWER)
 
-    remark = f"interval widened by the A/A noise floor, {100 * (floor - 1):.1f}%"
-    return Evidence(interval(0.95).estimate, bounded, basis, more, remark)
+    remark = f"interval widened by the A/A noise floor, {100 * (session.floor - 1):.1f}%"
+    return Evidence(estimate, interval, basis, more, remark)
 
 
 def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit: str) -> Evidence | None:

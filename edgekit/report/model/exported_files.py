@@ -23,8 +23,12 @@ class Timing:
     threads: int
     n_runs: int
     p50: float | None
+    """The median of the medians of the rounds."""
+    p50_interval: tuple[float, float] | None
+    """For any process; None if there was only one."""
     p90: float | None
     p95: float | None
+    p95_interval: tuple[float, float] | None
     p99: float | None
     load: float
     first: float
@@ -226,8 +230,10 @@ def _timing(latency: Latency) -> Timing:
         threads=latency.threads,
         n_runs=len(latency.samples_ns),
         p50=p50,
+        p50_interval=latency.interval_ms(50),
         p90=p90,
         p95=p95,
+        p95_interval=latency.interval_ms(95),
         p99=p99,
         load=latency.load_ns / 1e6,
         first=latency.first_ns / 1e6,

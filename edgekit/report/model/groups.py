@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from edgekit.documents.report_rows import Mark
 from edgekit.report.model.exported_files import ExportedFile
 from edgekit.stats.intervals import mean_interval
+from edgekit.stats.process_ratio import MIN_ROUNDS
 from edgekit.stats.seeds_and_images import method_mean
 
 
@@ -95,10 +97,19 @@ class Group:
         return list(dict.fromkeys(text for member in (*self.left_out, *self.members) for text in member.marks()))
 
     def p50(self, threads: int) -> float | None:
-        """Median over members of the p50 in milliseconds; None unless every member has one."""
-        values = [timing.p50 for member in self.members if (timing := member.timing(threads)) is not None]
-        known = [value for value in values if value is not None]
-        return median(known) if len(known) == len(self.members) else None
+        """Median over members of the p50 in milliseconds; None unless every member has one.
+
+        Of the session in which most members were measured: latencies of two sessions do not mix.
+        """
+        known = {
+            member.number: (member.bench.session_id, timing.p50)
+            for member in self.members
+            if member.bench is not None and (timing := member.timing(threads)) is not None and timing.p50 is not None
+        }
+        if len(known) < len(self.members):
+            return None
+        main, _ = Counter(session for session, _ in known.values()).most_common(1)[0]
+        return median(p50 for session, p50 in known.values() if session == main)
 
     def p50_range(self, threads: int) -> tuple[float, float] | None:
         """Lowest and highest median of a round, of any member, in milliseconds."""
@@ -115,8 +126,12 @@ class Group:
         return not any((timing := member.timing(threads)) is not None and timing.unstable for member in self.members)
 
     def comparable_p50(self, threads: int) -> float | None:
-        """The p50 if it may win a comparison: real and stable."""
-        return self.real_p50(threads) if self.stable(threads) else None
+        """The p50 if it may win a comparison: real, stable, and of enough rounds."""
+        return self.real_p50(threads) if self.stable(threads) and self._enough_rounds(threads) else None
+
+    def _enough_rounds(self, threads: int) -> bool:
+        timings = [timing for member in self.members if (timing := member.timing(threads)) is not None]
+        return all(len(timing.round_p50s) >= MIN_ROUNDS for timing in timings)
 
 
 def grouped(files: Sequence[ExportedFile]) -> list[Group]:

@@ -108,19 +108,18 @@ def _of_test_images(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterato
 def _of_latency(measured: Sequence[BenchDocument], comparisons: Comparisons) -> Iterator[str]:
     if not measured:
         return
-    controls = comparisons.controls
-    if not controls:
+    if not comparisons.sessions:
         yield "No file was measured twice (A/A control), so the noise floor of the latencies is unknown."
         return
     by_threads: dict[int, float] = {}
-    for (_, threads), control in controls.items():
-        by_threads[threads] = max(control.floor.high, by_threads.get(threads, 1.0))
+    for (_, threads), noise in comparisons.sessions.items():
+        by_threads[threads] = max(noise.floor, by_threads.get(threads, 1.0))
     shares = [f"{percent(factor - 1)}% with {plural(n, 'thread')}" for n, factor in sorted(by_threads.items())]
     yield (
-        f"One file was measured twice as if it were two files (A/A control), and its latencies differed by up to "
-        f"{listing(shares, 6)}. Smaller differences in latency are noise."
+        f"Some files were measured twice as if they were two files (A/A controls). From how much these differ, "
+        f"differences in latency of up to {listing(shares, 6)} are noise."
     )
-    if len({session for session, _ in controls}) > 1:
+    if len({session for session, _ in comparisons.sessions}) > 1:
         yield "The files were measured in several sessions; only files of the same session were interleaved."
 
 

@@ -15,6 +15,7 @@ from edgekit.documents.report_findings import (
     ReportedFigure,
     WarningRecord,
 )
+from edgekit.documents.report_rows import ValidityFlag
 from edgekit.recipe import Constraint
 from edgekit.report.model.claim_verdicts import judged_claims
 from edgekit.report.model.classes import ClassComparison, class_comparisons
@@ -37,6 +38,7 @@ from edgekit.report.model.recommendation import constraint_findings, recommendat
 from edgekit.report.model.reported import reported_figures
 from edgekit.report.model.source import RunData, Source
 from edgekit.report.model.trivial_baselines import Trivial, trivial_baselines
+from edgekit.report.model.validity import validity
 from edgekit.report.model.verdict import findings
 from edgekit.report.model.warnings import warnings
 from edgekit.stats.calibration_bias import CalibrationError
@@ -115,6 +117,13 @@ class Report:
 
     def of_target(self, target: str | None) -> list[Group]:
         return [group for group in self.groups if group.target == target]
+
+    def validity(self, file: ExportedFile, threads: int) -> tuple[ValidityFlag, ...]:
+        """The validity flags of a file that was measured with so many threads."""
+        assert file.bench is not None
+        latency = file.bench.with_threads(threads)
+        assert latency is not None
+        return validity(file.bench, latency, self.comparisons.session_of(file, threads))
 
     def on_front(self, file: ExportedFile) -> bool:
         """Whether its group is on the Pareto front of its target with the fewest threads."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edgekit.report.model.comparisons import Comparisons, LatencyRatio
-from edgekit.report.model.exported_files import ExportedFile
+from edgekit.report.model.comparisons import Comparisons
+from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.groups import Group
+from edgekit.report.model.latency_comparison import LatencyComparison
+from edgekit.stats.process_ratio import FASTER, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,18 @@ class SessionLatency:
 
     def ms(self, group: Group) -> float:
         """The median of the medians of the rounds."""
-        return median(self.rounds(group))
+        return median(self._timing(group).round_p50s)
 
     def bounds(self, group: Group) -> tuple[float, float]:
-        """The 95% interval of that median from order statistics; the range where there are too few rounds for one."""
-        rounds = sorted(self.rounds(group))
-        below = _order(len(rounds))
-        return rounds[below], rounds[-1 - below]
+        """The 95% interval of that median over processes; of one process from the order statistics of its rounds."""
+        timing = self._timing(group)
+        rounds = timing.round_p50s
+        return timing.p50_interval or percentile_interval(rounds, 50) or (min(rounds), max(rounds))
 
-    def rounds(self, group: Group) -> tuple[float, ...]:
+    def _timing(self, group: Group) -> Timing:
         timing = self.file(group).timing(self.threads)
         assert timing is not None
-        return timing.round_p50s
+        return timing
 
     def file(self, group: Group) -> ExportedFile:
         return next(file for other, file in self.placed if other is group)
@@ -43,7 +44,7 @@ class SessionLatency:
     def groups(self) -> list[Group]:
         return [group for group, _ in self.placed]
 
-    def ratio(self, group: Group, other: Group, comparisons: Comparisons) -> LatencyRatio | None:
+    def ratio(self, group: Group, other: Group, comparisons: Comparisons) -> LatencyComparison | None:
         return comparisons.latency(self.file(group), self.file(other), self.threads)
 
     def fastest(self, comparisons: Comparisons) -> Group:
@@ -51,7 +52,7 @@ class SessionLatency:
         best, *others = sorted(self.groups, key=self.ms)
         for group in others:
             found = self.ratio(group, best, comparisons)
-            if found is not None and found.ratio.median < 1 and found.verdict == "faster":
+            if found is not None and found.ratio.ratio < 1 and found.verdict == FASTER:
                 best = group
         return best
 
@@ -71,13 +72,3 @@ def session_latency(groups: Sequence[Group], threads: int) -> SessionLatency | N
     placed = [(group, files[main, group.number]) for group in able if (main, group.number) in files]
     inside = {group.number for group, _ in placed}
     return SessionLatency(threads, tuple(placed), tuple(group for group in able if group.number not in inside))
-
-
-def _order(n: int) -> int:
-    """How many of ``n`` ordered values may be left out on each side of a 95% interval of their median."""
-    total, left_out = 2.0**-n, 0
-    while 2 * (total + math.comb(n, left_out + 1) * 2.0**-n) <= 0.05:
-        left_out += 1
-        total += math.comb(n, left_out) * 2.0**-n
-    # Without the lowest ``left_out`` values, the interval still holds the median with probability 1 - 2 * total.
-    return left_out

@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from edgekit.documents.bench import BenchResult
-from edgekit.documents.bench_summary import BenchSummary, ComparisonRecord, NoBenefit, NoiseFloorRecord, bench_rows
-from edgekit.documents.latency import ControlRecord, Latency, paired_rounds
+from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord, NoBenefit, bench_rows
 from edgekit.documents.profile import DELEGATE
 from edgekit.render.numbers import ratio as ratio_text
 from edgekit.render.text import plural
-from edgekit.stats.latency import NO_DIFFERENCE, NoiseFloor, Ratio, compare_rounds, noise_floor
+from edgekit.report.model.latency_comparison import USEFUL_GAIN, LatencyComparison, Sessions, sessions
+from edgekit.report.model.validity import validity
+from edgekit.stats.process_ratio import FASTER, ONE_PROCESS, SLOWER, TOO_FEW_ROUNDS
 
 SMALLER = 0.99
 """A file with more than this share of another file's bytes is as large."""
 
-USEFUL_GAIN = 1.05
-"""How many times as fast a file must be for the gain to be of use."""
 
-
-class Control(NamedTuple):
-    """The A/A control of a session and thread count: the model measured twice, its ratio, and the noise floor."""
-
-    model: str
-    ratio: Ratio
-    floor: NoiseFloor
-
-
-Controls = Mapping[tuple[str, int], Control]
-"""A/A controls by session and thread count."""
-
-
-def noise_floors(results: Iterable[BenchResult]) -> dict[tuple[str, int], Control]:
-    """The A/A controls by session and thread count.
-
-    Emulated times are not those of a device, so they are not compared.
-    """
-    floors: dict[tuple[str, int], Control] = {}
-    for result in results:
-        if result.bench.emulated:
-            continue
-        for control in result.bench.control:
-            key = (result.bench.session_id, control.threads)
-            if key not in floors:
-                ratio = _control_ratio(control)
-                floors[key] = Control(control.model, ratio, noise_floor(ratio))
-    return floors
-
-
-def _control_ratio(control: ControlRecord) -> Ratio:
-    first, second = paired_rounds(control.first, control.second)
-    return compare_rounds([block for process in first for block in process], [b for p in second for b in p])
-
-
-def comparisons(results: Sequence[BenchResult], controls: Controls | None = None) -> list[ComparisonRecord]:
-    """Every model against the fastest stable one of its session and thread count: ratio per round, interval, verdict.
+def comparisons(results: Sequence[BenchResult], known: Sessions | None = None) -> list[ComparisonRecord]:
+    """Every model against the fastest stable one of its session and thread count: ratio, interval, verdict.
 
     Only models that were measured interleaved can be compared. Where no measurement was stable, the fastest of all
-    is the reference and every verdict is ``unstable``. ``controls`` are the :func:`noise_floors`, if they are known.
+    is the reference and every verdict is ``unstable``. ``known`` are the :func:`sessions`, if they are.
     """
     found = []
-    for (session, threads), control in (noise_floors(results) if controls is None else controls).items():
+    for (session, threads), noise in (sessions(results) if known is None else known).items():
         members = [
             (result, latency)
             for result in results
@@ -69,48 +32,41 @@ def comparisons(results: Sequence[BenchResult], controls: Controls | None = None
         ]
         if all(latency.percentile_ms(50) is None for _, latency in members):
             continue  # too few runs to say which is the fastest
-        stable = [member for member in members if not member[1].unstable]
-        reference, fastest = min(stable or members, key=_p50)
-        found += [
-            _comparison(result, latency, reference, fastest, control)
-            for result, latency in members
-            if result is not reference and len(latency.rounds) == len(fastest.rounds)
-        ]
+        stable = [member for member in members if not member[1].unstable] or members
+        reference, fastest = stable[noise.fastest([latency for _, latency in stable])]
+        for result, latency in members:
+            compared = None if result is reference else noise.compare(latency, fastest)
+            if compared is not None:
+                found.append(_record(result, reference, threads, compared))
     return found
 
 
-def _p50(member: tuple[BenchResult, Latency]) -> float:
-    return member[1].percentile_ms(50) or float("inf")
-
-
-def _comparison(
-    result: BenchResult, latency: Latency, reference: BenchResult, fastest: Latency, control: Control
-) -> ComparisonRecord:
-    ratio = compare_rounds(latency.rounds, fastest.rounds)
+def _record(result: BenchResult, reference: BenchResult, threads: int, compared: LatencyComparison) -> ComparisonRecord:
     return ComparisonRecord(
         session_id=result.bench.session_id,
-        threads=latency.threads,
+        threads=threads,
         model=result.id,
         against=reference.id,
-        ratio=ratio.median,
-        ratio_ci95=(ratio.low, ratio.high),
-        n_rounds=ratio.n_rounds,
-        verdict="unstable" if latency.unstable or fastest.unstable else control.floor.verdict(ratio),
+        ratio=compared.ratio.ratio,
+        ratio_ci95=(compared.ratio.low, compared.ratio.high),
+        n_processes=compared.ratio.n_processes,
+        n_rounds=compared.ratio.n_rounds,
+        verdict=compared.verdict,
     )
 
 
-def without_benefit(results: Sequence[BenchResult], controls: Controls | None = None) -> list[NoBenefit]:
+def without_benefit(results: Sequence[BenchResult], known: Sessions | None = None) -> list[NoBenefit]:
     """Conversions that are no faster, or no smaller, than the fp32 file of the same run and format.
 
     One entry per model and thread count (None: about the size). Only models of one session, on a quiet machine, are
     compared. ``fell_back`` has possible reasons; see :func:`fell_back`.
     """
-    controls = noise_floors(results) if controls is None else controls
+    known = sessions(results) if known is None else known
     found = []
     for result in results:
         fp32 = next((other for other in results if _is_fp32_counterpart(other, result)), None)
         if fp32 is not None:
-            found += [*_no_smaller(result, fp32), *_no_faster(result, fp32, controls)]
+            found += [*_no_smaller(result, fp32), *_no_faster(result, fp32, known)]
     return found
 
 
@@ -121,28 +77,27 @@ def _no_smaller(result: BenchResult, fp32: BenchResult) -> list[NoBenefit]:
     return [NoBenefit(model=result.id, fp32=fp32.id, reason=reason, fell_back=fell_back(result))]
 
 
-def _no_faster(result: BenchResult, fp32: BenchResult, controls: Controls) -> list[NoBenefit]:
+def _no_faster(result: BenchResult, fp32: BenchResult, known: Sessions) -> list[NoBenefit]:
     found = []
-    for entry in comparisons([fp32, result], controls):
-        slower = entry.verdict == "slower" and entry.model == result.id
-        if not slower and entry.verdict != NO_DIFFERENCE:
+    for latency in result.latency:
+        noise, its = known.get((result.bench.session_id, latency.threads)), fp32.with_threads(latency.threads)
+        compared = None if noise is None or its is None else noise.compare(latency, its)
+        if noise is None or compared is None or compared.verdict in (FASTER, UNSTABLE, TOO_FEW_ROUNDS, ONE_PROCESS):
             continue
-        low, high = entry.ratio_ci95
-        inverted = entry.model != result.id
-        low, high = (1 / high, 1 / low) if inverted else (low, high)
-        floor = controls[entry.session_id, entry.threads].floor
+        slower = compared.verdict == SLOWER
+        ratio = compared.ratio
         # Noise may hide a gain: there is none only where the interval, widened by the noise, leaves no room for one.
-        decided = slower or low * floor.low > 1 / USEFUL_GAIN
+        decided = slower or ratio.low / noise.floor > 1 / (1 + USEFUL_GAIN)
         reason = f"{'slower' if slower else 'no faster'} than its fp32 file"
-        noise = f"latency against its fp32 file is not measurable in this session (noise floor {floor.high - 1:.1%})"
+        unknown = f"latency against its fp32 file is not measurable in this session (noise floor {noise.floor - 1:.1%})"
         found.append(
             NoBenefit(
                 model=result.id,
                 fp32=fp32.id,
-                reason=reason if decided else noise,
-                threads=entry.threads,
-                ratio=1 / entry.ratio if inverted else entry.ratio,
-                ratio_ci95=(low, high),
+                reason=reason if decided else unknown,
+                threads=latency.threads,
+                ratio=ratio.ratio,
+                ratio_ci95=(ratio.low, ratio.high),
                 fell_back=fell_back(result),
                 decided=decided,
             )
@@ -197,28 +152,26 @@ def no_benefit_text(entry: NoBenefit) -> str:
     return f"{entry.reason} with {plural(entry.threads, 'thread')}: {times}{why}"
 
 
+def _with_validity(row: BenchRow, result: BenchResult, known: Sessions) -> BenchRow:
+    latency = None if row.threads is None else result.with_threads(row.threads)
+    if latency is None:
+        return row
+    noise = known.get((row.session_id, latency.threads))
+    return row.model_copy(update={"validity": validity(result.bench, latency, noise)})
+
+
 def bench_summary(results: Sequence[BenchResult], errors: Mapping[str, str] | None = None) -> BenchSummary:
     """What `edgekit bench --json` prints. ``errors``: why a target gave no results, by its name."""
     target_of = {result.bench.session_id: result.bench.target for result in results}
     several = len(set(target_of.values())) > 1
+    known = sessions(results)
     return BenchSummary(
-        results=tuple(row for result in results for row in bench_rows(result)),
+        results=tuple(_with_validity(row, result, known) for result in results for row in bench_rows(result)),
         noise_floor={
-            f"{target_of[session]}/{threads}" if several else str(threads): _floor_record(control)
-            for (session, threads), control in noise_floors(results).items()
+            f"{target_of[session]}/{threads}" if several else str(threads): noise.record()
+            for (session, threads), noise in known.items()
         },
-        comparisons=tuple(comparisons(results)),
-        not_worth_it=tuple(without_benefit(results)),
+        comparisons=tuple(comparisons(results, known)),
+        not_worth_it=tuple(without_benefit(results, known)),
         errors=dict(errors or {}),
-    )
-
-
-def _floor_record(control: Control) -> NoiseFloorRecord:
-    model, ratio, floor = control
-    return NoiseFloorRecord(
-        model=model,
-        ratio=ratio.median,
-        ratio_ci95=(ratio.low, ratio.high),
-        n_rounds=ratio.n_rounds,
-        floor=(floor.low, floor.high),
     )

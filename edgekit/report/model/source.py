@@ -297,14 +297,17 @@ def _problems(cell: CellRecord, folder: RunFolder) -> list[str]:
 
 def read_run(folder: RunFolder, place: str) -> RunData:
     """A run folder; ``place`` is its path as a person would type it."""
-    predictions = _predictions(folder.predictions)
+    document = redact_model(folder.read_run(), [folder.path])
+    classes = len(document.dataset.classes)
+    predictions = _predictions(folder.predictions, classes)
+    results = run_results(folder)
     return RunData(
         folder=folder,
         place=place,
-        document=redact_model(folder.read_run(), [folder.path]),
+        document=document,
         history=read_history(folder.history) if folder.history.is_file() else [],
         exports=[redact_model(export.read_export(), [folder.path]) for export in folder.done_exports()],
-        results=[(_redacted(result, folder), _correct(result.predictions_path())) for result in run_results(folder)],
+        results=[(_redacted(one, folder), _correct(one.predictions_path(), classes)) for one in results],
         correct={} if predictions is None else predictions.correct(),
         losses={} if predictions is None else predictions.losses(),
         truth={} if predictions is None else predictions.truth(),
@@ -323,20 +326,20 @@ def _gradcam(folder: RunFolder) -> list[GradCam]:
     file = folder.gradcam / "gradcam.json"
     if not file.is_file():
         return []
-    entries = GradCamDocument.read(file).images
-    return [GradCam(entry, folder.gradcam / Path(entry.picture).name) for entry in entries]
+    pictures = [(entry, folder.gradcam / entry.picture) for entry in GradCamDocument.read(file).images]
+    return [GradCam(entry, picture) for entry, picture in pictures if picture.is_file()]
 
 
-def _correct(path: Path | None) -> Correct:
-    predictions = None if path is None else _predictions(path)
+def _correct(path: Path | None, classes: int) -> Correct:
+    predictions = None if path is None else _predictions(path, classes)
     return {} if predictions is None else predictions.correct()
 
 
-def _predictions(path: Path) -> Predictions | None:
-    """None if there are none; :class:`InputError` for a damaged file."""
+def _predictions(path: Path, classes: int) -> Predictions | None:
+    """None if there are none; :class:`InputError` for a damaged file, or one for another number of classes."""
     if not path.is_file():
         return None
     from edgekit.documents.arrays import read_predictions
 
-    stored = read_predictions(path)
+    stored = read_predictions(path, classes=classes)
     return Predictions(stored.labels, stored.probabilities, list(stored.files))

@@ -9,14 +9,15 @@ from edgekit.documents.report_findings import Finding, Winner
 from edgekit.render.numbers import megabytes, percent, percent_range, ratio, significant
 from edgekit.render.text import listing, plural
 from edgekit.report.model.common_images import CommonImages, common_images
-from edgekit.report.model.comparisons import Comparisons, LatencyRatio
+from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.front import front
 from edgekit.report.model.groups import Group, thread_counts
+from edgekit.report.model.latency_comparison import LatencyComparison
 from edgekit.report.model.networks import most_accurate_networks
 from edgekit.report.model.session_latency import SessionLatency, session_latency
 from edgekit.report.model.source import RunData
 from edgekit.stats.comparison_with_best import accuracy_of_chosen
-from edgekit.stats.latency import NO_DIFFERENCE
+from edgekit.stats.process_ratio import FASTER, MIN_ROUNDS, SLOWER
 
 
 def findings(
@@ -137,6 +138,8 @@ def fastest(groups: Sequence[Group], threads: int, comparisons: Comparisons, whe
 
 def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     shaky = [(p50, group) for group in groups if (p50 := group.real_p50(threads)) is not None]
+    if any(group.stable(threads) for _, group in shaky):
+        return f"fewer than {MIN_ROUNDS} rounds were measured. Measure longer, for example with --protocol standard"
     if shaky:
         p50, group = min(shaky, key=lambda entry: entry[0])
         return (
@@ -148,7 +151,7 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
     return "not measured yet"
 
 
-def _others(winner: Group, session: SessionLatency, comparisons: Comparisons) -> list[tuple[LatencyRatio, Group]]:
+def _others(winner: Group, session: SessionLatency, comparisons: Comparisons) -> list[tuple[LatencyComparison, Group]]:
     """The other groups of the session, each with its ratio to the winner."""
     return [
         (comparison, group)
@@ -164,17 +167,17 @@ def _next_fastest(winner: Group, session: SessionLatency, comparisons: Compariso
     slower = [(comparison, group) for comparison, group in found if comparison.verdict == "slower"]
     parts = [f"latency does not separate it from {_named(same)}"] if same else []
     if slower:
-        comparison, group = min(slower, key=lambda entry: entry[0].ratio.median)
+        comparison, group = min(slower, key=lambda entry: entry[0].ratio.ratio)
         parts.append(f"the next, {group.named}, takes {ratio_text(comparison)} as long")
     if session.elsewhere:
         parts.append(f"not compared, because measured in another session: {_named(session.elsewhere)}")
     return "; ".join(parts)
 
 
-def ratio_text(comparison: LatencyRatio) -> str:
+def ratio_text(comparison: LatencyComparison) -> str:
     """``1.24 times (95% interval 1.21 to 1.27)``."""
     found = comparison.ratio
-    return ratio(found.median, found.low, found.high)
+    return ratio(found.ratio, found.low, found.high)
 
 
 def smallest(groups: Sequence[Group]) -> Finding:
@@ -227,5 +230,5 @@ def _doubts(fast: Group, slow: Group, session: SessionLatency, comparisons: Comp
     if comparisons.separated(fast, slow) is False:
         yield f"accuracy does not separate #{slow.number} from #{fast.number}"
     latency = session.ratio(slow, fast, comparisons)
-    if latency is not None and latency.verdict == NO_DIFFERENCE:
+    if latency is not None and latency.verdict not in (FASTER, SLOWER):
         yield f"latency does not separate #{fast.number} from #{slow.number}"

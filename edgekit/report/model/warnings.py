@@ -31,7 +31,7 @@ def _warnings(source: Source, files: Sequence[ExportedFile], comparisons: Compar
     for file in files:
         yield from _of_file(file)
     measured = {file.result.id: file for file in files if file.result is not None}
-    for entry in without_benefit(comparisons.results, comparisons.controls):
+    for entry in without_benefit(comparisons.results, comparisons.sessions):
         text = no_benefit_text(entry)
         yield f"no measurable benefit: {text}" if entry.decided else text, measured[entry.model].named
 

@@ -54,15 +54,15 @@ class Folding:
 
     def table(self, content: str) -> tuple[Markup, Markup]:
         """A table, and what follows it: a button for its other rows where it has very many."""
-        head, body, rest = str(content).partition("<tbody>")
-        rows = re.split(r"(?=<tr[\s>])", body.partition("</tbody>")[0])
+        head, _, tail = str(content).partition("<tbody>")
+        body, _, rest = tail.partition("</tbody>")
+        rows = re.split(r"(?=<tr[\s>])", body)  # what precedes the first row, and the rows
         if len(rows) - 1 <= _ROWS_AT_LEAST or "<tbody>" in rest:
             return Markup(content), Markup()  # noqa: S704 - rendered by a template
         self._rows.append((len(rows) - 1 - ROWS_SHOWN, "".join(rows[ROWS_SHOWN + 1 :])))
         number = len(self._rows) - 1
-        shown = "".join(rows[: ROWS_SHOWN + 1]) + _token("rows", number)
-        after = body.partition("</tbody>")[2]
-        return Markup(f"{head}<tbody>{shown}</tbody>{after}{rest}"), _token("more", number)  # noqa: S704 - as above
+        shown = "".join(rows[: ROWS_SHOWN + 1]) + str(_token("rows", number))  # a plain string is not escaped
+        return Markup(f"{head}<tbody>{shown}</tbody>{rest}"), _token("more", number)  # noqa: S704 - as above
 
     def picture(self, jpeg: bytes) -> Markup:
         """The source of an ``<img>`` element, as an attribute; the same picture is stored once."""

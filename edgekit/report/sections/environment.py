@@ -102,7 +102,8 @@ def _changing(before: MachineEnvironment, after: MachineEnvironment) -> Iterator
 
 
 def _protocol(protocol: ProtocolRecord) -> str:
-    numbers = [f"{name} {value:,}" for name, value in protocol if name != "name"]
+    known = [(name, value) for name, value in protocol if name != "name" and value is not None and value is not False]
+    numbers = [name if value is True else f"{name} {value:,}" for name, value in known]
     return f"{protocol.name} ({', '.join(numbers)})"
 
 

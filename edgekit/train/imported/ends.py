@@ -198,6 +198,29 @@ def with_probabilities(copy: FlatCopy, output: keras.KerasTensor, form: OutputFo
     return _of_sigmoid(copy, output, form.n_outputs)
 
 
+def name_pooling(probabilities: keras.KerasTensor) -> None:
+    """Call the last pooling ``head_pool`` where only a plain head follows, as in a network that edgekit builds.
+
+    Grad-CAM can then explain the predictions. A plain head has Dense layers with ReLU, BatchNorm and Dropout only.
+    """
+    layer = probabilities._keras_history.operation
+    if type(layer).__name__ != "Dense" or layer.activation.__name__ != "softmax" or layer.bias is None:
+        return
+    while True:
+        layer = layer.input._keras_history.operation
+        kind = type(layer).__name__
+        if kind == "GlobalAveragePooling2D" and not layer.keepdims:
+            layer.name = "head_pool"
+            return
+        plain = {
+            "Dense": kind == "Dense" and layer.activation.__name__ == "relu" and layer.bias is not None,
+            "BatchNormalization": kind == "BatchNormalization" and layer.scale and layer.center,
+            "Dropout": True,
+        }
+        if not plain.get(kind, False):
+            return
+
+
 def _as_softmax(copy: FlatCopy, dense: Any, n_outputs: int) -> keras.KerasTensor:
     """The last Dense with a softmax; a single output becomes the second of two logits, the first being 0."""
     layer = keras.layers.Dense(max(2, n_outputs), activation="softmax", name=copy.new_name("probabilities"))

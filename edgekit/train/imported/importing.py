@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,8 +38,10 @@ from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.os_errors import ROOM, check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.train.backend import Backend, environment, prepare_backend
+from edgekit.train.imported.judgement import judge
 from edgekit.train.imported.labels import folder_order, match_labels
-from edgekit.train.imported.model_file import OpenedModel, file_kind, open_keras_model
+from edgekit.train.imported.options import ImportOptions
+from edgekit.train.keras_files.model_file import OpenedModel, file_kind, open_keras_model
 from edgekit.train.same_images import skipped_images
 
 if TYPE_CHECKING:
@@ -53,59 +53,6 @@ TRIED_IMAGES = 160
 
 VERIFIED_IMAGES = 32
 SEED = 0
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """What a person says about a model. ``scaling`` and ``labels`` are found out or taken from the folders if None.
-
-    ``settings`` are those of a recipe by dotted key. ``check`` refuses a scaling, or an order of labels, that another
-    one clearly beats.
-    """
-
-    model: Path
-    data: Path
-    labels: Path | None = None
-    scaling: str | None = None
-    name: str | None = None
-    resize: str | None = None
-    image_size: int | None = None
-    run: Path | None = None
-    settings: Mapping[str, object] | None = None
-    check: bool = True
-
-    @property
-    def title(self) -> str:
-        """The name of the model: the one given, or that of its file."""
-        return self.name or self.model.resolve().stem
-
-    @property
-    def folder(self) -> RunFolder:
-        """The run folder: the one given, or a new one in ``runs/``."""
-        if self.run is not None:
-            return RunFolder(self.run)
-        folder, number = Path("runs") / self.title, 1
-        while folder.exists():
-            number += 1
-            folder = Path("runs") / f"{self.title}-{number}"
-        return RunFolder(folder)
-
-    def command(self) -> str:
-        """The command line with these options."""
-        words = ["edgekit", "import", str(self.model), "--data", str(self.data)]
-        given = {
-            "labels": self.labels,
-            "scaling": self.scaling,
-            "name": self.name,
-            "resize": self.resize,
-            "image-size": self.image_size,
-            "run": self.run,
-        }
-        for name, value in given.items():
-            words += [] if value is None else [f"--{name}", str(value)]
-        for key, setting in (self.settings or {}).items():
-            words += ["--set", f"{key}={setting}"]
-        return " ".join(shlex.quote(word) for word in words)
 
 
 @dataclass(frozen=True)
@@ -148,8 +95,8 @@ def import_model(options: ImportOptions, progress: Progress = SILENT) -> RunDocu
     recipe = _recipe(options, form.side)
     images = _read_images(recipe, found, classes, progress)
     trials = _try(opened, form, output, images, options, scaling, progress)
-    _judge(trials, images.dataset, options, labels is not None, progress)
-    assert options.scaling is not None and scaling is not None  # _judge raises where it is not given
+    judge(trials, images.dataset, options, labels is not None, progress)
+    assert options.scaling is not None and scaling is not None  # judge raises where it is not given
     check_writable(run.path, 2 * (_size(options.model) + ROOM))
     with run.lock():
         _check_folder(run)
@@ -164,7 +111,12 @@ def _size(model: Path) -> int:
 
 
 def _check_folder(run: RunFolder) -> None:
+    """The folder has to be new, empty, or that of an import that was interrupted, which is started again."""
     check_writable(run.path)
+    if run.run_json.is_file():
+        earlier = run.read_run()
+        if earlier.imported is not None and not earlier.done:
+            return
     if not run.is_new():
         raise InputError(
             "this folder is not empty", where=str(run.path), hint="choose another --run folder, or remove it"
@@ -259,63 +211,6 @@ def tried_images(dataset: Dataset) -> NDArray[np.int64]:
     """Positions of the labelled images that scalings are tried on: training images, every class in proportion."""
     members = dataset.indices("train")
     return members[stratified_choice(dataset.labels[members], TRIED_IMAGES, SEED)]
-
-
-def _judge(trials: Trials, dataset: Dataset, options: ImportOptions, labelled: bool, progress: Progress) -> None:
-    """Raise where the scaling is not given, or something else clearly fits the images better."""
-    from edgekit.train.imported.trials import described
-
-    table = "\n".join(f"  {line}" for line in described(trials, dataset.classes))
-    images = f"{trials.n_images} training images"
-    if not trials.works and (options.scaling is None or options.check):
-        raise CheckFailed(
-            f"the model does not recognize the images: on {images}, no scaling does clearly better than always naming "
-            f"the most frequent class:\n{table}",
-            where=str(options.model),
-            hint="give images of the classes that it was trained for, or its own scaling as --scaling MEAN,STD, or "
-            "--resize; --no-check imports it as it is, with the --scaling that you give",
-        )
-    best = trials.best
-    if options.scaling is None:
-        close = " and ".join(trial.scaling for trial in trials.equally_good())
-        same = f"\nThese images do not tell {best.scaling} from {close}." if close else ""
-        raise InputError(
-            f"the scaling of the pixels is not given. Accuracy on {images}, by scaling:\n{table}{same}",
-            where=str(options.model),
-            hint=f"if you do not know the scaling that the model was trained with, use the best one: "
-            f"{replace(options, scaling=best.scaling).command()}{_label_hint(trials, dataset)}",
-        )
-    given = trials.by_scaling[options.scaling]
-    if options.check and trials.better_than(options.scaling) is not None:
-        raise CheckFailed(
-            f"the scaling {options.scaling} does not fit this model: {best.scaling} classifies clearly more of "
-            f"{images} correctly:\n{table}",
-            where=str(options.model),
-            hint=f"use it: {replace(options, scaling=best.scaling).command()}\n  or import the model as it is with "
-            f"--no-check{_label_hint(trials, dataset)}",
-        )
-    if given.fits_other_order:
-        order = ", ".join(dataset.classes[i] for i in given.order)
-        source = "the labels" if labelled else "the image folders in alphabetical order"
-        problem = (
-            f"the order of the labels does not fit this model: with {source}, {100 * given.accuracy:.1f}% of {images} "
-            f"are correct, and {100 * float(given.reordered.mean()):.1f}% with the labels in the order {order}"
-        )
-        if options.check:
-            raise CheckFailed(
-                problem,
-                where=str(options.labels or options.model),
-                hint="write this order to a file, one name on each line, and give it with --labels FILE; --no-check "
-                "imports the model as it is",
-            )
-        progress.warn(problem)
-
-
-def _label_hint(trials: Trials, dataset: Dataset) -> str:
-    if not trials.best.fits_other_order:
-        return ""
-    order = ", ".join(dataset.classes[i] for i in trials.best.order)
-    return f"\n  and give the labels in the order {order}: one name on each line of a file, with --labels FILE"
 
 
 @dataclass(frozen=True)

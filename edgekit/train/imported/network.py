@@ -14,13 +14,23 @@ from numpy.typing import NDArray
 from edgekit.device.scaling import Scaling
 from edgekit.errors import CheckFailed, InputError
 from edgekit.train.flat_copy import FlatCopy, Pixels, merged_name
-from edgekit.train.imported.ends import COLOUR, GREY, InputForm, OutputForm, with_probabilities
+from edgekit.train.imported.ends import COLOUR, GREY, InputForm, OutputForm, name_pooling, with_probabilities
 
 BATCH_SIZE = 16
 TOLERANCE = 1e-3
 """Largest allowed difference in probability between the model as it was opened and the network made from it."""
 
-RESERVED = {"image", "scaling", "grey", "probabilities"}
+RESERVED = {
+    "image",
+    "scaling",
+    "grey",
+    "head_pool",
+    "head_dense",
+    "head_batchnorm",
+    "head_dropout",
+    "probabilities",
+}
+"""Names of layers that edgekit gives a meaning."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,10 @@ def imported_network(
     elif scaling.bgr:
         pixels = pixels.reversed_channels()
     copy.taken.discard("scaling")
+    outputs = copy.apply(model, pixels.then(factor, shift))
     copy.taken.discard("probabilities")
-    probabilities = with_probabilities(copy, copy.apply(model, pixels.then(factor, shift)), output)
+    probabilities = with_probabilities(copy, outputs, output)
+    name_pooling(probabilities)
     network = keras.Model(image, probabilities, name=name)
     copy.copy_weights()
     if output.description != "softmax":

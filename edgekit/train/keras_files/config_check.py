@@ -45,7 +45,7 @@ AUGMENTATION = frozenset(
 """Layers that change images in training only."""
 
 TENSORFLOW_OPERATIONS = ("TFOpLambda", "SlicingOpLambda")
-"""Arithmetic in a model of Keras 2; the usual ones are translated by :mod:`edgekit.train.imported.keras2`."""
+"""Arithmetic in a model of Keras 2; the usual ones are translated by :mod:`edgekit.train.keras_files.keras2`."""
 
 OPERATION_MODULES = ("keras.src.ops.numpy", "keras.src.ops.nn", "keras.src.ops.core")
 """Where the operations of ``keras.ops`` are defined, which Keras 3 stores like layers."""

@@ -6,13 +6,14 @@ variables are in a checkpoint, which lists the objects that they belong to.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import InputError
-from edgekit.train.imported.config_check import Config
+from edgekit.train.keras_files.config_check import Config
 
 METADATA = "keras_metadata.pb"
 ROOT = "root"
@@ -48,6 +49,8 @@ def read_saved_model(path: Path) -> tuple[Config, str]:
 def load_variables(model: Any, path: Path) -> None:
     """Set the weights of ``model`` from the checkpoint of the SavedModel in ``path``."""
     import numpy as np
+
+    _need_tensorflow(path)
     import tensorflow as tf
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -64,6 +67,15 @@ def load_variables(model: Any, path: Path) -> None:
                 layer.finalize_state()
     except (KeyError, ValueError, IndexError, tf.errors.OpError) as error:
         raise damaged from error
+
+
+def _need_tensorflow(path: Path) -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "a SavedModel is read with TensorFlow, which is not installed",
+            where=str(path),
+            hint='pip install "edgekit[cpu]", or import the .keras or .h5 file of the model',
+        )
 
 
 def _with_lists(value: Any) -> Any:
@@ -115,6 +127,7 @@ def _metadata(path: Path) -> Iterator[str]:
     if file.is_file():
         yield from _of_metadata_file(file.read_bytes())
         return
+    _need_tensorflow(path)
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edgekit.errors import InputError
 from edgekit.support.quiet import quiet_native_output
-from edgekit.train.imported.config_check import MODELS, Config, check_config
-from edgekit.train.imported.keras2 import translate
+from edgekit.train.keras_files.config_check import MODELS, Config, check_config
+from edgekit.train.keras_files.keras2 import translate
 
 MOST_CONFIG_BYTES = 50_000_000
 """Larger configurations are refused; that of NASNetLarge takes less than 2 MB."""
@@ -43,7 +43,7 @@ def open_keras_model(path: Path) -> OpenedModel:
     kind = file_kind(path)
     with quiet_native_output():
         if kind == "savedmodel":
-            from edgekit.train.imported.saved_model import load_variables, read_saved_model
+            from edgekit.train.keras_files.saved_model import load_variables, read_saved_model
 
             root, version = read_saved_model(path)
             model = _build(root, version, path)

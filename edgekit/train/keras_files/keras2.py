@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekit.errors import InputError
-from edgekit.train.imported.config_check import (
+from edgekit.train.keras_files.config_check import (
     ALIASES,
     INPUT,
     MODELS,

@@ -1,0 +1,204 @@
+"""Every backbone from scratch on small images: what int8 costs it, and what repair and QAT give back.
+
+    python benchmarks/backbones.py --work build/backbones --out benchmarks/results/backbones-digits.json
+    python benchmarks/backbones.py --work build/backbones-mri --data brain-tumor-mri --limit 100 --image-size 64 \\
+        --out benchmarks/results/backbones-mri.json
+
+Each backbone is trained with the same settings on the embedded digits, or on a folder of images, exported to fp32 and
+int8, and scored on all test images by `edgekit bench`, which runs both files interleaved in one session. A backbone
+whose int8 file fails its accuracy gate, or agrees on fewer than 95 % of the test images, is exported again with
+--repair, and with --qat where its layers allow it. The script resumes: what is in the work folder is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from common import run_program, show, told, write_result
+
+from edgekit.documents.base import write_json
+from edgekit.documents.bench import BenchDocument
+from edgekit.documents.folders import RunFolder
+from edgekit.errors import EdgekitError
+from edgekit.registry import BACKBONES
+from edgekit.stats.latency import compare_rounds
+
+FILES = ("tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8")
+AGREES = 0.95
+
+SETTINGS = {
+    "train.from_scratch.learning_rate": 2e-3,
+    "train.from_scratch.schedule": "cosine",
+    "train.from_scratch.dropout": 0.0,
+    "train.from_scratch.batchnorm_momentum": 0.8,
+    "train.early_stopping.enabled": "false",
+    "export.calibration.images": 200,
+    "export.max_drop": 2,
+}
+OWN = {
+    "vgg16": {"train.from_scratch.learning_rate": 2e-4},
+    "convnexttiny": {"train.from_scratch.learning_rate": 5e-4},
+}
+"""Neither has BatchNorm, and neither learns at the rate of the others."""
+
+
+def main() -> int:
+    arguments = _arguments()
+    failed: dict[str, str] = {}
+    names = sorted(arguments.backbones, key=lambda name: BACKBONES[name].macs)
+    for name in names:
+        result = arguments.work / f"{name}.json"
+        if result.is_file() or arguments.collect:
+            continue
+        try:
+            started = time.perf_counter()
+            document = measure(name, arguments)
+            write_json(result, {**document, "seconds": time.perf_counter() - started})
+        except EdgekitError as error:
+            told(error)
+            failed[name] = error.problem.splitlines()[-1]
+    folders = [arguments.work, *arguments.also]
+    found = [path for name in names for folder in folders if (path := folder / f"{name}.json").is_file()]
+    results = [json.loads(path.read_text()) for path in found]
+    headers = ["backbone", "px", "Keras %", "file", "accuracy %", "same %", "gate", "MB", "time/fp32"]
+    show(headers, [row for result in results for row in _rows(result)], range(1, 9))
+    settings = {"data": arguments.data or "digits", "epochs": arguments.epochs, "settings": SETTINGS, "own": OWN}
+    write_result(arguments.out, "backbones", {**settings, "results": results, "failed": failed})
+    return 1 if failed else 0
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train, export and score one backbone."""
+    run = arguments.work / name
+    side = max(arguments.image_size, BACKBONES[name].min_image_size)
+    trained = _train(name, run, side, arguments)
+    print(f"{name}: trained, {trained['accuracy']:.4f}", file=sys.stderr, flush=True)
+    _export(run, [])
+    measured = _bench(run, arguments.protocol)
+    attempts: dict[str, Any] = {}
+    plain = measured["files"].get("tflite-int8")
+    if plain is not None and (plain["gate"] == "failed" or (plain["same"] or 0) < AGREES) and not arguments.plain:
+        attempts["repair"] = _attempt(run, ["--format", "tflite", "--int8", "--repair"])
+        attempts["qat"] = _attempt(run, ["--qat", "--set", "export.qat.epochs=3"])
+        measured["after"] = _bench(run, arguments.protocol)["files"]
+    return {
+        "backbone": name,
+        "image_size": side,
+        "parameters": trained["model"]["parameters"],
+        "macs": trained["model"]["macs"],
+        "keras_accuracy": trained["accuracy"],
+        "n_samples": trained["n_samples"],
+        "train_seconds": trained["timing"]["train_seconds"],
+        **measured,
+        "attempts": attempts,
+    }
+
+
+def _train(name: str, run: Path, side: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    document = run / "run.json"
+    if document.is_file() and json.loads(document.read_text())["status"] == "done":
+        return dict(json.loads(document.read_text()))
+    settings: dict[str, Any] = {**SETTINGS, **OWN.get(name, {})}
+    data = ["--data", arguments.data] if arguments.data else ["--set", "data.name=digits"]
+    if arguments.limit:
+        settings["data.limit_per_class"] = arguments.limit
+    command = ["-m", "edgekit", "train", *data, "--backbone", name, "--weights", "none", "--run", str(run)]
+    command += ["--image-size", str(side), "--epochs", str(arguments.epochs), "--quiet", "--json"]
+    command += ["--resume"] if document.is_file() else []
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    return run_program(command).document
+
+
+def _export(run: Path, options: list[str]) -> None:
+    """The files of the recipe, or those that ``options`` select; a failed gate is a result, not an error."""
+    selected = options or ["--fp32", "--int8"]
+    try:
+        run_program(["-m", "edgekit", "export", str(run), *selected, "--quiet", "--json"])
+    except EdgekitError as error:
+        if "ended with code 3" not in error.problem:
+            raise
+
+
+def _attempt(run: Path, options: list[str]) -> str:
+    """``done``, or why edgekit could not do it."""
+    try:
+        _export(run, options)
+    except EdgekitError as error:
+        return error.problem.splitlines()[-1]
+    made = "tflite-int8-qat" if "--qat" in options else "tflite-int8"
+    return "done" if (run / "exports" / made / "export.json").is_file() else "not supported by its layers"
+
+
+def _bench(run: Path, protocol: str) -> dict[str, Any]:
+    """Accuracy, agreement with Keras, size, and the ratio of latencies to the fp32 file of the same format."""
+    run_program(["-m", "edgekit", "bench", str(run), "--protocol", protocol, "--threads", "1", "--quiet", "--json"])
+    folder = RunFolder(run)
+    results = {one.key: BenchDocument.read(folder.bench_json("local", one.key)) for one in folder.done_exports()}
+    files: dict[str, Any] = {}
+    for key, one in results.items():
+        export = folder.export(key).read_export()
+        gate, accuracy = one.gate or export.gate, one.accuracy
+        files[key] = {
+            "accuracy": None if accuracy is None else accuracy.accuracy,
+            "same": None if accuracy is None else accuracy.agreement_with_keras,
+            "gate": None if gate is None else gate.status,
+            "size_bytes": one.size_bytes,
+            "ratio_to_fp32": _ratio(one, results.get(f"{one.format}-fp32")),
+            "float_operators": export.float_operators,
+            "float_layers": [] if export.repair is None else list(export.repair.kept_in_float),
+        }
+    return {"files": files}
+
+
+def _ratio(one: BenchDocument, reference: BenchDocument | None) -> list[float] | None:
+    """Median and interval of the ratio of latencies over the rounds of one session."""
+    if reference is None or not one.latency or one.session_id != reference.session_id:
+        return None
+    ratio = compare_rounds(one.latency[0].rounds, reference.latency[0].rounds)
+    return [ratio.median, ratio.low, ratio.high]
+
+
+def _rows(result: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for key, one in [*result["files"].items(), *((f"{k} after", v) for k, v in result.get("after", {}).items())]:
+        ratio = one["ratio_to_fp32"]
+        rows.append(
+            [
+                result["backbone"],
+                str(result["image_size"]),
+                f"{100 * result['keras_accuracy']:.1f}",
+                key,
+                f"{100 * one['accuracy']:.1f}" if one["accuracy"] is not None else "-",
+                f"{100 * one['same']:.1f}" if one["same"] is not None else "-",
+                one["gate"] or "-",
+                f"{one['size_bytes'] / 1e6:.2f}",
+                "-" if ratio is None else f"{ratio[0]:.2f}",
+            ]
+        )
+    return rows
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs and results; resumed if it exists")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="work folders of other processes, to collect")
+    parser.add_argument("--collect", action="store_true", help="only collect what has been measured")
+    parser.add_argument("--data", help="folder of labelled images (default: the embedded digits)")
+    parser.add_argument("--limit", type=int, help="training images per class")
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=list(BACKBONES))
+    parser.add_argument("--protocol", default="quick")
+    parser.add_argument("--plain", action="store_true", help="neither repair nor QAT")
+    parser.add_argument("--out", type=Path, help="write all results as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
