@@ -47,6 +47,7 @@ def test_a_run_folder_is_complete(trained):
         "model.keras",
         "labels.txt",
         "dataset.csv",
+        "baselines.json",
         "history.csv",
         "predictions.npz",
         "predictions-val.npz",
