@@ -6,8 +6,6 @@ invented event, a time below zero, probabilities above 1) is refused instead of 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +20,14 @@ from edgekit.device.protocol.requests import BrokenEvent, ExitEvent
 from edgekit.device.protocol.values import RuntimeInfo
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import TargetError
+from edgekit.targets.event_probabilities import check_probabilities, unpacked_probabilities
 from edgekit.targets.event_shapes import InvalidAnswer, check_shape, invalid_answer, parse_line
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 MOST_CORES = 4096
 WINDOW_NS = 10**9
-SLACK = 1e-3
-"""By how much probabilities may leave 0 to 1, because of rounding."""
-SLACK_8_BIT = 0.05
-"""The same for outputs of the model itself, which may be 8-bit numbers with a coarse scale."""
-
 Event = Mapping[str, Any]
 """An event whose shape was checked."""
 Grammar = Generator[None, Event, None]
@@ -314,31 +307,8 @@ def _accuracy(context: _Context) -> Grammar:
                 if event["activation"] not in ("softmax", "sigmoid", "none"):
                     raise InvalidAnswer(f"the activation of {key} is {event['activation']!r}")
                 context.check_classes(event["classes"], key)
-                _check_probabilities(_unpacked(event), key, event["activation"] == "softmax")
+                check_probabilities(unpacked_probabilities(event), key, event["activation"] == "softmax")
     _expect((yield), "decoder")
-
-
-def _unpacked(event: Event) -> NDArray[np.float32]:
-    import numpy as np
-
-    try:
-        content = base64.b64decode(event["probabilities_b64"], validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidAnswer("predictions are not base64") from None
-    if len(content) != 4 * event["count"] * event["classes"]:
-        raise InvalidAnswer(f"predictions of {event['key']} have a wrong length")
-    return np.frombuffer(content, "<f4").reshape(event["count"], event["classes"])
-
-
-def _check_probabilities(rows: NDArray[np.float32], key: str, softmax: bool) -> None:
-    """``softmax``: the device made probabilities of the model's output itself, so they add up to 1."""
-    import numpy as np
-
-    slack = SLACK if softmax else SLACK_8_BIT
-    if not np.isfinite(rows).all() or rows.min() < -slack or rows.max() > 1 + slack:
-        raise InvalidAnswer(f"a probability of {key} is not between 0 and 1")
-    if softmax and np.abs(rows.sum(axis=1, dtype=np.float64) - 1).max() > 10 * SLACK:
-        raise InvalidAnswer(f"the probabilities of {key} do not add up to 1")
 
 
 def _predict(context: _Context) -> Grammar:
@@ -355,7 +325,7 @@ def _predict(context: _Context) -> Grammar:
             if not event["probabilities"]:
                 raise InvalidAnswer(f"{key} predicts no classes")
             context.check_classes(len(event["probabilities"]), key)
-            _check_probabilities(np.array([event["probabilities"]], np.float32), key, softmax=False)
+            check_probabilities(np.array([event["probabilities"]], np.float32), key, softmax=False)
 
 
 def _verify(context: _Context) -> Grammar:
