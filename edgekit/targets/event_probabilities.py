@@ -20,7 +20,7 @@ SLACK_8_BIT = 0.05
 
 
 def unpacked_probabilities(event: Mapping[str, Any]) -> NDArray[np.float32]:
-    """The probabilities (count, classes) of a ``predictions`` event; :class:`InvalidAnswer` if they have another length."""
+    """The probabilities (count, classes) of a ``predictions`` event, refused if they have another length."""
     import numpy as np
 
     try:
