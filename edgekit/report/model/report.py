@@ -94,24 +94,24 @@ class Report:
         """The calibration error without the bias of few images; None in reports on very many runs, for the time."""
         return run.calibration if len(self.runs) <= MOST_CALIBRATED else None
 
-    @property
+    @cached_property
     def targets(self) -> list[str]:
         return list(dict.fromkeys(file.target for file in self.files if file.target is not None))
 
-    @property
+    @cached_property
     def several_targets(self) -> bool:
         return len(self.targets) > 1
 
-    @property
+    @cached_property
     def threads(self) -> list[int]:
         return thread_counts(self.groups)
 
-    @property
+    @cached_property
     def means_over_seeds(self) -> bool:
         """Whether a group has several seeds, so that the numbers in the verdict are those of the groups."""
         return any(len(group.members) > 1 for group in self.groups)
 
-    @property
+    @cached_property
     def several_seeds(self) -> bool:
         return len({run.seed for run in self.runs}) > 1
 
