@@ -41,6 +41,9 @@ _HINTS = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
 }
 
+_IMPOSSIBLE_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Faults of a name that was given to edgekit, which no system could open."""
+
 
 def reason_of(error: OSError) -> str:
     """What went wrong, without the number and the file name: ``the disk is full``."""
@@ -62,7 +65,8 @@ def from_os_error(error: OSError) -> EdgekitError:
         return EdgekitError("the current folder no longer exists", hint="change to another folder")
     name = error.filename if error.filename2 is None else error.filename2
     where = None if name is None else os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
-    return EdgekitError(reason_of(error), where=where, hint=_HINTS.get(error.errno or 0))
+    kind = InputError if error.errno in _IMPOSSIBLE_NAMES else EdgekitError
+    return kind(reason_of(error), where=where, hint=_HINTS.get(error.errno or 0))
 
 
 def check_writable(folder: Path, size_bytes: int = ROOM, *, hint: str | None = None) -> None:

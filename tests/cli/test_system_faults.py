@@ -111,6 +111,11 @@ def test_what_the_system_refuses_is_no_bug(error: Exception, problem: str) -> No
     assert "bug" not in (told.hint or "")
 
 
+@pytest.mark.parametrize("number", [36, 40], ids=["ENAMETOOLONG", "ELOOP"])
+def test_a_name_that_no_system_could_open_is_an_input_error(number: int) -> None:
+    assert as_edgekit_error(OSError(number, "x", "f")).exit_code == 2
+
+
 def test_the_file_of_a_failed_rename_is_the_one_that_should_come_out() -> None:
     assert from_os_error(OSError(18, "Invalid cross-device link", "a.tmp", None, "a")).where == "a"
 
