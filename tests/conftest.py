@@ -18,6 +18,9 @@ if "EDGEKIT_CACHE" not in os.environ:
 # A script that starts the tests in its background has them and all their children ignore Ctrl-C, which tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same of nohup and SIGHUP.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # An example may take long where others take the cores.
 settings.register_profile("no deadline", deadline=None)

@@ -58,7 +58,7 @@ def predict(
     \b
     Examples:
       edgekit predict runs/mobilenetv2/exports/tflite-int8/model.tflite photo.jpg
-      edgekit predict model.onnx photos/ --preset keras-symmetric --labels labels.txt
+      edgekit predict model.onnx photos/ --preset keras-symmetric
     """
     from edgekit.bench.predict import predict as classify
     from edgekit.bench.third_party import ThirdPartyOptions

@@ -229,7 +229,8 @@ class SplitMetrics(Part):
     @model_validator(mode="after")
     def _numbers_fit(self) -> SplitMetrics:
         size = len(self.per_class)
-        if len(self.confusion) != size or any(len(row) != size for row in self.confusion):
+        rows = [len(row) for row in self.confusion]
+        if rows != [size] * size and not (self.confusion_entries and not rows):
             raise ValueError(f"the confusion matrix does not have {size} rows and columns")
         if not 0 <= self.accuracy <= 1 or self.n_samples < 1:
             raise ValueError("the accuracy or the number of images is out of range")

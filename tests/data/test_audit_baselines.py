@@ -35,7 +35,7 @@ def test_both_baselines_are_those_of_the_test_images(tmp_path: Path) -> None:
     near = document.baselines.nearest_neighbour
     assert (near.accuracy, near.n_samples, near.size) == (0.5, 20, 48)
     stored = json.loads(document.to_json())
-    assert stored["schema_version"] == 2
+    assert stored["schema_version"] == 3
     assert stored["baselines"]["majority"] == {"accuracy": 0.3, "n_samples": 20}
     assert set(stored["baselines"]["nearest_neighbour"]) == {"accuracy", "n_samples", "size"}
     assert "Without any network" in " ".join(audit_text(document).split())
@@ -68,4 +68,4 @@ def test_an_audit_of_version_1_has_no_baselines(tmp_path: Path) -> None:
     del value["baselines"]
     (tmp_path / "audit.json").write_text(json.dumps({**value, "schema_version": 1}))
     read = AuditDocument.read(tmp_path / "audit.json")
-    assert (read.baselines, read.n_images, read.to_dict()["schema_version"]) == (None, 10, 2)
+    assert (read.baselines, read.n_images, read.to_dict()["schema_version"]) == (None, 10, 3)

@@ -58,7 +58,7 @@ def test_an_unknown_section_is_an_error_with_the_closest_section(tmp_path):
         ("train: {fine_tuning: {learning_rate: .inf}}", "train.fine_tuning.learning_rate"),
         ("train: {strategy: finetuning}", "'fine-tuning'"),
         ("data: photos", "line 1, data"),
-        ("model: {backbone: mobilenet}", "did you mean 'mobilenetv2'?"),
+        ("model: {backbone: mobilnetv2}", "did you mean 'mobilenetv2'?"),
         ("compare: {backbones: [vgg]}", "did you mean 'vgg16'?"),
         ("export: {files: [tflite-int4]}", "choices: tflite-fp32"),
         ("bench: {threads: []}", "bench.threads"),

@@ -87,7 +87,9 @@ def test_a_study_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     assert '"photos"' in text
     from edgekit.study.cells import Cell
 
-    study.cells = [Cell("runs/a", "mobilenetv2", "fine-tuning", 0, recipe)]
+    study = Study(
+        tmp_path / "study", recipe, [Cell("runs/a", "mobilenetv2", "fine-tuning", 0, recipe)], "2026-11-26", None
+    )
     study.update(
         study.cells[0], "failed", f"this file is damaged\n  where: {tmp_path}/study/runs/a/model.keras\n  hint: {WHERE}"
     )
@@ -136,6 +138,7 @@ def test_a_report_is_not_written_through_a_link(name: str, tmp_path: Path) -> No
 def test_a_report_that_was_interrupted_is_written_again(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     run.report.mkdir()
+    (run.report / "report.json").write_text("{}")  # the first file that is written
     (run.report / "report.html").write_text("half")
     (run.report / ".report.json.edgekit-abcdefgh.tmp.json").write_text("half")
     build_report(run.path)

@@ -57,7 +57,7 @@ def test_the_calibration_error_has_that_of_chance_beside_it(study: Path) -> None
     (first, *_) = build_report(study).runs
     assert first.ece_by_chance is not None
     assert 0 < first.ece_by_chance < 0.1
-    assert "by chance 0.0" in (study / "report" / "report.html").read_text()
+    assert "corrected 0.0" in (study / "report" / "report.html").read_text()
 
 
 def test_every_field_has_a_description() -> None:

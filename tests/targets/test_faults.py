@@ -316,17 +316,17 @@ def test_a_damaged_file_on_the_device_is_replaced(config, tmp_path, onnx_models)
 
 
 def test_errors_name_local_paths(config, tmp_path, onnx_models):
-    bad, picture = tmp_path / "bad.onnx", tmp_path / "bad.png"
+    bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"nothing")
-    picture.write_bytes(b"nothing")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
     with closing(SshTarget(config)) as target:
         with pytest.raises(InputError) as error:
             list(target.run("probe", {"models": [{"path": str(bad)}]}))
         assert error.value.where == str(bad)
         job = {"models": [{"path": str(onnx_models / "uint8.onnx")}], "root": str(tmp_path), "files": ["bad.png"]}
-        with pytest.raises(InputError) as error:
-            list(target.run("predict", job))
-        assert error.value.where == str(picture)
+        (unreadable,) = [event for event in target.run("predict", job) if event["event"] == "unreadable"]
+        assert unreadable["number"] == 0  # the host knows its name
+        assert "not an image" in unreadable["reason"] or "cannot be decoded" in unreadable["reason"]
 
 
 def test_output_of_login_scripts_is_ignored(config, tmp_path):

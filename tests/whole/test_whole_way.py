@@ -77,6 +77,7 @@ DOCUMENT_PLACES = {
     "audit.json": "audit",
     "report/report.json": "report",
     "runs/*/run.json": "run",
+    "runs/*/baselines.json": "baselines",
     "runs/*/figures/gradcam/gradcam.json": "gradcam",
     "runs/*/exports/*/export.json": "export",
     "runs/*/exports/*int8/calibration.json": "calibration",
