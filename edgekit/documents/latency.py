@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Annotated
 
 from pydantic import Field
 
@@ -78,7 +79,7 @@ class Block(Part):
     """Single runs of one file in one round of a process."""
 
     round: int
-    ns: tuple[int, ...] = Field(min_length=1)
+    ns: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     n_answers: int = 0
     """How many of the runs had their answer checked."""
     n_wrong: int = 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
+from pydantic import ValidationError
 
 from edgekit.documents import DOCUMENTS
 from edgekit.documents.base import Document, Migration
@@ -258,3 +259,12 @@ def test_a_document_cannot_lead_out_of_its_folder(model: str, field: str, value:
     assert adapter.validate_python("plain-name") == "plain-name"
     with pytest.raises(ValidationError):
         adapter.validate_python(value)
+
+
+def test_a_run_that_took_no_time_is_refused() -> None:
+    """A ratio of times needs both; the fuzzer found a document with a 0."""
+    from edgekit.documents.latency import Block
+
+    assert Block(round=0, ns=(1,)).ns == (1,)
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Block(round=0, ns=(5, 0))
