@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from edgekit.device.block_order import block_order
 from edgekit.device.jobs import entry_key
@@ -22,9 +22,6 @@ from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import TargetError
 from edgekit.targets.event_probabilities import check_probabilities, unpacked_probabilities
 from edgekit.targets.event_shapes import InvalidAnswer, check_shape, invalid_answer, parse_line
-
-if TYPE_CHECKING:
-    pass
 
 MOST_CORES = 4096
 WINDOW_NS = 10**9
@@ -137,12 +134,13 @@ def _expect(event: Event, *names: str, **values: object) -> Event:
 
 def _check_answers(context: _Context, key: str, block: Event) -> None:
     """After the runs 0, 1, 2, 4, 8 and so on, one about an image of the model each."""
-    pictures = len(context.entries[model_key(key)].get("images", ()))
+    images = len(context.entries[model_key(key)].get("images", ()))
+    pictures = images if images >= context.job["protocol"]["rounds"] else NOISE_IMAGES
     if len(block["answers"]) != 1 + (len(block["ns"]) - 1).bit_length():
         raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} answers")
     classes = context.facts.classes.get(context.entries[model_key(key)]["path"])
     for answer in block["answers"]:
-        if answer["image"] >= max(pictures, NOISE_IMAGES):
+        if answer["image"] >= pictures:
             raise InvalidAnswer(f"an answer of {key} is about an image that it does not have")
         # A model with one output value has two classes.
         if classes is not None and (answer["predicted"] or 0) >= max(2, classes):

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekit.device.protocol import NOISE_IMAGES
 from edgekit.errors import TargetError
-from edgekit.targets.event_shapes import check_shape
+from edgekit.targets.event_shapes import InvalidAnswer, check_shape
 from edgekit.targets.job_events import JobAnswers, ModelFacts
 from edgekit.targets.local import LocalTarget
 from edgekit.targets.request_events import RequestAnswers
@@ -41,6 +42,8 @@ FREE_TEXT = {
 """Keys whose text only the device knows."""
 SIGNED = {"margins", "score", "temperature_c", "mean", "std"}
 """Numbers that may be below zero, or are compared with nothing."""
+WINDOW = {"event": "window", "key": "a", "number": 0, "start_s": 0.0, "ns": [10_000]}
+WINDOW |= {"frequency_khz": None, "temperature_c": None, "throttled": None}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def golden(onnx_models, tmp_path_factory) -> str:
 def jobs(onnx_models, colours, golden) -> dict[str, dict]:
     image = str(colours / "red" / "0.png")
     two = [
-        {"key": "a", "path": str(onnx_models / "uint8.onnx"), "images": [image, image]},
+        {"key": "a", "path": str(onnx_models / "uint8.onnx"), "images": [image] * PROTOCOL["rounds"]},
         {"key": "b", "path": str(onnx_models / "labelled.onnx")},
     ]
     one = two[:1]
@@ -271,6 +274,25 @@ def test_wrong_blocks_are_refused(key, value, jobs, real):
     refuse("latency", jobs["latency"], events)
 
 
+@pytest.mark.parametrize(("key", "pictures"), [("a", PROTOCOL["rounds"]), ("b", NOISE_IMAGES)])
+def test_an_answer_about_an_image_that_the_model_does_not_have_is_refused(key, pictures, jobs, real):
+    events = real("latency")
+    block = next(event for event in events if event["event"] == "block" and event["key"] == key)
+    block["answers"][0]["image"] = pictures - 1
+    accept("latency", jobs["latency"], events)
+    block["answers"][0]["image"] = pictures
+    assert "an image that it does not have" in refuse("latency", jobs["latency"], events).problem
+
+
+def test_an_operator_may_take_less_than_the_profiler_can_tell(jobs, real):
+    """ONNX Runtime counts whole microseconds. A whole run always takes some time."""
+    events = real("profile")
+    next(event for event in events if event["event"] == "profile")["nodes"][0]["ns"][0] = 0
+    accept("profile", jobs["profile"], events)
+    with pytest.raises(InvalidAnswer, match="below 1"):
+        check_shape({**WINDOW, "ns": [10_000, 0]}, "sustained")
+
+
 def test_number_of_classes_is_that_of_the_opened_model(jobs, real):
     facts = ModelFacts()
     for verb in ("probe", "accuracy"):
@@ -407,8 +429,7 @@ def test_this_machine_is_not_believed_either(monkeypatch, tmp_path, jobs, change
 
 def test_many_runs_are_checked_quickly(jobs):
     """A fast model has a hundred thousand runs a second, and this machine may be the one that is measured."""
-    event = {"event": "window", "key": "a", "number": 0, "start_s": 0.0, "ns": [10_000] * 100_000}
-    event |= {"frequency_khz": None, "temperature_c": None, "throttled": None}
+    event = {**WINDOW, "ns": [10_000] * 100_000}
     start = time.process_time()
     check_shape(event, "sustained")
     assert time.process_time() - start < 0.05
