@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from edgekit.bench.evaluation_images import ImageSet, varied_entries
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.protocol.jobs import TimedJob
 from edgekit.device.protocol.verbs import ENERGY
@@ -15,11 +16,15 @@ ENERGY_S = 5.0
 
 
 def measure_energy(
-    target: Target, models: Sequence[MeasuredModel], protocol: ProtocolRecord, threads: int
+    target: Target,
+    models: Sequence[MeasuredModel],
+    sets: Mapping[str, ImageSet],
+    protocol: ProtocolRecord,
+    threads: int,
 ) -> dict[str, EnergyRecord]:
     """By model id; a record without ``source`` on a target that does not measure its power."""
     seconds = min(ENERGY_S, protocol.total_ns / 1e9)
-    job = TimedJob(models=[model.job() for model in models], threads=threads, seconds=seconds)
+    job = TimedJob(models=varied_entries(models, sets), threads=threads, seconds=seconds)
     return {
         event["key"]: EnergyRecord.model_validate({k: v for k, v in event.items() if k not in {"event", "key"}})
         for event in target.run(ENERGY, job)

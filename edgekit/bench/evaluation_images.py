@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from edgekit.data.folder import WHOLE, scan_folder
 from edgekit.data.loading import open_run_dataset
 from edgekit.data.splits import stratified_choice
 from edgekit.device.pixel_range import FULL
+from edgekit.device.protocol.jobs import ModelEntry
 from edgekit.documents.dataset_list import read_dataset_csv
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.latency import FEWEST_IMAGES
 from edgekit.errors import InputError
 from edgekit.support.paths import expanded
 from edgekit.support.progress import Progress
@@ -45,8 +47,18 @@ class ImageSet:
         """Models with the same key are scored on the same pixels, in one job."""
         return str(self.root), self.files
 
-    def first_paths(self, count: int) -> list[Path]:
-        return [self.root / file for file in self.files[:count]]
+    def drawn(self, count: int, *seed: int) -> tuple[str, ...]:
+        """``count`` of the files, drawn with replacement."""
+        numbers = np.random.default_rng(seed).integers(0, len(self.files), count)
+        return tuple(self.files[number] for number in numbers.tolist())
+
+
+def varied_entries(models: Sequence[MeasuredModel], sets: Mapping[str, ImageSet]) -> list[ModelEntry]:
+    """The entries of a job that runs each model on images drawn from its set; on noise if it has none."""
+    return [
+        model.job([images.root / file for file in images.drawn(FEWEST_IMAGES, SEED)] if images is not None else ())
+        for model, images in ((model, sets.get(model.id)) for model in models)
+    ]
 
 
 def image_sets(

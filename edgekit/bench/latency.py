@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from edgekit.bench.accuracy import Predictions
 from edgekit.bench.evaluation_images import ImageSet
 from edgekit.bench.measured_model import MeasuredModel
@@ -88,8 +86,7 @@ class LatencyPlan:
         if images is None:
             return ()
         count = self.protocol.rounds * self.protocol.images_per_round
-        chosen = np.random.default_rng((self.seed, repeat)).integers(0, len(images.files), count)
-        return tuple(images.files[number] for number in chosen.tolist())
+        return images.drawn(count, self.seed, repeat)
 
     @property
     def steps(self) -> int:

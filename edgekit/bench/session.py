@@ -146,7 +146,7 @@ def _steps(target: Target, results: SessionResults, options: BenchOptions, progr
     if options.latency:
         measure_memory(target, plan.models, plan.threads[0], progress, results.memory)
         yield
-        results.energy.update(measure_energy(target, plan.models, protocol, plan.threads[0]))
+        results.energy.update(measure_energy(target, plan.models, plan.images, protocol, plan.threads[0]))
         yield
     if options.sustained_s is not None:
         seconds = options.sustained_s

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgekit.bench.evaluation_images import ImageSet
+from edgekit.bench.evaluation_images import ImageSet, varied_entries
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.protocol.events import SustainedEndEvent, SustainedStartEvent, WindowEvent
 from edgekit.device.protocol.jobs import TimedJob
@@ -45,7 +45,7 @@ def measure_sustained(
     """By model id: the time of every run during ``seconds`` without a pause, in windows of about a second."""
     found: dict[str, _Run] = {}
     job = TimedJob(
-        models=[model.job(sets[model.id].first_paths(1) if model.id in sets else ()) for model in models],
+        models=varied_entries(models, sets),
         threads=threads,
         seconds=seconds,
     )

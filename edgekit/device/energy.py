@@ -15,7 +15,8 @@ from .jobs import Job
 from .protocol import Emit
 from .protocol.events import MeteredEvent
 from .protocol.jobs import TimedJob
-from .timing import prepare_input, run_block
+from .timing import run_block
+from .varied_inputs import input_cycle
 
 RAPL = Path("/sys/class/powercap")
 PMIC_PERIOD_S = 0.2
@@ -38,8 +39,9 @@ class Meter(Protocol):
 def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
     """The verb: one ``energy`` event per model, for ``seconds`` of runs and for an idle period before them.
 
-    The figures cover what the source measures: the rails behind the power chip of a Raspberry Pi 5, or the processor
-    packages of an x86 machine. ``source`` is None if this machine does not measure its power.
+    The runs take the model's images one after another, or noise pictures if it has none. Setting the input is part of
+    a run. The figures cover what the source measures: the rails behind the power chip of a Raspberry Pi 5, or the
+    processor packages of an x86 machine. ``source`` is None if this machine does not measure its power.
     """
     meter = find_meter()
     seconds = float(job.settings.get("seconds", 5))
@@ -49,10 +51,10 @@ def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
             continue
         emit({"event": "opening", "key": entry.key})
         model = entry.open(job.threads)
-        prepare_input(model, entry)
-        run_block(model.invoke, 3, 100_000_000)
+        next_input = input_cycle(entry, model)
+        run_block(model.invoke, 3, 100_000_000, next_input)
         idle_joules, idle_s, _ = measured(meter, lambda: time.sleep(IDLE_S))
-        joules, wall_s, runs = measured(meter, partial(_runs, model.invoke, seconds))
+        joules, wall_s, runs = measured(meter, partial(_runs, model.invoke, next_input, seconds))
         emit(
             {
                 "event": "energy",
@@ -68,8 +70,8 @@ def energy(job: Job[TimedJob], emit: Emit[MeteredEvent]) -> None:
         )
 
 
-def _runs(invoke: Callable[[], object], seconds: float) -> int:
-    return len(run_block(invoke, 3, int(seconds * 1e9)))
+def _runs(invoke: Callable[[], object], next_input: Callable[[], None], seconds: float) -> int:
+    return len(run_block(invoke, 3, int(seconds * 1e9), next_input))
 
 
 def measured(meter: Meter, work: Callable[[], Result]) -> tuple[float | None, float, Result]:

@@ -7,7 +7,7 @@ from .jobs import JobModel
 from .litert_library import ProfiledModel, library_path
 from .profiling import WARMUP_RUNS, OperatorTime, Profile
 from .runtimes import runtime_version
-from .timing import example_pixels
+from .varied_inputs import first_input
 
 
 def profile(entry: JobModel, threads: int, runs: int) -> Profile:
@@ -16,7 +16,7 @@ def profile(entry: JobModel, threads: int, runs: int) -> Profile:
     model = entry.open(1)  # only to prepare the input
     if model.input.dynamic_batch or entry.choices.image_size is not None:
         raise NotOfferedError("LiteRT offers no operator profile of a model with a dynamic input")
-    tensor = model.input.prepare(example_pixels(model, entry), entry.scaling)
+    tensor = first_input(entry, model)
     profiled = ProfiledModel(library, entry.path, threads)
     profiled.set_input(tensor)
     for _ in range(WARMUP_RUNS):

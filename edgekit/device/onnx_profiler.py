@@ -11,7 +11,7 @@ from typing import Any
 from .jobs import JobModel
 from .onnx_session import open_session
 from .profiling import WARMUP_RUNS, OperatorTime, Profile
-from .timing import example_pixels
+from .varied_inputs import first_input
 
 KERNEL = "_kernel_time"
 """Ends the name of an operator's trace event."""
@@ -23,7 +23,7 @@ TraceEvent = dict[str, Any]
 def profile(entry: JobModel, threads: int, runs: int) -> Profile:
     """``runs`` profiled runs."""
     model = entry.open(threads)
-    tensor = model.input.prepare(example_pixels(model, entry), entry.scaling)
+    tensor = first_input(entry, model)
     clock = time.perf_counter_ns
     times = []
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:

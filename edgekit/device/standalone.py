@@ -188,12 +188,13 @@ def _top_classes(probabilities: np.ndarray, names: list[str] | None, top: int) -
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from .timing import prepare_input, run_block
+    from .timing import run_block
+    from .varied_inputs import input_cycle
 
     entry, model, _ = _opened(options)
-    prepare_input(model, entry)
-    run_block(model.invoke, 10, 500_000_000)
-    samples = run_block(model.invoke, 11, int(options.seconds * 1e9))
+    next_input = input_cycle(entry, model)
+    run_block(model.invoke, 10, 500_000_000, next_input)
+    samples = run_block(model.invoke, 11, int(options.seconds * 1e9), next_input)
     median = statistics.median(samples) / 1e6
     threads = f"{model.threads} thread" + ("s" if model.threads > 1 else "")
     print(f"median {median:.3g} ms over {len(samples)} runs, {threads}, {model.runtime} {model.version}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from . import probe
 from .failures import DeviceError
@@ -11,7 +12,8 @@ from .protocol import Emit
 from .protocol.events import SustainedEvent, WindowEvent
 from .protocol.jobs import TimedJob
 from .runtimes import Model
-from .timing import prepare_input, run_block
+from .timing import run_block
+from .varied_inputs import input_cycle
 
 WINDOW_NS = 1_000_000_000
 STATE_EVERY_S = 5.0
@@ -23,6 +25,8 @@ COOL_MAX_S = 600.0
 
 def sustained(job: Job[TimedJob], emit: Emit[SustainedEvent]) -> None:
     """The verb: run each model continuously for ``seconds``, one ``window`` event per second.
+
+    The runs take the model's images one after another, or noise pictures if it has none. Only the invoke is timed.
 
     Between models, the machine cools down to the temperature at which the first one started. A window contains the time
     of each run, when the window began, and the state of the machine then. Throttling flags are read every few seconds
@@ -36,7 +40,8 @@ def sustained(job: Job[TimedJob], emit: Emit[SustainedEvent]) -> None:
         cooled_s = cool_down(cold_c)
         emit({"event": "opening", "key": entry.key})
         model = entry.open(job.threads)
-        prepare_input(model, entry)
+        next_input = input_cycle(entry, model)
+        next_input()
         model.invoke()
         emit(
             {
@@ -47,18 +52,18 @@ def sustained(job: Job[TimedJob], emit: Emit[SustainedEvent]) -> None:
                 **probe.state(),
             }
         )
-        windows = _run(model, entry.key, seconds, emit)
+        windows = _run(model, next_input, entry.key, seconds, emit)
         emit({"event": "sustained_end", "key": entry.key, "windows": windows, **probe.state()})
 
 
-def _run(model: Model, key: str, seconds: float, emit: Emit[WindowEvent]) -> int:
+def _run(model: Model, next_input: Callable[[], None], key: str, seconds: float, emit: Emit[WindowEvent]) -> int:
     """Emit the windows. Returns how many there were."""
     start, asked, number = time.monotonic(), float("-inf"), 0
     while (now := time.monotonic() - start) < seconds:
         flags = None
         if now - asked >= STATE_EVERY_S:
             asked, flags = now, probe.throttled()
-        samples = run_block(model.invoke, 1, WINDOW_NS)
+        samples = run_block(model.invoke, 1, WINDOW_NS, next_input)
         emit(
             {
                 "event": "window",

@@ -22,7 +22,7 @@ from .protocol import DECODED_IMAGES, Emit, control_key, same_key
 from .protocol.events import BlockTimes, ImagesEvent, LatencyEvent, TimedAnswer
 from .protocol.jobs import LatencyJob
 from .runtimes import Model
-from .varied_inputs import Inputs, Pixels, noise
+from .varied_inputs import Inputs, Pixels
 
 SLOW_NS = 20_000_000
 """A longer run streams its weights from memory anyway, so what an earlier model left in the caches does not matter."""
@@ -52,13 +52,20 @@ class Protocol:
             raise DeviceError(f"the protocol of the job is incomplete: {error}") from None
 
 
-def run_block(invoke: Callable[[], object], min_runs: int, min_ns: int) -> list[int]:
-    """Times of single invokes in nanoseconds, until there are ``min_runs`` that add up to ``min_ns``."""
+def run_block(
+    invoke: Callable[[], object], min_runs: int, min_ns: int, before: Callable[[], object] | None = None
+) -> list[int]:
+    """Times of single invokes in nanoseconds, until there are ``min_runs`` that add up to ``min_ns``.
+
+    ``before`` is called before each of them and not timed.
+    """
     clock = time.perf_counter_ns
     samples: list[int] = []
     append = samples.append
     spent = 0
     while spent < min_ns or len(samples) < min_runs:
+        if before is not None:
+            before()
         start = clock()
         invoke()
         elapsed = clock() - start
@@ -265,16 +272,6 @@ def _prepare(
     if decode and entry.images:
         emit(_image_times(entry, key, model))
     return Subject(key, model, inputs, statistics.median(warmup))
-
-
-def prepare_input(model: Model, entry: JobModel) -> None:
-    """Set the input once: a real image if there is one, otherwise seeded noise."""
-    model.set_input(model.input.prepare(example_pixels(model, entry), entry.scaling))
-
-
-def example_pixels(model: Model, entry: JobModel) -> np.ndarray:
-    """A real image if there is one, otherwise seeded noise; uint8 (H, W, channels)."""
-    return Classifier(entry, model).geometry.load(entry.images[0]) if entry.images else noise(model)
 
 
 def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:

@@ -1,8 +1,9 @@
-"""The inputs of a latency measurement: real images that change from run to run, and noise where there are none."""
+"""The inputs of a measurement: real images that change from run to run, and noise where there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import cycle
 
 import numpy as np
 
@@ -69,6 +70,18 @@ class Inputs:
         if self._per_round and self._classifier is not None:
             return self._pixels.of(self._entry.images[number], self._classifier.geometry)
         return noise(self._model, number)
+
+
+def first_input(entry: JobModel, model: Model) -> np.ndarray:
+    """The tensor of the first image; of a noise picture for a model without images."""
+    return Inputs(entry, model, Pixels(), rounds=1).first()
+
+
+def input_cycle(entry: JobModel, model: Model) -> Callable[[], None]:
+    """Sets the next input of ``model`` with each call: its images or noise, from the first again after the last."""
+    inputs = Inputs(entry, model, Pixels(), rounds=1)
+    tensors = cycle(inputs.tensors(inputs.numbers(0)))
+    return lambda: model.set_input(next(tensors))
 
 
 def noise(model: Model, number: int = 0) -> np.ndarray:

@@ -190,7 +190,7 @@ class Latency(Part):
     def interval_ms(self, p: int) -> tuple[float, float] | None:
         """95% interval of the ``p``-th percentile of any process, in milliseconds, from those of the processes.
 
-        None where the percentile is, and for one process, which says nothing of others.
+        None if :meth:`percentile_ms` is, and for a single process, which does not show how processes differ.
         """
         processes = [process for process in self.processes if process.valid_blocks]
         if self.percentile_ms(p) is None or len(processes) < 2:

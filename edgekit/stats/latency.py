@@ -51,8 +51,8 @@ def compare_rounds(
 ) -> Ratio:
     """The ratio per round of two interleaved models: its median and a percentile bootstrap interval over rounds.
 
-    The interval is that of one process. It says nothing of how processes differ, for which there is
-    :mod:`edgekit.stats.process_ratio`.
+    The interval is that of one process and does not cover how processes differ; :mod:`edgekit.stats.process_ratio`
+    does.
 
     With fewer than six rounds the interval of a median covers less than 95% whatever is resampled; it is then
     the whole range of the rounds.

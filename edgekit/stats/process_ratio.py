@@ -193,8 +193,8 @@ def percentile_interval(
     """Interval of the ``p``-th percentile (0 < p < 100) from order statistics, whatever the distribution.
 
     H. A. David and H. N. Nagaraja, "Order statistics" (2003), section 7.1: how many samples lie below the percentile is
-    binomial. Samples must be independent: those of one process say nothing of other processes, for which there is
-    :func:`percentile_over_processes`. None where there are too few samples for the confidence.
+    binomial. Samples must be independent: those of one process do not show how processes differ; use
+    :func:`percentile_over_processes` for that. None where there are too few samples for the confidence.
     """
     from scipy.stats import binom
 

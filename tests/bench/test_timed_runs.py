@@ -18,6 +18,7 @@ from edgekit.bench.settings import BenchOptions
 from edgekit.bench.timed_answers import Expected
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.folders import RunFolder
+from edgekit.documents.latency import FEWEST_IMAGES
 from edgekit.errors import InputError
 from edgekit.targets.local import LocalTarget
 
@@ -36,15 +37,17 @@ def run(tmp_path, onnx_models, colours) -> RunFolder:
 
 
 class Watched(LocalTarget):
-    """This machine, with the jobs and answers of a latency measurement, some of which are ``changed``."""
+    """This machine, with the jobs and answers of a session; answers of timed runs may be ``changed``."""
 
     def __init__(self, changed: Any = None) -> None:
         super().__init__()
-        vars(self).update(jobs=[], blocks=[], before=[], changed=changed)
+        vars(self).update(jobs=[], long=[], blocks=[], before=[], changed=changed)
 
     def run(self, verb: Any, job: Any) -> Iterator[Any]:
         if verb == "latency":
             self.jobs.append(job)
+        if verb in ("sustained", "energy"):
+            self.long.append(job)
         for event in super().run(verb, job):
             if event["event"] == "block":
                 if self.changed is not None:
@@ -83,6 +86,15 @@ def test_runs_take_varied_images_and_their_answers_are_checked(run):
     assert (latency.n_invalid, result.bench.warnings) == (0, ())
     (test,) = result.bench.cache_test
     assert [len(process.blocks) for process in (*test.varied, *test.same)] == [ROUNDS] * 4
+
+
+def test_long_runs_take_varied_images(run):
+    target = Watched()
+    measure(run, target, sustained_s=1.0, images=4)
+    energy, sustained = target.long
+    for job in (energy, sustained):
+        assert len(job["models"][0]["images"]) == FEWEST_IMAGES
+        assert len(set(job["models"][0]["images"])) > 1
 
 
 def test_a_wrong_answer_invalidates_its_block(run):

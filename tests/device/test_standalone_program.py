@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from modelfiles import LABELS, colour_pixels
 from PIL import Image
 
 from edgekit.device import energy, probe, sustained
-from edgekit.device.runtimes import open_model
+from edgekit.device.jobs import JobModel, read_job
+from edgekit.device.protocol import NOISE_IMAGES
+from edgekit.device.runtimes import Model, open_model
 from edgekit.targets.device_program import program
 
 # What `vcgencmd pmic_read_adc` prints on a Raspberry Pi 5, shortened. A rail without a voltage does not count.
@@ -210,9 +214,31 @@ def test_no_energy_without_a_meter(monkeypatch, tmp_path, onnx_models):
     assert energy_lines(onnx_models) == [{"event": "energy", "key": "m", "source": None}]
 
 
-def energy_lines(onnx_models: Path) -> list[dict]:
-    from edgekit.device.jobs import read_job
+@pytest.mark.parametrize(("verb", "with_images"), [("energy", True), ("sustained", True), ("sustained", False)])
+def test_long_runs_take_one_input_after_another(monkeypatch, onnx_models, colours, verb, with_images):
+    """The pictures that the runtime is given repeat only after all of them have been used."""
+    images = [str(colours / label / "0.png") for label in ("red", "green", "blue")] if with_images else []
+    models = [{"path": str(onnx_models / "uint8.onnx"), "images": images}]
+    given: list[bytes] = []
+    opened = JobModel.open
 
+    def watched(self: JobModel, threads: int) -> Model:
+        model = opened(self, threads)
+        return replace(model, set_input=lambda tensor: (given.append(tensor.tobytes()), model.set_input(tensor)))
+
+    monkeypatch.setattr(JobModel, "open", watched)
+    monkeypatch.setattr(energy, "find_meter", lambda: energy.RaplMeter([]))
+    monkeypatch.setattr(energy, "IDLE_S", 0.01)
+    monkeypatch.setattr(sustained, "WINDOW_NS", 1_000_000)
+    job = read_job(json.dumps({"models": models, "threads": 1, "seconds": 0.05}))
+    {"energy": energy.energy, "sustained": sustained.sustained}[verb](job, [].append)
+    count = len(images) or NOISE_IMAGES
+    assert len(set(given)) == count
+    assert all(given[place] == given[place % count] for place in range(len(given)))
+    assert len(given) > count
+
+
+def energy_lines(onnx_models: Path) -> list[dict]:
     lines: list[dict] = []
     job = read_job(f'{{"models": [{{"key": "m", "path": "{onnx_models}/uint8.onnx"}}], "seconds": 0.3}}')
     energy.energy(job, lines.append)

@@ -85,7 +85,7 @@ class MemoryJob(_ModelsJob):
 
 
 class TimedJob(_ModelsJob):
-    """Energy and sustained runs: each model runs for ``seconds``."""
+    """Energy and sustained runs: each model runs for ``seconds``, on its images one after another."""
 
     seconds: float
 
