@@ -164,7 +164,15 @@ def bench(
         rate_hz=rate,
         latency=not no_latency,
         third_party=ThirdPartyOptions(
-            labels, scaling, resize, out, filter_, image_size, output_name, activation, preset
+            labels=labels,
+            scaling=scaling,
+            resize=resize,
+            out=out,
+            filter=filter_,
+            image_size=image_size,
+            output=output_name,
+            activation=activation,
+            preset=preset,
         ),
     )
     results, errors = bench_targets(paths, target or ["local"], options, output)

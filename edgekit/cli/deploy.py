@@ -65,7 +65,16 @@ def deploy(
     from edgekit.documents.verification import DeploymentReport
 
     out = Output(json_mode=json_mode, quiet=quiet)
-    third_party = ThirdPartyOptions(labels, scaling, resize, None, filter_, image_size, output_name, activation, preset)
+    third_party = ThirdPartyOptions(
+        labels=labels,
+        scaling=scaling,
+        resize=resize,
+        filter=filter_,
+        image_size=image_size,
+        output=output_name,
+        activation=activation,
+        preset=preset,
+    )
     done = copy(run, target=target, export=export, name=name, third_party=third_party, progress=out)
     check = done.verification
     report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)

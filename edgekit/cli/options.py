@@ -36,79 +36,54 @@ LabelsFromOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _third_party(name: str, text: str, metavar: str = "NAME") -> object:
+    """An option about a model that edgekit did not export."""
+    return typer.Option(name, help=f"Third-party model{text}", metavar=metavar, show_default=False)
+
+
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--labels",
-        help="Third-party model: file with its class names (one per line, JSON or CSV).",
-        metavar="FILE",
-        show_default=False,
-    ),
+    _third_party("--labels", ": file with its class names (one per line, JSON or CSV).", "FILE"),
 ]
 ScalingOption = Annotated[
     str | None,
-    typer.Option(
+    _third_party(
         "--scaling",
-        help="Third-party model: input scaling. One of none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, "
-        "or MEAN,STD.",
-        metavar="NAME",
-        show_default=False,
+        ": input scaling. One of none (0-255), unit [0, 1], symmetric [-1, 1], imagenet, caffe, or MEAN,STD.",
     ),
 ]
 ResizeOption = Annotated[
     str | None,
-    typer.Option(
-        "--resize",
-        help="Third-party model: how images are resized (stretch, crop or pad).",
-        metavar="NAME",
-        show_default=False,
-    ),
+    _third_party("--resize", ": how images are resized (stretch, crop or pad)."),
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option(
+    _third_party(
         "--preset",
-        help="Third-party model: preprocessing of a known source (teachable-machine, keras-symmetric, keras-caffe, "
-        "keras-torch, tensorflow-hub).",
-        metavar="NAME",
-        show_default=False,
+        ": preprocessing of a known source (teachable-machine, keras-symmetric, keras-caffe, keras-torch, "
+        "tensorflow-hub).",
     ),
 ]
 FilterOption = Annotated[
     str | None,
-    typer.Option(
-        "--filter",
-        help="Third-party model: filter for resizing (bilinear, bicubic, lanczos, area or nearest). "
-        "(default: bilinear)",
-        metavar="NAME",
-        show_default=False,
+    _third_party(
+        "--filter", ": filter for resizing (bilinear, bicubic, lanczos, area or nearest). (default: bilinear)"
     ),
 ]
 ImageSizeOption = Annotated[
     str | None,
-    typer.Option(
-        "--image-size",
-        help="Third-party model with a dynamic input: its size, such as 224 or 224x160 (height x width).",
-        metavar="SIZE",
-        show_default=False,
-    ),
+    _third_party("--image-size", " with a dynamic input: its size, such as 224 or 224x160 (height x width).", "SIZE"),
 ]
 OutputOption = Annotated[
     str | None,
-    typer.Option(
-        "--output",
-        help="Third-party model with several outputs: name or number of the one with the scores.",
-        metavar="NAME",
-        show_default=False,
-    ),
+    _third_party("--output", " with several outputs: name or number of the one with the scores."),
 ]
 ActivationOption = Annotated[
     str | None,
-    typer.Option(
+    _third_party(
         "--activation",
-        help="Third-party model: what turns its output into probabilities (softmax, sigmoid or none). "
-        "(default: read from the file)",
-        metavar="NAME",
-        show_default=False,
+        ": what turns its output into probabilities (softmax, sigmoid or none). (default: read from the file)",
     ),
 ]

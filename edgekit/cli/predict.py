@@ -66,7 +66,16 @@ def predict(
     from edgekit.documents.verification import PredictionReport, UnreadableImage
 
     output = Output(json_mode=json_mode, quiet=quiet)
-    third_party = ThirdPartyOptions(labels, scaling, resize, None, filter_, image_size, output_name, activation, preset)
+    third_party = ThirdPartyOptions(
+        labels=labels,
+        scaling=scaling,
+        resize=resize,
+        filter=filter_,
+        image_size=image_size,
+        output=output_name,
+        activation=activation,
+        preset=preset,
+    )
     done = classify(model, images, third_party=third_party, runtime=runtime, target=target, progress=output)
     report = PredictionReport(
         model=str(model),
