@@ -270,5 +270,5 @@ def constraint_of(values: Mapping[str, float]) -> Constraint:
             )
     limits = {f"max_{name}": value for name, value in values.items() if name != "threads"}
     if not limits:
-        raise InputError("threads alone limits nothing", hint="add latency_ms=NUMBER")
+        raise InputError("threads alone is not a constraint", hint="add latency_ms=NUMBER")
     return Constraint.model_validate({**limits, "threads": int(values.get("threads", 1))})

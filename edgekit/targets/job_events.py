@@ -185,7 +185,7 @@ def _latency(context: _Context) -> Grammar:
     job, skip = context.job, context.job.get("skip", 0)
     pinned = _expect((yield), "environment", when="before")["pinned"]
     if pinned is not None and not (pinned and job.get("pin")):
-        raise InvalidAnswer("it keeps to cores without being asked to")
+        raise InvalidAnswer("it pinned its processes without being asked to")
     subjects: list[str] = []
     for key in context.entries:
         if (yield from _subject(context, key, images=not skip)):
@@ -230,7 +230,7 @@ def _subject(context: _Context, key: str, *, images: bool) -> Generator[None, Ev
         times = _expect((yield), "images", key=key)
         count = min(DECODED_IMAGES, len(pictures))
         if not len(times["preprocess_ns"]) == len(times["postprocess_ns"]) == count:
-            raise InvalidAnswer(f"{key} has not one time for each of {count} images")
+            raise InvalidAnswer(f"{key} does not have one time for each of {count} images")
     return True
 
 
