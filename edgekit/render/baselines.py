@@ -29,7 +29,7 @@ def as_good_text(accuracy: float) -> str:
     """What it means that the nearest neighbour is about as good as the networks."""
     return (
         f"The nearest neighbour on pixels is correct for {percent(accuracy)}% of the test images, about as many as the "
-        "best network. They are so similar to the training images that accuracy on them says little about new images."
+        "best network: these images are so close to the training images that accuracy says little about new ones."
     )
 
 
