@@ -71,7 +71,7 @@ def test_what_does_not_compare_is_said_and_not_compared(tmp_path: Path) -> None:
     with_images(c, "other")
     document = build_report(tmp_path)
     text = sentences(document)
-    assert "accuracies compare within each of these sets: a and b (400 images); c (400 images)" in text
+    assert "compare accuracies only within each of these sets: a and b (400 images); c (400 images)" in text
     assert "in 2 sessions; compare them only within each of these sets: a and b; c" in text
     assert document.comparability is not None
     assert [found.run_ids for found in document.comparability.test_images] == [("a", "b"), ("c",)]
