@@ -139,11 +139,11 @@ def _check_answers(context: _Context, key: str, block: Event) -> None:
     """After the runs 0, 1, 2, 4, 8 and so on, one about an image of the model each."""
     pictures = len(context.entries[model_key(key)].get("images", ()))
     if len(block["answers"]) != 1 + (len(block["ns"]) - 1).bit_length():
-        raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} answers")
+        raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} predictions")
     classes = context.facts.classes.get(context.entries[model_key(key)]["path"])
     for answer in block["answers"]:
         if answer["image"] >= max(pictures, NOISE_IMAGES):
-            raise InvalidAnswer(f"an answer of {key} is about an image that it does not have")
+            raise InvalidAnswer(f"a prediction of {key} is for an image that it does not have")
         # A model with one output value has two classes.
         if classes is not None and (answer["predicted"] or 0) >= max(2, classes):
             raise InvalidAnswer(f"{key} predicts a class that it does not have")
