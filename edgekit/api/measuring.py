@@ -66,7 +66,7 @@ def bench(
         runtime: Runtime to use.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
-        pin: Keep each process to as many cores as it has threads, where the target allows it.
+        pin: Pin each process to as many cores as it has threads, if the target allows it.
         rate_hz: Start so many runs per second of each file, as a camera would. Default: one after the other.
         latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).

@@ -129,7 +129,7 @@ def _external(model: MeasuredModel) -> dict[str, Path]:
     for location in data:
         if "/" in location or location in DEPLOYED:
             raise InputError(
-                f"external data has to lie beside the model to be deployed, and {location} does not",
+                f"only external data in the folder of the model can be deployed, and {location} is not there",
                 where=str(model.path),
                 hint="save the model again with its weights in one file",
             )

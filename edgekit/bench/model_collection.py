@@ -38,8 +38,8 @@ def collect_models(
             check_writable(folder, hint="for a third-party model, use another folder: --out DIR")
     if given and all(model.run is not None for model in models):
         raise InputError(
-            f"{' and '.join(given)} is for third-party models, but these files are exports of runs",
-            hint="leave the option out: the run provides labels, scaling and folder",
+            f"only third-party models take {' and '.join(given)}; these files are exports of runs",
+            hint="leave out the option: the run provides labels, scaling and folder",
         )
     return models
 

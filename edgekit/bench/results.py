@@ -187,7 +187,7 @@ class SessionResults:
                 blocks = sum(len(process.blocks) for process in latency.processes)
                 found.append(
                     f"with {plural(latency.threads, 'thread')}, {latency.n_invalid} of {blocks} blocks do not count: "
-                    "the answer of a timed run was wrong"
+                    "the prediction of a timed run was wrong"
                 )
             if self.plan.protocol.pin and latency.pinned is None:
                 found.append("the target does not allow pinning to cores, so the processes were free to move (--pin)")
@@ -197,7 +197,7 @@ class SessionResults:
         """Why the model failed, according to the last measurement that failed; None if none did."""
         reasons = [self.accuracy.failed.get(model.id), *(one.failed.get(model.id) for one in self.latency)]
         if any(one.all_invalid(model.id) for one in self.latency):
-            reasons.append("every block had a timed run with a wrong answer")
+            reasons.append("every block had a timed run with a wrong prediction")
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
     def _accuracy(

@@ -111,7 +111,8 @@ def _check(options: BenchOptions) -> None:
     ):
         if given:
             raise InputError(
-                f"--no-latency only scores images, so it does not go with {name}", hint="leave one of them out"
+                f"--no-latency cannot be combined with {name}, because it only scores images",
+                hint="leave one of them out",
             )
 
 

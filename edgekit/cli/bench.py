@@ -86,7 +86,8 @@ def bench(
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
     pin: Annotated[
-        bool, typer.Option("--pin", help="Keep each process to as many cores as it has threads, where that is allowed.")
+        bool,
+        typer.Option("--pin", help="Pin each process to as many cores as it has threads, if the system allows it."),
     ] = False,
     rate: Annotated[
         float | None,

@@ -53,7 +53,7 @@ def export(
         typer.Option(
             "--max-drop",
             min=0,
-            help="Accuracy that a file may lose to the Keras model, in points (default: that of the recipe)",
+            help="Points of accuracy that a file may lose against the Keras model (default: that of the recipe)",
             metavar="POINTS",
             show_default=False,
         ),

@@ -74,8 +74,8 @@ def list_tables(
     top; the ImageNet accuracy that Keras publishes; the smallest image size; and the share of test images that its
     int8 file classifies like the Keras model (trained on the embedded digits; docs/results/backbones.md).
 
-    "published" lists latencies and accuracies that others have published for the backbones. What their sources do
-    not say about the conditions is in the JSON document.
+    "published" lists latencies and accuracies that others have published for the backbones. The
+    JSON document also says which conditions a source does not state.
 
     Example: edgekit list published --backbone mobilenetv2
     """

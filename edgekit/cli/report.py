@@ -42,8 +42,8 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="Run folder, study folder, or folder of runs; also several of these.",
-            metavar="RUN_OR_STUDY...",
+            help="Run folders, study folder, or folder of runs.",
+            metavar="RUN_OR_STUDY",
             show_default=False,
         ),
     ],
@@ -89,7 +89,10 @@ def report(
     A report on several runs says which of them can be compared: accuracies on the same test images, and latencies of
     the same session.
 
-    Example: edgekit report runs/digits-mobilenetv2 --constraint latency_ms=30 --constraint size_mb=5
+    \b
+    Examples:
+      edgekit report runs/photos
+      edgekit report studies/photos --constraint latency_ms=30 --constraint size_mb=5
     """
     show_report(folders, Output(json_mode=json_mode, quiet=quiet), claims, constraint or (), folder)
 

@@ -121,7 +121,8 @@ class Classifier:
         found = sigmoid(scores) if self._applied == "sigmoid" else scores
         if self.entry.activation == "auto" and not self.model.output.operator and not are_probabilities(found):
             raise ModelError(
-                "its first output looked like probabilities, but others do not: say what it returns with --activation",
+                "its first output looked like probabilities, but a later one does not; "
+                "pass --activation to say what it returns",
                 self.entry.path,
             )
         return np.array([1 - found[0], found[0]], np.float32) if len(found) == 1 else found
@@ -146,8 +147,8 @@ def _check_scaling(scaling: Scaling, model: Model, path: str) -> None:
     limits = np.iinfo(given.dtype)
     low, high = ((limit - given.zero_point) * given.scale for limit in (limits.min, limits.max))
     raise ModelError(
-        f"this scaling does not fit the model: its input is quantized for values from {low:.4g} to {high:.4g}, which "
-        f"leaves {levels} of the 256 values of a pixel apart; what would fit, best first: "
-        f"{', '.join(fitting) or 'none of those with a name'}",
+        f"this scaling does not fit the model: its input is quantized for values from {low:.4g} to {high:.4g}, so "
+        f"only {levels} of the 256 pixel values remain distinct; scalings that fit, best first: "
+        f"{', '.join(fitting) or 'none of the named ones'}",
         path,
     )

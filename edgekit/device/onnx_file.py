@@ -61,7 +61,7 @@ def external_files(path: str) -> dict[str, str]:
         check_location(location, path)
         file = os.path.join(folder, *PurePosixPath(location).parts)  # noqa: PTH118
         if not os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep):
-            raise ModelError(f"its external data {location!r} is a link that leads out of the model's folder", path)
+            raise ModelError(f"its external data {location!r} is a link to a path outside the model's folder", path)
         if not os.path.isfile(file):  # noqa: PTH113
             raise ModelError(f"its external data is missing: copy {location} into the folder of the model", path)
         found[location] = file

@@ -147,7 +147,7 @@ class Baselines(Part):
 
 
 class SimilarGroups(Part):
-    """Images in groups that chains of images within a distance connect."""
+    """Groups of images at one distance: each image is within it of another image of its group."""
 
     threshold: float
     """The distance: root mean square difference of 48 x 48 grey pixels, in grey levels (0 to 255)."""
@@ -169,11 +169,11 @@ class SimilarityCurve(Part):
     largest_group: float
     """The rule of ``proposed`` (0 to 1)."""
     n_images: int
-    """Number of images; 8,000 at equal steps of more."""
+    """Number of images that were used: all, or 8,000 at equal steps."""
 
 
 class BaselinesDocument(Document):
-    """``baselines.json`` of a run: what needs no network on the images that it was tested on."""
+    """``baselines.json`` of a run: accuracies that need no network, on the images that the run was tested on."""
 
     fingerprint: str
     """Fingerprint of the images and their splits."""
@@ -196,7 +196,7 @@ def _without_baselines(value: JsonObject) -> JsonObject:
 
 
 def _without_similarity(value: JsonObject) -> JsonObject:
-    """Version 2 knew no groups of similar images."""
+    """Version 2 had no groups of similar images."""
     return {**value, "similarity": None}
 
 

@@ -37,7 +37,7 @@ def _plain_name(value: str) -> str:
 def _inner_path(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\0" in value or not path.parts:
-        raise ValueError("this path leads out of the folder")
+        raise ValueError("this path points outside the folder")
     return value
 
 

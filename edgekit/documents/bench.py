@@ -209,7 +209,7 @@ class BenchDocument(Document):
     target: FileName
     emulated: bool
     session_id: str
-    """Files with the same one were measured interleaved, so their latencies compare."""
+    """Files of the same session were measured interleaved, so their latencies can be compared."""
     sittings: tuple[str, ...] = ()
     """When the session started and, after each interruption, when it was resumed. Empty in older documents."""
     incomplete: tuple[str, ...] = ()

@@ -59,9 +59,9 @@ class BenchRow(Part):
     latency_ns: tuple[int, ...]
     """All measured runs, in order."""
     latency_ms_p50: float | None
-    """The median of the medians of the rounds; ``null``, like the percentiles, if there are too few runs."""
+    """The median of the round medians; ``null``, like the percentiles, if there are too few runs."""
     latency_ms_p50_ci95: tuple[float, float] | None = None
-    """For any process; ``null`` if there was only one."""
+    """95% interval over processes; ``null`` if there was only one."""
     latency_ms_p90: float | None
     latency_ms_p95: float | None
     latency_ms_p95_ci95: tuple[float, float] | None = None

@@ -248,7 +248,7 @@ def _read(folder: Path, about: CorruptionRecord) -> CorruptedPredictions | None:
         if severities.dtype.kind not in "iu" or probabilities.ndim != 3 or severities.shape != probabilities.shape[:1]:
             raise InputError("this file is damaged: its severities do not fit", where=str(file), hint=hint)
         if shifts and (tuple(stored["files"].tolist()) != files or not np.array_equal(stored["labels"], labels)):
-            raise InputError("this file is damaged: it is about other images", where=str(file), hint=hint)
+            raise InputError("this file is damaged: it belongs to other images", where=str(file), hint=hint)
         shifts[file.stem] = Shift(tuple(severities.tolist()), probabilities)
         labels, files = stored["labels"], tuple(stored["files"].tolist())
     if CLEAN not in shifts:

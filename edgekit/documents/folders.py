@@ -42,7 +42,7 @@ class RunFolder:
 
     @property
     def baselines(self) -> Path:
-        """What needs no network on the run's test images."""
+        """Accuracies that need no network, on the run's test images."""
         return self.path / "baselines.json"
 
     @property

@@ -45,7 +45,7 @@ class ProtocolRecord(Part):
     rate_hz: float | None = None
     """Runs per second of every file; ``null``: as fast as possible."""
     pin: bool = False
-    """Whether the processes were to keep to as many cores as they had threads."""
+    """Whether to pin each process to as many cores as it has threads."""
 
     @property
     def images_per_round(self) -> int:
@@ -81,9 +81,9 @@ class Block(Part):
     round: int
     ns: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     n_answers: int = 0
-    """How many of the runs had their answer checked."""
+    """How many of the runs had their prediction checked."""
     n_wrong: int = 0
-    """How many of those answers were wrong, so that the block does not count."""
+    """How many of those predictions were wrong; if any, the block does not count."""
 
     @property
     def valid(self) -> bool:
@@ -110,7 +110,7 @@ class MeasuredProcess(Part):
 
     @property
     def valid_blocks(self) -> tuple[Block, ...]:
-        """The blocks without a wrong answer."""
+        """The blocks without a wrong prediction."""
         return tuple(block for block in self.blocks if block.valid)
 
     @property
@@ -134,7 +134,7 @@ class Latency(Part):
     n_images: int = 0
     """How many different images the runs took; 0: noise, or in older documents one image."""
     pinned: tuple[int, ...] | None = None
-    """The cores that the processes kept to; ``null`` if they were free to move."""
+    """The cores that the processes were pinned to; ``null`` if they were not pinned."""
 
     @property
     def load_ns(self) -> int:
@@ -153,12 +153,12 @@ class Latency(Part):
 
     @property
     def n_answers(self) -> int:
-        """How many timed runs had their answer checked."""
+        """How many timed runs had their prediction checked."""
         return sum(block.n_answers for process in self.processes for block in process.blocks)
 
     @property
     def n_invalid(self) -> int:
-        """How many blocks do not count, because a timed answer was wrong."""
+        """How many blocks do not count because the prediction of a timed run was wrong."""
         return sum(not block.valid for process in self.processes for block in process.blocks)
 
     @property
@@ -190,7 +190,7 @@ class Latency(Part):
     def interval_ms(self, p: int) -> tuple[float, float] | None:
         """95% interval of the ``p``-th percentile of any process, in milliseconds, from those of the processes.
 
-        None if :meth:`percentile_ms` is, and for a single process, which does not show how processes differ.
+        None if there are too few runs for the percentile, or only one process.
         """
         processes = [process for process in self.processes if process.valid_blocks]
         if self.percentile_ms(p) is None or len(processes) < 2:

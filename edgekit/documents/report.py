@@ -60,7 +60,7 @@ class ReportDocument(Document):
     published: tuple[PublishedRecord, ...] = ()
     """Published figures of the same backbones, from the table that comes with edgekit."""
     comparability: Comparability | None = None
-    """Which runs compare; ``null`` for one run, and for a study of which everything compares."""
+    """Which runs can be compared; ``null`` for one run, and for a study whose results can all be compared."""
     baselines: TrivialBaselines | None = None
     """Accuracies that need no network; ``null`` where the runs have different images, or no test images."""
     audit: LeakSummary | None = None

@@ -101,9 +101,9 @@ class Comparability(Part):
     """Which runs of a report can be compared, and which cannot."""
 
     test_images: tuple[SameTestImages, ...]
-    """Sets of runs whose accuracies compare."""
+    """Sets of runs whose accuracies can be compared."""
     sessions: tuple[SameSession, ...]
-    """Sets of exported files whose latencies compare."""
+    """Sets of exported files whose latencies can be compared."""
     sentences: tuple[str, ...]
     """The same in words."""
 
@@ -251,9 +251,9 @@ class TrivialBaselines(Part):
     """What is reached on the test images without any network."""
 
     majority: BaselineAccuracy
-    """Always naming the largest class of the training images."""
+    """Always predicting the largest class of the training images."""
     nearest_neighbour: NearestNeighbourAccuracy | None
-    """Naming the class of the nearest image; ``null`` for runs that an older edgekit trained."""
+    """Predicting the class of the nearest image; ``null`` for runs that an older edgekit trained."""
 
 
 class LeakSummary(Part):

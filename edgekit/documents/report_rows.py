@@ -76,15 +76,15 @@ class LatencyRecord(Part):
     n_runs: int
     """Number of measured runs."""
     latency_ms_p50: float | None
-    """Median of the medians of the rounds."""
+    """Median of the round medians."""
     latency_ms_p50_ci95: Range | None = None
-    """Interval of the p50 of any process; ``null`` if there was only one."""
+    """95% interval of the p50 over processes; ``null`` if there was only one."""
     latency_ms_p90: float | None
     """90th percentile."""
     latency_ms_p95: float | None
     """95th percentile."""
     latency_ms_p95_ci95: Range | None = None
-    """Interval of the p95 of any process; ``null`` if there was only one."""
+    """95% interval of the p95 over processes; ``null`` if there was only one."""
     latency_ms_p99: float | None
     """99th percentile."""
     load_ms: float

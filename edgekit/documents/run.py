@@ -238,7 +238,7 @@ class SplitMetrics(Part):
 
 
 class ImportRecord(Part):
-    """Where the network of an imported run comes from, and what was made of it."""
+    """The model file that a run was imported from, and what the import changed."""
 
     file: str
     """Name of the file or folder."""

@@ -16,7 +16,7 @@ CellStatus = Literal["waiting", "trained", "exported", "failed"]
 
 
 class ClaimsPlan(Part):
-    """The claims of a study as they were before its first result. A claim that is not among them came later."""
+    """The claims of a study before its first result. Other claims were written later."""
 
     recorded: str
     """When they were recorded (ISO 8601, UTC)."""

@@ -26,8 +26,8 @@ class Split(Section):
     """Keep duplicate images (same pixels, or nearly the same; see ``edgekit data audit``) in one split, and drop
     training images that duplicate an image in the folder's own test or validation split."""
     groups: Literal["similar"] | None = None
-    """``similar``: keep groups of similar images in one split, which is harder than ``dedupe``: not only copies, also
-    other frames of a recording. All splits are then drawn, also where the folder has splits of its own."""
+    """``similar``: keep groups of similar images in one split: copies, as ``dedupe`` does, but also, for example, the
+    frames of one recording. edgekit then draws all splits, even if the folder has splits of its own."""
     similar_within: Annotated[float, Field(ge=0, le=255)] | None = None
     """With ``groups: similar``: largest distance of neighbours in a group, as the root mean square difference of
     48 x 48 grey pixels (0 to 255). If omitted, the distance that ``edgekit data audit`` proposes."""

@@ -233,8 +233,8 @@ class Claim(Section):
 class Constraint(Section):
     """Limits for a recommendation.
 
-    The report answers with the exported file to deploy within them, with the nearest one, or with those that it is
-    undecided between: a limit is met only if the whole interval is within it.
+    The report names the exported file to deploy within them, the nearest one, or the files that it cannot decide
+    between: a limit is met only if the whole interval is within it.
     """
 
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
@@ -270,5 +270,5 @@ def constraint_of(values: Mapping[str, float]) -> Constraint:
             )
     limits = {f"max_{name}": value for name, value in values.items() if name != "threads"}
     if not limits:
-        raise InputError("threads alone limits nothing", hint="add latency_ms=NUMBER")
+        raise InputError("threads alone is not a constraint", hint="add latency_ms=NUMBER")
     return Constraint.model_validate({**limits, "threads": int(values.get("threads", 1))})

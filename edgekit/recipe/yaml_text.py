@@ -84,7 +84,7 @@ def _value(loader: yaml.SafeLoader, node: yaml.Node) -> object:
         return [_value(loader, inner) for inner in node.value]
     if isinstance(node, yaml.ScalarNode):
         return _scalar(loader, node, kind)
-    raise _problem_at(node, f"a recipe cannot hold a value of type {kind!r}")
+    raise _problem_at(node, f"a recipe cannot contain a value of type {kind!r}")
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
@@ -106,7 +106,7 @@ def _scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode, kind: str) -> object
         return _text_or_number(node)
     if kind not in ("int", "float", "bool", "null"):
         advice = f"; write '{node.value}' in quotes" if kind in ("timestamp", "value") else ""
-        raise _problem_at(node, f"a recipe cannot hold a value of type {kind!r}{advice}")
+        raise _problem_at(node, f"a recipe cannot contain a value of type {kind!r}{advice}")
     try:
         value: object = getattr(loader, f"construct_yaml_{kind}")(node)
     except (ValueError, KeyError, IndexError, OverflowError):
@@ -154,7 +154,7 @@ def _check_extent(root: yaml.Node) -> None:
         values = 1 + sum(sizes[id(one)][0] for one in inner)
         depth = 1 + max((sizes[id(one)][1] for one in inner), default=0)
         if values > MAX_VALUES:
-            raise _problem_at(node, f"it has more than {MAX_VALUES:,} values, with aliases written out")
+            raise _problem_at(node, f"it has more than {MAX_VALUES:,} values, with aliases expanded")
         if depth > MAX_DEPTH:
             raise _problem_at(node, f"it is nested more than {MAX_DEPTH} levels deep")
         sizes[id(node)] = values, depth

@@ -10,17 +10,17 @@ def baselines_text(found: Baselines) -> str:
     """Both accuracies, and what they mean, in two sentences."""
     near, majority = found.nearest_neighbour, found.majority
     return (
-        f"Without any network, the class of the nearest other image ({near.size} x {near.size} grey pixels) is correct "
-        f"for {percent(near.accuracy)}% of {near.n_samples:,} images, and always naming the largest class for "
-        f"{percent(majority.accuracy)}%. A network that does not clearly exceed the nearest neighbour may only have "
-        "learned to find similar images."
+        f"Without any network, predicting the class of the nearest other image ({near.size} x {near.size} grey pixels) "
+        f"is correct for {percent(near.accuracy)}% of {near.n_samples:,} images, and always predicting the largest "
+        f"class for {percent(majority.accuracy)}%. A network that is not clearly better than the nearest neighbour may "
+        "only have learned to find similar images."
     )
 
 
 def majority_text(found: BaselineAccuracy) -> str:
-    """The accuracy of always naming the largest class."""
+    """The accuracy of always predicting the largest class."""
     return (
-        f"Without any network, always naming the largest class is correct for {percent(found.accuracy)}% of "
+        f"Without any network, always predicting the largest class is correct for {percent(found.accuracy)}% of "
         f"{found.n_samples:,} test images."
     )
 

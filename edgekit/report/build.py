@@ -81,7 +81,7 @@ def _check_folder(folder: Path, *, linked: bool) -> None:
     for place in (folder / "cards",) if linked else (folder, folder / "cards"):
         if place.is_symlink():
             raise InputError(
-                "the report would be written to another place, because this is a link",
+                "this is a link, so the report would be written somewhere else",
                 where=str(place),
                 hint="remove the link, or choose a folder with --out DIR",
             )

@@ -90,7 +90,7 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
         raise InputError(
             f"two backbones of the study have the same name: {get_backbone(twice).name}",
             where=recipe.name,
-            hint="give the files different names, and each backbone once",
+            hint="list each backbone once, and rename files so that their names differ",
         )
     cells = []
     arms: list[str | None] = list(compare.arms) or [None]

@@ -54,7 +54,7 @@ def _acquire(folder: Path, busy: str) -> tuple[Path, int]:
         try:
             handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            problem = f"nothing can be written to this folder: {reason_of(error)}"
+            problem = f"cannot write to this folder: {reason_of(error)}"
             raise InputError(problem, where=str(folder)) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

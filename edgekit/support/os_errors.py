@@ -81,7 +81,7 @@ def check_writable(folder: Path, size_bytes: int = ROOM, *, hint: str | None = N
             probe.flush()
         free_bytes = shutil.disk_usage(place).free
     except OSError as error:
-        problem = f"nothing can be written to this folder: {reason_of(error)}"
+        problem = f"cannot write to this folder: {reason_of(error)}"
         raise InputError(problem, where=str(folder), hint=hint or _HINTS.get(error.errno or 0)) from None
     if free_bytes < size_bytes:
         raise InputError(

@@ -137,11 +137,11 @@ def _check_answers(context: _Context, key: str, block: Event) -> None:
     images = len(context.entries[model_key(key)].get("images", ()))
     pictures = images if images >= context.job["protocol"]["rounds"] else NOISE_IMAGES
     if len(block["answers"]) != 1 + (len(block["ns"]) - 1).bit_length():
-        raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} answers")
+        raise InvalidAnswer(f"a block of {key} has {len(block['answers'])} predictions")
     classes = context.facts.classes.get(context.entries[model_key(key)]["path"])
     for answer in block["answers"]:
         if answer["image"] >= pictures:
-            raise InvalidAnswer(f"an answer of {key} is about an image that it does not have")
+            raise InvalidAnswer(f"a prediction of {key} is for an image that it does not have")
         # A model with one output value has two classes.
         if classes is not None and (answer["predicted"] or 0) >= max(2, classes):
             raise InvalidAnswer(f"{key} predicts a class that it does not have")
@@ -183,7 +183,7 @@ def _latency(context: _Context) -> Grammar:
     job, skip = context.job, context.job.get("skip", 0)
     pinned = _expect((yield), "environment", when="before")["pinned"]
     if pinned is not None and not (pinned and job.get("pin")):
-        raise InvalidAnswer("it keeps to cores without being asked to")
+        raise InvalidAnswer("it pinned its processes without being asked to")
     subjects: list[str] = []
     for key in context.entries:
         if (yield from _subject(context, key, images=not skip)):
@@ -228,7 +228,7 @@ def _subject(context: _Context, key: str, *, images: bool) -> Generator[None, Ev
         times = _expect((yield), "images", key=key)
         count = min(DECODED_IMAGES, len(pictures))
         if not len(times["preprocess_ns"]) == len(times["postprocess_ns"]) == count:
-            raise InvalidAnswer(f"{key} has not one time for each of {count} images")
+            raise InvalidAnswer(f"{key} does not have one time for each of {count} images")
     return True
 
 

@@ -63,7 +63,7 @@ def read_backbone_file(entry: Backbone) -> keras.Model:
     features = _feature_maps(model)
     if features is None:
         raise InputError(
-            f"a backbone gives feature maps (N, H, W, C), but the output of this model is {model.outputs[0].shape}",
+            f"a backbone returns feature maps (N, H, W, C), but the output of this model is {model.outputs[0].shape}",
             where=str(path),
             hint="cut the classifier off, and save the rest: keras.Model(model.input, model.get_layer(NAME).output)",
         )

@@ -167,7 +167,7 @@ def _open_run(recipe: Recipe, run: RunFolder, resume: bool) -> RunDocument | Non
         raise InputError(
             f"this run was started with a different recipe (settings that differ: {', '.join(changed)})",
             where=str(run.path),
-            hint=f"resume it as it was started: {run.resume_command}",
+            hint=f"resume it: {run.resume_command}",
         )
     return document
 

@@ -109,7 +109,7 @@ def test_a_wrong_answer_invalidates_its_block(run):
     assert len(latency.rounds) == 2 * (ROUNDS - 1)
     assert [block.round for process in latency.processes for block in process.valid_blocks] == [0, 2, 0, 2]
     (told,) = result.bench.warnings
-    assert told == "with 1 thread, 2 of 6 blocks do not count: the answer of a timed run was wrong"
+    assert told == "with 1 thread, 2 of 6 blocks do not count: the prediction of a timed run was wrong"
     assert result.ok
 
 
@@ -124,7 +124,7 @@ def test_a_runtime_that_keeps_its_first_answer_fails(run):
 
     result = measure(run, Watched(cached))
     assert not result.ok
-    assert result.bench.problems == ("every block had a timed run with a wrong answer",)
+    assert result.bench.problems == ("every block had a timed run with a wrong prediction",)
     assert result.latency == ()
 
 

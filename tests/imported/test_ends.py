@@ -134,7 +134,7 @@ def test_a_grey_model_takes_colours():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((SIDE, 2 * SIDE, 3), "16x32 pixels; a run has square images"),
+        ((SIDE, 2 * SIDE, 3), "16x32 pixels; a run needs square images"),
         ((SIDE, SIDE, 4), "4 channels"),
         ((3, SIDE, SIDE), "channels first"),
         ((None, None, 3), "images of any size"),

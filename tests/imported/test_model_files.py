@@ -100,7 +100,7 @@ def test_an_activation_that_means_something_else_today_is_refused(keras2, tmp_pa
         keras2.layers.Flatten(),
     ]
     keras2.Sequential(layers).save(tmp_path / "model.h5")
-    with pytest.raises(InputError, match="hard_sigmoid, which Keras 2 computed in another way"):
+    with pytest.raises(InputError, match="hard_sigmoid, which Keras 2 computed differently"):
         open_keras_model(tmp_path / "model.h5")
 
 

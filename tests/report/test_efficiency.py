@@ -198,7 +198,7 @@ def test_baselines_stand_in_the_report_and_doubt_the_choice(tmp_path: Path) -> N
     assert document.audit.baselines.nearest_neighbour.accuracy == 0.979
     assert document.recommendation is not None
     assert document.recommendation.doubts[0].startswith("The nearest neighbour on pixels is correct for 97.9%")
-    assert "always naming the largest class" in (tmp_path / "study" / "report" / "report.html").read_text()
+    assert "always predicting the largest class" in (tmp_path / "study" / "report" / "report.html").read_text()
 
 
 def test_the_page_shows_the_contact_sheet(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_baselines_stand_in_a_report_without_an_audit(tmp_path: Path) -> None:
     document = build_report(run.path)
     assert document.baselines is not None
     assert document.baselines.majority.accuracy == 0.25
-    assert any("always naming the largest class is correct for 25.0%" in text for text in document.limits)
+    assert any("always predicting the largest class is correct for 25.0%" in text for text in document.limits)
 
 
 def test_the_calibration_error_is_shown_without_its_bias(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def test_three_trainings_are_one_report(tmp_path: Path) -> None:
     assert (document.kind, len(document.runs), len(document.candidates)) == ("runs", 3, 6)
     assert document.runs[0].run_dir == "photos-mobilenetv2"
     assert sentences(document) == (
-        "All runs were tested on the same 400 images, so their accuracies compare. "
-        "All latencies were measured in one session, so they compare."
+        "All runs were tested on the same 400 images, so their accuracies can be compared. "
+        "All latencies were measured in one session, so they can be compared."
     )
     assert document.recommendation is not None
     for name in ("report.html", "report.md", "report.json"):
@@ -71,8 +71,8 @@ def test_what_does_not_compare_is_said_and_not_compared(tmp_path: Path) -> None:
     with_images(c, "other")
     document = build_report(tmp_path)
     text = sentences(document)
-    assert "accuracies compare within each of these sets: a and b (400 images); c (400 images)" in text
-    assert "in 2 sessions and compare within each of them only: a and b; c" in text
+    assert "compare accuracies only within each of these sets: a and b (400 images); c (400 images)" in text
+    assert "in 2 sessions; compare them only within each of these sets: a and b; c" in text
     assert document.comparability is not None
     assert [found.run_ids for found in document.comparability.test_images] == [("a", "b"), ("c",)]
     assert [found.run_ids for found in document.comparability.sessions] == [("a", "b"), ("c",)]

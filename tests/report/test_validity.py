@@ -46,7 +46,7 @@ def test_a_careful_measurement_is_valid():
     found = flags(result, latency)
     assert set(found) >= {
         "minimum duration", "minimum runs", "processes and rounds", "noise floor", "throttling", "other load",
-        "pinning", "varied inputs", "right answers", "one sitting",
+        "pinning", "varied inputs", "correct predictions", "one sitting",
     }  # fmt: skip
     assert set(found.values()) == {True}, found
 

@@ -311,7 +311,7 @@ def test_a_classifier_is_no_backbone(net, tmp_path):
 
     image = keras.Input((SIDE, SIDE, 3))
     keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image))).save(tmp_path / "classifier.keras")
-    with pytest.raises(InputError, match="gives feature maps") as error:
+    with pytest.raises(InputError, match="returns feature maps") as error:
         net.build_network(Model(backbone=str(tmp_path / "classifier.keras")), image_size=SIDE, classes=3, seed=0)
     assert "cut the classifier off" in str(error.value.hint)
 

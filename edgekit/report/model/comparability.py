@@ -86,12 +86,12 @@ def _of_images(tested: Sequence[_Tested]) -> list[str]:
         n = len(scored[0].runs)
         which = "All runs" if not unscored else f"{n} runs"
         sentences.append(
-            f"{which} were tested on the same {len(scored[0].images):,} images, so their accuracies compare."
+            f"{which} were tested on the same {len(scored[0].images):,} images, so their accuracies can be compared."
         )
     elif len(scored) > 1:
         sets = "; ".join(f"{_names(one.runs)} ({plural(len(one.images), 'image')})" for one in scored)
         sentences.append(
-            f"The runs were tested on different images; accuracies compare within each of these sets: {sets}."
+            f"The runs were tested on different images; compare accuracies only within each of these sets: {sets}."
         )
         shared = frozenset.intersection(*(one.images for one in scored))
         if shared:
@@ -108,12 +108,12 @@ def _of_sessions(sessions: dict[tuple[str, str], list[ExportedFile]], files: Seq
         where = f" on {target}" if len(targets) > 1 or target != "local" else ""
         if len(found) == 1:
             if len(found[0]) > 1:
-                sentences.append(f"All latencies{where} were measured in one session, so they compare.")
+                sentences.append(f"All latencies{where} were measured in one session, so they can be compared.")
             continue
         sets = "; ".join(_names([file.run for file in members]) for members in found)
         sentences.append(
-            f"Latencies{where} were measured in {len(found)} sessions and compare within each of them only: {sets}. "
-            "To compare all, measure the runs together in one `edgekit bench`."
+            f"Latencies{where} were measured in {len(found)} sessions; compare them only within each of these sets: "
+            f"{sets}. To compare all, pass all runs to one `edgekit bench` command."
         )
     untimed = [file.run for file in files if not file.timings]
     timed = {file.run.id for file in files if file.timings}

@@ -69,9 +69,9 @@ def _of_ratio(a: Latency, b: Latency, measured: MeasuredRatio, session: SessionN
     basis = f"{measured.n_rounds} rounds in {processes}, interleaved"
     if measured.n_rounds < MIN_ROUNDS:
         needed = More("rounds", MIN_ROUNDS - measured.n_rounds)
-        return Evidence(estimate, None, basis, lambda *_: needed, f"fewer than {MIN_ROUNDS} rounds have no interval")
+        return Evidence(estimate, None, basis, lambda *_: needed, f"fewer than {MIN_ROUNDS} rounds give no interval")
     if not measured.covers_processes:
-        remark = "one process says nothing about how processes differ"
+        remark = "a single process does not show how much processes vary"
         return Evidence(estimate, None, basis, lambda *_: More("processes", 1), remark)
 
     def interval(confidence: float) -> Interval:
@@ -98,9 +98,11 @@ def _times(left: Sequence[float | None], right: Sequence[float | None], *, unit:
     estimate = float(np.log(a).mean() - np.log(b).mean())
     fewest = min(len(a), len(b))
     if fewest < 2:
-        return Evidence(estimate, None, f"1 {unit[:-1]}", lambda *_: None, "a time measured once has no interval")
+        return Evidence(
+            estimate, None, f"1 {unit[:-1]}", lambda *_: None, "a time that was measured once has no interval"
+        )
     if log_ratio(a, b).deviation == 0:
-        remark = "the times of all seeds are equal, which says nothing about other seeds"
+        remark = "the times of all seeds are equal, so their spread is unknown"
         return Evidence(estimate, None, f"{fewest} {unit}", lambda *_: None, remark)
 
     def more(gap: float, confidence: float) -> More | None:

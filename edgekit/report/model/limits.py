@@ -47,8 +47,8 @@ def _of_seeds(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]
     elsewhere = [run.model for run in runs if run.document.imported is not None]
     if elsewhere:
         yield (
-            f"{listing(sorted(set(elsewhere)), 3)} was trained elsewhere. This report does not know on which images; "
-            "if test images were among them, its accuracies are too high."
+            f"{listing(sorted(set(elsewhere)), 3)} was trained elsewhere, on images that edgekit does not know. If "
+            "they include test images, its accuracies are too high."
         )
     if len(elsewhere) == len(runs):
         return
@@ -116,8 +116,8 @@ def _of_latency(measured: Sequence[BenchDocument], comparisons: Comparisons) -> 
         by_threads[threads] = max(noise.floor, by_threads.get(threads, 1.0))
     shares = [f"{percent(factor - 1)}% with {plural(n, 'thread')}" for n, factor in sorted(by_threads.items())]
     yield (
-        f"Some files were measured twice as if they were two files (A/A controls). From how much these differ, "
-        f"differences in latency of up to {listing(shares, 6)} are noise."
+        "Some files were measured twice as if they were two files (A/A controls). Judging by the difference between "
+        f"the two measurements, differences in latency of up to {listing(shares, 6)} are noise."
     )
     if len({session for session, _ in comparisons.sessions}) > 1:
         yield "The files were measured in several sessions; only files of the same session were interleaved."

@@ -116,7 +116,7 @@ def _of_networks(differences: Differences, kind: Kind, shown: str, *, mcnemar: b
     seeds, n = differences.shape
     of_images = differences.mean(axis=0)
     if kind == "unbounded" and not np.ptp(of_images):
-        remark = "the difference is the same for all images, which says nothing about other images"
+        remark = "the difference is the same for all images, so its spread is unknown"
         return Evidence(
             float(of_images.mean()), None, f"{plural(seeds, 'seed')}, {n:,} images", lambda *_: None, remark
         )

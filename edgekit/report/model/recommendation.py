@@ -85,7 +85,7 @@ def _why_none(groups: Sequence[Group]) -> str:
     """Why there is nothing to compare."""
     scored = [group for group in groups if group.accuracy is not None]
     if scored and all(group.first.emulated for group in scored):
-        return "measured on an emulator only, which says nothing about the device"
+        return "measured only on an emulator, which does not show how fast the device is"
     return NOT_COMPARABLE if scored else NOT_SCORED
 
 
@@ -225,7 +225,7 @@ def _doubts(field: Field, found: Recommendation) -> list[str]:
         doubts.append(f"It is undecided whether {names} would meet {_limit_text(field)} as well.")
     if field.common.elsewhere:
         names = listing([group.named for group in field.common.elsewhere])
-        doubts.append(f"{names} had other test images and could not be compared.")
+        doubts.append(f"{names} could not be compared (scored on other test images).")
     if field.session is not None and field.session.elsewhere:
         names = listing([group.named for group in field.session.elsewhere])
         doubts.append(f"The latency of {names} was measured in another session and is not compared.")

@@ -1,4 +1,4 @@
-"""Validity flags: whether a latency was measured for long enough, on a quiet machine, with right answers."""
+"""Validity flags: whether a latency was measured for long enough, on a quiet machine, with correct predictions."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def _of_inputs(bench: BenchDocument, latency: Latency, noise: SessionNoise | Non
         yield _flag("varied inputs", None, "no test images: noise, or one image in results of older versions")
     if latency.n_answers:
         wrong = plural(latency.n_invalid, "block")
-        yield _flag("right answers", not latency.n_invalid, f"{latency.n_answers:,} checked, {wrong} left out")
+        yield _flag("correct predictions", not latency.n_invalid, f"{latency.n_answers:,} checked, {wrong} left out")
     else:
-        yield _flag("right answers", None, "not checked")
+        yield _flag("correct predictions", None, "not checked")
     tested = None if noise is None else noise.cache_test(bench, latency.threads)
     if tested is not None:
         ratio = tested.ratio

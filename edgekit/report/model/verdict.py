@@ -81,7 +81,7 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
     found = common.with_best()
     winners = [common.groups[i] for i in found.candidates]
     figure = _figure_of_best(common)
-    others = [f"not compared, because scored on other images: {_named(common.elsewhere)}"] if common.elsewhere else []
+    others = [f"not compared, because they were scored on other images: {_named(common.elsewhere)}"] if common.elsewhere else []
     if len(scored) == 1:
         return Finding(question=question, winners=_winners(winners), figure=figure, remark="; ".join(others))
     test = "(comparison with the best, Hsu, 95%)"
@@ -147,7 +147,7 @@ def _why_nothing_wins(groups: Sequence[Group], threads: int) -> str:
             "Measure again on a quiet machine"
         )
     if any(group.first.emulated for group in groups):
-        return "measured on an emulator only, which says nothing about the device"
+        return "measured only on an emulator, which does not show how fast the device is"
     return "not measured yet"
 
 

@@ -115,7 +115,7 @@ def input_form(model: Any, image_size: int | None, path: Path) -> InputForm:
         )
     if height is not None and width is not None and height != width:
         raise InputError(
-            f"this model takes images of {height}x{width} pixels; a run has square images",
+            f"this model takes images of {height}x{width} pixels; a run needs square images",
             where=str(path),
             hint="convert it to a .tflite or .onnx file and measure that with edgekit bench FILE, or rebuild it with a "
             "square input if it ends in a global pooling",
@@ -147,7 +147,7 @@ def output_form(model: Any, path: Path) -> OutputForm:
     shape = tuple(model.outputs[0].shape)
     if len(shape) not in (2, 4) or shape[-1] is None or any(side not in (1, None) for side in shape[1:-1]):
         raise InputError(
-            f"the output of this model has the shape {_shape(shape)}; a classifier gives (N, classes)",
+            f"the output of this model has the shape {_shape(shape)}; a classifier returns (N, classes)",
             where=str(path),
             hint="this may be a feature extractor or a segmentation model; edgekit imports classifiers. To train a "
             "classifier on a feature extractor: edgekit train --backbone MODEL.keras",
@@ -278,7 +278,7 @@ def _refuse_channels_first(model: Any, shape: tuple[int | None, ...], path: Path
     if layers or first:
         what = f"layer {layers[0].name}" if layers else f"input {_shape(shape)}"
         raise InputError(
-            f"this model has its channels first ({what}), which TensorFlow cannot compute on a CPU",
+            f"this model expects channels first ({what}), which TensorFlow cannot compute on a CPU",
             where=str(path),
             hint='rebuild it with data_format="channels_last" (kernels have the same shape), copy the weights, and '
             "save it again",
@@ -287,9 +287,9 @@ def _refuse_channels_first(model: Any, shape: tuple[int | None, ...], path: Path
 
 def _without_size(path: Path) -> InputError:
     return InputError(
-        "this model takes images of any size, and exported files have one fixed size",
+        "this model takes images of any size, but exported files have a fixed size",
         where=str(path),
-        hint="give the size that it was trained with: --image-size 224",
+        hint="pass the size that it was trained with: --image-size 224",
     )
 
 

@@ -17,16 +17,16 @@ def judge(trials: Trials, dataset: Dataset, options: ImportOptions, labelled: bo
     images = f"{trials.n_images} training images"
     if not trials.works and (options.scaling is None or options.check):
         raise CheckFailed(
-            f"the model does not recognize the images: on {images}, no scaling does clearly better than always naming "
-            f"the most frequent class:\n{table}",
+            f"the model does not recognize the images: on {images}, no scaling is clearly better than always "
+            f"predicting the most frequent class:\n{table}",
             where=str(options.model),
-            hint="give images of the classes that it was trained for, or its own scaling as --scaling MEAN,STD, or "
-            "--resize; --no-check imports it as it is, with the --scaling that you give",
+            hint="pass images of the classes that it was trained on, its own scaling (--scaling MEAN,STD), or "
+            "--resize; --no-check imports it as it is, with the --scaling that you pass",
         )
     best = trials.best
     if options.scaling is None:
         close = " and ".join(trial.scaling for trial in trials.equally_good())
-        same = f"\nThese images do not tell {best.scaling} from {close}." if close else ""
+        same = f"\nThese images cannot distinguish {best.scaling} from {close}." if close else ""
         raise InputError(
             f"the scaling of the pixels is not given. Accuracy on {images}, by scaling:\n{table}{same}",
             where=str(options.model),
@@ -53,8 +53,8 @@ def judge(trials: Trials, dataset: Dataset, options: ImportOptions, labelled: bo
             raise CheckFailed(
                 problem,
                 where=str(options.labels or options.model),
-                hint="write this order to a file, one name on each line, and give it with --labels FILE; --no-check "
-                "imports the model as it is",
+                hint="write the names in this order to a file, one per line, and pass it with --labels FILE; "
+                "--no-check imports the model as it is",
             )
         progress.warn(problem)
 
@@ -63,4 +63,4 @@ def _label_hint(trials: Trials, dataset: Dataset) -> str:
     if not trials.best.fits_other_order:
         return ""
     order = ", ".join(dataset.classes[i] for i in trials.best.order)
-    return f"\n  and give the labels in the order {order}: one name on each line of a file, with --labels FILE"
+    return f"\n  and pass the labels in the order {order}: a file with one name per line, with --labels FILE"

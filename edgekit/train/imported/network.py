@@ -110,7 +110,7 @@ def verify_network(made: keras.Model, opened: NDArray[np.float32], pixels: NDArr
     difference = float(np.abs(found - opened).max())
     if not difference <= TOLERANCE:  # also NaN
         raise CheckFailed(
-            f"the imported network gives other probabilities than the model in the file: they differ by up to "
+            f"the imported network and the model in the file return different probabilities: they differ by up to "
             f"{difference:.2g} (allowed: {TOLERANCE:g}), so it was not imported",
             where=str(path),
             hint="this is a bug in edgekit; please report it with the layers of the model",

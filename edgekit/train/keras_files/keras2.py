@@ -124,7 +124,7 @@ class _Translation:
             )
         if self._keras2 and name in KERAS2_OTHER_ACTIVATIONS:
             raise InputError(
-                f"the layer {layer} has the activation {name}, which Keras 2 computed in another way than Keras 3: "
+                f"the layer {layer} has the activation {name}, which Keras 2 computed differently from Keras 3: "
                 f"{KERAS2_OTHER_ACTIVATIONS[name]}",
                 hint="rebuild the layer as Rescaling(0.2, 0.5) followed by ReLU(1.0), and save the model again",
             )
