@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "report"))
-from report_factory import two_run_study
+from report_factory import change_run, two_run_study, write_bench, write_run, write_study
 
 from edgekit.cli.app import main
 from edgekit.published import PublishedFigure, published_figures
 from edgekit.registry import BACKBONES
 from edgekit.report.build import build_report
+from edgekit.report.model.report import compose
+from edgekit.report.model.source import read_source
 
 
 def edgekit(*arguments: str) -> tuple[object, str, str]:
@@ -114,6 +116,21 @@ def test_a_report_marks_published_figures_beside_measured_ones(tmp_path: Path) -
     )
     assert "not stated: " in section
     assert "Tencent/ncnn" in section
+
+
+def test_a_narrower_network_is_not_shown_beside_figures_of_full_width(tmp_path: Path) -> None:
+    folder = tmp_path / "brain"
+    wide, narrow = (write_run(folder / "runs" / f"brain-{name}", seed=i) for i, name in enumerate(("wide", "narrow")))
+    change_run(narrow, alpha=0.35)
+    for run in (wide, narrow):
+        write_bench(run, "tflite-fp32")
+    write_study(folder, [(wide, "exported"), (narrow, "exported")])
+    found = compose(read_source(folder), "2026-11-26", "0.1.0").published
+    assert found is not None
+    measured = [row.model for row in found.latencies if row.published is None]
+    assert measured and not any("0.35" in model for model in measured)
+    change_run(wide, alpha=0.5)
+    assert compose(read_source(folder), "2026-11-26", "0.1.0").published is None
 
 
 def test_a_report_without_measurements_shows_no_published_figures(tmp_path: Path) -> None:

@@ -26,14 +26,19 @@ PROBE = """<!doctype html><body><iframe src="{url}" style="width:1280px;height:9
 const words = (text) => text.replace(/\\s+/g, " ").trim();
 document.querySelector("iframe").onload = async (event) => {{
   const view = event.target.contentWindow, page = view.document;
+  const none = async (selector) => {{
+    while (page.querySelector(selector)) await new Promise((done) => setTimeout(done, 1));
+  }};
   const before = page.querySelectorAll("main *").length;
   page.querySelector("#runs th button").click();  // sorting needs all rows
+  await none("#runs > .more");
   const sorted = page.querySelector("#runs table").tBodies[0].rows.length;
   for (let closed; (closed = page.querySelector("main details:not([open])")); ) {{
     closed.open = true;
-    await new Promise((done) => setTimeout(done, 0));
+    await none("details[open] > [data-packed]");
   }}
-  for (let more; (more = page.querySelector(".more button")); ) more.click();
+  page.querySelectorAll(".more button").forEach((more) => more.click());
+  await none(".more button");
   const loaded = [...page.images].map((image) => image.src.slice(0, 23));
   document.querySelector("pre").textContent = JSON.stringify({{
     before, sorted, loaded, target: page.querySelector("#run-1 details")?.open,
@@ -75,7 +80,7 @@ def pages(study: Path) -> dict[str, str]:
 def unpacked(page: str) -> str:
     """The page with everything in its place, by the same rules as its script."""
     chunks = [
-        json.loads(zlib.decompress(base64.b64decode(data), -15))
+        json.loads(zlib.decompress(base64.b64decode(data)))
         for data in re.findall(r'<script type="application/octet-stream" id="packed-\d+">([^<]*)</script>', page)
     ]
     place = re.compile(r'<(?:div|button type="button") data-packed="(\d+) (\d+)">[^<]*</(?:div|button)>')

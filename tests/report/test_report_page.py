@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from document_factory import CLASSES, recipe_of
 from report_factory import change_run, two_run_study, write_bench, write_run, write_study
 
 from edgekit.documents.report_findings import MissingRecord
+from edgekit.documents.run import ImportRecord
 from edgekit.errors import InputError
 from edgekit.report.build import build_report
 from edgekit.support.progress import Progress
@@ -280,3 +282,18 @@ def test_damaged_predictions_are_named(study):
     path.write_bytes(b"not an archive")
     with pytest.raises(InputError, match="this file is damaged"):
         build_report(study)
+
+
+def test_the_command_of_an_imported_network_has_its_name_and_resizing(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    facts = {"format": "keras", "sha256": "0" * 64, "keras_version": "3", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    words = {"scaling": "unit", "labels": "folders", "output": "softmax", "max_abs_difference": 0.0, "tried_images": 0}
+    imported = ImportRecord.model_validate({"file": "my model.keras", **facts, **words})
+    recipe = run.read_run().recipe
+    data = recipe.data.model_copy(update={"resize": "crop"})
+    change_run(run, imported=imported, recipe=recipe.model_copy(update={"data": data}))
+    build_report(run.path)
+    page = unescape((run.path / "report" / "report.html").read_text())
+    assert (
+        "edgekit import 'my model.keras' --data DIR --scaling unit --name mobilenetv2 --resize crop --run run" in page
+    )

@@ -20,7 +20,7 @@ from edgekit.documents.study import STUDY_FILE, StudyDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, differences
 from edgekit.recipe.redaction import redact_paths
-from edgekit.report.model.source import Correct, RunData, Source, digests, read_run, read_source
+from edgekit.report.model.source import Correct, RunData, Source, digests, need_folder, read_run, read_source
 
 RUN_FILE = "run.json"
 
@@ -71,9 +71,7 @@ def _is_one(path: Path) -> bool:
 
 def _folders(path: Path) -> Iterator[Path]:
     """The run folders that a path stands for."""
-    if not path.is_dir():
-        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
-        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
+    need_folder(path)
     found = list(_runs_below(path))
     if not found:
         raise InputError(

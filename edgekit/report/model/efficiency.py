@@ -21,7 +21,10 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Cost:
-    """One cost of a group: its value and its multiple of the reference's value; None if unknown."""
+    """One cost of a group: its value and its multiple of the reference's value; None if unknown.
+
+    A latency has no multiple where the reference was measured in another session.
+    """
 
     value: float | None
     relative: float | None
@@ -49,11 +52,13 @@ class EfficiencyRow:
 
 @dataclass(frozen=True)
 class Equal:
-    """One backbone at equal accuracy and at equal latency; None if it reaches neither."""
+    """One backbone: its fastest group at equal accuracy, and its most accurate one at equal latency."""
 
     backbone: str
-    at_accuracy: Group | None
-    at_latency: Group | None
+    at_accuracy: Group
+    latency_ms: float
+    """Of ``at_accuracy``."""
+    at_latency: Group
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,16 @@ class EqualTerms:
             accuracy=self.accuracy,
             latency_ms=self.latency_ms,
             threads=self.threads,
-            backbones=tuple(self._record(row) for row in self.rows),
-        )
-
-    def _record(self, row: Equal) -> EqualBackbone:
-        accurate, fast = row.at_accuracy, row.at_latency
-        return EqualBackbone(
-            backbone=row.backbone,
-            latency_ms_at_equal_accuracy=None if accurate is None else accurate.p50(self.threads),
-            file_at_equal_accuracy=None if accurate is None else accurate.title,
-            accuracy_at_equal_latency=None if fast is None else fast.accuracy,
-            file_at_equal_latency=None if fast is None else fast.title,
+            backbones=tuple(
+                EqualBackbone(
+                    backbone=row.backbone,
+                    latency_ms_at_equal_accuracy=row.latency_ms,
+                    file_at_equal_accuracy=row.at_accuracy.title,
+                    accuracy_at_equal_latency=row.at_latency.accuracy,
+                    file_at_equal_latency=row.at_latency.title,
+                )
+                for row in self.rows
+            ),
         )
 
 
@@ -97,7 +101,8 @@ def efficiency(groups: Sequence[Group], threads: int) -> list[EfficiencyRow]:
         costs = {}
         for name, of in COSTS.items():
             value, other = of(group, threads), base[name]
-            costs[name] = Cost(value, value / other if value and other else None)
+            compares = name != LATENCY or group.session(threads) == reference.session(threads)
+            costs[name] = Cost(value, value / other if value and other and compares else None)
         rows.append(EfficiencyRow(group, group is reference, costs, chances.get(group.number)))
     return rows
 
@@ -108,13 +113,15 @@ def _mean_of(group: Group, value: Callable[[ExportedFile], float | None]) -> flo
     return mean(known) if known else None
 
 
+LATENCY = "latency_ms_p50"
+
 COSTS: dict[str, Callable[[Group, int], float | None]] = {
     "parameters": lambda group, _: _mean_of(group, lambda file: file.run.size.parameters),
     "macs": lambda group, _: _mean_of(group, lambda file: file.run.size.macs),
     "size_bytes": lambda group, _: group.size_bytes,
     "model_rss_bytes": lambda group, _: _mean_of(group, lambda file: file.model_rss_bytes),
     "joules_per_inference": lambda group, _: _mean_of(group, lambda file: file.joules),
-    "latency_ms_p50": lambda group, threads: group.real_p50(threads),
+    LATENCY: lambda group, threads: group.real_p50(threads),
     "train_seconds": lambda group, _: _mean_of(group, lambda file: file.run.train_seconds),
 }
 """What a model costs; less is better."""
@@ -133,34 +140,31 @@ def front_probabilities(
     if len(placed) < 2:
         return {}
     random = np.random.default_rng(seed)
-    files = sorted(placed[0].first.correct)
+    files = sorted(placed[0][0].first.correct)
     weights = random.multinomial(len(files), np.full(len(files), 1 / len(files)), size=draws) / len(files)
-    accuracy = np.stack([_drawn_accuracy(group, files, weights, random) for group in placed], axis=1)
-    on_front = _on_front(accuracy, _drawn_latency(placed, threads, draws, random))
-    return {group.number: float(share) for group, share in zip(placed, on_front.mean(axis=0))}
+    accuracy = np.stack([_drawn_accuracy(group, files, weights, random) for group, _ in placed], axis=1)
+    on_front = _on_front(accuracy, _drawn_latency([medians for _, medians in placed], draws, random))
+    return {group.number: float(share) for (group, _), share in zip(placed, on_front.mean(axis=0))}
 
 
-def _comparable(groups: Sequence[Group], threads: int) -> list[Group]:
-    found = [
-        group
-        for group in groups
-        if group.comparable_p50(threads) is not None
-        and group.accuracy is not None
-        and all(member.correct.keys() == group.first.correct.keys() for member in group.members)
-    ]
-    if not found:
-        return []
-    first = found[0].first
-    assert first.bench is not None
-    session, rounds = first.bench.session_id, _round_medians(first, threads).keys()
-    return [
-        group
-        for group in found
-        if group.first.bench is not None
-        and group.first.bench.session_id == session
-        and _round_medians(group.first, threads).keys() & rounds
-        and group.first.correct.keys() == first.correct.keys()
-    ]
+RoundMedians = dict[tuple[int, int], float]
+"""Median latency in nanoseconds, by process and round."""
+
+
+def _comparable(groups: Sequence[Group], threads: int) -> list[tuple[Group, RoundMedians]]:
+    """The groups that were scored on the images of the first one and measured in some of the same rounds."""
+    session = session_latency(groups, threads)
+    found: list[tuple[Group, RoundMedians]] = []
+    common: set[tuple[int, int]] = set()
+    for group, file in () if session is None else session.placed:
+        images = (found[0][0] if found else group).first.correct.keys()
+        medians = _round_medians(file, threads)
+        shared = common & medians.keys() if found else set(medians)
+        same_images = all(member.correct.keys() == images for member in group.members)
+        if group.accuracy is not None and same_images and shared:
+            found.append((group, medians))
+            common = shared
+    return found
 
 
 def _drawn_accuracy(
@@ -171,11 +175,8 @@ def _drawn_accuracy(
     return np.asarray(drawn[np.arange(len(weights)), random.integers(0, len(right), len(weights))])
 
 
-def _drawn_latency(
-    groups: Sequence[Group], threads: int, draws: int, random: np.random.Generator
-) -> NDArray[np.float64]:
+def _drawn_latency(medians: Sequence[RoundMedians], draws: int, random: np.random.Generator) -> NDArray[np.float64]:
     """(draws, groups): the median of rounds that are drawn with replacement, as are their processes, for all alike."""
-    medians = [_round_medians(group.first, threads) for group in groups]
     common = sorted(set.intersection(*(set(one) for one in medians)))
     table = np.array([[one[place] for place in common] for one in medians])
     numbers = np.array([process for process, _ in common])
@@ -188,8 +189,7 @@ def _drawn_latency(
     return np.array(drawn)
 
 
-def _round_medians(file: ExportedFile, threads: int) -> dict[tuple[int, int], float]:
-    """By process and round."""
+def _round_medians(file: ExportedFile, threads: int) -> RoundMedians:
     latency = None if file.bench is None else file.bench.with_threads(threads)
     return {
         (process.number, block.round): float(np.median(block.ns))
@@ -216,22 +216,16 @@ def equal_terms(groups: Sequence[Group], threads: int) -> EqualTerms | None:
     common, session = common_images(groups), session_latency(groups, threads)
     if common is None or common.partial or session is None:
         return None
-    placed = [group for group in session.groups if group in common.groups]
-    backbones = list(dict.fromkeys(group.first.model for group in placed))
-    if len(backbones) < 2:
+    scored = {group.number for group in common.groups}
+    placed = [group for group in session.groups if group.number in scored]
+    of = {group.first.model: [g for g in placed if g.first.model == group.first.model] for group in placed}
+    if len(of) < 2:
         return None
-    of = {name: [group for group in placed if group.first.model == name] for name in backbones}
     accuracy = min(max(g.accuracy or 0.0 for g in members) for members in of.values())
-    latency = max(min(g.p50(threads) or 0.0 for g in members) for members in of.values())
+    latency = max(min(map(session.ms, members)) for members in of.values())
     rows = []
     for name, members in of.items():
-        good = [g for g in members if (g.accuracy or 0.0) >= accuracy]
-        fast = [g for g in members if (g.p50(threads) or 0.0) <= latency]
-        rows.append(
-            Equal(
-                name,
-                min(good, key=lambda g: g.p50(threads) or 0.0, default=None),
-                max(fast, key=lambda g: g.accuracy or 0.0, default=None),
-            )
-        )
+        fastest = min((g for g in members if (g.accuracy or 0.0) >= accuracy), key=session.ms)
+        best = max((g for g in members if session.ms(g) <= latency), key=lambda g: g.accuracy or 0.0)
+        rows.append(Equal(name, fastest, session.ms(fastest), best))
     return EqualTerms(accuracy, latency, threads, rows)

@@ -101,6 +101,15 @@ class Group:
 
         Of the session in which most members were measured: latencies of two sessions do not mix.
         """
+        found = self._in_session(threads)
+        return None if found is None else found[1]
+
+    def session(self, threads: int) -> str | None:
+        """The session that :meth:`p50` is of."""
+        found = self._in_session(threads)
+        return None if found is None else found[0]
+
+    def _in_session(self, threads: int) -> tuple[str, float] | None:
         known = {
             member.number: (member.bench.session_id, timing.p50)
             for member in self.members
@@ -109,7 +118,7 @@ class Group:
         if len(known) < len(self.members):
             return None
         main, _ = Counter(session for session, _ in known.values()).most_common(1)[0]
-        return median(p50 for session, p50 in known.values() if session == main)
+        return main, median(p50 for session, p50 in known.values() if session == main)
 
     def p50_range(self, threads: int) -> tuple[float, float] | None:
         """Lowest and highest median of a round, of any member, in milliseconds."""

@@ -6,10 +6,10 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from edgekit.stats.process_ratio import (
     session_variation,
 )
 
+T = TypeVar("T")
+
 USEFUL_GAIN = 0.05
 """How much faster a file must be for the gain to be of use."""
 
@@ -38,6 +40,16 @@ class LatencyComparison:
 
     ratio: MeasuredRatio
     verdict: LatencyVerdict
+
+
+def fastest_of(items: Iterable[T], compare: Callable[[T, T], LatencyComparison | None]) -> T:
+    """The one that none is faster than, by the ratio per round. ``items`` are in the order of their medians."""
+    best, *others = items
+    for item in others:
+        found = compare(item, best)
+        if found is not None and found.ratio.ratio < 1 and found.verdict == FASTER:
+            best = item
+    return best
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,7 @@ class SessionNoise:
     def fastest(self, latencies: Sequence[Latency]) -> int:
         """The position of the file that none is faster than; of those the one with the lowest median of its rounds."""
         order = sorted(range(len(latencies)), key=lambda place: latencies[place].round_median_ms)
-        best = order[0]
-        for place in order[1:]:
-            found = self.compare(latencies[place], latencies[best])
-            if found is not None and found.ratio.ratio < 1 and found.verdict == FASTER:
-                best = place
-        return best
+        return fastest_of(order, lambda one, other: self.compare(latencies[one], latencies[other]))
 
     def record(self) -> NoiseFloorRecord:
         return NoiseFloorRecord(

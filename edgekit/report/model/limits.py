@@ -17,6 +17,9 @@ NOT_AUDITED = (
     "picture (edgekit data audit does). If they do, the accuracies above may be optimistic."
 )
 
+FEW_SEEDS = 10
+"""With fewer seeds, Student's t makes an interval over them clearly wider than with many."""
+
 
 def limits(
     source: Source,
@@ -44,13 +47,15 @@ def limits(
 
 
 def _of_seeds(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]:
-    elsewhere = [run.model for run in runs if run.document.imported is not None]
-    if elsewhere:
+    imported = [run for run in runs if run.document.imported is not None]
+    if imported:
+        names = sorted({run.model for run in imported})
+        were = "was" if len(names) == 1 else "were"
         yield (
-            f"{listing(sorted(set(elsewhere)), 3)} was trained elsewhere, on images that edgekit does not know. If "
-            "they include test images, its accuracies are too high."
+            f"{listing(names, 3)} {were} trained elsewhere, on images that edgekit does not know. If they include test "
+            f"images, {'its' if len(names) == 1 else 'their'} accuracies are too high."
         )
-    if len(elsewhere) == len(runs):
+    if len(imported) == len(runs):
         return
     seeds = sorted({run.seed for run in runs})
     most = max((len(group.members) for group in groups), default=1)
@@ -58,7 +63,8 @@ def _of_seeds(runs: Sequence[RunData], groups: Sequence[Group]) -> Iterator[str]
         which = f"seed {seeds[0]}" if len(seeds) == 1 else "one seed each"
         yield f"Every network was trained once ({which}). Another seed may change the accuracies and their order."
     else:
-        yield f"Accuracies are means over up to {most} seeds. With so few seeds, their intervals are wide."
+        few = " With so few seeds, their intervals are wide." if most < FEW_SEEDS else ""
+        yield f"Accuracies are means over up to {most} seeds.{few}"
 
 
 def _of_left_out(groups: Sequence[Group]) -> Iterator[str]:

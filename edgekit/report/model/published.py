@@ -10,7 +10,7 @@ from edgekit.documents.report_findings import PublishedRecord
 from edgekit.published import PublishedFigure, published_figures
 from edgekit.render.text import plural
 from edgekit.report.model.groups import Group, thread_counts
-from edgekit.report.model.source import Source, model_title
+from edgekit.report.model.source import RunData, Source, model_title
 
 PRECISIONS = {"float32": "fp32", "fp32": "fp32", "fp16": "fp16", "int8": "int8"}
 """Precision of the published figures that a scheme is shown beside."""
@@ -75,10 +75,13 @@ class Published:
 
 
 def published(source: Source, groups: Sequence[Group]) -> Published | None:
-    """What is published on the report's backbones at full width; None where nothing was measured or published."""
-    backbones = list(dict.fromkeys(run.document.backbone for run in source.runs if run.document.alpha in (None, 1.0)))
+    """What is published on the report's backbones; None where nothing was measured or published.
+
+    Published figures are those of backbones at full width, so that narrower ones are not shown beside them.
+    """
+    backbones = list(dict.fromkeys(run.document.backbone for run in source.runs if _as_published(run)))
     figures = published_figures(backbones)
-    measured = [group for group in groups if group.target is not None]
+    measured = [group for group in groups if group.target is not None and _as_published(group.first.run)]
     if not figures or not measured:
         return None
     latencies, int8 = [], []
@@ -87,6 +90,11 @@ def published(source: Source, groups: Sequence[Group]) -> Published | None:
         latencies += [*_measured_latencies(own), *_published_latencies(backbone)]
         int8 += [*_measured_int8(own), *_published_int8(backbone)]
     return Published(latencies, int8, figures)
+
+
+def _as_published(run: RunData) -> bool:
+    """Whether it is a backbone of edgekit at full width; an imported network may only have the name of one."""
+    return run.document.alpha in (None, 1.0) and run.document.imported is None
 
 
 def _measured_latencies(groups: Sequence[Group]) -> Iterator[LatencyRow]:

@@ -92,7 +92,12 @@ class Report:
 
     def calibration(self, run: RunData) -> CalibrationError | None:
         """The calibration error without the bias of few images; None in reports on very many runs, for the time."""
-        return run.calibration if len(self.runs) <= MOST_CALIBRATED else None
+        return run.calibration if self.calibrated else None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether calibration errors are shown without that bias."""
+        return len(self.runs) <= MOST_CALIBRATED
 
     @cached_property
     def targets(self) -> list[str]:

@@ -11,8 +11,8 @@ from statistics import median
 from edgekit.report.model.comparisons import Comparisons
 from edgekit.report.model.exported_files import ExportedFile, Timing
 from edgekit.report.model.groups import Group
-from edgekit.report.model.latency_comparison import LatencyComparison
-from edgekit.stats.process_ratio import FASTER, percentile_interval
+from edgekit.report.model.latency_comparison import LatencyComparison, fastest_of
+from edgekit.stats.process_ratio import percentile_interval
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,7 @@ class SessionLatency:
 
     def fastest(self, comparisons: Comparisons) -> Group:
         """The group that none is faster than, round by round; of those the one with the lowest median."""
-        best, *others = sorted(self.groups, key=self.ms)
-        for group in others:
-            found = self.ratio(group, best, comparisons)
-            if found is not None and found.ratio.ratio < 1 and found.verdict == FASTER:
-                best = group
-        return best
+        return fastest_of(sorted(self.groups, key=self.ms), lambda one, other: self.ratio(one, other, comparisons))
 
 
 def session_latency(groups: Sequence[Group], threads: int) -> SessionLatency | None:

@@ -257,9 +257,7 @@ def strategy_title(strategy: str, arm: str | None) -> str:
 
 def read_source(path: Path) -> Source:
     """Read a run or study folder; :class:`InputError` if it is neither, or holds files of a newer edgekit."""
-    if not path.is_dir():
-        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
-        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
+    need_folder(path)
     if (path / "study.json").is_file():
         return _study(path)
     if not (path / "run.json").is_file():
@@ -270,6 +268,13 @@ def read_source(path: Path) -> Source:
         )
     run = read_run(RunFolder(path), str(path))
     return Source(path, run.id, [run], None, [], digests(run.document.recipe))
+
+
+def need_folder(path: Path) -> None:
+    """Raise :class:`InputError` unless ``path`` is a folder."""
+    if not path.is_dir():
+        problem = "this is a file, not a run or study folder" if path.exists() else "this folder does not exist"
+        raise InputError(problem, where=str(path), hint="pass a run folder or a study folder")
 
 
 def digests(recipe: Recipe) -> frozenset[str]:

@@ -79,7 +79,7 @@ class Folding:
             return [Markup(self._replaced(html, plain)) for html in sections], Markup()  # noqa: S704 - rendered
         found = [Markup(self._replaced(html, self._packed)) for html in sections]  # noqa: S704 - rendered
         blocks = [
-            f'<script type="application/octet-stream" id="packed-{i}">{_base64(_deflated(parts))}</script>'
+            f'<script type="application/octet-stream" id="packed-{i}">{_base64(_compressed(parts))}</script>'
             for i, parts in enumerate(self._chunks)
         ]
         if pictures:
@@ -123,10 +123,9 @@ def _token(kind: str, number: int) -> Markup:
     return Markup(f"<!--{kind} {number}-->")  # noqa: S704 - no data
 
 
-def _deflated(parts: list[str]) -> bytes:
-    """The parts as JSON, as a raw deflate stream (RFC 1951)."""
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return compressor.compress(json.dumps(parts, ensure_ascii=False).encode()) + compressor.flush()
+def _compressed(parts: list[str]) -> bytes:
+    """The parts as JSON, in the zlib format (RFC 1950), which browsers call ``deflate``."""
+    return zlib.compress(json.dumps(parts, ensure_ascii=False).encode(), 9)
 
 
 def _base64(content: bytes) -> str:

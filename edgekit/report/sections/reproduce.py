@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
-from edgekit.documents.run import ImportRecord
+from edgekit.documents.run import RunDocument
 from edgekit.recipe.redaction import redact_path, redact_paths
 from edgekit.report.model.report import Report
 from edgekit.report.sections.section import Section
@@ -50,9 +51,8 @@ def _commands(report: Report) -> list[str]:
     if report.source.collected:
         places = [run.folder.path.absolute().relative_to(report.source.path.absolute()) for run in report.runs]
         return [f"edgekit report {' '.join(shlex.quote(place.as_posix()) for place in places)}"]
-    imported = report.source.runs[0].document.imported if report.source.runs else None
-    start = f"edgekit train recipe.yaml --run {place}" if imported is None else _import_command(imported, place)
-    commands = [start, f"edgekit export {place}"]
+    imported = _import_command(report.source.runs[0].document, place) if report.source.runs else None
+    commands = [imported or f"edgekit train recipe.yaml --run {place}", f"edgekit export {place}"]
     for target in report.targets:
         bench = next(file.bench for file in report.files if file.bench is not None and file.target == target)
         threads = ",".join(str(latency.threads) for latency in bench.latency)
@@ -63,18 +63,19 @@ def _commands(report: Report) -> list[str]:
     return [*commands, f"edgekit report {place}"]
 
 
-def _import_command(imported: ImportRecord, place: str) -> str:
-    words = [
-        "edgekit",
-        "import",
-        shlex.quote(imported.file),
-        "--data",
-        "DIR",
-        "--scaling",
-        shlex.quote(imported.scaling),
-    ]
-    labels = ["--labels", "labels.txt"] if imported.labels == "file" else []
-    return " ".join([*words, *labels, "--run", place])
+def _import_command(run: RunDocument, place: str) -> str | None:
+    """None for a network that edgekit trained."""
+    imported = run.imported
+    if imported is None:
+        return None
+    words = ["edgekit", "import", imported.file, "--data", "DIR", "--scaling", imported.scaling]
+    if imported.labels == "file":
+        words += ["--labels", "labels.txt"]
+    if run.backbone != Path(imported.file).stem:
+        words += ["--name", run.backbone]
+    if run.recipe.data.resize != "stretch":
+        words += ["--resize", run.recipe.data.resize]
+    return f"{' '.join(map(shlex.quote, words))} --run {place}"
 
 
 SECTION = Section("reproduce", "Reproduce", _view)
