@@ -125,7 +125,7 @@ def _train(
 
     with times.measure("evaluate"):
         document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
-        found = baselines_of(prepared.dataset, prepared.pixels)
+        found = baselines_of(prepared.dataset, prepared.pixels, recipe.data.resize)
         BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=found).write(run.baselines)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
     with times.measure("save"):
