@@ -46,5 +46,5 @@ def folder_of(value: RunDocument | StudyDocument | AnyPath) -> Path:
 
 
 def path_of(value: AnyPath | None) -> Path | None:
-    """``value`` as a path, where there is one."""
-    return None if value is None else Path(value)
+    """``value`` as a path, ``~`` being the home folder; None if there is none."""
+    return None if value is None else expanded(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.api.folders import AnyPath, folder_of, path_of
 from edgekit.errors import EdgekitError
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -149,8 +150,8 @@ def predict(
 
     files = [images] if isinstance(images, str | Path) else images
     predictions = classify(
-        Path(model),
-        [Path(image) for image in files],
+        expanded(model),
+        [expanded(image) for image in files],
         third_party=ThirdPartyOptions(
             path_of(labels), scaling, resize, None, filter, image_size, output, activation, preset
         ),

@@ -56,7 +56,6 @@ def train(
     Raises:
         InputError: The recipe, images, weights or run folder cannot be used. Raised before training starts.
     """
-    from edgekit.documents.folders import RunFolder
     from edgekit.recipe.resolve import resolve_recipe, training_settings
     from edgekit.train.training import default_run_folder
     from edgekit.train.training import train as train_run
@@ -74,9 +73,9 @@ def train(
     if resume and run is None:
         raise InputError("resume=True needs the folder of the run to resume", hint="pass it as run=")
     if resume and run is not None and recipe is None and not changes:
-        recipe = RunFolder(Path(run)).read_run().recipe
+        recipe = run_folder_of(run).read_run().recipe
     resolved = resolve_recipe(recipe, changes)
-    folder = RunFolder(Path(run)) if run is not None else default_run_folder(resolved, Path("runs"))
+    folder = run_folder_of(run) if run is not None else default_run_folder(resolved, Path("runs"))
     with resumable(folder.run_json, folder.resume_command, progress):
         train_run(resolved, folder, resume=resume, progress=progress)
     return folder.read_run()
@@ -156,7 +155,7 @@ def evaluate(run: RunDocument | AnyPath, *, data: AnyPath | None = None, progres
     from edgekit.train.evaluate import evaluate as evaluate_run
 
     folder = run_folder_of(run)
-    evaluate_run(folder, data_root=None if data is None else str(data), progress=progress)
+    evaluate_run(folder, data_root=path_of(data), progress=progress)
     return folder.read_run()
 
 
@@ -196,6 +195,4 @@ def export(
     if repair:
         changes["export.repair"] = True
     folder = run_folder_of(run)
-    return export_run(
-        folder, list(files), settings=changes, progress=progress, data_root=None if data is None else Path(data)
-    )
+    return export_run(folder, list(files), settings=changes, progress=progress, data_root=path_of(data))

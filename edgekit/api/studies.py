@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.api.folders import AnyPath, folder_of, path_of
+from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def compare(
     resolved = resolve_recipe(recipe, training_settings(data=data) | dict(settings or {}))
     return run_study(
         resolved,
-        Path("studies") / resolved.name if out is None else Path(out),
+        path_of(out) or Path("studies") / resolved.name,
         targets=[targets] if isinstance(targets, str) else list(targets),
         jobs=jobs,
         retries=retries,
@@ -126,4 +127,4 @@ def audit(
     from edgekit.data.audit.summary import audit_folder
 
     bits = NEAR_BITS if near_bits is None else near_bits
-    return audit_folder(Path(data), labels_from=labels_from, near_bits=bits, progress=progress).document()
+    return audit_folder(expanded(data), labels_from=labels_from, near_bits=bits, progress=progress).document()

@@ -39,7 +39,7 @@ def measure_corrupted(
     if KERAS in chosen:
         from edgekit.train.evaluate_corrupted import evaluate_keras
 
-        evaluate_keras(run, plan, data_root=None if data is None else str(data), progress=progress)
+        evaluate_keras(run, plan, data_root=data, progress=progress)
 
 
 def _models(models: str | None, exports: list[str], run: RunFolder) -> list[str]:

@@ -76,5 +76,5 @@ def evaluate(
     from edgekit.cli.train import summary
     from edgekit.train.evaluate import evaluate as evaluate_run
 
-    document = evaluate_run(folder, data_root=str(data) if data is not None else None, progress=out)
+    document = evaluate_run(folder, data_root=data, progress=out)
     out.result({**document.to_dict(), "run_dir": str(run)}, summary(document, folder))

@@ -12,7 +12,7 @@ import typer
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
 from edgekit.errors import InputError
-from edgekit.registry import BACKBONES, RUNTIMES, SCHEMES, get_backbone
+from edgekit.registry import BACKBONES, IMPORTED, RUNTIMES, SCHEMES, get_backbone
 
 if TYPE_CHECKING:
     from edgekit.published import PublishedFigure
@@ -139,14 +139,16 @@ def _backbones() -> Rows:
 
 
 def _layers(name: str) -> Rows:
-    backbone = get_backbone(name)
+    if name == IMPORTED:
+        raise InputError("an imported model is not a backbone", hint="its layers are in model.keras of its run folder")
+    get_backbone(name)  # an unknown name is refused before Keras is imported
     from edgekit.recipe import Model
     from edgekit.train.backend import prepare_backend
 
     prepare_backend("cpu")
     from edgekit.train.network import block_of, outline
 
-    names, last_stage = outline(Model(backbone=backbone.name, weights="none"))
+    names, last_stage = outline(Model(backbone=name, weights="none"))
     entries: list[Entry] = []
     for number, layer in enumerate(names, 1):
         last = len(names) - number + 1

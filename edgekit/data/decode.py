@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from edgekit.data.reasons import listing
 from edgekit.data.sealed import SealedDocument
 from edgekit.device.images import DECODER, ImageError, ImageTooLargeError, LoadedImage, limit_mb, load_with_peak
 from edgekit.device.pixel_range import FULL
+from edgekit.device.runtimes import all_cores
 from edgekit.errors import InputError
 from edgekit.support.progress import SILENT, Progress
 
@@ -165,7 +165,7 @@ def _decoded(
     Pillow releases the interpreter lock, so threads are used. On two cores they were about twice as fast as processes,
     which have to send every image through a pipe.
     """
-    workers = _cores()
+    workers = all_cores()
     chunks = [todo[i : i + _CHUNK_IMAGES] for i in range(0, len(todo), _CHUNK_IMAGES)]
     pending: deque[tuple[list[str], Future[list[LoadedImage | ImageError]]]] = deque()
     pool = ThreadPoolExecutor(workers)
@@ -198,12 +198,6 @@ def _decode_file(root: Path, path: Path, content: str, form: _Form) -> LoadedIma
         return load_with_peak(data, form.image_size, form.resize, form.pixel_range)
     except ImageError as error:
         return error
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _corrupt_file() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.audit.baselines import MOST_REFERENCES, MOST_TEST, baselines
+from edgekit.data.audit.baselines import MOST_REFERENCES, MOST_TEST, at_equal_steps, baselines
 from edgekit.data.audit.fingerprints import PICTURE_SIDE
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
@@ -13,18 +13,20 @@ from edgekit.documents.audit import Baselines, BaselinesDocument
 from edgekit.errors import InputError
 
 
-def baselines_of(dataset: Dataset, pixels: NDArray[np.uint8]) -> Baselines | None:
+def baselines_of(dataset: Dataset, pixels: NDArray[np.uint8], resize: str) -> Baselines | None:
     """What needs no network on the test split, from all other images; None without a test split.
 
-    ``pixels`` (N, height, width, 3) are the images of the dataset. Of more than 5,000 test images or 50,000 others, as
-    many at equal steps are used. The result is cached by the images and their splits, so that the cells of a study
-    compute it once.
+    ``pixels`` (N, height, width, 3) are the images of the dataset, resized as ``data.resize`` says. Of more than 5,000
+    test images or 50,000 others, as many at equal steps are used. The result is cached by the images, their splits and
+    how they became pixels, so that the cells of a study compute it once.
     """
     is_test = dataset.splits == "test"
-    chosen = np.concatenate([_at_equal_steps(is_test, MOST_TEST), _at_equal_steps(~is_test, MOST_REFERENCES)])
+    test, others = np.flatnonzero(is_test), np.flatnonzero(~is_test)
+    chosen = np.concatenate([at_equal_steps(test, MOST_TEST), at_equal_steps(others, MOST_REFERENCES)])
     if not is_test.any() or is_test.all():
         return None
-    kept = cache_dir() / "baselines" / f"{dataset.fingerprint}-{pixels.shape[1]}.json"
+    form = f"{pixels.shape[1]}-{resize}-{dataset.pixel_range}"
+    kept = cache_dir() / "baselines" / f"{dataset.fingerprint}-{form}.json"
     try:
         with disk_errors(kept):
             return BaselinesDocument.read(kept).baselines
@@ -37,11 +39,6 @@ def baselines_of(dataset: Dataset, pixels: NDArray[np.uint8]) -> Baselines | Non
     with disk_errors(kept):
         BaselinesDocument(fingerprint=dataset.fingerprint, baselines=found).write(kept)
     return found
-
-
-def _at_equal_steps(mask: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
-    places = np.flatnonzero(mask)
-    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,9 +25,9 @@ class Backbone:
 
     ``scaling`` is the preprocessing that the ImageNet weights expect: ``"symmetric"`` is RGB in [-1, 1], ``"caffe"`` is
     BGR minus the ImageNet mean, ``"imagenet"`` is RGB minus the mean, divided by the standard deviation. Where Keras
-    has preprocessing inside the application, edgekit makes one scaling layer of it. Random weights get [-1, 1].
-    ``imagenet_top1`` is the accuracy in percent in the documentation of Keras, and ``parameters`` counts the
-    application of Keras without its top.
+    has preprocessing inside the network, edgekit makes one scaling layer of it. Random weights get [-1, 1].
+    ``imagenet_top1`` is the accuracy in percent in the documentation of Keras, and ``parameters`` counts the network
+    without its top.
     """
 
     name: str
@@ -47,8 +47,8 @@ class Backbone:
     kernel_initializer: str | None = None
     """Initializer for ``weights: none``, if the architecture does not train with its own."""
     copied: bool = False
-    """Whether the network is a flat copy of the application, because that has models or preprocessing inside, or layers
-    without fixed names."""
+    """Whether the network is a flat copy of the one in Keras, because that has models or preprocessing inside, or
+    layers without fixed names."""
     file: str | None = None
     """The path of a backbone that is a file."""
     int8_agreement: float | None = None

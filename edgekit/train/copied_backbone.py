@@ -1,7 +1,7 @@
-"""Backbones that are flat copies: applications of Keras with models or preprocessing inside, and files.
+"""Backbones that are flat copies: networks of ``keras.applications`` with models or preprocessing inside, and files.
 
-Keras puts the preprocessing of some applications into the network, and names layers of others by counting all layers
-of the process. A flat copy has one scaling layer, and names that are the same in every process.
+Keras puts the preprocessing of some backbones into the network, and names layers of others by counting all layers of
+the process. A flat copy has one scaling layer, and names that are the same in every process.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def copy_backbone(entry: Backbone, original: keras.Model, image: keras.KerasTens
     """The feature maps of a flat copy of ``original`` on ``image`` (N, H, W, 3), RGB 0-255.
 
     ``scaling`` is ``random`` for random weights, which replaces preprocessing in the network by [-1, 1], ``keras`` for
-    the preprocessing of the application, or the name of a scaling for a file.
+    the preprocessing that the ImageNet weights expect, or the name of a scaling for a file.
     """
     names = [operation.name for operation in original.operations]
     stable = dict(zip(names, stable_names(names)))
@@ -122,7 +122,7 @@ def _feature_maps(model: keras.Model) -> keras.Model | None:
 
 
 def _published(entry: Backbone, original: keras.Model, pixels: Pixels) -> Pixels:
-    """``pixels`` after ``preprocess_input`` of the application, which is linear for every channel.
+    """``pixels`` after ``preprocess_input`` of the backbone, which is linear for every channel.
 
     For the ImageNet weights of EfficientNet, Keras also adds a scaling that a network made for a weights file lacks.
     """
@@ -166,6 +166,4 @@ def _given(scaling: str, pixels: Pixels) -> Pixels:
         chosen = parse_scaling(scaling)
     except DeviceError as error:
         raise InputError(str(error), where="model.scaling") from None
-    if chosen.bgr:
-        pixels = pixels.reversed_channels()
-    return pixels.then(1 / np.array(chosen.std), -np.array(chosen.mean) / np.array(chosen.std))
+    return pixels.scaled(chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 
-def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress = SILENT) -> RunDocument:
+def evaluate(run: RunFolder, *, data_root: Path | None = None, progress: Progress = SILENT) -> RunDocument:
     """Score the run's own ``model.keras`` again on the validation and test splits.
 
     Rewrites ``run.json``, ``predictions.npz`` and the figures, and returns the new document. ``data_root`` is the
@@ -46,7 +47,7 @@ def evaluate(run: RunFolder, *, data_root: str | None = None, progress: Progress
         return _evaluate(run, data_root, progress)
 
 
-def _evaluate(run: RunFolder, data_root: str | None, progress: Progress) -> RunDocument:
+def _evaluate(run: RunFolder, data_root: Path | None, progress: Progress) -> RunDocument:
     document = run.read_finished_run()
     recipe = document.recipe
     prepare_backend(recipe.train.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class CorruptedPixels:
 
 
 def evaluate_keras(
-    run: RunFolder, plan: Plan, *, data_root: str | None = None, seed: int = 0, progress: Progress = SILENT
+    run: RunFolder, plan: Plan, *, data_root: Path | None = None, seed: int = 0, progress: Progress = SILENT
 ) -> None:
     """Store the predictions of ``model.keras`` for the test images under every corruption of ``plan``.
 
@@ -90,7 +91,7 @@ def evaluate_keras(
 
 
 def _test_images(
-    run: RunFolder, document: RunDocument, data_root: str | None, progress: Progress
+    run: RunFolder, document: RunDocument, data_root: Path | None, progress: Progress
 ) -> tuple[Dataset, NDArray[np.uint8]]:
     """The test images of a run and their pixels (N, H, W, 3)."""
     about, data = document.dataset, document.recipe.data

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.device.scaling import Scaling
+
 Array = NDArray[np.float64]
 
 IDENTITIES = (
@@ -63,6 +65,13 @@ class Pixels:
     def normalized(self, scale: Array, offset: Array) -> Pixels:
         """This, after a Normalization layer."""
         return self.then(scale, offset)
+
+    def scaled(self, scaling: Scaling) -> Pixels:
+        """This, scaled as a model expects its input. For grey pixels, ``scaling`` is the same for all channels."""
+        channels = len(self.scale)
+        factor, shift = 1 / np.array(scaling.std[:channels]), -np.array(scaling.mean[:channels])
+        pixels = self.reversed_channels() if scaling.bgr and channels == COLOUR else self
+        return pixels.then(factor, shift * factor)
 
     def reversed_channels(self) -> Pixels:
         """This, with the channels in reverse order."""

@@ -14,16 +14,6 @@ from edgekit.errors import InputError
 MOST_NAMED = 3
 
 
-def skipped_images(before: Dataset, after: Dataset) -> tuple[SkippedImage, ...]:
-    """The images of ``before`` that ``after`` does not have, because they cannot be decoded."""
-    kept = set(after.files)
-    return tuple(
-        SkippedImage(path=path, sha256=content)
-        for path, content in zip(before.files, before.sha256)
-        if path not in kept
-    )
-
-
 class SameImages:
     """The images of a run that is resumed; raises :class:`InputError` if the list of them is missing or damaged.
 

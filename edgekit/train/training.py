@@ -21,7 +21,7 @@ from edgekit.data.run_baselines import baselines_of
 from edgekit.documents.audit import BaselinesDocument
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.run import DatasetRecord, ModelRecord, PhaseRecord, RunDocument, TimingRecord, WeightsRecord
+from edgekit.documents.run import PhaseRecord, RunDocument, TimingRecord, WeightsRecord
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.registry import IMPORTED, get_backbone
@@ -36,7 +36,8 @@ from edgekit.train.backend import (
     move_to_accelerator,
     prepare_backend,
 )
-from edgekit.train.same_images import SameImages, skipped_images
+from edgekit.train.records import dataset_record, model_record
+from edgekit.train.same_images import SameImages
 from edgekit.train.start_from import check_start
 from edgekit.train.times import Times
 
@@ -124,7 +125,7 @@ def _train(
 
     with times.measure("evaluate"):
         document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
-        found = baselines_of(prepared.dataset, prepared.pixels)
+        found = baselines_of(prepared.dataset, prepared.pixels, recipe.data.resize)
         BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=found).write(run.baselines)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
     with times.measure("save"):
@@ -259,8 +260,6 @@ def _first_document(
     earlier: RunDocument | None, recipe: Recipe, run: RunFolder, prepared: _Prepared, network: keras.Model
 ) -> RunDocument:
     """The document of a run that starts, or that is resumed from ``earlier``."""
-    from edgekit.train.macs import multiply_accumulates
-
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return RunDocument(
         status="running",
@@ -273,13 +272,8 @@ def _first_document(
         strategy=recipe.train.strategy,
         seed=recipe.train.seed,
         weights=_weights_record(recipe),
-        dataset=_dataset_record(prepared),
-        model=ModelRecord(
-            parameters=int(network.count_params()),
-            macs=multiply_accumulates(network),
-            layers=len(network.layers),
-            input_shape=tuple(network.input.shape[1:]),
-        ),
+        dataset=dataset_record(prepared.found, prepared.dataset),
+        model=model_record(network),
         environment=environment(prepared.backend),
         warnings=_warnings(recipe),
     )
@@ -290,21 +284,6 @@ def _weights_record(recipe: Recipe) -> WeightsRecord:
     if weights in ("imagenet", "none"):
         return WeightsRecord(source=weights)
     return WeightsRecord(source="file", path=weights, sha256=sha256_file(expanded(weights)))
-
-
-def _dataset_record(prepared: _Prepared) -> DatasetRecord:
-    dataset = prepared.dataset
-    return DatasetRecord(
-        name=dataset.name,
-        root=str(dataset.root),
-        fingerprint=dataset.fingerprint,
-        classes=dataset.classes,
-        layout=dataset.layout,
-        n_files=len(dataset),
-        counts=dataset.counts(),
-        pixel_range=dataset.pixel_range,
-        corrupt=skipped_images(prepared.found, dataset),
-    )
 
 
 def _warnings(recipe: Recipe) -> tuple[str, ...]:

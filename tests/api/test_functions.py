@@ -74,3 +74,16 @@ def test_an_audit_is_a_document(tmp_path: Path) -> None:
     assert found.splits == {"train": 2, "test": 2}
     (leak,) = found.leaked_test_images
     assert (leak.a, leak.b, leak.exact) == ("train/cat/0.png", "test/cat/0.png", True)
+
+
+def test_a_path_may_start_at_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for call in (
+        lambda: edgekit.train(run="~/run", resume=True),
+        lambda: edgekit.evaluate("~/run"),
+        lambda: edgekit.predict("~/run", "~/photo.jpg"),
+        lambda: edgekit.audit("~/run"),
+    ):
+        with pytest.raises(edgekit.InputError) as error:
+            call()
+        assert error.value.where == str(tmp_path / "run")

@@ -11,7 +11,11 @@ from PIL import Image
 from edgekit.cli.data import audit_text
 from edgekit.data.audit.baselines import nearest
 from edgekit.data.audit.summary import audit_folder
+from edgekit.data.decode import decode_dataset
+from edgekit.data.loading import open_dataset
+from edgekit.data.run_baselines import baselines_of
 from edgekit.documents.audit import AuditDocument
+from edgekit.recipe import Data
 
 
 def folder_of(root: Path, counts: dict[str, dict[str, int]]) -> Path:
@@ -69,3 +73,16 @@ def test_an_audit_of_version_1_has_no_baselines(tmp_path: Path) -> None:
     (tmp_path / "audit.json").write_text(json.dumps({**value, "schema_version": 1}))
     read = AuditDocument.read(tmp_path / "audit.json")
     assert (read.baselines, read.n_images, read.to_dict()["schema_version"]) == (None, 10, 3)
+
+
+def test_the_baselines_of_a_training_depend_on_how_images_are_resized(tmp_path: Path) -> None:
+    """The cache must not return those of the same images with other pixels."""
+    folder = folder_of(tmp_path / "images", {"train": {"a": 6, "b": 6}, "test": {"a": 6, "b": 6}})
+    dataset = open_dataset(Data(path=str(folder)))
+    _, pixels = decode_dataset(dataset, 32)
+    stretched = baselines_of(dataset, pixels, "stretch")
+    separable = np.zeros_like(pixels) + 200 * dataset.labels.astype(np.uint8)[:, None, None, None]
+    cropped = baselines_of(dataset, separable, "crop")
+    assert stretched is not None and cropped is not None
+    assert (stretched.nearest_neighbour.accuracy, cropped.nearest_neighbour.accuracy) == (0.5, 1)
+    assert baselines_of(dataset, separable, "stretch") == stretched  # from the cache

@@ -100,6 +100,25 @@ def test_a_sigmoid_for_each_class_keeps_the_class():
     assert (probabilities.argmax(1) == outputs.argmax(1)).all()
 
 
+@pytest.mark.parametrize(("activation", "n_outputs"), [("softmax", 3), ("sigmoid", 3), ("sigmoid", 1)])
+@pytest.mark.parametrize("before", ["pooling", "batchnorm", "relu"])
+def test_an_activation_after_something_other_than_a_dense_layer(activation, before, n_outputs):
+    from keras import layers
+
+    last = {
+        "pooling": [layers.Conv2D(n_outputs, 3), layers.GlobalAveragePooling2D()],
+        "batchnorm": [layers.Flatten(), layers.Dense(n_outputs), layers.BatchNormalization()],
+        "relu": [layers.Flatten(), layers.Dense(n_outputs, activation="relu")],
+    }[before]
+    _, probabilities, outputs = imported(sequential(*last, layers.Activation(activation)))
+    if activation == "softmax":
+        assert probabilities == pytest.approx(outputs, abs=1e-4)
+    elif n_outputs == 1:
+        assert probabilities[:, 1] == pytest.approx(outputs[:, 0], abs=1e-4)
+    else:
+        assert probabilities == pytest.approx(softmax(np.log(outputs) - np.log1p(-outputs)), abs=1e-4)
+
+
 def test_a_fully_convolutional_output_is_flattened():
     from keras import layers
 

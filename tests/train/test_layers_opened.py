@@ -203,3 +203,18 @@ def test_a_frozen_group_does_not_change_and_an_interrupted_job_resumes(tmp_path,
     with pytest.raises(KeyboardInterrupt):
         stopped.go(StopsAt("fine-tuning  2"))
     assert stopped.go().values == pytest.approx(first.values, abs=1e-5)
+
+
+def test_the_layers_of_a_backbone_from_a_file(net, tmp_path, capsys):
+    import keras
+
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, name="first")(image)
+    keras.Model(image, keras.layers.Conv2D(8, 3, strides=2, name="second")(x)).save(tmp_path / "mine.keras")
+    assert edgekit_here("list", "backbones", "--layers", str(tmp_path / "mine.keras"), "--json") == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["layers"]] == ["first", "second"]
+
+
+def test_an_imported_model_has_no_list_of_layers(capsys):
+    assert edgekit_here("list", "backbones", "--layers", "imported") == 2
+    assert "not a backbone" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -154,11 +155,16 @@ def values(rows: list[dict[str, str]]) -> np.ndarray:
 
 
 def model_weights(run: RunFolder) -> dict[str, np.ndarray]:
-    """Every weight of the saved network by its path."""
+    """Every weight of the saved network by its path, without the number of weights that have no name of their own.
+
+    Keras numbers such weights, as in the LayerScale of ConvNeXt, by counting those of the whole process.
+    """
     import keras
 
     network = keras.models.load_model(run.model, compile=False)
-    return {weight.path: np.asarray(weight) for weight in network.weights}
+    weights = {re.sub(r"/variable_\d+$", "/variable", weight.path): np.asarray(weight) for weight in network.weights}
+    assert len(weights) == len(network.weights)
+    return weights
 
 
 def edgekit_here(*arguments: object) -> int:

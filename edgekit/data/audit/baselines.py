@@ -36,7 +36,7 @@ def baselines(grey: Grey, labels: Labels, reference: Positions, test: Positions)
     Where both are the same images, each is predicted from the others. None where there are too few images.
     """
     same = np.array_equal(reference, test)
-    reference, test = _at_most(reference, MOST_REFERENCES), _at_most(test, MOST_TEST)
+    reference, test = at_equal_steps(reference, MOST_REFERENCES), at_equal_steps(test, MOST_TEST)
     if not len(test) or len(reference) < 1 + same:
         return None
     largest = np.bincount(labels[reference]).argmax()
@@ -119,7 +119,8 @@ def _nearest_of_all(pixels: Grey, reference: Positions, test: Positions) -> Posi
     return at
 
 
-def _at_most(positions: Positions, most: int) -> Positions:
+def at_equal_steps(positions: Positions, most: int) -> Positions:
+    """At most ``most`` of the positions, evenly spread."""
     if len(positions) <= most:
         return positions
     return np.asarray(positions[np.linspace(0, len(positions) - 1, most).astype(int)])

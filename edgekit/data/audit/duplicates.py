@@ -95,10 +95,7 @@ class HashIndex:
 
     def _nearest(self, allowed: NDArray[np.bool_]) -> tuple[Places, Places]:
         """For each number, the closest allowed one (itself, if allowed) and its distance; -1 if there is none."""
-        own = np.flatnonzero(allowed)
-        a = np.concatenate([own, self.near.first, self.near.second])
-        b = np.concatenate([own, self.near.second, self.near.first])
-        bits = np.concatenate([np.zeros_like(own), self.near.distance, self.near.distance])
+        a, b, bits = self._directed(np.flatnonzero(allowed))
         kept = np.flatnonzero(allowed[b])
         # The closest last, because an assignment to the same position keeps the last value.
         kept = kept[np.lexsort((-b[kept], -bits[kept]))]

@@ -20,7 +20,6 @@ because too many other images look the same.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.dataset import Dataset
 from edgekit.device.images import DECODER, ImageError, ImageTooLargeError, decode_rgb, read_header
 from edgekit.device.pixel_range import PERCENTILE
+from edgekit.device.runtimes import all_cores
 from edgekit.documents.arrays import read_arrays
 from edgekit.errors import InputError
 from edgekit.support.files import atomic_path
@@ -169,7 +169,7 @@ def _cosines() -> NDArray[np.float64]:
 def _prints(dataset: Dataset) -> Iterator[_Print]:
     """In the order of the dataset. Threads suffice, because Pillow and hashlib release the interpreter lock."""
     paths = dataset.paths()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = all_cores()
     with ThreadPoolExecutor(cores) as pool:
         for start in range(0, len(paths), _AHEAD_IMAGES * cores):
             # In portions, so that an interrupt does not have to wait for a million images.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.audit.baselines import at_equal_steps
 from edgekit.documents.audit import SimilarGroups, SimilarityCurve
 
 THRESHOLDS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 24.0, 28.0, 32.0)
@@ -39,8 +40,7 @@ def similarity_curve(grey: Grey, labels: NDArray[np.int32], places: Places) -> S
     """
     if len(places) < 2:
         return None
-    if len(places) > MOST_IMAGES:
-        places = places[np.linspace(0, len(places) - 1, MOST_IMAGES).astype(int)]
+    places = at_equal_steps(places, MOST_IMAGES)
     distances, classes = _all_distances(grey[places]), labels[places]
     parents, lengths = _spanning_tree(distances)
     rows = [_at(threshold, distances, classes, parents, lengths) for threshold in THRESHOLDS]

@@ -185,14 +185,13 @@ def with_probabilities(copy: FlatCopy, output: keras.KerasTensor, form: OutputFo
     if form.already_probabilities:
         return output
     last = output._keras_history.operation
-    if type(last).__name__ == "Activation" and last.activation.__name__ in ("softmax", "sigmoid"):
-        output, last = last.input, last.input._keras_history.operation
-    elif type(last).__name__ == "Softmax" and form.n_outputs > 1:
-        return output
-    if type(last).__name__ == "Dense":
-        return _as_softmax(copy, last, form.n_outputs)
-    if form.activation == "linear" or output is not last.output:
-        return _softmax_of_logits(copy, output, form.n_outputs)
+    separate = type(last).__name__ == "Activation" and last.activation.__name__ in ("softmax", "sigmoid")
+    logits = last.input if separate else output
+    before = logits._keras_history.operation
+    if type(before).__name__ == "Dense" and (not separate or before.activation.__name__ == "linear"):
+        return _as_softmax(copy, before, form.n_outputs)
+    if separate or form.activation == "linear":
+        return _softmax_of_logits(copy, logits, form.n_outputs)
     if form.activation == "softmax":
         return output
     return _of_sigmoid(copy, output, form.n_outputs)

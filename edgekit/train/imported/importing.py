@@ -23,14 +23,7 @@ from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.history import write_history
 from edgekit.documents.labels_file import read_labels_file
-from edgekit.documents.run import (
-    DatasetRecord,
-    ImportRecord,
-    ModelRecord,
-    RunDocument,
-    TimingRecord,
-    WeightsRecord,
-)
+from edgekit.documents.run import ImportRecord, RunDocument, TimingRecord, WeightsRecord
 from edgekit.errors import CheckFailed, InputError
 from edgekit.recipe import Recipe, apply_settings, validate
 from edgekit.registry import IMPORTED
@@ -42,9 +35,11 @@ from edgekit.train.imported.judgement import judge
 from edgekit.train.imported.labels import folder_order, match_labels
 from edgekit.train.imported.options import ImportOptions
 from edgekit.train.keras_files.model_file import OpenedModel, file_kind, open_keras_model
-from edgekit.train.same_images import skipped_images
+from edgekit.train.records import dataset_record, model_record
 
 if TYPE_CHECKING:
+    import keras
+
     from edgekit.train.imported.ends import InputForm, OutputForm
     from edgekit.train.imported.trials import Trials
 
@@ -173,6 +168,7 @@ def _try(
     given: Scaling | None,
     progress: Progress,
 ) -> Trials:
+    from edgekit.train.imported.ends import seen_outputs
     from edgekit.train.imported.network import predictor, refuse_scaling, scale_pixels, suits
     from edgekit.train.imported.trials import try_scalings
 
@@ -187,9 +183,7 @@ def _try(
 
     def predict(scaling: Scaling) -> NDArray[np.float32]:
         values = outputs(scale_pixels(pixels, scaling, form))
-        return seen(output, values).probabilities(values)
-
-    from edgekit.train.imported.ends import seen_outputs as seen
+        return seen_outputs(output, values).probabilities(values)
 
     with progress.bar("trying scalings", len(candidates)) as bar:
 
@@ -268,13 +262,8 @@ def _write(job: _Import, started: float, progress: Progress) -> RunDocument:
 
 
 def _document(
-    job: _Import, network: object, changes: tuple[str, ...], output: OutputForm, difference: float
+    job: _Import, network: keras.Model, changes: tuple[str, ...], output: OutputForm, difference: float
 ) -> RunDocument:
-    import keras
-
-    from edgekit.train.macs import multiply_accumulates
-
-    assert isinstance(network, keras.Model)
     options, dataset, digest = job.options, job.images.dataset, sha256_path(job.options.model)
     assert options.scaling is not None
     return RunDocument(
@@ -287,23 +276,8 @@ def _document(
         strategy=IMPORTED,
         seed=SEED,
         weights=WeightsRecord(source="file", path=str(options.model), sha256=digest),
-        dataset=DatasetRecord(
-            name=dataset.name,
-            root=str(dataset.root),
-            fingerprint=dataset.fingerprint,
-            classes=dataset.classes,
-            layout=dataset.layout,
-            n_files=len(dataset),
-            counts=dataset.counts(),
-            pixel_range=dataset.pixel_range,
-            corrupt=skipped_images(job.images.found, dataset),
-        ),
-        model=ModelRecord(
-            parameters=int(network.count_params()),
-            macs=multiply_accumulates(network),
-            layers=len(network.layers),
-            input_shape=tuple(network.input.shape[1:]),
-        ),
+        dataset=dataset_record(job.images.found, dataset),
+        model=model_record(network),
         environment=environment(job.backend),
         warnings=_warnings(dataset),
         timing=TimingRecord(data_seconds=job.images.seconds),

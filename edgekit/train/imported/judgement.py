@@ -25,8 +25,8 @@ def judge(trials: Trials, dataset: Dataset, options: ImportOptions, labelled: bo
         )
     best = trials.best
     if options.scaling is None:
-        close = " and ".join(trial.scaling for trial in trials.equally_good())
-        same = f"\nThese images cannot distinguish {best.scaling} from {close}." if close else ""
+        close = ", ".join(trial.scaling for trial in trials.equally_good())
+        same = f"\nOn these images, {best.scaling} is not significantly better than: {close}." if close else ""
         raise InputError(
             f"the scaling of the pixels is not given. Accuracy on {images}, by scaling:\n{table}{same}",
             where=str(options.model),

@@ -43,15 +43,12 @@ class ImportedNetwork:
 
 def scale_pixels(pixels: NDArray[np.uint8], scaling: Scaling, form: InputForm) -> NDArray[np.float32]:
     """``pixels`` (N, H, W, 3) as the model takes them: float32 (N, H, W, C)."""
-    if form.channels == COLOUR:
-        return scaling.apply(pixels)
-    grey = form.colours(pixels.astype(np.float32))
-    return np.asarray((grey - np.float32(scaling.mean[0])) / np.float32(scaling.std[0]))
+    return scaling.apply(form.colours(pixels.astype(np.float32)))
 
 
 def suits(scaling: Scaling, form: InputForm) -> bool:
     """Whether a scaling can be applied: a grey image has no colours to treat differently."""
-    return form.channels == COLOUR or (len(set(scaling.mean)) == 1 and len(set(scaling.std)) == 1)
+    return form.channels == COLOUR or scaling.uniform
 
 
 def predictor(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
@@ -81,14 +78,8 @@ def imported_network(
         start = grey(image)
         grey.set_weights([np.array(GREY, np.float32).reshape(1, 1, COLOUR, 1)])
         changes.append("the model takes grey images; the network converts RGB to grey first")
-    pixels = Pixels.plain(start)
-    factor, shift = 1 / np.array(scaling.std), -np.array(scaling.mean) / np.array(scaling.std)
-    if form.channels != COLOUR:
-        factor, shift = factor[:1], shift[:1]
-    elif scaling.bgr:
-        pixels = pixels.reversed_channels()
     copy.taken.discard("scaling")
-    outputs = copy.apply(model, pixels.then(factor, shift))
+    outputs = copy.apply(model, Pixels.plain(start).scaled(scaling))
     copy.taken.discard("probabilities")
     probabilities = with_probabilities(copy, outputs, output)
     name_pooling(probabilities)

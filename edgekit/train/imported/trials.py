@@ -107,7 +107,7 @@ class Trials:
         return bool(self.best.score > frequent + margin)
 
     def equally_good(self) -> list[Trial]:
-        """Other scalings than the best that these images do not tell from it."""
+        """Other scalings than the best, which is not clearly better than they are on these images."""
         best, other_order = self.best, self.best.fits_other_order
         trials = [trial for trial in self.by_scaling.values() if trial is not best]
         return [trial for trial in trials if not _better(best, trial, other_order)]
