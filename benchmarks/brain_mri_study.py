@@ -83,15 +83,15 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--files", nargs="+", default=FILES, help="exported files (default: all without QAT)")
     arguments = parser.parse_args()
-    codes = []
     for part in arguments.parts:
         settings = study_settings(part, arguments) | {"export.files": arguments.files}
         command = [sys.executable, "-m", "edgekit", "compare", RECIPE, "--data", str(arguments.data)]
         command += ["--out", str(arguments.out / part)]
         for key, value in settings.items():
             command += ["--set", f"{key}={json.dumps(value)}"]
-        codes.append(subprocess.run(command, check=False).returncode)
-    return next((code for code in codes if code), 0)
+        if code := subprocess.run(command, check=False).returncode:
+            return code
+    return 0
 
 
 if __name__ == "__main__":
