@@ -1,29 +1,26 @@
-"""Trains the networks of the brain MRI study on a machine with a GPU and brings them home, to be exported and measured.
+"""Trains the networks of the brain MRI study on a machine with a GPU, and packs them for the machine that exports them.
 
-    KERAS_BACKEND=jax python benchmarks/gpu_study.py train --data DATA --weights WEIGHTS --out STUDIES --pack PARTS
-    python benchmarks/gpu_study.py unpack --weights WEIGHTS --out STUDIES PARTS/*
+    KERAS_BACKEND=jax python benchmarks/gpu_study.py train --data DATA --weights WEIGHTS --out OUT --pack PARTS
+    python benchmarks/gpu_study.py unpack --data DATA --weights WEIGHTS --out OUT PARTS/*.tar.*
+    python benchmarks/brain_mri_study.py --data DATA --weights WEIGHTS --out OUT --device auto
 
-The cells are those of ``benchmarks/brain_mri_study.sh`` (VGG16 and MobileNetV2 from ImageNet weights, ResNet50V2 from
-random weights), each trained by :func:`edgekit.train` in a process of its own, several at a time. DATA, WEIGHTS and
-STUDIES have to be the same absolute paths on both machines, because the recipe of a run holds them. Afterwards
-``DEVICE=auto benchmarks/brain_mri_study.sh DATA WEIGHTS STUDIES both`` finds the cells trained, and goes on with them.
+The first command runs on the machine with the GPU, the others on the one that exports and measures. The cells are those
+of ``brain_mri_study.py``. Each is trained by :func:`edgekit.train` in a process of its own, several at a time. DATA,
+WEIGHTS and OUT have to be the same absolute paths on both machines, and the options of the study the same in all three
+commands, because the recipe of a run holds them.
 
-Train few cells at a time: XLA chooses kernels by timing them, which takes long while other processes use the GPU. Nine
-at a time on one H200 needed 250 s for the feature extraction of MobileNetV2.
+Train few cells at a time: XLA chooses kernels by timing them, which takes long while other processes use the GPU.
 
 To keep PARTS small, the weights that training changed are rounded to half precision (small tensors excepted) before
-the network is evaluated, so that the accuracy in run.json is that of the network that is brought home.
+the network is evaluated, so that the accuracy in run.json is that of the network that is unpacked.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,11 +29,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from brain_mri_study import PARTS, RECIPE, add_options, study_settings
 
 from edgekit.documents.folders import RunFolder
-from edgekit.recipe import Recipe, load_recipe
+from edgekit.recipe.resolve import resolve_recipe, training_settings
 from edgekit.study.cells import Cell, plan_cells
-from edgekit.support.files import atomic_path, sha256_file
+from edgekit.support.files import sha256_file
+from edgekit.train.training import save_network
 
 PART_BYTES = 15 * 2**20
 KEPT_WHOLE = 10_000
@@ -45,50 +44,14 @@ NOTE = "after training, weights that had changed were rounded to half precision;
 CHANGED = "changed-weights.npz"
 
 
-def recipes(data: Path, weights: Path) -> dict[str, Recipe]:
-    """The recipes of both studies, with the settings of ``benchmarks/brain_mri_study.sh``."""
-    common: dict[str, object] = {
-        "data.path": str(data),
-        "data.name": None,
-        "data.image_size": int(os.environ.get("SIZE", "224")),
-        "compare.seeds": [int(seed) for seed in os.environ.get("SEEDS", "0,1,2").split(",")],
-        "train.device": "auto",
-    }
-    if limit := os.environ.get("LIMIT"):
-        common["data.limit_per_class"] = int(limit)
-    epochs, scratch_epochs = int(os.environ.get("EPOCHS", "10")), int(os.environ.get("SCRATCH_EPOCHS", "30"))
-    pretrained = {
-        "compare.backbones": ["vgg16", "mobilenetv2"],
-        "compare.strategies": ["feature-extraction", "fine-tuning"],
-        "compare.overrides": {
-            "vgg16": {"model.weights": str(weights / "vgg16_imagenet_notop.weights.h5")},
-            "mobilenetv2": {"model.weights": str(weights / "mobilenet_v2_imagenet_notop.weights.h5")},
-        },
-        "train.feature_extraction.epochs": epochs,
-        "train.fine_tuning.epochs": epochs,
-    }
-    scratch = {
-        "compare.backbones": ["resnet50v2"],
-        "compare.strategies": ["from-scratch"],
-        "model.weights": "none",
-        "train.strategy": "from-scratch",
-        "train.from_scratch.epochs": scratch_epochs,
-        "train.from_scratch.schedule": "cosine",
-        "train.early_stopping.enabled": False,  # the schedule ends with the last epoch
-    }
-    return {
-        name: load_recipe("brain-tumor-mri", {**common, **settings})
-        for name, settings in (("pretrained", pretrained), ("scratch", scratch))
-    }
-
-
 def cells(arguments: argparse.Namespace) -> dict[str, tuple[Path, Cell]]:
     """The study folder and the cell of every run, by ``STUDY/RUN``."""
-    return {
-        f"{name}/{cell.name}": (arguments.out / name, cell)
-        for name, recipe in recipes(arguments.data, arguments.weights).items()
-        for cell in plan_cells(recipe, arguments.out / name)
-    }
+    found = {}
+    for part in PARTS:
+        settings = training_settings(data=arguments.data) | study_settings(part, arguments)
+        for cell in plan_cells(resolve_recipe(RECIPE, settings), arguments.out / part):
+            found[f"{part}/{cell.name}"] = (arguments.out / part, cell)
+    return found
 
 
 def train_cell(study: Path, cell: Cell) -> None:
@@ -145,21 +108,12 @@ def rebuilt(network: Any, changed: dict[str, Any], weights: list[Any]) -> None:
 
 
 def save(network: Any, run: RunFolder) -> None:
-    """Store the network and its hash, as :func:`edgekit.train` does."""
-    with atomic_path(run.model) as temporary:
-        network.save(temporary)
+    """Store the network as training does, with its hash and size in ``run.json``."""
     document = run.read_finished_run()
+    save_network(document.recipe, run, network, len(document.dataset.classes))
     files = {**document.files, run.model.name: sha256_file(run.model)}
     model = document.model.model_copy(update={"keras_size_bytes": run.model.stat().st_size})
     document.model_copy(update={"files": files, "model": model}).write(run.run_json)
-
-
-def fingerprint(network: Any) -> str:
-    """SHA-256 over all weights."""
-    digest = hashlib.sha256()
-    for value in network.get_weights():
-        digest.update(np.ascontiguousarray(value, np.float32).tobytes())
-    return digest.hexdigest()
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -210,14 +164,12 @@ def log(name: str, arguments: argparse.Namespace) -> Path:
 
 
 def start(name: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
-    options = [f"--{key}={getattr(arguments, key)}" for key in ("data", "weights", "out")]
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    options = [f"--{key}={getattr(arguments, key)}" for key in ("data", "weights", "out", "epochs", "size", "device")]
+    options += [f"--scratch-epochs={arguments.scratch_epochs}", "--seeds", *map(str, arguments.seeds)]
+    options += [] if arguments.limit is None else [f"--limit={arguments.limit}"]
     with log(name, arguments).open("wb") as stream:
         return subprocess.Popen(
-            [sys.executable, __file__, "cell", *options, name],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
+            [sys.executable, __file__, "cell", f"--name={name}", *options], stdout=stream, stderr=subprocess.STDOUT
         )
 
 
@@ -235,8 +187,6 @@ def pack(name: str, run: RunFolder, out: Path) -> None:
 
 def unpack(arguments: argparse.Namespace) -> int:
     """Run folders from the parts, each with its ``model.keras``."""
-    import keras
-
     planned = cells(arguments)
     whole: dict[str, list[Path]] = {}
     for part in arguments.parts:
@@ -256,9 +206,9 @@ def unpack(arguments: argparse.Namespace) -> int:
         network = initial_network(cell)
         with np.load(run.path / CHANGED) as changed:
             rebuilt(network, dict(changed), network.get_weights())
-        save(keras.Model(network.input, network.output, name=network.name), run)
+        save(network, run)
         (run.path / CHANGED).unlink()
-        print(f"{name}: {run.path}, weights {fingerprint(network)[:16]}")
+        print(f"{name}: {run.path}")
     return 0
 
 
@@ -267,16 +217,14 @@ def parse() -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("train", "cell", "unpack"):
         command = verbs.add_parser(verb)
-        command.add_argument("--data", type=Path, required=True, help="the Brain Tumor MRI dataset")
-        command.add_argument("--weights", type=Path, required=True, help="folder of the two weights files")
-        command.add_argument("--out", type=Path, required=True, help="folder of the studies")
+        add_options(command, device="auto")
         if verb == "train":
             command.add_argument("--pack", type=Path, required=True, help="folder for the parts and the logs")
             command.add_argument("--jobs", type=int, default=2, help="cells to train at the same time")
             command.add_argument("--only", default="", help="regular expression of the cells to train (default: all)")
             command.add_argument("--seconds", type=float, default=3600, help="stop after this time")
         if verb == "cell":
-            command.add_argument("name", help="STUDY/RUN")
+            command.add_argument("--name", required=True, help="STUDY/RUN")
         if verb == "unpack":
             command.add_argument("parts", nargs="+", type=Path)
     return parser.parse_args()
@@ -285,8 +233,6 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     arguments = parse()
     if arguments.verb == "train":
-        if shutil.disk_usage(arguments.pack.parent if arguments.pack.parent.is_dir() else "/").free < 8 * 2**30:
-            print("less than 8 GB of disk are free", file=sys.stderr)
         return train(arguments)
     if arguments.verb == "unpack":
         return unpack(arguments)

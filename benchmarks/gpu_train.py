@@ -15,7 +15,7 @@ last stage) and ResNet50V2 (from scratch):
 
 The parts are measured for each of ``--precisions``. What has been measured is written to OUT/gpu_train.json after each
 part; ``--seconds`` ends the benchmark before a part that would not end in time. Without ``--data``, images of noise are
-drawn. ``--networks`` keeps the networks of the study in OUT.
+drawn.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from edgekit.registry import BACKBONES
 PARTS = ("epochs", "step", "study", "again")
 WAYS = {"vgg16": "fine-tuning", "resnet50v2": "from-scratch", "mobilenetv2": "fine-tuning"}
 STUDY = ("feature-extraction", "fine-tuning")
-MEASURING, STEPPING = "--measure-memory", "--measure-step"
+MEASURING = "--measure-memory"
 """First argument of a process that this program starts."""
-STEP_BLOCKS, STEP_SECONDS = 5, 1.0
+STEP = Path(__file__).with_name("gpu_step.py")
 SETUP = ("import", "data", "build", "compile")
 """Parts of the profile that do not belong to training itself."""
 
@@ -70,65 +70,6 @@ def train_here(record: Path, arguments: list[str]) -> None:
             "tensorflow_imported": "tensorflow" in sys.modules,
         }
         record.write_text(json.dumps(memory))
-
-
-def step_here(settings: dict[str, Any]) -> None:
-    """Time the bare training step on one batch that is on the device; prints a JSON document."""
-    from edgekit.recipe.resolve import resolve_recipe
-    from edgekit.train.backend import prepare_backend
-
-    prepare_backend(settings["device"])
-    import jax
-    import keras
-    import numpy as np
-
-    from edgekit.data.augmentation import draw
-    from edgekit.train import network as net
-    from edgekit.train.augmentation_layers import training_model
-    from edgekit.train.optimizer import FusedAdam
-
-    keys = {"model.backbone": settings["backbone"], "model.weights": "none", "train.strategy": settings["strategy"]}
-    recipe = resolve_recipe("brain-tumor-mri", {**keys, "data.image_size": settings["image_size"]})
-    keras.config.set_dtype_policy(settings["precision"])
-    network = net.build_network(recipe.model, image_size=recipe.data.image_size, classes=4, seed=0)
-    keras.config.set_dtype_policy("float32")
-    if settings["strategy"] == "fine-tuning":
-        net.open_last_layers(network, recipe.train.fine_tuning)
-    else:
-        net.open_all_layers(network, recipe.train.from_scratch.batchnorm_momentum)
-    model = training_model(network, recipe.train.augment).model
-    loss, accuracy = keras.losses.CategoricalCrossentropy(), keras.metrics.CategoricalAccuracy()
-    model.compile(optimizer=FusedAdam(1e-4), loss=loss, metrics=[accuracy])
-    model.optimizer.build(model.trainable_variables)
-    size, n = recipe.data.image_size, settings["batch_size"]
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (n, size, size, 3)).astype(np.uint8)
-    targets = np.eye(4, dtype=np.float32)[random.integers(0, 4, n)]
-    changes = draw(recipe.train.augment, n, size, 0, 0).for_step()
-    data = jax.device_put(((images, *changes), targets, np.ones(n, np.float32)))
-    model._symbolic_build(data_batch=data)
-    lists = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    state = tuple([v.value for v in variables] for variables in (*lists, model.metrics_variables))
-    started = time.perf_counter()
-
-    def one(state: Any, data: Any) -> tuple[Any, Any]:
-        logs, state = model.train_step(state, data)
-        return logs["loss"], tuple(list(values) for values in state)
-
-    step = jax.jit(one, donate_argnums=0).lower(state, data).compile()
-    compile_seconds = time.perf_counter() - started
-    count, blocks = 3, []
-    while len(blocks) < STEP_BLOCKS:
-        started = time.perf_counter()
-        for _ in range(count):
-            _, state = step(state, data)
-        jax.block_until_ready(state)
-        seconds = time.perf_counter() - started
-        if seconds < STEP_SECONDS and not blocks:
-            count = max(count + 1, round(count * min(20, 1.1 * STEP_SECONDS / seconds)))
-        else:
-            blocks.append(1e9 * seconds / count)
-    print(json.dumps({"step_ns": blocks, "steps_per_block": count, "compile_seconds": compile_seconds}))
 
 
 def edgekit_train(
@@ -205,7 +146,7 @@ def step_alone(key: str, work: Path, arguments: argparse.Namespace) -> dict[str,
         "device": arguments.device,
     }
     environment = {"KERAS_BACKEND": "jax", "EDGEKIT_CACHE": str(work / "cache")}
-    found = run_program([__file__, STEPPING, json.dumps(settings)], environment, left(arguments)).document
+    found = run_program([str(STEP), json.dumps(settings)], environment, left(arguments)).document
     return {**found, "images_per_second": 1e9 * arguments.batch_size / statistics.median(found["step_ns"])}
 
 
@@ -242,7 +183,6 @@ def study_part(
             source = weights.get(backbone, "none")
             found = edgekit_train(run, folder, backbone, strategy, settings, arguments, cache, source)
             cells.append({"backbone": backbone, "strategy": strategy, "weights": Path(source).name, **found})
-            collect(run, arguments)
         return cells
 
     started = time.perf_counter_ns()
@@ -254,13 +194,6 @@ def study_part(
 def left(arguments: argparse.Namespace) -> float:
     """Seconds until the benchmark has to end."""
     return float(max(arguments.deadline - time.monotonic(), 1.0))
-
-
-def collect(run: RunFolder, arguments: argparse.Namespace) -> None:
-    """The records of a run, and its network if asked for, flat in OUT."""
-    for file in (run.model, run.run_json, run.history) if arguments.networks else ():
-        suffix = file.suffix if file == run.model else f".{file.name}"
-        shutil.copyfile(file, arguments.out / f"{run.path.name}{suffix}")
 
 
 def report(results: dict[str, Any]) -> None:
@@ -354,7 +287,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="images per class in each split (default: all)")
     parser.add_argument("--synthetic", type=int, default=1750, help="images per class without --data")
     parser.add_argument("--seconds", type=float, default=540.0, help="time for everything")
-    parser.add_argument("--networks", action="store_true", help="keep the networks of the study")
     return parser.parse_args()
 
 
@@ -397,9 +329,6 @@ def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
 def main() -> int:
     if sys.argv[1:2] == [MEASURING]:
         train_here(Path(sys.argv[2]), sys.argv[3:])
-        return 0
-    if sys.argv[1:2] == [STEPPING]:
-        step_here(json.loads(sys.argv[2]))
         return 0
     arguments = parse()
     settings = {key: value.name if isinstance(value, Path) else value for key, value in vars(arguments).items()}

@@ -9,6 +9,9 @@ from edgekit.device.probe import memory_available_bytes
 from edgekit.device.runtimes import all_cores
 from edgekit.device.streams import copies_in, in_order
 
+ACTIVATIONS_BYTES = 200_000_000
+"""What the activations of one image may take, at most, where all of them are kept (VGG16 at 224x224: 110 MB)."""
+
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -31,11 +30,15 @@ class CheckpointWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(*([] if error is None else [Exception])):  # the first error is the one to report
+        try:
             self.flush()
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        except Exception:
+            if error is None:  # otherwise the first error is the one to report
+                raise
+        finally:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
 
     def submit(self, write: Write) -> None:
         """Run ``write`` as soon as the present task is done, instead of one that is still waiting."""

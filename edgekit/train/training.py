@@ -110,7 +110,7 @@ def _train(
     write_text(run.labels, "\n".join(prepared.dataset.classes) + "\n")
     phases, predictions = _run_phases(recipe, run, network, prepared, times, progress)
     with times.measure("save"):
-        _save_network(recipe, run, network, len(prepared.dataset.classes))
+        save_network(recipe, run, network, len(prepared.dataset.classes))
     train_seconds = sum(phase.seconds + (phase.feature_seconds or 0.0) for phase in phases)
     document = document.model_copy(
         update={
@@ -329,7 +329,7 @@ def _run_phases(
         return phases, context.predictions
 
 
-def _save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classes: int) -> None:
+def save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classes: int) -> None:
     """Save the network in float32 and without optimizer state, whatever precision it was trained in."""
     import keras
 

@@ -20,16 +20,13 @@ from edgekit.documents.export import (
     TensorRange,
 )
 from edgekit.export.base import ActivationRange, ActivationReader, QuantizingMaker
-from edgekit.export.parallel import for_each
+from edgekit.export.parallel import ACTIVATIONS_BYTES, for_each
 from edgekit.export.sample_images import Samples
 from edgekit.recipe import Calibration
 from edgekit.stats.intervals import wilson_interval
 
 IMAGES = 32
 """Images of each split that the report examines."""
-
-ACTIVATIONS_BYTES = 400_000_000
-"""What the activations of one image may take, at most (VGG16 at 224x224: 110 MB, and as much as outputs)."""
 
 WORST = 5
 CLIPPED_SHARE = 0.01
@@ -120,7 +117,8 @@ def _observe(read: ActivationReader, ranges: list[ActivationRange], pixels: NDAr
         """(tensors, 4): values, values outside, lowest and highest value."""
         return np.array([_counted(one, array) for one, array in zip(ranges, read(image))]).reshape(-1, 4)
 
-    found = np.stack(list(for_each(of_image, pixels, ACTIVATIONS_BYTES)))
+    # The runtime keeps the activations, and the reader returns them once more.
+    found = np.stack(list(for_each(of_image, pixels, 2 * ACTIVATIONS_BYTES)))
     counted, outside = found[..., 0].sum(axis=0), found[..., 1].sum(axis=0)
     lowest, highest = found[..., 2].min(axis=0), found[..., 3].max(axis=0)
     return [

@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.export.onnx.layers import INPUT
-from edgekit.export.parallel import for_each
+from edgekit.export.parallel import ACTIVATIONS_BYTES, for_each
 from edgekit.recipe import Calibration
 
 AT_ONCE = 8
 """Images whose activations are in memory at once (27 MB each for MobileNetV2 at 224x224)."""
 
 METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
-
-ACTIVATIONS_BYTES = 200_000_000
-"""What the activations of one image may take, at most (VGG16 at 224x224: 110 MB)."""
 
 
 def calibrated_ranges(model: Any, images: NDArray[np.uint8], method: Calibration, types: list[str]) -> Any:

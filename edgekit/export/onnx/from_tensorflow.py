@@ -74,7 +74,7 @@ def _name_nodes(model: Any, layers: set[str]) -> None:
     """Let the name of every node begin with its Keras layer where that is known: ``conv1/convolution``."""
     taken: set[str] = set()
     for node in model.graph.node:
-        parts = re.split(r"/", node.name)
+        parts = node.name.split("/")
         layer = next((part for part in parts if part in layers or re.sub(r"_\d+$", "", part) in layers), None)
         if layer is None:
             node.name = f"{node.op_type}/{node.name}"

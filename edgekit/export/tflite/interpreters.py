@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from edgekit.export.parallel import ACTIVATIONS_BYTES
 from edgekit.support.quiet import quiet_native_output
-
-ACTIVATIONS_BYTES = 200_000_000
-"""What the activations of one interpreter may take where all are outputs (VGG16 at 224x224: 110 MB)."""
 
 
 class Interpreters:
