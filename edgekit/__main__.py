@@ -17,13 +17,12 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _quit)
 
 from edgekit.cli.app import main as _main  # noqa: E402
-from edgekit.support.quiet import debugging, hide_library_warnings  # noqa: E402
+from edgekit.support.quiet import hide_library_warnings  # noqa: E402
 
 
 def main() -> None:
     """Run the command line. Always ends with :class:`SystemExit`."""
-    if not debugging():
-        hide_library_warnings()
+    hide_library_warnings()
     try:
         _main()
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,18 +117,15 @@ def _constraint(given: Sequence[str]) -> Constraint | None:
     from edgekit.errors import InputError
     from edgekit.recipe import constraint_of
 
-    values: dict[str, float] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            values[text] = math.nan
     try:
-        return constraint_of(values) if given else None
+        return constraint_of(dict(map(_name_and_value, given))) if given else None
     except InputError as error:
-        problem = error.problem.replace("=nan'", "'")
-        raise InputError(problem, where="--constraint", hint=error.hint) from None
+        raise InputError(error.problem, where="--constraint", hint=error.hint) from None
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
 
 
 def _text(document: ReportDocument) -> str:

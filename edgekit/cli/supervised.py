@@ -31,12 +31,11 @@ def main() -> None:
     from edgekit.cli.signals import INTERRUPTED, interrupt
     from edgekit.cli.streams import prepare_streams
     from edgekit.study.jobs import JobSettings
-    from edgekit.support.quiet import debugging, hide_library_warnings
+    from edgekit.support.quiet import hide_library_warnings
 
     signal.signal(signal.SIGTERM, interrupt)
     prepare_streams()
-    if not debugging():
-        hide_library_warnings()
+    hide_library_warnings()
     try:
         settings = JobSettings.read(Path(sys.argv[1]))
         outcome = _attempt(settings.job, Output(json_mode=True, quiet=settings.quiet))

@@ -79,8 +79,9 @@ class Compare(Section):
     @field_validator("backbones", "strategies", "seeds")
     @classmethod
     def _each_once(cls, value: list[Any]) -> list[Any]:
-        if twice := next((one for one in value if value.count(one) > 1), None):
-            raise ValueError(f"{twice} is given twice")
+        for one in value:
+            if value.count(one) > 1:
+                raise ValueError(f"{one} is given twice")
         return value
 
 
@@ -259,16 +260,27 @@ LIMITS = ("latency_ms", "size_mb", "memory_mb", "points_lost")
 """What a constraint limits; with ``max_`` in front, the keys of a recipe."""
 
 
-def constraint_of(values: Mapping[str, float]) -> Constraint:
-    """A constraint from ``{"latency_ms": 30, "threads": 4}``; :class:`InputError` for names or values that are none."""
-    for name, value in values.items():
-        usable = math.isfinite(value) and value >= 0 and (value > 0 or name == "points_lost")
-        if name not in (*LIMITS, "threads") or not usable or (name == "threads" and value % 1):
+def constraint_of(values: Mapping[str, float | str]) -> Constraint:
+    """A constraint from ``{"latency_ms": 30, "threads": 4}``; :class:`InputError` for names or values that are none.
+
+    Values may be text, as on a command line.
+    """
+    numbers = {name: _number(value) for name, value in values.items()}
+    for name, number in numbers.items():
+        usable = math.isfinite(number) and number >= 0 and (number > 0 or name == "points_lost")
+        if name not in (*LIMITS, "threads") or not usable or (name == "threads" and number % 1):
             raise InputError(
-                f"unknown constraint {f'{name}={value:g}'!r}",
+                f"unknown constraint {f'{name}={values[name]}'!r}",
                 hint=f"give one of {', '.join(f'{n}=NUMBER' for n in LIMITS)}, or threads=NUMBER",
             )
-    limits = {f"max_{name}": value for name, value in values.items() if name != "threads"}
-    if not limits:
+    threads = int(numbers.pop("threads", 1))
+    if not numbers:
         raise InputError("threads alone is not a constraint", hint="add latency_ms=NUMBER")
-    return Constraint.model_validate({**limits, "threads": int(values.get("threads", 1))})
+    return Constraint.model_validate({**{f"max_{name}": value for name, value in numbers.items()}, "threads": threads})
+
+
+def _number(value: float | str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan

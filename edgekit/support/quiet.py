@@ -19,8 +19,11 @@ def debugging() -> bool:
 def hide_library_warnings() -> None:
     """Hide the warnings of Pillow, Keras, Matplotlib and others in this process: they name lines of a library's code.
 
-    ``PYTHONWARNINGS`` and ``python -W`` still show them. What a user should know, edgekit says itself.
+    ``EDGEKIT_DEBUG=1``, ``PYTHONWARNINGS`` and ``python -W`` still show them. What a user should know, edgekit says
+    itself.
     """
+    if debugging():
+        return
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())  # without any handler, Python prints them on stderr

@@ -136,7 +136,7 @@ def live_variables(network: keras.Model) -> list[keras.Variable]:
 
 def read_variables(variables: list[keras.Variable]) -> Arrays:
     """The values of Keras variables as NumPy arrays."""
-    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
+    return [np.array(variable.numpy()) for variable in variables]
 
 
 def write_variables(variables: list[keras.Variable], values: Arrays) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import keras
-import numpy as np
 
 from edgekit.support.frameworks import collector_paused
 from edgekit.support.progress import Bar, Progress
 from edgekit.train.batches import Batches
+from edgekit.train.checkpoint import read_variables
 from edgekit.train.device_data import CHUNK_BYTES, DeviceInputs
 from edgekit.train.device_engine import (
     Chunk,
@@ -90,7 +90,7 @@ class HostFitter:
         return lambda: found
 
     def snapshot(self, variables: list[keras.Variable]) -> Snapshot:
-        return HostSnapshot([np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables])
+        return HostSnapshot(read_variables(variables))
 
 
 class _ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]

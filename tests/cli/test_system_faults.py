@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +58,14 @@ def test_messages_are_shown_whatever_the_width_of_the_terminal(columns: str) -> 
     assert "this run folder does not exist" in answer.stderr
 
 
-def test_a_reader_that_ends_is_not_told_about(tmp_path: Path) -> None:
-    line = f'{sys.executable} -m edgekit list backbones --json | head -c 1; echo "${{PIPESTATUS[0]}}"'
-    answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
-    assert answer.stderr == ""
-    assert answer.stdout[:1] == "{"
+def test_a_reader_that_has_ended_is_not_told_about() -> None:
+    """As in ``edgekit list backbones | head -1``, where nobody reads the rest."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "edgekit", "list", "backbones", "--json"]
+    answer = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (answer.returncode, answer.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
@@ -327,17 +329,22 @@ def test_predictions_of_another_shape_are_damaged(changes: dict[str, np.ndarray]
         read_predictions(tmp_path / "bad.npz")
 
 
-def test_documents_that_python_alone_cannot_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text", ['{"schema_version": ' + "9" * 5000 + "}", "[" * 100_000, "\ufeff{}", '{"schema_version": true}']
+)
+def test_documents_that_python_alone_cannot_read(text: str, tmp_path: Path) -> None:
+    from edgekit.documents.run import RunDocument
+
+    file = tmp_path / "run.json"
+    file.write_text(text)
+    with pytest.raises(InputError) as error:
+        RunDocument.read(file)
+    assert error.value.where == str(file)
+
+
+def test_a_folder_is_no_document(tmp_path: Path) -> None:
     from edgekit.documents.base import read_json
 
-    for number, text in enumerate(
-        ['{"schema_version": ' + "9" * 5000 + "}", "[" * 100_000, "\ufeff{}", '{"schema_version": true}']
-    ):
-        file = tmp_path / f"{number}.json"
-        file.write_text(text)
-        if number < 3:
-            with pytest.raises(InputError):
-                read_json(file)
     with pytest.raises(InputError, match="this is a folder"):
         read_json(tmp_path)
 
@@ -369,9 +376,10 @@ def images(folder: Path) -> None:
 
 
 def test_absurd_thread_counts_are_refused() -> None:
-    started = time.monotonic()
+    started = resource.getrusage(resource.RUSAGE_CHILDREN)
     for text in ("100000000", "-1", "1,a", "", "9" * 5000, "1e3"):
         answer = shell("", "bench", "nothing", f"--threads={text}")
         assert answer.returncode == 2
         assert "--threads takes numbers from 0 (all cores) to 1024" in answer.stderr
-    assert time.monotonic() - started < 120
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.ru_utime - started.ru_utime < 60, "seconds of a core, for six commands"

@@ -174,20 +174,21 @@ def test_a_scaling_that_the_quantization_cannot_hold(tflite_models):
     opened(path, "unit")  # coarser than it could be, but every second value stays apart
 
 
+@pytest.fixture(scope="module")
+def convert(tmp_path_factory):
+    tf = pytest.importorskip("tensorflow")
+
+    def make(name: str, function, shape: tuple) -> str:
+        concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+        path = tmp_path_factory.mktemp("tflite") / f"{name}.tflite"
+        path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
+        return str(path)
+
+    return make
+
+
 class TestTflite:
     """The same in the other format."""
-
-    @pytest.fixture(scope="class")
-    def convert(self, tmp_path_factory):
-        tf = pytest.importorskip("tensorflow")
-
-        def make(name: str, function, shape: tuple) -> str:
-            concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))
-            path = tmp_path_factory.mktemp("tflite") / f"{name}.tflite"
-            path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
-            return str(path)
-
-        return make
 
     def test_dynamic_grey_sigmoid(self, convert):
         import tensorflow as tf

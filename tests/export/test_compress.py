@@ -268,14 +268,15 @@ def test_a_file_that_is_not_the_network_trained_for_it_is_refused(moved, kernels
         assert record.agreement_of_kernels == pytest.approx(1 - kernels_moved / 300)
 
 
+@pytest.fixture(scope="module")
+def exported(finished_run, tmp_path_factory) -> tuple[RunFolder, dict[str, ExportDocument]]:
+    return exported_copy(finished_run, tmp_path_factory.mktemp("compressed"), ("pruned", "clustered"))
+
+
 @needs_optimization
 @pytest.mark.slow  # minutes: two trainings
 class TestPrunedAndClustered:
     """A tiny trained network, pruned and clustered, as fp32 and int8 files."""
-
-    @pytest.fixture(scope="class")
-    def exported(self, finished_run, tmp_path_factory) -> tuple[RunFolder, dict[str, ExportDocument]]:
-        return exported_copy(finished_run, tmp_path_factory.mktemp("compressed"), ("pruned", "clustered"))
 
     def test_all_files_are_made_and_valid(self, exported):
         assert len(exported[1]) == 4

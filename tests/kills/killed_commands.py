@@ -69,16 +69,22 @@ def train_command(folder: Path) -> list[str]:
 
 
 def trained(folder: Path) -> Outcome:
-    with (folder / "run/history.csv").open(newline="") as stream:
+    status = json.loads((folder / "run/run.json").read_text())["status"]
+    return {"files": files(folder / "run"), "status": status, **learnt(folder / "run")}
+
+
+def learnt(run: Path) -> Outcome:
+    """Epochs, loss and accuracy of a run, and the probabilities of its test images."""
+    with (run / "history.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    with np.load(folder / "run/predictions.npz") as stored:
+    with np.load(run / "predictions.npz") as stored:
         probabilities = stored["probabilities"]
     return {
-        "files": files(folder / "run"),
-        "status": json.loads((folder / "run/run.json").read_text())["status"],
         "epochs": [(row["stage"], row["epoch"]) for row in rows],
         # The threads of the CPU may add up in another order; a lost or a repeated epoch is far outside of this.
-        "curves": np.array([[float(row[name]) for name in ("loss", "val_loss", "val_accuracy")] for row in rows]),
+        "curves": np.array(
+            [[float(row[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")] for row in rows]
+        ),
         "probabilities": probabilities,
     }
 
@@ -112,13 +118,19 @@ def measured(target: str) -> Callable[[Path], Outcome]:
 
 def compared(folder: Path) -> Outcome:
     study = json.loads((folder / "study/study.json").read_text())
-    return {
-        "files": files(folder / "study"),
-        "cells": [(cell["run"], cell["status"], cell["error"]) for cell in study["cells"]],
-        "probabilities": np.stack(
-            [np.load(file)["probabilities"] for file in sorted(folder.glob("study/runs/*/predictions.npz"))]
-        ),
-    }
+    found: Outcome = {"files": files(folder / "study")}
+    found["cells"] = [(cell["run"], cell["status"], cell["error"]) for cell in study["cells"]]
+    for cell in study["cells"]:
+        parts: list[Outcome] = [learnt(folder / "study" / cell["run"])]
+        for file in sorted((folder / "study" / cell["run"]).glob("exports/*/export.json")):
+            export = json.loads(file.read_text())
+            bench = json.loads((file.parents[2] / f"bench/local/{file.parent.name}.json").read_text())
+            # The hash changes with the last bit of a weight; what was measured has to be the file that is there.
+            parts.append(
+                {file.parent.name: (export["status"], export["size_bytes"], bench["sha256"] == export["sha256"])}
+            )
+        found |= {f"{cell['run']} {name}": value for part in parts for name, value in part.items()}
+    return found
 
 
 def reported(folder: Path) -> Outcome:
@@ -140,6 +152,14 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("nothing", lambda _: ["compare", "small.yaml", "--out", "study"], compared),
     "report": Verb("measured", lambda _: ["report", "run"], reported),
 }
+
+
+def start(verb: Verb, place: Path, config: Path) -> subprocess.Popen[bytes]:
+    """The command in ``place``, with the settings of a user in ``config``; what it prints is in ``log`` beside it."""
+    command = [sys.executable, "-m", "edgekit", *verb.command(place), "--quiet"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "XDG_CONFIG_HOME": str(config)}
+    with (place.parent / "log").open("ab") as log:
+        return subprocess.Popen(command, cwd=place, stdout=log, stderr=log, env=environment, start_new_session=True)
 
 
 class Killer:
@@ -196,15 +216,9 @@ class Killer:
         shutil.copytree(self.stage(verb.needs), place, symlinks=True)
         return place
 
-    def _start(self, verb: Verb, place: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "edgekit", *verb.command(place), "--quiet"]
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "XDG_CONFIG_HOME": str(self.folder / "config")}
-        with (place.parent / "log").open("ab") as log:
-            return subprocess.Popen(command, cwd=place, stdout=log, stderr=log, env=environment, start_new_session=True)
-
     def _kill(self, name: str, verb: Verb, place: Path) -> bool:
         """Whether it was killed before its end."""
-        running = self._start(verb, place)
+        running = start(verb, place, self.folder / "config")
         number = self._draw.choice(SIGNALS)
         try:
             code = running.wait(timeout=self._draw.uniform(0.01, 0.8) * self.seconds[name])
@@ -212,21 +226,21 @@ class Killer:
             running.send_signal(number)  # to this process alone: what it started has to notice
             code = running.wait(timeout=300)
             if number == signal.SIGHUP and code not in (0, 130, -signal.SIGHUP):
-                raise AssertionError(f"SIGHUP: exit code {code}\n{_log(place)}") from None
+                raise AssertionError(f"SIGHUP: exit code {code}\n{log_of(place)}") from None
             self.kills[name] += 1
             self.by_signal[number.name] += 1
             return True
         if code != 0:
-            raise AssertionError(f"exit code {code}\n{_log(place)}")
+            raise AssertionError(f"exit code {code}\n{log_of(place)}")
         return False
 
     def _finish(self, verb: Verb, place: Path) -> None:
-        code = self._start(verb, place).wait(timeout=1800)
+        code = start(verb, place, self.folder / "config").wait(timeout=1800)
         if code != 0:
-            raise AssertionError(f"{' '.join(verb.command(place))}: exit code {code}\n{_log(place)}")
+            raise AssertionError(f"{' '.join(verb.command(place))}: exit code {code}\n{log_of(place)}")
 
 
-def _log(place: Path) -> str:
+def log_of(place: Path) -> str:
     return (place.parent / "log").read_text(errors="replace")[-3000:]
 
 

@@ -331,6 +331,7 @@ BOMB = "\n".join(
         ("compare: {seeds: [" + ", ".join(map(str, range(30_000))) + "]}", "at most 1000 items"),
         ("claims: [" + ", ".join(["{text: a}"] * 20_000) + "]", "the recipe has"),
         ("compare: {seeds: [1, 1]}", "1 is given twice"),
+        ("compare: {seeds: [0, 0]}", "0 is given twice"),
         ("train: {batch_size: 9999999999999}", "train.batch_size"),
         ('data: {path: "a\\0b"}', "null character"),
         ("data: {path: ''}", "cannot be empty"),

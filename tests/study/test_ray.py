@@ -9,13 +9,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_kill import RECIPE
 
 from edgekit.study.executors import Executor, open_executor
 from edgekit.study.job_runner import JobFailed
 from edgekit.study.jobs import ExportJob
 
 pytest.importorskip("ray")
+
+RECIPE = """
+name: small
+data: {name: digits, image_size: 32, limit_per_class: 6}
+model: {weights: none, backbone: mobilenetv2, alpha: 0.35}
+train:
+  strategy: from-scratch
+  batch_size: 16
+  from_scratch: {epochs: 3, learning_rate: 3.0e-3, batchnorm_momentum: 0.8}
+export: {files: [tflite-fp32, tflite-fp16], parity_images: 10}
+bench: {protocol: quick, threads: [1], images: 50}
+compare: {seeds: [0, 1]}
+"""
 
 
 @pytest.fixture(scope="module")
