@@ -81,7 +81,9 @@ def most_accurate(runs: Sequence[RunData], groups: Sequence[Group]) -> Finding:
     found = common.with_best()
     winners = [common.groups[i] for i in found.candidates]
     figure = _figure_of_best(common)
-    others = [f"not compared, because they were scored on other images: {_named(common.elsewhere)}"] if common.elsewhere else []
+    others = []
+    if common.elsewhere:
+        others.append(f"not compared, because they were scored on other images: {_named(common.elsewhere)}")
     if len(scored) == 1:
         return Finding(question=question, winners=_winners(winners), figure=figure, remark="; ".join(others))
     test = "(comparison with the best, Hsu, 95%)"
