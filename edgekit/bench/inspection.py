@@ -19,7 +19,6 @@ from edgekit.registry import RUNTIMES
 from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
-
 WEB_FORMAT = "onnx"
 
 

@@ -13,6 +13,7 @@ from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.web_page import WebPage, WebPageReport
 
 DOCUMENTS: dict[str, type[Document]] = {
     "run": RunDocument,
@@ -29,6 +30,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baselines": BaselinesDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,
+    "web-page": WebPage,
+    "web-deployment": WebPageReport,
     "predictions": PredictionReport,
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,

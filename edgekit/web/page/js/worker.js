@@ -14,18 +14,25 @@ const MEMORY_RUNS = 5;
 const opened = new Map();
 let resume = null;
 
-self.onmessage = async ({ data }) => {
-  if (data.resume) return resume?.();
-  const emit = (event) => self.postMessage({ id: data.id, event });
+/** Jobs run one after another, in the order of their messages. */
+let last = Promise.resolve();
+
+self.onmessage = ({ data }) => {
+  if (data.resume) resume?.();
+  else last = last.then(() => answer(data));
+};
+
+async function answer({ id, verb, job }) {
+  const emit = (event) => self.postMessage({ id, event });
   try {
-    await VERBS[data.verb](data.job, emit);
+    await VERBS[verb](job, emit);
     emit({ event: "done" });
   } catch (error) {
     emit({ event: "error", kind: error.kind ?? "job", reason: String(error.message ?? error), where: error.where ?? null });
   }
-};
+}
 
-const VERBS = { probe, classify, pixels, latency, accuracy, predict, verify, memory };
+const VERBS = { probe, load, classify, pixels, latency, accuracy, predict, verify, memory };
 
 /** What the page can do here, and that each model opens. */
 async function probe(job, emit) {
@@ -38,14 +45,21 @@ async function probe(job, emit) {
   }
 }
 
+/** Open models, so that the first picture is classified at once. */
+async function load({ models }) {
+  for (const entry of models) await kept(entry);
+}
+
+/** An opened model, which stays open. */
+async function kept(entry) {
+  if (!opened.has(entry.key)) opened.set(entry.key, await open(entry, 1));
+  return opened.get(entry.key);
+}
+
 /** The classes of one picture, by each model. */
 async function classify({ blob, models }, emit) {
   for (const entry of models) {
-    if (!opened.has(entry.key)) {
-      emit({ event: "opening", key: entry.key });
-      opened.set(entry.key, await open(entry, 1));
-    }
-    const model = opened.get(entry.key);
+    const model = await kept(entry);
     const start = performance.now();
     const pixels = await loadPixels(blob, model.geometry);
     const ready = performance.now();
