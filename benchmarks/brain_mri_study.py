@@ -20,7 +20,7 @@ For a trial run:
         --scratch-epochs 1 --size 64 --limit 12 --files tflite-fp32
 
 On a machine that others use, ``--no-latency`` does all but measure latency and memory; repeat the command without it
-when the machine is quiet. ``--device auto`` continues with networks that ``benchmarks/gpu_study.py`` has trained on a GPU.
+when the machine is quiet. ``--device auto`` continues with networks that ``benchmarks/gpu_study.py`` trained on a GPU.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def main() -> int:
     add_options(parser, device="cpu")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--files", nargs="+", default=FILES, help="exported files (default: all without QAT)")
-    parser.add_argument("--no-latency", action="store_true", help="only train, export and score; repeat without it later")
+    parser.add_argument("--no-latency", action="store_true", help="leave latency and memory for later")
     arguments = parser.parse_args()
     for part in arguments.parts:
         settings = study_settings(part, arguments) | {"export.files": arguments.files}
