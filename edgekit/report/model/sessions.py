@@ -112,10 +112,11 @@ def _packed(result: BenchResult, fp32: BenchResult) -> str:
     return f" (compressed with gzip: {mine / 1e6:.1f} of {its / 1e6:.1f} MB)" if mine <= SMALLER * its else ""
 
 
-def _kind(result: BenchResult) -> tuple[str | None, str, str, str]:
+def _kind(result: BenchResult) -> tuple[str | None, ...]:
     """What a file has in common with the fp32 file that it is compared with."""
     bench = result.bench
-    return bench.run_id, bench.format, bench.target, bench.session_id
+    runtime = None if bench.runtime is None else bench.runtime.name
+    return bench.run_id, bench.format, bench.target, bench.session_id, runtime
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
