@@ -68,9 +68,11 @@ def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_
         quantization, operator = (stored.scale, stored.zero_point), tflite_output_operator(path, stored.number)
     name = compiled.names[compiled.output]
 
+    bound: list[np.ndarray] = []  # the request borrows NumPy's memory and does not keep it alive
+
     def set_input(tensor: np.ndarray) -> None:
-        # The tensor borrows NumPy's memory, and the request keeps the tensor.
-        request.set_input_tensor(tensor_class(np.ascontiguousarray(tensor), shared_memory=True))
+        bound[:] = [np.ascontiguousarray(tensor)]
+        request.set_input_tensor(tensor_class(bound[0], shared_memory=True))
 
     def fetch() -> np.ndarray:
         return np.array(request.get_output_tensor(compiled.output).data)
