@@ -18,6 +18,7 @@ from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.preprocessing import PreprocessingRecord, ScalingRecord
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
+from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
 ALL = "all"
@@ -80,6 +81,22 @@ def _loaded(target: Target) -> list[str]:
     ]
     first = {next((one.name for one in default_runtimes(kind) if one.name in loaded), None) for kind in FORMATS}
     return [name for name in loaded if not RUNTIMES[name].default or name in first]
+
+
+def opened_by_their_runtimes(
+    models: Sequence[MeasuredModel], target: Target, progress: Progress
+) -> list[MeasuredModel]:
+    """``models`` without those that a runtime which is no default does not open, with a warning about each."""
+    found = []
+    for model in models:
+        if model.runtime is not None and not RUNTIMES[model.runtime].default:
+            try:
+                list(target.run(PROBE, ProbeJob(models=[model.job()])))
+            except InputError as error:
+                progress.warn(f"{model.id} is left out: {error.problem}")
+                continue
+        found.append(model)
+    return found
 
 
 def _run_by(model: MeasuredModel, runtime: str) -> MeasuredModel:

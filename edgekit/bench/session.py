@@ -12,7 +12,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import inspected, with_runtimes
+from edgekit.bench.inspection import ALL, inspected, opened_by_their_runtimes, with_runtimes
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -82,6 +82,8 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
     found = collect_models(paths, options.third_party, progress)
     settings = settings_for(found, options, target)
     found = with_runtimes(found, options.runtime, target)
+    if options.runtime == ALL:
+        found = opened_by_their_runtimes(found, target, progress)
     models, machine = inspected(target, found, scored=options.data is not None)
     images = image_sets(models, options.data, image_limit(models, options), progress)
     if not options.latency and not images:

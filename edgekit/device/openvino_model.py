@@ -143,12 +143,9 @@ def _dtype(port: Any) -> Any:
 
 
 def _refused(path: str, error: Exception) -> ModelError:
-    """OpenVINO's message without the places in its source code that come first."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [
-        line
-        for line in lines
-        if line and not line.startswith(("Exception from", "Check '")) and not line.endswith("GeneralFailure:")
-    ]
-    reason = telling[0].rstrip(":") if telling else first_line(error)
+    """The line of OpenVINO's message that tells most: it begins with places in the source code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    details = [line[3:] for line in lines if line.startswith("-- ")]
+    others = [line for line in lines if not line.startswith(("Exception from", "Check '", "FrontEnd API failed"))]
+    reason = next(iter(details or others), first_line(error)).rstrip(":")
     return ModelError(f"openvino cannot open this file: {reason}", path)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from modelfiles import LABELS
+from modelfiles import LABELS, SIDE, build_onnx
 from runfolders import golden_outputs, make_run
 from test_bench import command, tiny  # noqa: F401
 from test_no_benefit import measured
@@ -114,6 +115,27 @@ def test_all_runtimes_in_one_session(run, capsys, tmp_path):
     assert not [warning for warning in report["warnings"] if "no longer exists" in warning["text"]]
     cards = sorted(path.name for path in (tmp_path / "report").rglob("*onnx-fp32*.md"))
     assert len(cards) <= 1, "one card for a file"
+
+
+def test_all_leaves_out_what_a_runtime_refuses(tmp_path, capsys):
+    """OpenVINO has no determinant."""
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install openvino")
+    nodes = [
+        ["Cast", ["image"], ["float"], {"to": 1}],
+        ["ReduceMean", ["float"], ["mean"], {"axes": [1, 2], "keepdims": 0}],
+        ["ReduceMean", ["mean"], ["one"], {"axes": [0, 1], "keepdims": 0}],
+        ["Reshape", ["one", "matrix"], ["square"], {}],
+        ["Det", ["square"], ["determinant"], {}],
+        ["Mul", ["mean", "determinant"], ["scores"], {}],
+    ]
+    tensors = {"matrix": np.array([1, 1], np.int64)}
+    path = build_onnx(tmp_path / "m.onnx", [1, SIDE, SIDE, 3], nodes, tensors, {"scores": [1, 3]}, kind="UINT8")
+    options = ("--protocol", "check", "--threads", "1", "--json")
+    assert command("bench", path, "--runtime", "all", *options) == 0
+    shown = capsys.readouterr()
+    assert [row["runtime"] for row in json.loads(shown.out)["results"]] == ["onnxruntime"]
+    assert "m.onnx@openvino is left out: openvino cannot open this file: No conversion rule" in shown.err
+    assert command("bench", path, "--runtime", "openvino", *options) == 2
 
 
 def test_verify_and_predict_with_openvino(run, capsys, colours):

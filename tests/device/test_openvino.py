@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from modelfiles import LABELS, SIDE, colour_pixels
-from test_third_party_models import SOFTMAX, WEIGHTS, build, mean_model
+from modelfiles import LABELS, SIDE, build_onnx, colour_pixels
+from test_third_party_models import SOFTMAX, WEIGHTS, mean_model
 
 from edgekit.device.classifier import Classifier
 from edgekit.device.failures import ModelError, OutputError
@@ -95,7 +95,7 @@ def test_a_dynamic_size_and_one_of_several_outputs(tmp_path):
         SOFTMAX,
     ]
     outputs = {"mean": [1, 3], "scores": [1, 3]}
-    several = build(tmp_path / "s.onnx", [1, SIDE, SIDE, 3], nodes, {"weights": WEIGHTS}, outputs)
+    several = build_onnx(tmp_path / "s.onnx", [1, SIDE, SIDE, 3], nodes, {"weights": WEIGHTS}, outputs)
     with pytest.raises(ModelError, match="0: mean, 1: scores"):
         open_model(several, 1, "openvino")
     for output in ("scores", "1"):

@@ -115,8 +115,7 @@ def _packed(result: BenchResult, fp32: BenchResult) -> str:
 def _kind(result: BenchResult) -> tuple[str | None, ...]:
     """What a file has in common with the fp32 file that it is compared with."""
     bench = result.bench
-    runtime = None if bench.runtime is None else bench.runtime.name
-    return bench.run_id, bench.format, bench.target, bench.session_id, runtime
+    return bench.run_id, bench.format, bench.target, bench.session_id, bench.key.removeprefix(bench.export_key)
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
