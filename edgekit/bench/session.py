@@ -12,7 +12,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import for_web, inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import ALL, inspected, opened_by_their_runtimes, with_runtimes
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -23,6 +23,7 @@ from edgekit.bench.recorded_target import RecordedTarget
 from edgekit.bench.results import SessionPlan, SessionResults
 from edgekit.bench.settings import BenchOptions, image_limit, settings_for
 from edgekit.bench.sustained import measure_sustained
+from edgekit.bench.web_files import for_web
 from edgekit.documents.bench import BenchResult
 from edgekit.errors import InputError
 from edgekit.render.text import plural
@@ -83,7 +84,9 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
     if target.name == WEB:
         found = for_web(found, progress)
     settings = settings_for(found, options, target)
-    found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
+    found = with_runtimes(found, options.runtime, target)
+    if options.runtime == ALL:
+        found = opened_by_their_runtimes(found, target, progress)
     models, machine = inspected(target, found, scored=options.data is not None)
     images = image_sets(models, options.data, image_limit(models, options), progress)
     if not options.latency and not images:

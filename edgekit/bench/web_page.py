@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgekit.bench.inspection import for_web, inspected
+from edgekit.bench.inspection import inspected
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.protocols import get_protocol
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
+from edgekit.bench.web_files import WEB_FORMAT, for_web
 from edgekit.data.cache import cache_dir
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.machine import EnvironmentRecord, MachineEnvironment
@@ -108,7 +109,7 @@ def _chosen(models: list[MeasuredModel], exports: Sequence[str]) -> list[Measure
             if name not in known:
                 raise InputError(f"there is no exported file {name!r}", hint=f"choose from: {', '.join(known)}")
         models = [model for model in models if model.key in exports]
-        tflite = [model.key for model in models if model.format != "onnx"]
+        tflite = [model.key for model in models if model.format != WEB_FORMAT]
         if tflite:
             raise InputError(f"a browser runs ONNX files only, not {', '.join(tflite)}")
         return models
