@@ -97,7 +97,7 @@ def deploy_page(
         "runtime/LICENSE.txt": LICENSE.encode(),
         **{one.file: model.path for one, model in zip(page.models, models)},
     }
-    browser, checks = _checked(models, progress)
+    browser, checks = _checked(models, WebTarget(progress, runtime_dir), progress)
     size = write_page(folder, page, files)
     return WebDeployment(folder, page, size, browser, checks)
 
@@ -174,7 +174,9 @@ def _unmeasured(model: MeasuredModel) -> BenchDocument:
     )
 
 
-def _checked(models: list[MeasuredModel], progress: Progress) -> tuple[str | None, tuple[VerificationRecord, ...]]:
+def _checked(
+    models: list[MeasuredModel], browser: WebTarget, progress: Progress
+) -> tuple[str | None, tuple[VerificationRecord, ...]]:
     """The golden outputs in a browser of this machine, and its name."""
     able = [model for model in models if model.run is None or model.golden.is_file()]
     if not able:
@@ -183,7 +185,7 @@ def _checked(models: list[MeasuredModel], progress: Progress) -> tuple[str | Non
         progress.warn("the golden outputs were not checked, because no Chromium, Chrome or Edge was found here")
         return None, ()
     progress.info(f"checking the golden outputs of {plural(len(able), 'file')} in a browser")
-    with tempfile.TemporaryDirectory() as scratch, closing(WebTarget(progress)) as target:
+    with tempfile.TemporaryDirectory() as scratch, closing(browser) as target:
         ready = [with_own_golden(model, Path(scratch)) if model.run is None else model for model in able]
         checks = verify_models(target, ready)
         return target.browser_name, tuple(checks)

@@ -46,10 +46,11 @@ def deployment_text(report: DeploymentReport) -> str:
 
 def web_page_text(report: WebPageReport, folder: Path) -> str:
     """Where the page is, whether it was checked, and how to open it. ``folder``: as the user wrote it."""
-    files = ", ".join(file.key for file in report.files)
-    checked = f"; golden outputs agree in {report.checked_in}" if report.checked_in and not report.problems else ""
-    return (
-        f"wrote {folder} ({report.size_bytes / 1e6:.1f} MB): {files}{checked}\n"
-        f"open it here: python3 -m http.server --directory {shlex.quote(str(folder))}, then http://localhost:8000\n"
-        "publish it: copy the folder to any web server, such as GitHub Pages"
-    )
+    lines = [
+        f"wrote {folder} ({report.size_bytes / 1e6:.1f} MB) with {' and '.join(file.key for file in report.files)}"
+    ]
+    if report.checked_in and not report.problems:
+        lines.append(f"checked: golden outputs agree in {report.checked_in}")
+    lines.append(f"open it: python3 -m http.server --directory {shlex.quote(str(folder))}, then http://localhost:8000")
+    lines.append("publish it: copy the folder to any web server, such as GitHub Pages")
+    return "\n".join(lines)
