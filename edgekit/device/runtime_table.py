@@ -6,7 +6,8 @@ read before NumPy is installed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Runtime:
     """The module beside this one whose ``open_model(runtime, path, threads, choices)`` opens a file with it."""
     profiler: str | None = None
     """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Its settings that may change the speed but not the format: the values of each by its name, the default first.
+    The adapter finds the chosen values in ``choices.options``; `edgekit bench --tune` tries them all."""
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -38,6 +42,7 @@ RUNTIMES: dict[str, Runtime] = {
             summary="Google's current TFLite runtime",
             adapter="tflite_interpreter",
             profiler="litert_profiler",
+            options={"xnnpack": ("on", "latest", "off")},
         ),
         Runtime(
             name="tflite-runtime",
@@ -46,6 +51,7 @@ RUNTIMES: dict[str, Runtime] = {
             distribution="tflite-runtime",
             summary="the older TFLite runtime",
             adapter="tflite_interpreter",
+            options={"xnnpack": ("on", "off")},
         ),
         Runtime(
             name="onnxruntime",
@@ -55,6 +61,11 @@ RUNTIMES: dict[str, Runtime] = {
             summary="ONNX Runtime, CPU execution provider",
             adapter="onnx_session",
             profiler="onnx_profiler",
+            options={
+                "graph": ("all", "extended", "basic"),
+                "arena": ("on", "off"),
+                "spinning": ("on", "off"),
+            },
         ),
     )
 }
