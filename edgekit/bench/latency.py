@@ -184,8 +184,11 @@ class MeasuredLatency:
                 if key in process.files:
                     process.files[key].check(expected, drawn)
 
-    def latency(self, model: str) -> Latency | None:
-        """The record of one file; None if its output was not finite, or no block counts."""
+    def latency(self, model: str, *, threads_must_help: bool = True) -> Latency | None:
+        """The record of one file; None if its output was not finite, or no block counts.
+
+        ``threads_must_help``: a measurement in which more than one thread had no effect is unstable.
+        """
         processes = self._of(model)
         if model in self.failed or not any(process.valid_blocks for process in processes):
             return None
@@ -201,7 +204,10 @@ class MeasuredLatency:
             processes=processes,
             preprocess_ns=tuple(ns for file in files for ns in file.preprocess_ns),
             postprocess_ns=tuple(ns for file in files for ns in file.postprocess_ns),
-            unstable=(*{**self._reasons, **reasons}, *thread_reasons(threads, parallelism)),
+            unstable=(
+                *{**self._reasons, **reasons},
+                *(thread_reasons(threads, parallelism) if threads_must_help else ()),
+            ),
             n_images=len(used),
             pinned=pinned.pop() or None if len(pinned) == 1 else None,
         )

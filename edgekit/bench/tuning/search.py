@@ -71,6 +71,9 @@ class Search:
     ratios: dict[Candidate, list[float]] = field(default_factory=dict)
     """The log of each block's median over that of the default, of each setting that was measured."""
     dropped: dict[Candidate, str] = field(default_factory=dict)
+    """Why a setting cannot be chosen."""
+    halved: dict[Candidate, str] = field(default_factory=dict)
+    """At which step a setting that could be chosen was not among the fastest."""
 
     def run(self, target: Target, progress: Progress) -> Iterator[None]:
         """Measure; yields after each step."""
@@ -96,9 +99,9 @@ class Search:
         return median(self.ratios[candidate]) if self.ratios.get(candidate) else math.inf
 
     def winners(self) -> list[Candidate]:
-        """The settings that are worth a confirmation, the fastest of the search first."""
-        left = [candidate for candidate in self.ratios if candidate not in self.dropped]
-        return sorted((c for c in left if self.score(c) < math.log(WORTH)), key=self.score)
+        """The settings that are worth a confirmation: those left, then those that were halved away, fastest first."""
+        worth = [c for c in self.ratios if c not in self.dropped and self.score(c) < math.log(WORTH)]
+        return sorted(worth, key=lambda candidate: (candidate in self.halved, self.score(candidate)))
 
     def tried(self, found: Candidate | None) -> tuple[TriedSetting, ...]:
         """Every setting, the fastest first."""
@@ -108,10 +111,13 @@ class Search:
                 setting=candidate.record(),
                 rounds=len(self.ratios.get(candidate, ())),
                 ratio=math.exp(self.score(candidate)) if self.ratios.get(candidate) else None,
-                dropped=None if candidate == found else self.dropped.get(candidate, "no faster than the default"),
+                dropped=None if candidate == found else self._reason(candidate),
             )
             for candidate in order
         )
+
+    def _reason(self, candidate: Candidate) -> str:
+        return self.dropped.get(candidate) or self.halved.get(candidate) or "no faster than the default"
 
     def _keeps(self, candidate: Candidate) -> bool:
         if candidate in self.dropped:
@@ -123,7 +129,7 @@ class Search:
 
     def _halved(self, fastest: Sequence[Candidate], keep: int, step: int) -> list[Candidate]:
         for candidate in fastest[keep:]:
-            self.dropped[candidate] = f"not among the fastest {keep} after step {step + 1}"
+            self.halved[candidate] = f"not among the fastest {keep} after step {step + 1}"
         return list(fastest[:keep])
 
     def _affordable(self, pool: Sequence[Candidate], rounds: int) -> list[Candidate]:

@@ -34,7 +34,7 @@ MEMORY_SHARE = 0.5
 """Of the memory that is available, what opened copies of files may take."""
 
 CHECKED = 3
-"""How many settings have their predictions checked before the search gives up."""
+"""How many runtimes with options have their predictions checked, at most. Threads do not change them."""
 
 
 def tune(target: Target, results: SessionResults, seed: int, progress: Progress) -> Iterator[None]:
@@ -133,17 +133,20 @@ class _Tuning:
     def _check(self, model: MeasuredModel, search: Search) -> Iterator[None]:
         """The fastest setting with the predictions of the default becomes the one that is confirmed."""
         default = search.plan.default
-        for candidate in search.winners()[:CHECKED]:
-            if not _may_differ(candidate, default):
+        expected = self.results.accuracy.predictions.get(model.id)
+        wrong: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {(default.runtime, default.options): 0}
+        for candidate in search.winners():
+            kernels = (candidate.runtime, candidate.options)
+            if kernels not in wrong and len(wrong) > CHECKED:
+                search.dropped[candidate] = "its predictions were not checked"
+                continue
+            if kernels not in wrong:
+                here = yield from self._predictions(candidate.applied(model), model.id)
+                wrong[kernels] = 0 if here is None or expected is None else _n_different(here, expected)
+            if not wrong[kernels]:
                 self.duels.append(Duel(model, candidate, default))
                 return
-            here = yield from self._predictions(candidate.applied(model), model.id)
-            expected = self.results.accuracy.predictions.get(model.id)
-            wrong = 0 if here is None or expected is None else _n_different(here, expected)
-            if not wrong:
-                self.duels.append(Duel(model, candidate, default))
-                return
-            search.dropped[candidate] = f"predicts another class for {plural(wrong, 'image')}"
+            search.dropped[candidate] = f"predicts another class for {plural(wrong[kernels], 'image')}"
 
     def _predictions(self, model: MeasuredModel, of: str) -> Generator[None, None, Predictions | None]:
         images = self.plan.images.get(of)
@@ -161,8 +164,10 @@ class _Tuning:
 
     def _write(self, model: MeasuredModel, duel: Duel | None, measured: MeasuredLatency | None) -> None:
         search = self.searches[model.id]
-        tuned = None if duel is None or measured is None else measured.latency(duel.tuned_model.id)
-        default = None if duel is None or measured is None else measured.latency(duel.default_model.id)
+        tuned = default = None
+        if duel is not None and measured is not None:  # that threads do not help is for the ratio to say
+            tuned = measured.latency(duel.tuned_model.id, threads_must_help=False)
+            default = measured.latency(duel.default_model.id, threads_must_help=False)
         if duel is not None and measured is not None and self._differ(duel, measured, tuned):
             search.dropped[duel.found] = "its timed runs predicted other classes than those of the default"
             duel = tuned = default = None
