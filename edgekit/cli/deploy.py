@@ -54,8 +54,10 @@ def deploy(
     """Copy a model and a standalone runner to a target.
 
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
-    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
-    model, these are its outputs on this machine, and its preprocessing is copied, too.
+    edgekit. If `edgekit bench --tune` confirmed a faster setting on that target, the program uses it.
+
+    The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party model,
+    these are its outputs on this machine, and its preprocessing is copied, too.
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """
@@ -77,7 +79,9 @@ def deploy(
     )
     done = copy(run, target=target, export=export, name=name, third_party=third_party, progress=out)
     check = done.verification
-    report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)
+    report = DeploymentReport(
+        target=target, folder=done.folder, command=done.command, verification=check, settings=done.setting
+    )
     out.result(report.to_dict(), deployment_text(report))
     if check.problem is not None:
         out.warn(f"{check.id}: {check.problem}")
