@@ -8,20 +8,23 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgekit.bench.earlier_result import earlier_result
 from edgekit.bench.inspection import inspected, with_runtime
-from edgekit.bench.measured_model import MeasuredModel
+from edgekit.bench.measured_model import MeasuredModel, RuntimeSetting
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
 from edgekit.device.protocol.requests import HostFacts, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE
-from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS
+from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS, TUNED
+from edgekit.documents.tuning import SettingRecord
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
+from edgekit.render.setting import setting_text
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
 from edgekit.targets.device_program import program
@@ -39,6 +42,8 @@ class Deployment:
     command: str
     file: str
     verification: VerificationRecord
+    setting: SettingRecord | None
+    """What it runs with; None for the default."""
 
 
 def deploy(
@@ -52,7 +57,8 @@ def deploy(
 ) -> Deployment:
     """Copy model, labels, golden outputs, the device program and a README to ``deploy/NAME`` on ``target``.
 
-    ``export`` chooses among the exports of a run (``tflite-int8``). The golden outputs of a third-party model are what
+    ``export`` chooses among the exports of a run (``tflite-int8``). It runs there with the setting that `edgekit bench
+    --tune` confirmed as faster on that target, if it did. The golden outputs of a third-party model are what
     it predicts on this machine, and its preprocessing is copied, too. Raises :class:`InputError` if ``run`` does not
     identify a single exported file, and :class:`TargetError` if the target lacks packages.
     """
@@ -69,13 +75,14 @@ def deploy(
         (model,), _ = inspected(machine, with_runtime([model], None, machine), scored=scored)
         if model.run is None:
             model = with_own_golden(model, Path(scratch.name))
-        (verification,) = verify_models(machine, [model])
+        setting = tuned_setting(model, target)
+        (verification,) = verify_models(machine, [_as_tuned(model, setting)])
         facts = machine.facts()
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
-        place = _place(machine, model, folder, facts)
+        place = _place(machine, model, folder, facts, setting)
     command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
-    return Deployment(place, command, _file_name(model), verification)
+    return Deployment(place, command, _file_name(model), verification, setting)
 
 
 def _file_name(model: MeasuredModel) -> str:
@@ -83,10 +90,26 @@ def _file_name(model: MeasuredModel) -> str:
     return f"model.{model.format}"
 
 
-def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts) -> str:
+def tuned_setting(model: MeasuredModel, target: str) -> SettingRecord | None:
+    """The setting that `edgekit bench --tune` confirmed as faster for this file on ``target``; None for the default."""
+    known = earlier_result(model, target)
+    tuning = None if known is None else known.bench.tuning
+    return None if tuning is None or tuning.chosen == tuning.default else tuning.chosen
+
+
+def _as_tuned(model: MeasuredModel, setting: SettingRecord | None) -> MeasuredModel:
+    if setting is None:
+        return model
+    options = tuple(setting.options.items())
+    return replace(model, runtime=setting.runtime, setting=RuntimeSetting(setting.threads, setting.pin, options))
+
+
+def _place(
+    machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts, setting: SettingRecord | None
+) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         sources = {_file_name(model): model.path, "golden.npz": model.golden, **_external(model)}
-        for name, content in _generated_files(model, machine.config.python).items():
+        for name, content in _generated_files(model, machine.config.python, setting).items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
         check_golden(model.golden)
@@ -101,7 +124,7 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFac
         return machine.ask(PLACE, request)["folder"]
 
 
-def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
+def _generated_files(model: MeasuredModel, python: str, setting: SettingRecord | None) -> dict[str, bytes]:
     """The files that are not copied: the device program, the labels and a README."""
     file = _file_name(model)
     readme = (
@@ -111,10 +134,14 @@ def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
         f"Check the golden outputs:  {python} {PROGRAM} verify {file} golden.npz\n"
         f"Show all commands:         {python} {PROGRAM} --help\n"
     )
+    if setting is not None:
+        readme += f"\nIt runs with {setting_text(setting)} ({TUNED}): the fastest setting measured here.\n"
     labels = "".join(f"{label}\n" for label in model.labels or ())
     files = {PROGRAM: program(), "README.txt": readme.encode()}
     if labels:
         files["labels.txt"] = labels.encode()
+    if setting is not None:
+        files[TUNED] = setting.model_dump_json(indent=1).encode()
     settings: dict[str, object] = {} if model.runtime is None else {"runtime": model.runtime}
     if model.run is None:
         job = model.job()

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from edgekit.bench.measured_model import MeasuredModel
+from edgekit.bench.settings import BenchOptions
 from edgekit.errors import InputError
 from edgekit.support.progress import Progress
+from edgekit.targets.base import WEB
 
 WEB_FORMAT = "onnx"
+
+
+def check_web_options(options: BenchOptions) -> None:
+    """Raise :class:`InputError` for what a browser cannot measure, if it is the target."""
+    if options.target != WEB:
+        return
+    for name, given in (
+        ("--sustained", options.sustained_s is not None),
+        ("--profile", options.profile),
+        ("--runtime", options.runtime is not None),
+        ("--tune", options.tune),
+    ):
+        if given:
+            raise InputError(f"{name} is not available for the target {WEB!r}", hint="leave it out")
 
 
 def for_web(models: list[MeasuredModel], progress: Progress) -> list[MeasuredModel]:

@@ -77,8 +77,10 @@ def deploy(
     """Copy a model and a standalone runner to a target, or write a web page.
 
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
-    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
-    model, these are its outputs on this machine, and its preprocessing is copied, too.
+    edgekit. If `edgekit bench --tune` confirmed a faster setting on that target, the program uses it.
+
+    The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party model,
+    these are its outputs on this machine, and its preprocessing is copied, too.
 
     With --target web, the folder DIR contains a static page that classifies pictures in the browser, with ONNX files
     and everything that runs them. The golden outputs are checked in Chromium, if it is installed here.
@@ -121,7 +123,9 @@ def _copy(
 
     done = copy(run, target=target, export=export, name=name, third_party=third_party, progress=output)
     check = done.verification
-    report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)
+    report = DeploymentReport(
+        target=target, folder=done.folder, command=done.command, verification=check, settings=done.setting
+    )
     output.result(report.to_dict(), deployment_text(report))
     if check.problem is not None:
         output.warn(f"{check.id}: {check.problem}")

@@ -28,5 +28,8 @@ PROGRAM = "edgekit-device.pyz"
 SETTINGS = "preprocessing.json"
 """What a deployment says about a third-party model: a model entry of a job, without paths."""
 
-DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", SETTINGS, PROGRAM, "site")
+TUNED = "settings.json"
+"""The runtime, threads and other settings that a deployed model runs with: keys of a model entry of a job."""
+
+DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", SETTINGS, TUNED, PROGRAM, "site")
 """What `edgekit deploy` puts into a folder."""

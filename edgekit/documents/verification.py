@@ -7,6 +7,7 @@ from pydantic import computed_field
 from edgekit.documents.base import Document, Part
 from edgekit.documents.bench import RuntimeRecord
 from edgekit.documents.preprocessing import PreprocessingRecord
+from edgekit.documents.tuning import SettingRecord
 
 
 class VerificationRecord(Part):
@@ -45,6 +46,8 @@ class DeploymentReport(Document):
     command: str
     """How to classify an image there."""
     verification: VerificationRecord
+    settings: SettingRecord | None = None
+    """The setting that it runs with, from `edgekit bench --tune`; ``null`` for the default."""
 
 
 class ClassProbability(Part):

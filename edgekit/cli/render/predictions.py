@@ -9,6 +9,7 @@ from edgekit.cli.output import table
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
 from edgekit.documents.web_page import WebPageReport
 from edgekit.render.numbers import NONE, percent
+from edgekit.render.setting import setting_text
 
 
 def predictions_text(report: PredictionReport) -> str:
@@ -38,9 +39,10 @@ def verification_text(report: VerificationReport) -> str:
 def deployment_text(report: DeploymentReport) -> str:
     """Where the model was copied to, and how to use it there."""
     check = report.verification
+    setting = "" if report.settings is None else f"\nit runs with: {setting_text(report.settings)} (tuned)"
     return (
         f"copied to {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
-        f"run there: cd {shlex.quote(report.folder)} && {report.command}"
+        f"run there: cd {shlex.quote(report.folder)} && {report.command}{setting}"
     )
 
 
