@@ -22,7 +22,7 @@ from edgekit.device.block_order import block_order
 from edgekit.device.golden import read_golden
 from edgekit.device.jobs import entry_key
 from edgekit.device.protocol import control_key, same_key
-from edgekit.device.protocol.events import ErrorEvent, JobEvent
+from edgekit.device.protocol.events import BlockEvent, ErrorEvent, JobEvent, ModelEvent, StateEvent
 from edgekit.device.protocol.jobs import AnyJob, ModelEntry
 from edgekit.device.protocol.verbs import (
     ACCURACY,
@@ -211,15 +211,47 @@ def _latency(session: _Session, _: Sequence[Any]) -> Iterator[Any]:
     }
     cpu = RendererCpu(session.browser)
     for event in session.events(LATENCY, sent):
-        if event["event"] == "block":
-            event["cpu_ns"] = cpu.block_ns(event.pop("idle_ns"), event["wall_ns"])
-            event["frequency_khz"] = probe.frequency_khz()
-        elif event["event"] == "model":
+        if event["event"] == "model":
             cpu.mark()
+            yield _model_event(event)
+        elif event["event"] == "block":
+            yield _block_event(event, cpu.block_ns(event["idle_ns"], event["wall_ns"]))
         elif event["event"] == "state":
-            event |= {"temperature_c": probe.temperature_c(), "throttled": probe.throttled()}
-        yield event
+            yield StateEvent(
+                event="state",
+                round=event["round"],
+                temperature_c=probe.temperature_c(),
+                throttled=probe.throttled(),
+            )
+        else:
+            yield event
     yield {"event": "environment", "when": "after", "others_cores": cpu.others_cores(), **probe.state()}
+
+
+def _model_event(event: Mapping[str, Any]) -> ModelEvent:
+    return ModelEvent(
+        event="model",
+        key=event["key"],
+        runtime=event["runtime"],
+        threads=event["threads"],
+        pinned=None,
+        load_ns=event["load_ns"],
+        first_ns=event["first_ns"],
+        warmup_ns=event["warmup_ns"],
+    )
+
+
+def _block_event(event: Mapping[str, Any], cpu_ns: int) -> BlockEvent:
+    return BlockEvent(
+        event="block",
+        round=event["round"],
+        key=event["key"],
+        ns=event["ns"],
+        wall_ns=event["wall_ns"],
+        cpu_ns=cpu_ns,
+        frequency_khz=probe.frequency_khz(),
+        answers=event["answers"],
+    )
 
 
 def _accuracy(session: _Session, _: Sequence[Any]) -> Iterator[Any]:
