@@ -102,7 +102,7 @@ class WebTarget:
         require_chromium()
         files = runtime_files(cache_dir(), self._runtime_dir, self._progress)
         served = {**assets(headless=True), **{f"runtime/{name}": path for name, path in files.items()}}
-        inspected = self._models.inspect(job["models"]) if verb == PROBE else []
+        inspected = self._models.inspect(job.get("models", [])) if verb == PROBE else []
         with contextlib.closing(PageServer(served)) as server, contextlib.closing(Browser()) as browser:
             self._browser = browser
             try:
@@ -138,7 +138,7 @@ class _Session:
 
     def entries(self, **more: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The models of the job for the page. ``more``: further keys of each, by the model's key."""
-        return [self._entry(entry, more) for entry in self.job["models"]]
+        return [self._entry(entry, more) for entry in self.job.get("models", [])]
 
     def _entry(self, entry: ModelEntry, more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         key = entry_key(entry)
