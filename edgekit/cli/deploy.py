@@ -40,6 +40,21 @@ def deploy(
             "--name", help="Name of the folder on the target (default: RUN-EXPORT)", metavar="NAME", show_default=False
         ),
     ] = None,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Replace an existing deployment, only if the new model gives its golden outputs there."
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Labelled images for the drift check on the target. (default: the run's test split)",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
     resize: ResizeOption = None,
@@ -56,6 +71,9 @@ def deploy(
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
     edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
     model, these are its outputs on this machine, and its preprocessing is copied, too.
+
+    With --update, the model in an existing folder is replaced in one step, after the new one has given its golden
+    outputs on the target; otherwise the old one stays and the exit code is 3. A running `watch` takes over the new one.
 
     Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
     """
@@ -75,10 +93,30 @@ def deploy(
         activation=activation,
         preset=preset,
     )
-    done = copy(run, target=target, export=export, name=name, third_party=third_party, progress=out)
+    done = copy(
+        run,
+        target=target,
+        export=export,
+        name=name,
+        update=update,
+        data=data,
+        third_party=third_party,
+        progress=out,
+    )
     check = done.verification
-    report = DeploymentReport(target=target, folder=done.folder, command=done.command, verification=check)
+    report = DeploymentReport(
+        target=target,
+        folder=done.folder,
+        command=done.command,
+        replaced_sha256=done.replaced,
+        statistics_images=done.statistics_images,
+        rejected=done.rejected,
+        verification=check,
+    )
     out.result(report.to_dict(), deployment_text(report))
+    if done.rejected is not None:
+        out.warn(f"{check.id} was rejected on {target}, which keeps its present model: {done.rejected}")
+        return CheckFailed.exit_code
     if check.problem is not None:
         out.warn(f"{check.id}: {check.problem}")
         return CheckFailed.exit_code

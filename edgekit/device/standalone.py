@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .failures import DeviceError
 from .plain_text import visible
+from .watch_command import add_watch_options, run_unit, run_watch
 from .working_folder import SETTINGS
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 EXIT_CODES = {"model": 2, "image": 2, "runtime": 4}
 """By kind of error; the same as those of the host's edgekit."""
 
+VERBS = ("predict", "watch", "unit", "bench", "verify", "probe")
+
 
 def main(arguments: list[str]) -> int:
-    """Run ``predict``, ``bench``, ``verify`` or ``probe`` as a person types them, and return the exit code."""
+    """Run one of :data:`VERBS` as a person types it, and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.function(options))
@@ -61,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--camera", action="store_true", help="classify camera frames until Ctrl-C")
     predict.add_argument("--frames", type=int, default=0, metavar="N", help="with --camera: stop after N frames")
     predict.set_defaults(function=_predict)
+    watch = _add(verbs, "watch", "classify camera frames all the time, and show the last one on a page")
+    _model_options(watch)
+    add_watch_options(watch)
+    watch.set_defaults(function=run_watch)
+    unit = _add(verbs, "unit", "print a systemd unit that runs `watch` with the same options")
+    _model_options(unit)
+    add_watch_options(unit)
+    unit.set_defaults(function=run_unit)
     bench = _add(verbs, "bench", "measure the latency of a model")
     _model_options(bench)
     bench.add_argument("--seconds", type=float, default=5.0, help="how long to measure (default: 5)")
@@ -95,7 +106,7 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--activation", help="softmax, sigmoid or none (default: from the model file)")
 
 
-def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | None]:
+def opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | None]:
     """The model as it is to be used, the opened file, and the labels in the file."""
     from .jobs import model_entry
     from .metadata import read_metadata
@@ -141,9 +152,9 @@ def _predict(options: argparse.Namespace) -> int:
 
     if not options.images and not options.camera:
         raise DeviceError("nothing to classify: pass image files, or --camera")
-    entry, model, labels = _opened(options)
+    entry, model, labels = opened(options)
     classifier = Classifier(entry, model)
-    names = _labels(options, labels)
+    names = labels_of(options, labels)
     if options.camera:
         return _predict_frames(classifier, names, options)
     for path in options.images:
@@ -163,7 +174,7 @@ def _predict_frames(classifier: Classifier, names: list[str] | None, options: ar
     return 0
 
 
-def _labels(options: argparse.Namespace, own: list[str] | None) -> list[str] | None:
+def labels_of(options: argparse.Namespace, own: list[str] | None) -> list[str] | None:
     """The class names: those of --labels, else those in the model file, else labels.txt beside it."""
     beside = Path(options.model).parent / "labels.txt"
     path = Path(options.labels) if options.labels else None if own else beside if beside.is_file() else None
@@ -191,7 +202,7 @@ def _bench(options: argparse.Namespace) -> int:
     from .timing import run_block
     from .varied_inputs import input_cycle
 
-    entry, model, _ = _opened(options)
+    entry, model, _ = opened(options)
     next_input = input_cycle(entry, model)
     run_block(model.invoke, 10, 500_000_000, next_input)
     samples = run_block(model.invoke, 11, int(options.seconds * 1e9), next_input)
@@ -202,9 +213,9 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from .golden import compare, read_golden
+    from .golden import compare, problem_of, read_golden
 
-    entry, model, _ = _opened(options)
+    entry, model, _ = opened(options)
     inputs, outputs = read_golden(options.golden)
     result = compare(entry, model, inputs, outputs)
     if result["event"] == "failed":
@@ -214,7 +225,10 @@ def _verify(options: argparse.Namespace) -> int:
     total = len(result["predicted"])
     largest = max(result["differences"])
     print(f"{same} of {total} predictions match the golden outputs; largest difference {largest:.2g}")
-    return 0 if same == total else 3
+    problem = problem_of(result)
+    if problem is not None:
+        print(problem)
+    return 0 if problem is None else 3
 
 
 def _probe(_options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
+from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.report import ReportDocument
@@ -29,6 +30,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baselines": BaselinesDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,
+    "drift-reference": DriftReference,
     "predictions": PredictionReport,
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,

@@ -44,6 +44,12 @@ class DeploymentReport(Document):
     """The folder on the target."""
     command: str
     """How to classify an image there."""
+    replaced_sha256: str | None = None
+    """SHA-256 of the model that was in this folder before, if any."""
+    statistics_images: int | None = None
+    """Test images that the drift check on the target compares with; ``null`` without a drift check."""
+    rejected: str | None = None
+    """Why the files on the target were not replaced (``--update``); ``null`` if they were."""
     verification: VerificationRecord
 
 

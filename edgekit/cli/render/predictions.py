@@ -37,7 +37,12 @@ def verification_text(report: VerificationReport) -> str:
 def deployment_text(report: DeploymentReport) -> str:
     """Where the model was copied to, and how to use it there."""
     check = report.verification
+    if report.rejected is not None:
+        return f"not updated: {report.folder} on {report.target}"
+    done = "updated" if report.replaced_sha256 is not None else "copied to"
+    drift = "" if report.statistics_images is None else f"drift check: against {report.statistics_images} test images\n"
     return (
-        f"copied to {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
+        f"{done} {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
+        f"{drift}"
         f"run there: cd {shlex.quote(report.folder)} && {report.command}"
     )
