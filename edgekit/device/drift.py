@@ -13,12 +13,12 @@ by which such a series has fewer independent observations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from .picture_statistics import CONFIDENCE, Reference
+from .picture_statistics import Reference
 
 FALSE_ALARMS = 0.001
 """Of all windows that are distributed like the test split."""
@@ -38,14 +38,13 @@ class Finding(NamedTuple):
     """One test. ``p``: after Holm's correction. ``distance``: 0 (equal) to 1, of the cumulative distributions; for
     the predicted classes, half the sum of the absolute differences of their shares (total variation distance).
 
-    ``expected`` and ``seen``: the medians in the test split and in the window; None for the predicted classes.
+    ``detail``: what differs, such as the two medians.
     """
 
     name: str
     p: float
     distance: float
-    expected: float | None
-    seen: float | None
+    detail: str
 
     @property
     def drifted(self) -> bool:
@@ -70,21 +69,18 @@ class Verdict(NamedTuple):
         compared = f"{self.n_used} pictures compared with the test split"
         if self.status == NO_DRIFT:
             return f"no drift seen ({compared})"
-        return f"drift in {', '.join(_described(one) for one in self.findings if one.drifted)} ({compared})"
-
-
-def _described(finding: Finding) -> str:
-    if finding.expected is None:
-        return finding.name
-    return f"{finding.name} (median {finding.seen:.3g}, test split {finding.expected:.3g})"
+        return f"drift in {', '.join(f'{one.name} ({one.detail})' for one in self.findings if one.drifted)}; {compared}"
 
 
 class Window:
     """Collects pictures until there are ``size``, then judges them."""
 
-    def __init__(self, reference: Reference, size: int, seed: int | None = None) -> None:
+    def __init__(
+        self, reference: Reference, size: int, names: Sequence[str] | None = None, seed: int | None = None
+    ) -> None:
         self.reference = reference
         self.size = size
+        self._names = names
         self._random = np.random.default_rng(seed)
         self._values: list[Mapping[str, float]] = []
         self._predicted: list[int] = []
@@ -100,17 +96,22 @@ class Window:
             return None
         names = [name for name in self.reference.values if name in self._values[0]]
         values = {name: np.array([one[name] for one in self._values]) for name in names}
-        verdict = judged(self.reference, values, np.array(self._predicted), self._random)
+        verdict = judged(self.reference, values, np.array(self._predicted), self._random, self._names)
         self._values, self._predicted = [], []
         return verdict
 
 
 def judged(
-    reference: Reference, values: Mapping[str, np.ndarray], predicted: np.ndarray, random: np.random.Generator
+    reference: Reference,
+    values: Mapping[str, np.ndarray],
+    predicted: np.ndarray,
+    random: np.random.Generator,
+    names: Sequence[str] | None = None,
 ) -> Verdict:
     """Compare a window with the test split.
 
-    ``values``: for each feature, float (N,) in the order of the pictures. ``predicted``: int (N,), the top classes.
+    ``values``: for each feature, float (N,) in the order of the pictures. ``predicted``: int (N,), the top classes,
+    whose names are ``names``.
     """
     n_pictures = len(predicted)
     step = thinning([*values.values()], predicted)
@@ -121,14 +122,22 @@ def judged(
     for name, series in values.items():
         expected, seen = reference.values[name], series[::step]
         distance, p = kolmogorov_smirnov(expected, seen)
-        found.append(Finding(name, p, distance, float(np.median(expected)), float(np.median(seen))))
+        detail = f"median {np.median(seen):.3g}, test split {np.median(expected):.3g}"
+        found.append(Finding(name, p, distance, detail))
     counts = np.bincount(predicted[::step], minlength=len(reference.predicted))
     distance, p = homogeneity(reference.predicted, counts, random)
-    found.append(Finding(PREDICTED, p, distance, None, None))
+    found.append(Finding(PREDICTED, p, distance, _most_changed(reference.predicted, counts, names)))
     corrected = holm([one.p for one in found])
     findings = tuple(one._replace(p=p) for one, p in zip(found, corrected))
     drifted = any(one.drifted for one in findings)
     return Verdict(DRIFT if drifted else NO_DRIFT, n_pictures, n_used, findings)
+
+
+def _most_changed(expected: np.ndarray, seen: np.ndarray, names: Sequence[str] | None) -> str:
+    shares = expected / expected.sum(), seen / seen.sum()
+    number = int(np.abs(shares[1] - shares[0]).argmax())
+    name = names[number] if names else f"class {number}"
+    return f"{name} {shares[1][number]:.0%}, test split {shares[0][number]:.0%}"
 
 
 def thinning(series: list[np.ndarray], predicted: np.ndarray) -> int:
@@ -198,6 +207,3 @@ def holm(values: list[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(values) - rank) * values[number]))
         corrected[number] = largest
     return corrected
-
-
-__all__ = ["CONFIDENCE", "DRIFT", "FALSE_ALARMS", "NO_DRIFT", "PREDICTED", "UNDECIDED", "Finding", "Verdict", "Window"]

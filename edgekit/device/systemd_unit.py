@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import re
 import sys
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def unit(name: str, program: Path, folder: Path, arguments: Sequence[str]) -> st
     return UNIT.format(
         name=name,
         description=_plain(f"edgekit: {folder.name}"),
-        user=getpass.getuser() if os.getuid() else "root",
+        user=pwd.getpwuid(os.getuid()).pw_name,
         folder=_plain(str(folder)),
         command=" ".join(_argument(word) for word in command),
         writable=_quoted(_plain(str(folder.parent))),

@@ -29,6 +29,9 @@ from .working_folder import STATISTICS, TOKEN
 LOOK_S = 2.0
 """How often the temperature is read, and whether the model file is still the one that was opened."""
 
+LOOK_FOR_NEW_S = 0.5
+"""How often a folder is searched for new pictures."""
+
 GONE_S = 30.0
 """How long the model file may be missing while a deployment is replaced."""
 
@@ -113,15 +116,14 @@ def watch(
             loop.handle(frame, number)
             if number == settings.frames:
                 return
-            if settings.folder is None:
-                time.sleep(max(0.0, settings.every_s - (time.monotonic() - started_s)))
+            time.sleep(max(0.0, settings.every_s - (time.monotonic() - started_s)))
 
 
 def _source(settings: WatchSettings) -> Generator[np.ndarray | None, None, None]:
     """Pictures uint8 (H, W, 3); None while there is no new one."""
     if settings.folder is None:
         return latest(_camera_frames())
-    return folder_pictures(settings.folder, settings.every_s)
+    return folder_pictures(settings.folder)
 
 
 class _Loop:
@@ -138,7 +140,7 @@ class _Loop:
         self._store = None
         if settings.keep_mb:
             self._store = UnsurePictures(model.parent / FOLDER, int(settings.keep_mb * 1e6), settings.unsure_below)
-        self._window, note = _drift_window(settings, model, sha256, classifier.classes)
+        self._window, note = _drift_window(settings, model, sha256, classifier.classes, names)
         first = Snapshot(model.parent.name, sha256, time.time(), drift=note)
         self.board = Board(first)
         self._warm_up()
@@ -202,7 +204,9 @@ class _Loop:
         return state
 
 
-def _drift_window(settings: WatchSettings, model: Path, sha256: str, classes: int | None) -> tuple[Window | None, str]:
+def _drift_window(
+    settings: WatchSettings, model: Path, sha256: str, classes: int | None, names: list[str] | None
+) -> tuple[Window | None, str]:
     """The window of the drift check, and a note: how far it is, or why there is none."""
     path = model.parent / STATISTICS
     if not path.is_file():
@@ -210,7 +214,7 @@ def _drift_window(settings: WatchSettings, model: Path, sha256: str, classes: in
     reference = read_reference(path)
     if reference.model_sha256 != sha256 or classes not in (None, len(reference.predicted)):
         return None, f"off ({STATISTICS} describes another model; deploy it again)"
-    return Window(reference, settings.drift_window), _collecting(0, settings.drift_window)
+    return Window(reference, settings.drift_window, names), _collecting(0, settings.drift_window)
 
 
 def _collecting(count: int, size: int) -> str:
@@ -275,7 +279,7 @@ def latest(source: Generator[np.ndarray, None, None]) -> Generator[np.ndarray, N
         raise ended[0]
 
 
-def folder_pictures(folder: Path, every_s: float) -> Generator[np.ndarray | None, None, None]:
+def folder_pictures(folder: Path) -> Generator[np.ndarray | None, None, None]:
     """The pictures of ``folder``, uint8 (H, W, 3), by name, then each that appears or changes there, for ever.
 
     None each time all have been seen. A file that is not complete yet is tried again when it has changed.
@@ -284,7 +288,6 @@ def folder_pictures(folder: Path, every_s: float) -> Generator[np.ndarray | None
     if not folder.is_dir():
         raise DeviceError("no such folder", str(folder))
     while True:
-        started_s = time.monotonic()
         found = {path.name: path for path in folder.iterdir() if path.suffix.lower() in images.IMAGE_SUFFIXES}
         seen = {name: stamp for name, stamp in seen.items() if name in found}
         for name in sorted(found):
@@ -300,7 +303,7 @@ def folder_pictures(folder: Path, every_s: float) -> Generator[np.ndarray | None
                 continue
             yield frame
         yield None
-        time.sleep(max(0.05, every_s - (time.monotonic() - started_s)))
+        time.sleep(LOOK_FOR_NEW_S)
 
 
 def restart(program: str, folder: Path, arguments: list[str], was_in_folder: bool) -> None:

@@ -30,7 +30,7 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
     add("--top", type=_number(int, 1, 100), default=3, metavar="N", help="show the N most probable classes (3)")
     add("--labels", metavar="FILE", help="class names (default: those in the model file, or labels.txt beside it)")
     add("--keep-mb", type=_number(float, 0, 10**6), default=0.0, metavar="MB",
-        help="keep up to MB of pictures that the model is unsure about, in the folder `unsure` (0, keep none)")  # fmt: skip
+        help="keep up to MB of pictures that the model is unsure about, in `unsure` (default: 0, none)")  # fmt: skip
     add("--unsure-below", type=_number(float, 0, 1), default=0.6, metavar="P",
         help="the model is unsure if its top class has a probability below P (default: 0.6)")  # fmt: skip
     add("--drift-every", type=_number(float, 0, 86400), default=5.0, metavar="S",

@@ -163,8 +163,10 @@ def _facts(found: Snapshot, taken: str) -> list[tuple[str, str]]:
     heat = "not known" if found.temperature_c is None else f"{found.temperature_c:.0f} °C"
     rows.append(("Temperature", heat + (f" ({', '.join(found.throttled)})" if found.throttled else "")))
     if found.kept is not None:
-        limit = found.kept_most_bytes / 1e6
-        rows.append(("Kept for labelling", f"{found.kept:,} pictures, {found.kept_bytes / 1e6:.1f} of {limit:,.0f} MB"))
+        limit, pictures = found.kept_most_bytes / 1e6, "picture" if found.kept == 1 else "pictures"
+        rows.append(
+            ("Kept for labelling", f"{found.kept:,} {pictures}, {found.kept_bytes / 1e6:.1f} of {limit:,.0f} MB")
+        )
     when = ""
     if found.drift_time_unix_s is not None:
         when = time.strftime("%H:%M: ", time.localtime(found.drift_time_unix_s))
