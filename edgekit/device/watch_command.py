@@ -72,7 +72,7 @@ def run_watch(options: argparse.Namespace) -> int:
     """Watch until the end; start again when the deployment was updated."""
     from . import watch
     from .classifier import Classifier
-    from .standalone import labels_of, opened
+    from .model_options import labels_of, opened
 
     program, arguments = str(Path(sys.argv[0]).absolute()), sys.argv[1:]
     model = Path(options.model).absolute()
