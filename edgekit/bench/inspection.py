@@ -16,7 +16,10 @@ from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.preprocessing import PreprocessingRecord, ScalingRecord
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
+from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
+
+WEB_FORMAT = "onnx"
 
 
 def with_runtime(models: list[MeasuredModel], runtime: str | None) -> list[MeasuredModel]:
@@ -36,6 +39,25 @@ def with_target_runtime(models: list[MeasuredModel], runtime: str | None) -> lis
     if runtime is None or all(model.format != RUNTIMES[runtime].format for model in models):
         return models
     return with_runtime(models, runtime)
+
+
+def for_web(models: list[MeasuredModel], progress: Progress) -> list[MeasuredModel]:
+    """The models that a browser can run: those in ONNX format. The others are left out, with a message.
+
+    Raises :class:`InputError` if there are none.
+    """
+    kept = [model for model in models if model.format == WEB_FORMAT]
+    if not kept:
+        run = models[0].run
+        raise InputError(
+            "a browser runs ONNX files only, and there are none among these files",
+            where=str(models[0].path if run is None else models[0].folder),
+            hint=None if run is None else f"edgekit export {models[0].folder} --format onnx --fp32 --int8",
+        )
+    if len(kept) < len(models):
+        left = ", ".join(model.key for model in models if model not in kept)
+        progress.info(f"left out, because a browser runs ONNX files only: {left}")
+    return kept
 
 
 def with_default_runtime(model: MeasuredModel) -> MeasuredModel:

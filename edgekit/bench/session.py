@@ -12,7 +12,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import for_web, inspected, with_runtime, with_target_runtime
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -29,7 +29,7 @@ from edgekit.render.text import plural
 from edgekit.support.files import temporaries
 from edgekit.support.locks import folder_lock
 from edgekit.support.progress import SILENT, Progress
-from edgekit.targets.base import Target
+from edgekit.targets.base import WEB, Target
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -80,6 +80,8 @@ def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
     _check(options)
     found = collect_models(paths, options.third_party, progress)
+    if target.name == WEB:
+        found = for_web(found, progress)
     settings = settings_for(found, options, target)
     found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
     models, machine = inspected(target, found, scored=options.data is not None)
@@ -102,6 +104,14 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
 
 
 def _check(options: BenchOptions) -> None:
+    if options.target == WEB:
+        for name, given in (
+            ("--sustained", options.sustained_s is not None),
+            ("--profile", options.profile),
+            ("--runtime", options.runtime is not None),
+        ):
+            if given:
+                raise InputError(f"{name} is not available for the target {WEB!r}", hint="leave it out")
     if options.latency:
         return
     for name, given in (

@@ -1,9 +1,9 @@
-"""`edgekit deploy`: copy one exported file to a target, for use without edgekit."""
+"""`edgekit deploy`: an exported file on a target without edgekit, or in a web page."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,24 +20,47 @@ from edgekit.cli.options import (
     ScalingOption,
 )
 from edgekit.cli.output import Output
-from edgekit.errors import CheckFailed
+from edgekit.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from edgekit.bench.third_party import ThirdPartyOptions
 
 
 def deploy(
     run: Annotated[
         Path, typer.Argument(help="A run folder, or one .tflite or .onnx file of any origin.", metavar="RUN_OR_MODEL")
     ],
-    target: Annotated[str, typer.Option("--target", help="Target to copy to.", metavar="NAME")],
+    target: Annotated[str, typer.Option("--target", help="Target to copy to, or web for a web page.", metavar="NAME")],
     export: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--export", help="Exported file of the run, e.g. tflite-int8.", metavar="NAME", show_default=False
+            "--export",
+            help="Exported file of the run, e.g. tflite-int8. For a web page, repeat the option to compare several "
+            "(default: onnx-int8 and onnx-fp32).",
+            metavar="NAME",
+            show_default=False,
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", help="Name of the folder on the target (default: RUN-EXPORT)", metavar="NAME", show_default=False
+            "--name",
+            help="Name of the folder on the target (default: RUN-EXPORT), or title of the web page.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Web page: folder to write it to.", metavar="DIR", show_default=False),
+    ] = None,
+    runtime_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--runtime-dir",
+            help="Web page: folder with the npm package onnxruntime-web, instead of downloading it.",
+            metavar="DIR",
+            show_default=False,
         ),
     ] = None,
     update: Annotated[
@@ -66,7 +89,7 @@ def deploy(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Copy a model and a standalone runner to a target.
+    """Copy a model and a standalone runner to a target, or write a web page.
 
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
     edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
@@ -75,14 +98,18 @@ def deploy(
     With --update, the model in an existing folder is replaced in one step, after the new one has given its golden
     outputs on the target; otherwise the old one stays and the exit code is 3. A running `watch` takes over the new one.
 
-    Example: edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
-    """
-    from edgekit.bench.deploy import deploy as copy
-    from edgekit.bench.third_party import ThirdPartyOptions
-    from edgekit.cli.render.predictions import deployment_text
-    from edgekit.documents.verification import DeploymentReport
+    With --target web, the folder DIR contains a static page that classifies pictures in the browser, with ONNX files
+    and everything that runs them. The golden outputs are checked in Chromium, if it is installed here.
 
-    out = Output(json_mode=json_mode, quiet=quiet)
+    \b
+    Examples:
+      edgekit deploy runs/mobilenetv2 --export tflite-int8 --target pi4
+      edgekit deploy runs/mobilenetv2 --target web -o page
+    """
+    from edgekit.bench.third_party import ThirdPartyOptions
+    from edgekit.targets.base import WEB
+
+    output = Output(json_mode=json_mode, quiet=quiet)
     third_party = ThirdPartyOptions(
         labels=labels,
         scaling=scaling,
@@ -93,6 +120,33 @@ def deploy(
         activation=activation,
         preset=preset,
     )
+    if target == WEB:
+        for option, is_given in (("--update", update), ("--data", data is not None)):
+            if is_given:
+                raise InputError(f"{option} is not for a web page", hint="leave it out, or choose another target")
+        return _page(run, out, export or [], name, runtime_dir, third_party, output)
+    for option, given in (("--out", out), ("--runtime-dir", runtime_dir)):
+        if given is not None:
+            raise InputError(f"{option} is for a web page", hint="add --target web, or leave it out")
+    if export is not None and len(export) > 1:
+        raise InputError("deploy copies one exported file to a target", hint="pass --export once")
+    return _copy(run, target, export[0] if export else None, name, update, data, third_party, output)
+
+
+def _copy(
+    run: Path,
+    target: str,
+    export: str | None,
+    name: str | None,
+    update: bool,
+    data: Path | None,
+    third_party: ThirdPartyOptions,
+    output: Output,
+) -> int:
+    from edgekit.bench.deploy import deploy as copy
+    from edgekit.cli.render.predictions import deployment_text
+    from edgekit.documents.verification import DeploymentReport
+
     done = copy(
         run,
         target=target,
@@ -101,7 +155,7 @@ def deploy(
         update=update,
         data=data,
         third_party=third_party,
-        progress=out,
+        progress=output,
     )
     check = done.verification
     report = DeploymentReport(
@@ -113,11 +167,48 @@ def deploy(
         rejected=done.rejected,
         verification=check,
     )
-    out.result(report.to_dict(), deployment_text(report))
+    output.result(report.to_dict(), deployment_text(report))
     if done.rejected is not None:
-        out.warn(f"{check.id} was rejected on {target}, which keeps its present model: {done.rejected}")
+        output.warn(f"{check.id} was rejected on {target}, which keeps its present model: {done.rejected}")
         return CheckFailed.exit_code
     if check.problem is not None:
-        out.warn(f"{check.id}: {check.problem}")
+        output.warn(f"{check.id}: {check.problem}")
         return CheckFailed.exit_code
     return 0
+
+
+def _page(
+    run: Path,
+    out: Path | None,
+    exports: list[str],
+    title: str | None,
+    runtime_dir: Path | None,
+    third_party: ThirdPartyOptions,
+    output: Output,
+) -> int:
+    from edgekit.bench.web_page import deploy_page
+    from edgekit.cli.render.predictions import web_page_text
+    from edgekit.documents.web_page import WebPageFile, WebPageReport
+
+    if out is None:
+        raise InputError("a web page needs a folder to be written to", hint="add -o DIR")
+    done = deploy_page(
+        [run],
+        out,
+        exports=exports,
+        title=title,
+        runtime_dir=runtime_dir,
+        third_party=third_party,
+        progress=output,
+    )
+    report = WebPageReport(
+        folder=str(done.folder),
+        files=tuple(WebPageFile(key=one.result.key, size_bytes=one.result.size_bytes) for one in done.page.models),
+        size_bytes=done.size_bytes,
+        checked_in=done.browser,
+        problems=tuple(done.problems),
+    )
+    output.result(report.to_dict(), web_page_text(report, out))
+    for problem in done.problems:
+        output.warn(problem)
+    return CheckFailed.exit_code if done.problems else 0

@@ -14,6 +14,7 @@ from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.web_page import WebPage, WebPageReport
 
 DOCUMENTS: dict[str, type[Document]] = {
     "run": RunDocument,
@@ -31,6 +32,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "verification": VerificationReport,
     "deployment": DeploymentReport,
     "drift-reference": DriftReference,
+    "web-page": WebPage,
+    "web-deployment": WebPageReport,
     "predictions": PredictionReport,
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from edgekit.cli.output import table
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.web_page import WebPageReport
 from edgekit.render.numbers import NONE, percent
 
 
@@ -45,4 +46,15 @@ def deployment_text(report: DeploymentReport) -> str:
         f"{done} {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
         f"{drift}"
         f"run there: cd {shlex.quote(report.folder)} && {report.command}"
+    )
+
+
+def web_page_text(report: WebPageReport, folder: Path) -> str:
+    """Where the page is, whether it was checked, and how to open it. ``folder``: as the user wrote it."""
+    files = ", ".join(file.key for file in report.files)
+    checked = f"; golden outputs agree in {report.checked_in}" if report.checked_in and not report.problems else ""
+    return (
+        f"wrote {folder} ({report.size_bytes / 1e6:.1f} MB): {files}{checked}\n"
+        f"open it here: python3 -m http.server --directory {shlex.quote(str(folder))}, then http://localhost:8000\n"
+        "publish it: copy the folder to any web server, such as GitHub Pages"
     )
