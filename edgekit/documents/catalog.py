@@ -13,7 +13,7 @@ from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, Su
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
-from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.verification import DeploymentReport, PredictionReport, SampleReport, VerificationReport
 from edgekit.documents.web_page import WebPage, WebPageReport
 
 DOCUMENTS: dict[str, type[Document]] = {
@@ -31,6 +31,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baselines": BaselinesDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,
+    "sample": SampleReport,
     "drift-reference": DriftReference,
     "web-page": WebPage,
     "web-deployment": WebPageReport,

@@ -53,6 +53,17 @@ class DeploymentReport(Document):
     verification: VerificationRecord
 
 
+class SampleReport(Document):
+    """What `edgekit deploy --sample --json` prints."""
+
+    language: str
+    folder: str
+    model: str
+    """The exported file that the sample runs, as `RUN/EXPORT`."""
+    files: tuple[str, ...]
+    """What was written, as POSIX paths below ``folder``."""
+
+
 class ClassProbability(Part):
     """One class with its probability."""
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path, PurePath
 
 from edgekit.cli.output import table
-from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.verification import DeploymentReport, PredictionReport, SampleReport, VerificationReport
 from edgekit.documents.web_page import WebPageReport
 from edgekit.render.numbers import NONE, percent
 
@@ -46,6 +46,14 @@ def deployment_text(report: DeploymentReport) -> str:
         f"{done} {report.folder} on {report.target}: {check.n_same} of {check.n_inputs} golden outputs agree\n"
         f"{drift}"
         f"run there: cd {shlex.quote(report.folder)} && {report.command}"
+    )
+
+
+def sample_text(report: SampleReport, folder: Path) -> str:
+    """What was written where. ``folder``: as the user wrote it."""
+    return (
+        f"wrote {folder}: a program in {report.language} around {report.model}\n"
+        f"build and run it as {folder / 'README.md'} says"
     )
 
 

@@ -1,7 +1,7 @@
 /** From an image file to the pixels that a model takes. */
 import { PageError } from "./errors.js";
 import { decodePng, isPng } from "./png.js";
-import { fitted, grey } from "./resize.js";
+import { fitted, grey, reduced } from "./resize.js";
 
 const UNSUPPORTED = "this browser cannot decode it; use JPEG, PNG, WebP, GIF or BMP";
 
@@ -49,34 +49,4 @@ async function byBrowser(blob) {
     data[to++] = pixels[from + 2];
   }
   return { width, height, channels: 3, data };
-}
-
-/**
- * edgekit decodes a JPEG much larger than needed at 1/2, 1/4 or 1/8 of its size. A browser cannot, so blocks of pixels
- * are averaged, which comes close.
- */
-function reduced(image, enough) {
-  const factor = Math.min(Math.floor(image.width / enough), Math.floor(image.height / enough));
-  const scale = factor >= 8 ? 8 : factor >= 4 ? 4 : factor >= 2 ? 2 : 1;
-  if (scale === 1) return image;
-  const width = Math.ceil(image.width / scale);
-  const height = Math.ceil(image.height / scale);
-  const { channels } = image;
-  const data = new Uint8Array(width * height * channels);
-  for (let y = 0, to = 0; y < height; y++) {
-    const rows = Math.min(scale, image.height - y * scale);
-    for (let x = 0; x < width; x++) {
-      const columns = Math.min(scale, image.width - x * scale);
-      const count = rows * columns;
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = count >> 1;
-        for (let j = 0; j < rows; j++) {
-          let from = ((y * scale + j) * image.width + x * scale) * channels + channel;
-          for (let i = 0; i < columns; i++, from += channels) sum += image.data[from];
-        }
-        data[to++] = Math.floor(sum / count);
-      }
-    }
-  }
-  return { width, height, channels, data };
 }
