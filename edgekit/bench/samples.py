@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from edgekit.bench.measured_model import MeasuredModel
@@ -79,7 +80,7 @@ LANGUAGES: dict[str, Language] = {
         "white. A large JPEG is reduced to 1/2, 1/4 or 1/8 by averaging, which is close to what edgekit's own decoder "
         "does, but not the same.",
         "It reads the probability of each class.",
-        {"resize.js": PAGE / "js" / "resize.js"},
+        {name: PAGE / "js" / name for name in ("resize.js", "orientation.js")},
     ),
     "kotlin": Language(
         "Kotlin",
@@ -190,17 +191,25 @@ def _values(model: MeasuredModel, language: Language) -> dict[str, str]:
         "WIDTH": str(opened.input.width),
         "RESIZE": resize,
         "RESIZE_UPPER": resize.upper(),
+        "PILLOW": str(_pillow_version(model)),
         "CLASSES": str(len(labels)),
         "OUTPUT_C_TYPE": c_types[output.dtype],
         "OUTPUT_SCALE": repr(float(np.float32(output.scale or 1.0))),
         "OUTPUT_ZERO_POINT": str(output.zero_point),
-        "LABELS_C": ",\n".join(f"    {_c_string(label)}" for label in labels),
+        "LABELS_C": ", \\\n".join(f"        {_c_string(label)}" for label in labels),
         "RUNTIME": (TEMPLATES / "python" / f"runtime_{model.format}.py.in").read_text(encoding="utf-8").rstrip(),
         "USAGE": usage.rstrip(),
         "CHECK": language.check,
         "DECODE": language.decode,
         "OUTPUT": language.output,
     }
+
+
+def _pillow_version(model: MeasuredModel) -> int:
+    """The major version of Pillow that resized the images of the run; that of this machine if it is not known."""
+    versions = model.run.environment.versions if model.run is not None else {}
+    named = next((version for name, version in versions.items() if name.lower() == "pillow"), PIL.__version__)
+    return int(named.partition(".")[0])
 
 
 def _folder(language: Language) -> str:

@@ -16,6 +16,8 @@
         } \
     } while (0)
 
+static const char *const LABELS[CLASSES] = LABELS_OF_MODEL;
+
 typedef struct {
     LiteRtCompiledModel compiled;
     LiteRtTensorBuffer input, output;

@@ -1,9 +1,10 @@
-/* Pillow's bilinear resize: weights with 22 bits, first across, then down, each rounded to 8 bits. */
+/* Pillow's bilinear resize: weights with 22 bits, one pass across and one down, each rounded to 8 bits. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image.h"
+#include "settings.h"
 
 enum { PRECISION_BITS = 22 };
 
@@ -19,8 +20,9 @@ static void *allocated(size_t bytes) {
     return memory;
 }
 
-static Coefficients coefficients(int source, double from, double to, int size) {
-    double scale = (to - from) / size, filter = scale < 1 ? 1 : scale;
+static Coefficients coefficients(int source, float from, float to, int size) {
+    float extent = to - from; /* in single precision, too */
+    double scale = (double)extent / size, filter = scale < 1 ? 1 : scale;
     Coefficients found;
     found.most = (int)ceil(filter) * 2 + 1;
     found.weights = allocated(sizeof(int) * size * found.most);
@@ -91,26 +93,33 @@ static Image down(const Image *image, int offset, const Coefficients *rows, int 
     return found;
 }
 
+/* Each pass rounds, so their order matters. Since version 13, Pillow does not always start across. */
+static int starts_down(const Image *image, int width, int height) {
+    return PILLOW >= 13 && height < image->height && image->height - height > 2 * (image->width - width);
+}
+
 /* The part of the image in a box, which Pillow keeps in single precision. */
 static Image resized(const Image *image, int width, int height, float left, float top, float right, float bottom) {
     int is_across = left != 0 || right != (float)width || image->width != width;
     int is_down = top != 0 || bottom != (float)height || image->height != height;
     Coefficients rows = coefficients(image->height, top, bottom, height);
     int first = rows.starts[0], last = rows.starts[height - 1] + rows.counts[height - 1];
-    Image current = {image->width, image->height, image->pixels};
-    if (is_across) {
-        Coefficients columns = coefficients(image->width, left, right, width);
-        current = across(image, first, last, &columns, width);
-        release(&columns);
+    Coefficients columns = coefficients(image->width, left, right, width);
+    Image found, between;
+    if (is_across && is_down && starts_down(image, width, height)) {
+        between = down(image, 0, &rows, height);
+        found = across(&between, 0, height, &columns, width);
+        free(between.pixels);
+    } else if (is_across && is_down) {
+        between = across(image, first, last, &columns, width);
+        found = down(&between, first, &rows, height);
+        free(between.pixels);
+    } else if (is_across) {
+        found = across(image, first, last, &columns, width);
+    } else {
+        found = down(image, 0, &rows, height); /* which changes nothing if the image has the right size already */
     }
-    Image found = current;
-    if (is_down) {
-        found = down(&current, is_across ? first : 0, &rows, height);
-    } else if (!is_across) {
-        found.pixels = allocated((size_t)height * width * 3);
-        memcpy(found.pixels, image->pixels, (size_t)height * width * 3);
-    }
-    if (is_across && is_down) free(current.pixels);
+    release(&columns);
     release(&rows);
     return found;
 }

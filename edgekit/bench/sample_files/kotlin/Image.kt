@@ -1,4 +1,4 @@
-// Pillow's bilinear resize, to the last bit: weights with 22 bits, first across, then down, each rounded to 8 bits.
+// Pillow's bilinear resize, to the last bit: weights with 22 bits, one pass across and one down, each rounded to 8 bits.
 package edgekit.sample
 
 import kotlin.math.abs
@@ -45,13 +45,22 @@ class Image(val width: Int, val height: Int, val pixels: ByteArray) {
     private fun part(newWidth: Int, newHeight: Int, left: Float, top: Float, right: Float, bottom: Float): Image {
         val isAcross = left != 0f || right != newWidth.toFloat() || width != newWidth
         val isDown = top != 0f || bottom != newHeight.toFloat() || height != newHeight
-        val rows = Coefficients(height, top.toDouble(), bottom.toDouble(), newHeight)
+        val rows = Coefficients(height, top, bottom, newHeight)
         val first = rows.starts[0]
         val last = rows.starts[newHeight - 1] + rows.counts[newHeight - 1]
-        val current =
-            if (isAcross) across(first, last, Coefficients(width, left.toDouble(), right.toDouble(), newWidth)) else this
-        return if (isDown) current.down(if (isAcross) first else 0, rows) else current
+        val columns = Coefficients(width, left, right, newWidth)
+        return when {
+            isAcross && isDown && startsDown(newWidth, newHeight) -> down(0, rows).across(0, newHeight, columns)
+            isAcross && isDown -> across(first, last, columns).down(first, rows)
+            isAcross -> across(first, last, columns)
+            isDown -> down(0, rows)
+            else -> this
+        }
     }
+
+    /** Each pass rounds, so their order matters. Since version 13, Pillow does not always start across. */
+    private fun startsDown(newWidth: Int, newHeight: Int) =
+        PILLOW >= 13 && newHeight < height && height - newHeight > 2 * (width - newWidth)
 
     private fun across(first: Int, last: Int, columns: Coefficients): Image {
         val found = ByteArray(3 * (last - first) * columns.size)
@@ -88,8 +97,8 @@ class Image(val width: Int, val height: Int, val pixels: ByteArray) {
     }
 }
 
-private class Coefficients(source: Int, from: Double, to: Double, val size: Int) {
-    private val scale = (to - from) / size
+private class Coefficients(source: Int, from: Float, to: Float, val size: Int) {
+    private val scale = (to - from).toDouble() / size // the difference in single precision
     private val filter = max(scale, 1.0)
     private val most = ceil(filter).toInt() * 2 + 1
     private val weights = IntArray(size * most)
