@@ -44,6 +44,8 @@ class WebModel(Part):
     filter: str
     range: str
     """How values of more than 8 bits become 0 to 255."""
+    pillow: int
+    """Major version of the Pillow that made the page, whose resized pixels the page reproduces."""
     scaling: ScalingRecord | None
     """``null``: the input takes pixels as they are."""
     activation: str

@@ -52,6 +52,16 @@ SILENCE_S = 600.0
 
 EVENT = "edgekitEvent"
 
+CLOCK_STEP = """
+Math.round(1000 * Math.min(...Array.from({ length: 20 }, () => {
+  const start = performance.now();
+  let now = start;
+  while (now === start) now = performance.now();
+  return now - start;
+})))
+"""
+"""The smallest step of the browser's clock in microseconds."""
+
 
 class WebTarget:
     """Runs jobs in a browser. Paths in a job are those of this machine."""
@@ -155,24 +165,22 @@ class _Session:
             where = model_path(self.job, self._opening)
         return failure(cast("ErrorEvent", {**event, "where": where}), install="")
 
-    def environment(self, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def environment(self) -> dict[str, Any]:
         """This machine and its browser."""
         found = probe.environment()
-        versions = {"browser": self.browser.version}
-        return {**found, "python": None, "versions": {**versions, **(more or {})}}
+        versions = {"browser": self.browser.version, "clock step": f"{self.browser.evaluate(CLOCK_STEP):g} us"}
+        return {**found, "python": None, "versions": versions}
 
 
 def _probe(session: _Session, inspected: Sequence[Any]) -> Iterator[Any]:
-    versions: dict[str, str] = {}
     cores = 1
     opened: dict[str, Any] = {}
     for event in session.events(PROBE, {"models": session.entries()}):
         if event["event"] == "browser":
             cores = event["threads"]
-            versions["clock step"] = f"{event['clock_step_ns'] / 1000:g} us"
         elif event["event"] == "opened":
             opened[event["key"]] = event["runtime"]
-    environment = {**session.environment(versions), "usable_cores": cores}
+    environment = {**session.environment(), "usable_cores": cores}
     yield {"event": "environment", "when": "now", "power_source": None, **environment}
     for event in inspected:
         yield {**event, "runtime": opened[event["key"]]}

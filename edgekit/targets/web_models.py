@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import PIL
+
 from edgekit.device.jobs import entry_key
 from edgekit.device.protocol.events import CurrentEnvironmentEvent, InspectedEvent
 from edgekit.device.protocol.jobs import ModelEntry, ProbeJob
@@ -89,6 +91,7 @@ def web_model(entry: ModelEntry, facts: InspectedEvent) -> WebModel:
         resize=entry.get("resize") or "stretch",
         filter=entry.get("filter") or "bilinear",
         range=entry.get("range") or "full",
+        pillow=int(PIL.__version__.partition(".")[0]),
         scaling=record,
         activation=entry.get("activation") or "auto",
     )

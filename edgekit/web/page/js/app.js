@@ -16,7 +16,7 @@ async function start() {
   offerComparison();
   acceptPictures();
   await state.client.run("load", { models: [state.models[0].model] });
-  byId("status").textContent = "";
+  say("");
   setUpMeasuring(page, state.models);
   document.body.dataset.ready = "true";
 }
@@ -80,9 +80,14 @@ async function show(file) {
   URL.revokeObjectURL(preview.src);
   preview.src = URL.createObjectURL(file);
   preview.alt = `The picture to classify: ${file.name}`;
-  preview.hidden = false;
-  byId("drop-hint").hidden = true;
+  preview.onload = () => showPreview(true);
+  preview.onerror = () => showPreview(false); // not every picture that can be classified can be shown, and vice versa
   await classify();
+}
+
+function showPreview(shown) {
+  byId("preview").hidden = !shown;
+  byId("drop-hint").hidden = shown;
 }
 
 /** Classify the present picture with all chosen files, unless another picture comes in between. */
@@ -92,7 +97,7 @@ async function classify() {
   const models = chosenModels();
   const found = [];
   byId("problem").hidden = true;
-  byId("status").textContent = "Classifying…";
+  say("Classifying…");
   try {
     await state.client.run("classify", { blob: state.picture, models: models.map(({ model }) => model) }, (event) => {
       if (event.event === "classified") found.push(event);
@@ -111,12 +116,18 @@ function showClasses(models, found) {
   byId("agreement").textContent = text;
   const [{ labels }] = models;
   const best = found[0].probabilities.indexOf(Math.max(...found[0].probabilities));
-  byId("status").textContent = `This picture: ${labels[best] ?? `class ${best}`}.`;
+  say(`This picture: ${labels[best] ?? `class ${best}`}.`, { spoken: true });
+}
+
+/** A message for everybody; `spoken`: for screen readers only, because it can be seen elsewhere. */
+function say(text, { spoken = false } = {}) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("spoken", spoken);
 }
 
 function complain(error) {
   const about = error.kind === "image" ? "This file cannot be classified" : "This page does not work here";
-  byId("status").textContent = "";
+  say("");
   byId("results").replaceChildren();
   byId("agreement").hidden = true;
   byId("no-classes").hidden = false;

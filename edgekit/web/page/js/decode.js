@@ -10,10 +10,10 @@ export const DECODER = "edgekit-2 web-1";
 
 /** Uint8Array (height, width, channels) for a model's `geometry`. Throws a PageError for a file that is no image. */
 export async function loadPixels(blob, geometry) {
-  const { height, width, channels, resize, filter, range } = geometry;
+  const { height, width, channels, filter, range } = geometry;
   const enough = filter === "bilinear" ? 2 * Math.max(height, width) : 0;
   const image = await decoded(blob, range, enough);
-  const small = fitted(image, height, width, resize, filter);
+  const small = fitted(image, geometry);
   return (channels === 1 ? grey(small) : small).data;
 }
 

@@ -28,8 +28,8 @@ class Model {
 
   /** What the pixels of an image depend on. */
   get geometry() {
-    const { input, resize, filter, range } = this.entry;
-    return { height: input.height, width: input.width, channels: input.channels, resize, filter, range };
+    const { input, resize, filter, range, pillow } = this.entry;
+    return { height: input.height, width: input.width, channels: input.channels, resize, filter, range, pillow };
   }
 
   /** The input for pixels, Uint8Array (height, width, channels). */

@@ -25,20 +25,24 @@ function cubic(signed) {
   return 0;
 }
 
-/** `image` in the given size. `method`: stretch, crop or pad; `filter`: a key of FILTERS, or nearest. */
-export function fitted(image, height, width, method = "stretch", filter = "bilinear") {
+/**
+ * `image` in the size that `geometry` gives. `resize`: stretch, crop or pad; `filter`: a key of FILTERS, or nearest;
+ * `pillow`: the major version of Pillow whose pixels are wanted.
+ */
+export function fitted(image, geometry) {
+  const { height, width, resize: method } = geometry;
   const excess = image.width * height - image.height * width;
-  if (excess === 0 || method === "stretch") return resized(image, height, width, filter);
+  if (excess === 0 || method === "stretch") return resized(image, height, width, geometry);
   if (method === "crop") {
     const boxWidth = excess > 0 ? (image.height * width) / height : image.width;
     const boxHeight = excess < 0 ? (image.width * height) / width : image.height;
     const left = (image.width - boxWidth) / 2;
     const top = (image.height - boxHeight) / 2;
-    return resized(image, height, width, filter, [left, top, left + boxWidth, top + boxHeight]);
+    return resized(image, height, width, geometry, [left, top, left + boxWidth, top + boxHeight]);
   }
   const innerWidth = excess > 0 ? width : Math.max(1, roundHalfEven((image.width * height) / image.height));
   const innerHeight = excess < 0 ? height : Math.max(1, roundHalfEven((image.height * width) / image.width));
-  return onBlack(resized(image, innerHeight, innerWidth, filter), height, width);
+  return onBlack(resized(image, innerHeight, innerWidth, geometry), height, width);
 }
 
 /**
@@ -89,21 +93,25 @@ export function rgb({ width, height, channels, data }) {
   return { width, height, channels: 3, data: found };
 }
 
-function resized(image, height, width, filter, box = [0, 0, image.width, image.height]) {
+function resized(image, height, width, { filter, pillow }, box = [0, 0, image.width, image.height]) {
   const [left, top, right, bottom] = box.map(Math.fround); // Pillow keeps the box in single precision
   if (filter === "nearest") return nearest(image, height, width, left, top, right, bottom);
   const across = left !== 0 || right !== width || image.width !== width;
   const down = top !== 0 || bottom !== height || image.height !== height;
   const rows = coefficients(image.height, top, bottom, height, FILTERS[filter]);
+  const columns = coefficients(image.width, left, right, width, FILTERS[filter]);
+  if (across && down && startsVertically(image, height, width, pillow)) {
+    return horizontally(vertically(image, rows, 0), 0, height, columns);
+  }
   const first = rows.starts[0];
   const last = rows.starts[height - 1] + rows.counts[height - 1];
-  let current = image;
-  let offset = 0;
-  if (across) {
-    current = horizontally(image, first, last, coefficients(image.width, left, right, width, FILTERS[filter]));
-    offset = first;
-  }
-  return down ? vertically(current, rows, offset) : current;
+  const narrow = across ? horizontally(image, first, last, columns) : image;
+  return down ? vertically(narrow, rows, across ? first : 0) : narrow;
+}
+
+/** Each pass rounds to 8 bits, so their order matters. Since version 13, Pillow does not always start horizontally. */
+function startsVertically(image, height, width, pillow) {
+  return pillow >= 13 && height < image.height && image.height - height > 2 * (image.width - width);
 }
 
 /** The weights of the source pixels of each of `size` pixels, as integers with PRECISION_BITS. */

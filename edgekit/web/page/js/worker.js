@@ -171,7 +171,8 @@ async function memory(job, emit) {
   await stop("baseline");
   emit({ event: "opening", key: entry.key });
   const model = await open(entry, job.threads);
-  for (let run = 0; run < MEMORY_RUNS; run++) await model.classify(noise(model.geometry, 0));
+  model.setInput(model.tensor(noise(model.geometry, 0)));
+  for (let run = 0; run < MEMORY_RUNS; run++) await model.invoke();
   await stop("peak");
 }
 
