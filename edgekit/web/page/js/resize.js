@@ -116,7 +116,7 @@ function startsVertically(image, height, width, pillow) {
 
 /** The weights of the source pixels of each of `size` pixels, as integers with PRECISION_BITS. */
 function coefficients(sourceSize, from, to, size, { support, weight }) {
-  const scale = (to - from) / size;
+  const scale = Math.fround(to - from) / size;
   const filterScale = Math.max(scale, 1);
   const reach = support * filterScale;
   const most = Math.ceil(reach) * 2 + 1;
