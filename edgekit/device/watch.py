@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import socket
 import statistics
 import sys
 import threading
@@ -222,7 +223,8 @@ def _collecting(count: int, size: int) -> str:
 
 
 def _where(host: str, port: int, token: Path | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is compared only
+    shown = f"[{name}]" if ":" in name else name
     asked = f", with the token in {token}" if token is not None else ""
     return f"page: http://{shown}:{port}/{asked}"
 
