@@ -52,7 +52,7 @@ def deployment_text(report: DeploymentReport) -> str:
 def sample_text(report: SampleReport, folder: Path) -> str:
     """What was written where. ``folder``: as the user wrote it."""
     return (
-        f"wrote {folder}: a program in {report.language} around {report.model}\n"
+        f"wrote {folder}: sample program ({report.language}) for {report.model}\n"
         f"build and run it as {folder / 'README.md'} says"
     )
 
