@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import with_default_runtime
+from edgekit.bench.inspection import with_installed_runtime
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.classifier import Classifier
 from edgekit.device.failures import DeviceError
@@ -53,7 +53,7 @@ def drift_reference(model: MeasuredModel, data: Path | None, progress: Progress)
 
 
 def _described(model: MeasuredModel, files: list[str], n_classes: int, progress: Progress) -> DriftReference:
-    (entry,) = read_job(json.dumps({"models": [with_default_runtime(model).job()]})).models
+    (entry,) = read_job(json.dumps({"models": [with_installed_runtime(model).job()]})).models
     rows: list[dict[str, float]] = []
     predicted = np.zeros(n_classes, np.int64)
     with quiet_native_output():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.device.protocol.jobs import ModelEntry
+from edgekit.device.protocol.jobs import ModelEntry, ModelSetting
 from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.resizing import BILINEAR
 from edgekit.documents.bench import FileOperators
@@ -20,10 +20,39 @@ THIRD_PARTY = "third-party"
 
 
 @dataclass(frozen=True)
+class RuntimeSetting:
+    """How a runtime runs a file: what `edgekit bench --tune` looks for. ``threads`` None: the threads of the job."""
+
+    threads: int | None = None
+    pin: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    """Settings of the runtime that differ from its defaults, by name."""
+    limit_ns: int | None = None
+    """Give the file up if a run takes longer."""
+
+    def entry(self) -> ModelSetting:
+        """Its keys in a model entry of a job; none for what is the default."""
+        found: ModelSetting = {}
+        if self.threads is not None:
+            found["threads"] = self.threads
+        if self.pin:
+            found["pin"] = True
+        if self.options:
+            found["options"] = dict(self.options)
+        if self.limit_ns is not None:
+            found["limit_ns"] = self.limit_ns
+        return found
+
+
+DEFAULT_SETTING = RuntimeSetting()
+
+
+@dataclass(frozen=True)
 class MeasuredModel:
     """One model file with all that is known about it before it is opened.
 
-    ``key`` names it in its folder, ``id`` in the session.
+    ``key`` names it in its folder, ``id`` in the session. Where it is measured with a runtime that is not a default of
+    its format, both end with ``@`` and the name of the runtime.
     """
 
     path: Path
@@ -56,6 +85,7 @@ class MeasuredModel:
     """Golden outputs that were made here, for a third-party model."""
     pixel_range: str | None = None
     runtime: str | None = None
+    setting: RuntimeSetting = DEFAULT_SETTING
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
     limits: GateLimits | None = None
@@ -72,7 +102,7 @@ class MeasuredModel:
 
     def job(self, images: Sequence[Path] = ()) -> ModelEntry:
         """The entry for this model in a job of the device program."""
-        return {
+        entry: ModelEntry = {
             "key": self.id,
             "path": str(self.path),
             "runtime": self.runtime,
@@ -85,3 +115,5 @@ class MeasuredModel:
             "output": self.output,
             "images": [str(path) for path in images],
         }
+        entry.update(self.setting.entry())  # type: ignore[typeddict-item]
+        return entry

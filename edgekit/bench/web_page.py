@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgekit.bench.inspection import for_web, inspected
+from edgekit.bench.inspection import inspected
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.protocols import get_protocol
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
+from edgekit.bench.web_files import WEB_FORMAT, for_web
 from edgekit.data.cache import cache_dir
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.machine import EnvironmentRecord, MachineEnvironment
@@ -96,7 +97,7 @@ def deploy_page(
         "runtime/LICENSE.txt": LICENSE.encode(),
         **{one.file: model.path for one, model in zip(page.models, models)},
     }
-    browser, checks = _checked(models, progress)
+    browser, checks = _checked(models, WebTarget(progress, runtime_dir), progress)
     size = write_page(folder, page, files)
     return WebDeployment(folder, page, size, browser, checks)
 
@@ -108,7 +109,7 @@ def _chosen(models: list[MeasuredModel], exports: Sequence[str]) -> list[Measure
             if name not in known:
                 raise InputError(f"there is no exported file {name!r}", hint=f"choose from: {', '.join(known)}")
         models = [model for model in models if model.key in exports]
-        tflite = [model.key for model in models if model.format != "onnx"]
+        tflite = [model.key for model in models if model.format != WEB_FORMAT]
         if tflite:
             raise InputError(f"a browser runs ONNX files only, not {', '.join(tflite)}")
         return models
@@ -173,7 +174,9 @@ def _unmeasured(model: MeasuredModel) -> BenchDocument:
     )
 
 
-def _checked(models: list[MeasuredModel], progress: Progress) -> tuple[str | None, tuple[VerificationRecord, ...]]:
+def _checked(
+    models: list[MeasuredModel], browser: WebTarget, progress: Progress
+) -> tuple[str | None, tuple[VerificationRecord, ...]]:
     """The golden outputs in a browser of this machine, and its name."""
     able = [model for model in models if model.run is None or model.golden.is_file()]
     if not able:
@@ -182,7 +185,7 @@ def _checked(models: list[MeasuredModel], progress: Progress) -> tuple[str | Non
         progress.warn("the golden outputs were not checked, because no Chromium, Chrome or Edge was found here")
         return None, ()
     progress.info(f"checking the golden outputs of {plural(len(able), 'file')} in a browser")
-    with tempfile.TemporaryDirectory() as scratch, closing(WebTarget(progress)) as target:
+    with tempfile.TemporaryDirectory() as scratch, closing(browser) as target:
         ready = [with_own_golden(model, Path(scratch)) if model.run is None else model for model in able]
         checks = verify_models(target, ready)
         return target.browser_name, tuple(checks)

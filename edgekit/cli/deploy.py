@@ -106,8 +106,10 @@ def deploy(
     """Copy a model and a standalone runner to a target, or write a web page or a sample program.
 
     The folder on the target contains the model, its labels, a program that runs it and a README. It works without
-    edgekit. The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party
-    model, these are its outputs on this machine, and its preprocessing is copied, too.
+    edgekit. If `edgekit bench --tune` confirmed a faster setting on that target, the program uses it.
+
+    The model's golden outputs are checked on the target; the exit code is 3 if they differ. For a third-party model,
+    these are its outputs on this machine, and its preprocessing is copied, too.
 
     With --update, the model in an existing folder is replaced in one step, after the new one has given its golden
     outputs on the target; otherwise the old one stays and the exit code is 3. A running `watch` takes over the new one.
@@ -213,6 +215,7 @@ def _copy(
         target=target,
         folder=done.folder,
         command=done.command,
+        settings=done.setting,
         replaced_sha256=done.replaced,
         statistics_images=done.statistics_images,
         rejected=done.rejected,

@@ -30,6 +30,9 @@ PROGRAM = "edgekit-device.pyz"
 SETTINGS = "preprocessing.json"
 """What a deployment says about a third-party model: a model entry of a job, without paths."""
 
+TUNED = "settings.json"
+"""The runtime, threads and other settings that a deployed model runs with: keys of a model entry of a job."""
+
 STATISTICS = "statistics.json"
 """What a deployment knows about the test split, for the drift check."""
 
@@ -37,7 +40,8 @@ TOKEN = "watch-token"  # noqa: S105 - the name of a file
 """The token of the page of ``watch``, which the device program creates in a deployment."""
 
 DEPLOYED = (
-    "model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", SETTINGS, STATISTICS, PROGRAM, "site",
+    "model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", "site",
+    SETTINGS, TUNED, STATISTICS, PROGRAM,
 )  # fmt: skip
 """What `edgekit deploy` puts into a folder."""
 

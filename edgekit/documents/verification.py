@@ -7,6 +7,7 @@ from pydantic import computed_field
 from edgekit.documents.base import Document, Part
 from edgekit.documents.bench import RuntimeRecord
 from edgekit.documents.preprocessing import PreprocessingRecord
+from edgekit.documents.tuning import SettingRecord
 
 
 class VerificationRecord(Part):
@@ -51,6 +52,8 @@ class DeploymentReport(Document):
     rejected: str | None = None
     """Why the files on the target were not replaced (``--update``); ``null`` if they were."""
     verification: VerificationRecord
+    settings: SettingRecord | None = None
+    """The setting that it runs with, from `edgekit bench --tune`; ``null`` for the default."""
 
 
 class SampleReport(Document):

@@ -70,8 +70,10 @@ class WebTarget:
     threads: tuple[int, ...] | None = None
     runtime: str | None = None
 
-    def __init__(self, progress: Progress = SILENT) -> None:
+    def __init__(self, progress: Progress = SILENT, runtime_dir: Path | None = None) -> None:
+        """``runtime_dir``: the npm package of the runtime; see :func:`edgekit.web.runtime_package.runtime_files`."""
         self._progress = progress
+        self._runtime_dir = runtime_dir
         self._models = WebModels()
         self._browser: Browser | None = None
         self.browser_name: str | None = None
@@ -98,7 +100,7 @@ class WebTarget:
             what = "operator times" if verb == PROFILE else f"the verb {verb!r}"
             raise InputError(f"{what}: not available in a browser")
         require_chromium()
-        files = runtime_files(cache_dir(), progress=self._progress)
+        files = runtime_files(cache_dir(), self._runtime_dir, self._progress)
         served = {**assets(headless=True), **{f"runtime/{name}": path for name, path in files.items()}}
         inspected = self._models.inspect(job["models"]) if verb == PROBE else []
         with contextlib.closing(PageServer(served)) as server, contextlib.closing(Browser()) as browser:

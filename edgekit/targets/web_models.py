@@ -22,6 +22,9 @@ from edgekit.targets.local import LocalTarget
 
 SUFFIX = ".onnx"
 
+HOST_RUNTIME = "onnxruntime"
+"""The runtime of this machine that runs the same files."""
+
 DTYPES = ("uint8", "float32")
 
 
@@ -42,6 +45,8 @@ class WebModels:
                     where=entry["path"],
                     hint="export it to ONNX: edgekit export RUN --format onnx",
                 )
+            if entry.get("runtime") not in (None, HOST_RUNTIME):
+                raise InputError("a browser runs files with onnxruntime-web only", hint="leave out --runtime")
         for event in LocalTarget().run(PROBE, ProbeJob(models=entries)):
             if event["event"] == "inspected":
                 self._known[event["key"]] = event

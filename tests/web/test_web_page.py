@@ -142,7 +142,8 @@ def test_the_keyboard_reaches_everything_in_order(page):
     for _ in range(20):
         page.press("Tab", 9)
         name = page.evaluate(
-            "document.activeElement.id || (document.activeElement === document.body ? '' : document.activeElement.outerHTML)"
+            "document.activeElement.id"
+            " || (document.activeElement === document.body ? '' : document.activeElement.outerHTML)"
         )
         if not name or name in order:
             break

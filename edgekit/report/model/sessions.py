@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgekit.documents.bench import BenchResult
-from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord, NoBenefit, bench_rows
+from edgekit.documents.bench_summary import (
+    UNSTABLE,
+    BenchRow,
+    BenchSummary,
+    ComparisonRecord,
+    NoBenefit,
+    bench_rows,
+    tuned_row,
+)
 from edgekit.documents.profile import DELEGATE
 from edgekit.render.numbers import ratio as ratio_text
 from edgekit.render.text import plural
@@ -112,10 +120,10 @@ def _packed(result: BenchResult, fp32: BenchResult) -> str:
     return f" (compressed with gzip: {mine / 1e6:.1f} of {its / 1e6:.1f} MB)" if mine <= SMALLER * its else ""
 
 
-def _kind(result: BenchResult) -> tuple[str | None, str, str, str]:
+def _kind(result: BenchResult) -> tuple[str | None, ...]:
     """What a file has in common with the fp32 file that it is compared with."""
     bench = result.bench
-    return bench.run_id, bench.format, bench.target, bench.session_id
+    return bench.run_id, bench.format, bench.target, bench.session_id, bench.key.removeprefix(bench.export_key)
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:
@@ -170,5 +178,6 @@ def bench_summary(results: Sequence[BenchResult], errors: Mapping[str, str] | No
         },
         comparisons=tuple(comparisons(results, known)),
         not_worth_it=tuple(without_benefit(results, known)),
+        tuned=tuple(row for result in results if (row := tuned_row(result)) is not None),
         errors=dict(errors or {}),
     )

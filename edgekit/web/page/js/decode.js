@@ -1,5 +1,6 @@
 /** From an image file to the pixels that a model takes. */
 import { PageError } from "./errors.js";
+import { isJpeg, reduced } from "./jpeg.js";
 import { decodePng, isPng } from "./png.js";
 import { fitted, grey, reduced } from "./resize.js";
 
@@ -22,8 +23,7 @@ async function decoded(blob, range, enough) {
   const start = new Uint8Array(await blob.slice(0, 8).arrayBuffer());
   if (isPng(start)) return decodePng(new Uint8Array(await blob.arrayBuffer()), range);
   const image = await byBrowser(blob);
-  const isJpeg = start[0] === 0xff && start[1] === 0xd8;
-  return isJpeg && enough ? reduced(image, enough) : image;
+  return isJpeg(start) && enough ? reduced(image, new Uint8Array(await blob.arrayBuffer()), enough) : image;
 }
 
 /** An RGB image; EXIF orientation is applied, colour profiles are not, and transparent pixels become white. */

@@ -53,5 +53,6 @@ export function agreementText(models, events) {
     const { labels } = models.find(({ model }) => model.key === key);
     return labels[ranked(probabilities)[0].place];
   });
-  return new Set(names).size === 1 ? `All files say ${names[0]}.` : "The files disagree on this picture.";
+  if (new Set(names).size > 1) return "The files disagree on this picture.";
+  return `${names.length === 2 ? "Both" : "All"} files say ${names[0]}.`;
 }
