@@ -115,6 +115,7 @@ def test_a_runtime_that_is_wrong_in_the_deployment_only_is_found_there(run, ther
     assert {path.name: path.read_bytes() for path in Path(done["folder"]).iterdir()} == before
 
 
+@pytest.mark.slow
 def test_messages(run, there, capsys):
     def said(*options: str, expect: int) -> str:
         words = ["deploy", str(run.path), "--target", "loop", "--name", "camera", *options]
