@@ -15,6 +15,7 @@ from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
 from edgekit.api.studies import audit, compare, report
+from edgekit.api.web import web_page
 
 __all__ = [
     "AnyPath",
@@ -31,4 +32,5 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "web_page",
 ]

@@ -24,6 +24,7 @@ from edgekit.bench.results import SessionPlan, SessionResults
 from edgekit.bench.settings import BenchOptions, image_limit, settings_for
 from edgekit.bench.sustained import measure_sustained
 from edgekit.bench.tuning.session import tune
+from edgekit.bench.web_files import check_web_options, for_web
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
@@ -31,7 +32,7 @@ from edgekit.render.text import plural
 from edgekit.support.files import temporaries
 from edgekit.support.locks import folder_lock
 from edgekit.support.progress import SILENT, Progress
-from edgekit.targets.base import Target
+from edgekit.targets.base import WEB, Target
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -82,6 +83,8 @@ def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
     _check(options)
     found = collect_models(paths, options.third_party, progress)
+    if target.name == WEB:
+        found = for_web(found, progress)
     settings = settings_for(found, options, target)
     found = with_runtimes(found, options.runtime, target)
     if options.runtime == ALL:
@@ -109,6 +112,7 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
 
 
 def _check(options: BenchOptions) -> None:
+    check_web_options(options)
     if options.tune and options.pin:
         raise InputError("--tune cannot be combined with --pin, because it tries pinning itself")
     if options.latency:
