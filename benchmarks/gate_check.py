@@ -236,6 +236,7 @@ def trial(work: Path, images: Path, kind: str, number: int, limit: str) -> dict[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=20, help="of each kind (default: 20)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="only these trials, e.g. accuracy (default: all)")
     parser.add_argument("--images", type=int, default=3000, help="test images (default: 3000)")
     parser.add_argument("--time-limit", default="5m", help="of each check (default: 5m)")
     parser.add_argument("--work", type=Path, help="working folder (default: a temporary one)")
@@ -253,7 +254,7 @@ def main() -> int:
         trials = run_trials(work, images, arguments)
     rows = []
     counts: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind in arguments.kinds.split(","):
         own = [one for one in trials if one["kind"] == kind]
         counts[kind] = {
             "trials": len(own),
@@ -280,7 +281,7 @@ def run_trials(work: Path, images: Path, arguments: argparse.Namespace) -> list[
     trials = [json.loads(line) for line in done.read_text().splitlines()] if done.exists() else []
     known = {(one["kind"], one["trial"]) for one in trials}
     for number in range(arguments.trials):
-        for kind in KINDS:
+        for kind in arguments.kinds.split(","):
             if (kind, number) in known:
                 continue
             one = trial(work, images, kind, number, arguments.time_limit)

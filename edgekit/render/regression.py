@@ -33,19 +33,16 @@ def figure(check: Check, value: float | None) -> str:
 
 
 def change(check: Check) -> str:
-    """``-1.9 (-2.8 to -1.1)`` points, or ``+9.8% (+8.1 to +11.5)``."""
+    """``-1.9 [-2.8, -1.1]`` points, or ``+9.8% [+8.1, +11.5]``; of an agreement its interval alone."""
     if check.change is None:
         return UNKNOWN
     if check.check == "agreement":
-        return "" if check.change_interval is None else f"({_range(check, signs=False)})"
-    sign = "%" if check.unit == "percent" else ""
-    text = f"{_signed(check.change)}{sign}"
-    return text if check.change_interval is None else f"{text} ({_range(check, signs=True)})"
-
-
-def _range(check: Check, *, signs: bool) -> str:
-    low, high = check.change_interval or (0.0, 0.0)
-    return f"{_signed(low)} to {_signed(high)}" if signs else f"{low:.1f} to {high:.1f}"
+        return "" if check.change_interval is None else "[{:.1f}, {:.1f}]".format(*check.change_interval)
+    text = f"{_signed(check.change)}{'%' if check.unit == 'percent' else ''}"
+    if check.change_interval is None:
+        return text
+    low, high = check.change_interval
+    return f"{text} [{_signed(low)}, {_signed(high)}]"
 
 
 def _signed(value: float) -> str:
@@ -72,7 +69,9 @@ _WORDS: tuple[Outcome, ...] = ("failed", "undecided", "passed", "not compared")
 
 
 def about_file(file: CheckedFile) -> str:
-    """How the latency of one file was measured, in one sentence; empty where it was not."""
+    """How the latency of one file was measured, in one sentence; empty where there is nothing to say."""
+    if file.sha256 == file.baseline_sha256:
+        return "the file is the same as that of the baseline, so its latency and memory need no measurement"
     if not file.sessions:
         return ""
     text = f"latency: both files in {plural(file.sessions, 'session')}"

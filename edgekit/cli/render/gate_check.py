@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from edgekit.cli.output import table
 from edgekit.cli.render.tables import WIDTH, wrapped
-from edgekit.documents.regression import CheckedFile, GateCheck
+from edgekit.documents.regression import FAILED, NOT_COMPARED, PASSED, UNDECIDED, CheckedFile, GateCheck, Outcome
 from edgekit.render.regression import about_file, change, check_name, explained, figure, headline, limit
 from edgekit.render.text import clipped
 
-HEADERS = ("check", "baseline", "new", "change (interval)", "limit", "outcome")
+HEADERS = ("check", "baseline", "new", "change [interval]", "limit", "outcome")
+
+OUTCOMES: dict[Outcome, str] = {FAILED: "FAILED", UNDECIDED: "undecided", PASSED: "passed", NOT_COMPARED: "-"}
 
 
 def gate_text(document: GateCheck) -> str:
@@ -27,7 +29,7 @@ def _file(file: CheckedFile) -> str:
             figure(check, check.new),
             change(check),
             limit(check),
-            check.outcome.upper() if check.outcome == "failed" else check.outcome,
+            OUTCOMES[check.outcome],
         ]
         for check in file.checks
     ]
