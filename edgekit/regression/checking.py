@@ -131,13 +131,14 @@ def _measure(plan: Plan, evidence: list[Evidence], limits: Gates, options: GateO
         begun = time.monotonic()
         results = measure_session(plan, together, 1, None)
         first_s = time.monotonic() - begun
-        repeat_memory_and_energy(plan, together)
+        if limits.max_memory_increase is not None or limits.max_energy_increase is not None:
+            repeat_memory_and_energy(plan, together)
         for place, member in enumerate(together):
             _compare(plan, member.evidence, results[2 * place], results[2 * place + 1])
     if alone:
         for one, result in zip(alone, score(plan, alone)):
             _compare(plan, one, result, None)
-        if options.latency:
+        if options.latency and limits.max_memory_increase is not None:
             repeat_memory(plan, [one for one in alone if one.memory[1]])
     if together:
         _measure_again(plan, together, limits, options.time_limit_s - (time.monotonic() - started), first_s)
