@@ -19,7 +19,8 @@ For a trial run:
     python benchmarks/brain_mri_study.py --data DATA --weights WEIGHTS --out OUT --seeds 0 --epochs 1 \\
         --scratch-epochs 1 --size 64 --limit 12 --files tflite-fp32
 
-``--device auto`` continues with networks that ``benchmarks/gpu_study.py`` has trained on a GPU.
+On a machine that others use, ``--no-latency`` does all but measure latency and memory; repeat the command without it
+when the machine is quiet. ``--device auto`` continues with networks that ``benchmarks/gpu_study.py`` trained on a GPU.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def main() -> int:
     add_options(parser, device="cpu")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--files", nargs="+", default=FILES, help="exported files (default: all without QAT)")
+    parser.add_argument("--no-latency", action="store_true", help="leave latency and memory for later")
     arguments = parser.parse_args()
     for part in arguments.parts:
         settings = study_settings(part, arguments) | {"export.files": arguments.files}
@@ -89,6 +91,7 @@ def main() -> int:
         command += ["--out", str(arguments.out / part)]
         for key, value in settings.items():
             command += ["--set", f"{key}={json.dumps(value)}"]
+        command += ["--no-latency"] if arguments.no_latency else []
         if code := subprocess.run(command, check=False).returncode:
             return code
     return 0

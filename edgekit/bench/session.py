@@ -13,7 +13,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import ALL, inspected, opened_by_their_runtimes, with_runtimes
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -84,7 +84,9 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
     if options.results is not None:
         found = [replace(model, results=options.results / str(number)) for number, model in enumerate(found)]
     settings = settings_for(found, options, target)
-    found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
+    found = with_runtimes(found, options.runtime, target)
+    if options.runtime == ALL:
+        found = opened_by_their_runtimes(found, target, progress)
     models, machine = inspected(target, found, scored=options.data is not None)
     images = image_sets(models, options.data, image_limit(models, options), progress)
     if not options.latency and not images:

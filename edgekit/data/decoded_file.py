@@ -77,7 +77,6 @@ class PixelFile:
     def keep(self, partial: Path, facts: DecodedFacts) -> None:
         """Give a complete file its name. It counts only with its facts, and both are on the disk."""
         facts.seal().write(self._facts)
-        flush_to_disk(self._facts)
         partial.replace(self.path)
         flush_to_disk(self.path.parent)
 

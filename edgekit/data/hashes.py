@@ -13,7 +13,7 @@ from typing import NamedTuple
 from edgekit.data.cache import cache_dir, disk_errors
 from edgekit.data.sealed import SealedDocument
 from edgekit.errors import InputError
-from edgekit.support.files import flush_to_disk, sha256_file
+from edgekit.support.files import sha256_file
 from edgekit.support.progress import SILENT, Progress
 
 
@@ -59,7 +59,6 @@ def hash_files(root: Path, paths: Sequence[str], progress: Progress = SILENT) ->
     if entries != known:
         with disk_errors(manifest):
             _Manifest(root=os.fsencode(root).decode("utf-8", "replace"), files=entries).seal().write(manifest)
-            flush_to_disk(manifest)
     return {path: entry.sha256 for path, entry in entries.items()}, unreadable
 
 

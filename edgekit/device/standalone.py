@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+OPTIONS = ("runtime", "scaling", "resize", "filter", "output", "activation")
+"""Options that `edgekit deploy` may have written beside the model, by the name that they have in a job."""
+
 EXIT_CODES = {"model": 2, "image": 2, "runtime": 4}
 """By kind of error; the same as those of the host's edgekit."""
 
@@ -105,7 +108,7 @@ def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | N
     for name, known in (("filter", tuple(FILTERS)), ("resize", RESIZES)):
         if given.get(name) not in (None, *known):
             raise DeviceError(f"unknown {name} {given[name]!r}: choose {', '.join(known)}")
-    entry = model_entry({**given, "path": options.model, "key": "model", "runtime": options.runtime})
+    entry = model_entry({**given, "path": options.model, "key": "model"})
     model = entry.open(options.threads)
     own = read_metadata(options.model, model)
     return (
@@ -127,7 +130,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         found = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
     except (OSError, ValueError) as error:
         raise DeviceError(f"cannot read the settings of the model: {error}", str(beside)) from None
-    given = {name: getattr(options, name) for name in ("scaling", "resize", "filter", "output", "activation")}
+    given = {name: getattr(options, name) for name in OPTIONS}
     if options.image_size:
         sides = options.image_size.lower().split("x")
         if not 1 <= len(sides) <= 2 or not all(side.isdecimal() and int(side) for side in sides):

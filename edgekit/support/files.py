@@ -21,8 +21,8 @@ TEMPORARY = re.compile(r"\..+\.edgekit-[a-z0-9_]{8}\.tmp(\..*)?", re.DOTALL)
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path next to ``path``, which replaces it when the block ends without an error.
 
-    After a crash, an interrupt or a full disk, the old file is still there, or none, but never a partial one. The
-    temporary name keeps the suffix, because Keras and others choose the format by it.
+    After a crash, an interrupt, a full disk or a power failure, the old file is still there, or none, but never a
+    partial one. The temporary name keeps the suffix, because Keras and others choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        flush_to_disk(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -159,7 +159,7 @@ def test_pixels_are_on_the_disk_before_they_have_their_name(photos, cache, monke
     image(999).save(photos / "cat" / "000.png")
     order.clear()
     opened(photos)
-    assert order == ["name .json", "fsync .json"]
+    assert order == ["fsync .json", "name .json"]
 
 
 def test_too_large_images_are_decoded_after_the_limit_was_raised(make_folder, monkeypatch, watcher):

@@ -35,6 +35,23 @@ def test_a_file_is_written_completely_and_leaves_nothing_behind(tmp_path):
     assert names(tmp_path / "new") == ["model.weights.h5"]
 
 
+def test_a_file_is_on_the_disk_before_it_replaces_another(tmp_path, monkeypatch):
+    """Otherwise a power failure may leave an empty file under the name of the old one."""
+    path = tmp_path / "run.json"
+    path.write_text("old")
+    flushed: list[tuple[str, str]] = []
+    fsync = os.fsync
+
+    def watched(handle: int) -> None:
+        flushed.append((Path(f"/proc/self/fd/{handle}").read_text(), path.read_text()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_text(path, "new")
+    assert flushed == [("new", "old")]
+    assert path.read_text() == "new"
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_keeps_the_old_file(tmp_path, error):
     path = tmp_path / "run.json"
