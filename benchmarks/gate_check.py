@@ -211,7 +211,7 @@ def trial(work: Path, images: Path, kind: str, number: int, limit: str) -> dict[
         "unchanged": {"note": f"trial {number}"},
     }[kind]
     name = f"{kind}-{number}"
-    if not (work / name).exists():
+    if not (work / name / "run.json").exists():
         write_run(work / name, images, **model)
     started, load = time.monotonic(), os.getloadavg()[0]
     options = ["--no-latency"] if kind == "accuracy" else ["--time-limit", limit]

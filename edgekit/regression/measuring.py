@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import with_runtime, with_target_runtime
+from edgekit.bench.inspection import with_runtime
 from edgekit.bench.memory import measure_memory
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.protocols import get_protocol
@@ -57,8 +57,7 @@ def measure_session(
     After an interruption, the same call resumes it.
     """
     folder = plan.work.session(number)
-    keys = [member.evidence.pair.file.key for member in members for _ in range(2)]
-    results = finished_results(folder, plan.target, keys)
+    results = finished_results(folder, plan.target, 2 * len(members))
     if results is None:
         _leave_known_predictions(plan, members, number)
         paths = [path for member in members for path in (member.evidence.pair.path, member.baseline)]
@@ -82,14 +81,14 @@ def _leave_known_predictions(plan: Plan, members: Sequence[Together], number: in
                 leave_predictions(folders[1], saved, content)
             continue
         for folder, sha256 in zip(folders, (pair.export.sha256, pair.file.sha256)):
-            result = _result_of(first, plan.target, pair.file.key, sha256)
+            result = _result_of(first, plan.target, sha256)
             path = None if result is None else result.predictions_path()
             if result is not None and path is not None:
                 leave_predictions(folder, result.bench, path.read_bytes())
 
 
-def _result_of(session: Path, target: str, key: str, sha256: str) -> BenchResult | None:
-    results = map(BenchResult.read, sorted(session.glob(f"*/bench/{target}/{key}.json")))
+def _result_of(session: Path, target: str, sha256: str) -> BenchResult | None:
+    results = map(BenchResult.read, sorted(session.glob(f"*/bench/{target}/*.json")))
     return next((result for result in results if result.bench.sha256 == sha256), None)
 
 
@@ -124,7 +123,7 @@ def _measure_once(plan: Plan, paths: Sequence[Path], places: Sequence[tuple[Evid
     threads = places[0][0].memory_threads
     with contextlib.closing(get_target(plan.target, SILENT)) as target:
         models = collect_models(paths, ThirdPartyOptions(), SILENT, results=False)
-        models = with_runtime(with_target_runtime(models, target.runtime), plan.options.runtime)
+        models = with_runtime(models, plan.options.runtime, target)
         memory: dict[str, MemoryRecord] = {}
         measure_memory(target, models, threads, plan.progress, memory)
         joules: dict[str, EnergyRecord] = {}

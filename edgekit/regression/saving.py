@@ -131,7 +131,7 @@ def _run(
     files = []
     for export in one.exports():
         described = export.read_export()
-        own = [result for result in results if _is_of(result, described)]
+        own = _of_export(results, described)
         if not own:
             progress.warn(f"{document.run_id}/{export.key} is not in the baseline: it has no complete bench result")
             continue
@@ -156,9 +156,13 @@ def _run(
     return run.model_copy(update={"files": tuple(files)})
 
 
-def _is_of(result: BenchResult, export: ExportDocument) -> bool:
-    bench = result.bench
-    return bench.key == export.key and bench.sha256 == export.sha256 and bench.ok and not bench.incomplete
+def _of_export(results: Sequence[BenchResult], export: ExportDocument) -> list[BenchResult]:
+    """The complete result of an exported file on each target; of several runtimes, that of the default one."""
+    found: dict[str, BenchResult] = {}
+    for result in sorted(results, key=lambda one: one.bench.key != export.key):
+        if result.bench.sha256 == export.sha256 and result.ok and not result.bench.incomplete:
+            found.setdefault(result.bench.target, result)
+    return list(found.values())
 
 
 def _measured(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.documents.bench import BenchDocument, BenchResult
@@ -115,10 +114,10 @@ def leave_predictions(folder: Path, document: BenchDocument, predictions: bytes)
         known.write(place)
 
 
-def finished_results(folder: Path, target: str, keys: Sequence[str]) -> list[BenchResult] | None:
-    """The results of a session that has ended, in the order of its files; None if it has not."""
-    places = [RunFolder(folder / str(number)).bench_json(target, key) for number, key in enumerate(keys)]
-    if not places or not all(place.is_file() for place in places):
-        return None
-    results = [BenchResult.read(place) for place in places]
-    return None if any(result.bench.incomplete for result in results) else results
+def finished_results(folder: Path, target: str, count: int) -> list[BenchResult] | None:
+    """The results of a session of ``count`` files that has ended, in their order; None if it has not."""
+    results = []
+    for number in range(count):
+        found = [BenchResult.read(path) for path in sorted((folder / str(number) / "bench" / target).glob("*.json"))]
+        results += [result for result in found if not result.bench.incomplete][:1]
+    return results if len(results) == count else None
