@@ -14,6 +14,7 @@ nothing; each takes a ``progress``, which receives its messages while it runs.
 from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
+from edgekit.api.regression import gate_check, gate_save
 from edgekit.api.studies import audit, compare, report
 from edgekit.api.web import web_page
 
@@ -26,6 +27,8 @@ __all__ = [
     "evaluate",
     "export",
     "folder_of",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_run",
     "load_study",
