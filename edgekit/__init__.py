@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgekit.api import deploy as deploy
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
+    from edgekit.api import gate_check as gate_check
+    from edgekit.api import gate_save as gate_save
     from edgekit.api import import_model as import_model
     from edgekit.api import load_run as load_run
     from edgekit.api import load_study as load_study
@@ -49,6 +51,8 @@ __all__ = [
     "deploy",
     "evaluate",
     "export",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_recipe",
     "load_run",

@@ -15,6 +15,7 @@ from edgekit.api.deploying import deploy, sample_program
 from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
+from edgekit.api.regression import gate_check, gate_save
 from edgekit.api.studies import audit, compare, report
 from edgekit.api.web import web_page
 
@@ -28,6 +29,8 @@ __all__ = [
     "evaluate",
     "export",
     "folder_of",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_run",
     "load_study",

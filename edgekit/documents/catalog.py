@@ -10,6 +10,7 @@ from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
 from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
+from edgekit.documents.regression import BaselineDocument, GateCheck, SavedBaseline
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
@@ -39,4 +40,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,
     "download": DownloadDocument,
+    "baseline": BaselineDocument,
+    "saved-baseline": SavedBaseline,
+    "gate-check": GateCheck,
 }
