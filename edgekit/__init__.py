@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
     from edgekit.api import compare as compare
+    from edgekit.api import deploy as deploy
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
     from edgekit.api import gate_check as gate_check
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgekit.api import load_study as load_study
     from edgekit.api import predict as predict
     from edgekit.api import report as report
+    from edgekit.api import sample_program as sample_program
     from edgekit.api import train as train
     from edgekit.api import web_page as web_page
     from edgekit.errors import CheckFailed as CheckFailed
@@ -46,6 +48,7 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "deploy",
     "evaluate",
     "export",
     "gate_check",
@@ -56,6 +59,7 @@ __all__ = [
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
     "web_page",
 ]
