@@ -62,11 +62,14 @@ function showMeasured(measurement, models) {
       element("td", {}, saveLink(document)),
     ),
   );
-  const headings = ["File", "Median of one inference", "Runs", "Result"].map((text, place) =>
+  const headings = ["File", "Median", "Runs", "Result"].map((text, place) =>
     element("th", { scope: "col", class: place === 1 || place === 2 ? "number" : "" }, text),
   );
-  const table = element("table", {}, element("thead", {}, element("tr", {}, ...headings)), element("tbody", {}, ...rows));
-  const doubts = documents[0].latency[0].unstable.map((text) => element("p", { class: "problem" }, `Not reliable: ${text}.`));
+  const caption = element("caption", {}, "Time of one inference");
+  const table = element("table", {}, caption, element("thead", {}, element("tr", {}, ...headings)), element("tbody", {}, ...rows));
+  const doubts = documents.flatMap(({ scheme, latency: [{ unstable }] }) =>
+    unstable.map((text) => element("p", { class: "problem" }, `${scheme} is not reliable: ${text}.`)),
+  );
   const folder = `bench/${target}`;
   const advice = element(
     "p",

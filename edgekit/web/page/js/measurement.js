@@ -66,7 +66,7 @@ export class Measurement {
     const step = this.browser.clock_step_ns;
     const typical = [...ns].sort((a, b) => a - b)[ns.length >> 1];
     if (step > COARSE_SHARE * typical) {
-      found.push(`the browser's clock has steps of ${step / 1e6} ms, which is too coarse for this model`);
+      found.push(`the browser's clock has steps of ${step / 1e6} ms, which is too coarse for so short a run`);
     }
     return found;
   }
