@@ -32,10 +32,14 @@ class BenchOptions:
     sustained_s: float | None = None
     profile: bool = False
     pin: bool = False
+    tune: bool = False
+    """Also look for the fastest setting of each file."""
     rate_hz: float | None = None
     latency: bool = True
     """False: score the images only. Latency that was measured before stays in the result."""
     third_party: ThirdPartyOptions = field(default_factory=ThirdPartyOptions)
+    results: Path | None = None
+    """Folder for the results, with a numbered folder for each file. By default they go into the run folders."""
 
 
 @dataclass(frozen=True)
