@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
     from edgekit.api import compare as compare
+    from edgekit.api import deploy as deploy
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
+    from edgekit.api import gate_check as gate_check
+    from edgekit.api import gate_save as gate_save
     from edgekit.api import import_model as import_model
     from edgekit.api import load_run as load_run
     from edgekit.api import load_study as load_study
     from edgekit.api import predict as predict
     from edgekit.api import report as report
+    from edgekit.api import sample_program as sample_program
     from edgekit.api import train as train
     from edgekit.api import web_page as web_page
     from edgekit.errors import CheckFailed as CheckFailed
@@ -44,14 +48,18 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "deploy",
     "evaluate",
     "export",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_recipe",
     "load_run",
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
     "web_page",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.bench.accuracy import measure_accuracy
@@ -82,9 +83,11 @@ def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
 
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
     _check(options)
-    found = collect_models(paths, options.third_party, progress)
+    found = collect_models(paths, options.third_party, progress, results=options.results is None)
     if target.name == WEB:
         found = for_web(found, progress)
+    if options.results is not None:
+        found = [replace(model, results=options.results / str(number)) for number, model in enumerate(found)]
     settings = settings_for(found, options, target)
     found = with_runtimes(found, options.runtime, target)
     if options.runtime == ALL:

@@ -196,7 +196,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("not a run folder", [tmp_path])
     refused("unknown protocol", [run.path], protocol="fast")
     refused("threads", [run.path], threads=(-1,))
-    refused("unknown runtime", [run.path], runtime="openvino")
+    refused("unknown runtime", [run.path], runtime="tensorrt")
     refused("none among these files", [model], runtime="litert", data=colours)
     refused("--labels FILE", [model], data=colours, third_party=ThirdPartyOptions(scaling="unit"))
     labels = tmp_path / "labels.txt"
@@ -204,7 +204,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("--scaling", [model], data=colours, third_party=ThirdPartyOptions(labels=labels))
     refused("unknown scaling", [model], third_party=ThirdPartyOptions(scaling="symmetrical"))
     refused("unknown resize method", [model], third_party=ThirdPartyOptions(resize="squash"))
-    refused("for third-party models", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
+    refused("only third-party models take", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
     labels.write_text("blue\ngreen\n")
     refused("2 labels do not fit 3 outputs", [model], third_party=ThirdPartyOptions(labels=labels, scaling="unit"))
     labels.write_text("blue\ngreen\nyellow\n")

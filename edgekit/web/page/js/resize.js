@@ -45,6 +45,36 @@ export function fitted(image, geometry) {
   return onBlack(resized(image, innerHeight, innerWidth, geometry), height, width);
 }
 
+/**
+ * edgekit decodes a JPEG much larger than needed at 1/2, 1/4 or 1/8 of its size. Other decoders cannot, so blocks of
+ * pixels are averaged, which comes close. The image keeps at least `enough` pixels in both directions.
+ */
+export function reduced(image, enough) {
+  const factor = Math.min(Math.floor(image.width / enough), Math.floor(image.height / enough));
+  const scale = factor >= 8 ? 8 : factor >= 4 ? 4 : factor >= 2 ? 2 : 1;
+  if (scale === 1) return image;
+  const width = Math.ceil(image.width / scale);
+  const height = Math.ceil(image.height / scale);
+  const { channels } = image;
+  const data = new Uint8Array(width * height * channels);
+  for (let y = 0, to = 0; y < height; y++) {
+    const rows = Math.min(scale, image.height - y * scale);
+    for (let x = 0; x < width; x++) {
+      const columns = Math.min(scale, image.width - x * scale);
+      const count = rows * columns;
+      for (let channel = 0; channel < channels; channel++) {
+        let sum = count >> 1;
+        for (let j = 0; j < rows; j++) {
+          let from = ((y * scale + j) * image.width + x * scale) * channels + channel;
+          for (let i = 0; i < columns; i++, from += channels) sum += image.data[from];
+        }
+        data[to++] = Math.floor(sum / count);
+      }
+    }
+  }
+  return { width, height, channels, data };
+}
+
 /** RGB as grey (ITU-R 601-2 luma), as Pillow converts it. */
 export function grey({ width, height, channels, data }) {
   if (channels === 1) return { width, height, channels, data };
@@ -86,7 +116,7 @@ function startsVertically(image, height, width, pillow) {
 
 /** The weights of the source pixels of each of `size` pixels, as integers with PRECISION_BITS. */
 function coefficients(sourceSize, from, to, size, { support, weight }) {
-  const scale = (to - from) / size;
+  const scale = Math.fround(to - from) / size;
   const filterScale = Math.max(scale, 1);
   const reach = support * filterScale;
   const most = Math.ceil(reach) * 2 + 1;
