@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
     from edgekit.api import compare as compare
+    from edgekit.api import diff as diff
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
     from edgekit.api import gate_check as gate_check
@@ -45,6 +46,7 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "diff",
     "evaluate",
     "export",
     "gate_check",

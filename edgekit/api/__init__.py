@@ -15,7 +15,7 @@ from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
 from edgekit.api.regression import gate_check, gate_save
-from edgekit.api.studies import audit, compare, report
+from edgekit.api.studies import audit, compare, diff, report
 
 __all__ = [
     "AnyPath",
@@ -23,6 +23,7 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "diff",
     "evaluate",
     "export",
     "folder_of",
