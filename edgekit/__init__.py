@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgekit.api import predict as predict
     from edgekit.api import report as report
     from edgekit.api import train as train
+    from edgekit.api import web_page as web_page
     from edgekit.errors import CheckFailed as CheckFailed
     from edgekit.errors import EdgekitError as EdgekitError
     from edgekit.errors import InputError as InputError
@@ -58,6 +59,7 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "web_page",
 ]
 
 _HOMES = {

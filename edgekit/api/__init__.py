@@ -16,6 +16,7 @@ from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
 from edgekit.api.regression import gate_check, gate_save
 from edgekit.api.studies import audit, compare, diff, report
+from edgekit.api.web import web_page
 
 __all__ = [
     "AnyPath",
@@ -35,4 +36,5 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "web_page",
 ]

@@ -40,6 +40,7 @@ def bench(
     sustained_s: float | None = None,
     profile: bool = False,
     pin: bool = False,
+    tune: bool = False,
     rate_hz: float | None = None,
     latency: bool = True,
     labels: AnyPath | None = None,
@@ -68,6 +69,8 @@ def bench(
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
         pin: Pin each process to as many cores as it has threads, if the target allows it.
+        tune: Also look for the fastest setting (runtime, threads, pinning, options of the runtime) of each file that
+            gives the same predictions, and confirm it against the default. Takes up to three times as long.
         rate_hz: Start so many runs per second of each file, as a camera would. Default: one after the other.
         latency: If false, only score the test images. Calling this again without it measures the rest.
         labels: For a third-party model: file with its class names (one per line, JSON or CSV).
@@ -98,6 +101,7 @@ def bench(
         sustained_s=sustained_s,
         profile=profile,
         pin=pin,
+        tune=tune,
         rate_hz=rate_hz,
         latency=latency,
         third_party=ThirdPartyOptions(

@@ -8,20 +8,25 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgekit.bench.drift_reference import drift_reference
+from edgekit.bench.earlier_result import earlier_result
 from edgekit.bench.inspection import inspected, with_runtime
-from edgekit.bench.measured_model import MeasuredModel
+from edgekit.bench.measured_model import MeasuredModel, RuntimeSetting
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
-from edgekit.device.protocol.requests import HostFacts, PlaceRequest
+from edgekit.device.protocol.requests import HostFacts, PlaceEvent, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE
-from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS
+from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS, STATISTICS, TUNED
+from edgekit.documents.drift_reference import DriftReference
+from edgekit.documents.tuning import SettingRecord
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
+from edgekit.render.setting import setting_text
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.config import find_target
 from edgekit.targets.device_program import program
@@ -33,12 +38,21 @@ from edgekit.targets.upload import Hashes, object_name
 
 @dataclass(frozen=True)
 class Deployment:
-    """The folder on the target, the command that classifies an image there, and the check of the golden outputs."""
+    """The folder on the target, the command that classifies an image there, and the check of the golden outputs.
+
+    ``replaced``: the SHA-256 of the model that was there before. ``statistics_images``: test images that the drift
+    check compares with, None without one. ``rejected``: why an update was refused, with the earlier files still in use.
+    """
 
     folder: str
     command: str
     file: str
     verification: VerificationRecord
+    setting: SettingRecord | None = None
+    """What it runs with; None for the default."""
+    replaced: str | None = None
+    statistics_images: int | None = None
+    rejected: str | None = None
 
 
 def deploy(
@@ -47,14 +61,19 @@ def deploy(
     target: str,
     export: str | None = None,
     name: str | None = None,
+    update: bool = False,
+    data: Path | None = None,
     third_party: ThirdPartyOptions | None = None,
     progress: Progress = SILENT,
 ) -> Deployment:
     """Copy model, labels, golden outputs, the device program and a README to ``deploy/NAME`` on ``target``.
 
-    ``export`` chooses among the exports of a run (``tflite-int8``). The golden outputs of a third-party model are what
-    it predicts on this machine, and its preprocessing is copied, too. Raises :class:`InputError` if ``run`` does not
-    identify a single exported file, and :class:`TargetError` if the target lacks packages.
+    ``export`` chooses among the exports of a run (``tflite-int8``). It runs there with the setting that `edgekit bench
+    --tune` confirmed as faster on that target, if it did. The golden outputs of a third-party model are what
+    it predicts on this machine, and its preprocessing is copied, too. ``data``: labelled images for the drift check,
+    instead of the run's test split. ``update``: replace an existing deployment, but only by a model that gives its
+    golden outputs on the target. Raises :class:`InputError` if ``run`` does not identify a single exported file, and
+    :class:`TargetError` if the target lacks packages or has no deployment to update.
     """
     if target == LOCAL:
         raise InputError(
@@ -64,18 +83,33 @@ def deploy(
     model = _chosen(models, export, run)
     folder = _folder_name(name or (model.key if model.run is None else f"{model.folder.name}-{model.key}"))
     scored = model.run is None
+    config = find_target(target)
+    statistics = drift_reference(model, data, progress) if model.run is not None else None
     scratch = tempfile.TemporaryDirectory()
-    with closing(SshTarget(find_target(target), progress)) as machine, scratch:
+    with closing(SshTarget(config, progress)) as machine, scratch:
         (model,), _ = inspected(machine, with_runtime([model], None, machine), scored=scored)
         if model.run is None:
             model = with_own_golden(model, Path(scratch.name))
-        (verification,) = verify_models(machine, [model])
+            statistics = drift_reference(model, data, progress)
         facts = machine.facts()
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
-        place = _place(machine, model, folder, facts)
-    command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
-    return Deployment(place, command, _file_name(model), verification)
+        setting = tuned_setting(model, target)
+        (verification,) = verify_models(machine, [_as_tuned(model, setting)])
+        command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
+        if update and verification.problem is not None:
+            return Deployment(folder, command, _file_name(model), verification, setting, rejected=verification.problem)
+        placed = _place(machine, model, folder, facts, setting, statistics, update=update)
+    return Deployment(
+        placed["folder"],
+        command,
+        _file_name(model),
+        verification,
+        setting,
+        replaced=placed["replaced"] if placed["event"] == "placed" else None,
+        statistics_images=None if statistics is None else statistics.n_images,
+        rejected=placed["reason"] if placed["event"] == "rejected" else None,
+    )
 
 
 def _file_name(model: MeasuredModel) -> str:
@@ -83,10 +117,36 @@ def _file_name(model: MeasuredModel) -> str:
     return f"model.{model.format}"
 
 
-def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts) -> str:
+def tuned_setting(model: MeasuredModel, target: str) -> SettingRecord | None:
+    """The setting that `edgekit bench --tune` confirmed as faster for this file on ``target``; None for the default."""
+    known = earlier_result(model, target)
+    tuning = None if known is None else known.bench.tuning
+    return None if tuning is None or tuning.chosen == tuning.default else tuning.chosen
+
+
+def _as_tuned(model: MeasuredModel, setting: SettingRecord | None) -> MeasuredModel:
+    if setting is None:
+        return model
+    options = tuple(setting.options.items())
+    return replace(model, runtime=setting.runtime, setting=RuntimeSetting(setting.threads, setting.pin, options))
+
+
+def _place(
+    machine: SshTarget,
+    model: MeasuredModel,
+    folder: str,
+    facts: HostFacts,
+    setting: SettingRecord | None,
+    statistics: DriftReference | None,
+    *,
+    update: bool,
+) -> PlaceEvent:
     with tempfile.TemporaryDirectory() as scratch:
         sources = {_file_name(model): model.path, "golden.npz": model.golden, **_external(model)}
-        for name, content in _generated_files(model, machine.config.python).items():
+        generated = _generated_files(model, machine.config.python, setting)
+        if statistics is not None:
+            generated[STATISTICS] = statistics.to_json().encode()
+        for name, content in generated.items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
         check_golden(model.golden)
@@ -96,25 +156,34 @@ def _place(machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFac
         machine.send({objects[name]: str(path) for name, path in sources.items()})
         environment = facts["environment"]
         request = PlaceRequest(
-            folder=folder, files=objects, environment=None if environment is None else environment["id"]
+            folder=folder,
+            files=objects,
+            environment=None if environment is None else environment["id"],
+            update=update,
         )
-        return machine.ask(PLACE, request)["folder"]
+        return machine.ask(PLACE, request)
 
 
-def _generated_files(model: MeasuredModel, python: str) -> dict[str, bytes]:
+def _generated_files(model: MeasuredModel, python: str, setting: SettingRecord | None) -> dict[str, bytes]:
     """The files that are not copied: the device program, the labels and a README."""
     file = _file_name(model)
     readme = (
         f"{model.id}, copied here by `edgekit deploy`. SHA-256 of {file}: {model.sha256}\n\n"
         f"Classify an image:         {python} {PROGRAM} predict {file} photo.jpg\n"
         f"Classify camera frames:    {python} {PROGRAM} predict {file} --camera\n"
+        f"The same with a web page:  {python} {PROGRAM} watch {file}\n"
+        f"Start that at boot:        {python} {PROGRAM} unit {file} --help\n"
         f"Check the golden outputs:  {python} {PROGRAM} verify {file} golden.npz\n"
         f"Show all commands:         {python} {PROGRAM} --help\n"
     )
+    if setting is not None:
+        readme += f"\nIt runs with {setting_text(setting)} ({TUNED}): the fastest setting measured here.\n"
     labels = "".join(f"{label}\n" for label in model.labels or ())
     files = {PROGRAM: program(), "README.txt": readme.encode()}
     if labels:
         files["labels.txt"] = labels.encode()
+    if setting is not None:
+        files[TUNED] = setting.model_dump_json(indent=1).encode()
     settings: dict[str, object] = {} if model.runtime is None else {"runtime": model.runtime}
     if model.run is None:
         job = model.job()

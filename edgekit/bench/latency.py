@@ -44,12 +44,14 @@ class LatencyPlan:
     protocol: ProtocolRecord
     threads: int
     seed: int
+    n_controls: int = CONTROLS
+    """How many files are measured twice, at most."""
 
     @property
     def controls(self) -> list[str]:
         """The files that are measured twice: from the smallest to the largest, evenly spaced."""
         ids = [model.id for model in sorted(self.models, key=lambda model: (model.size_bytes, model.id))]
-        count = min(CONTROLS, len(ids))
+        count = min(self.n_controls, len(ids))
         return [ids[place * (len(ids) - 1) // max(1, count - 1)] for place in range(count)]
 
     @property
@@ -106,9 +108,9 @@ class MeasuredLatency:
         self._sitting = self._repeat = 0
         self._reasons: dict[str, None] = {}
 
-    def measure(self, target: Target, progress: Progress) -> Iterator[None]:
+    def measure(self, target: Target, progress: Progress, title: str | None = None) -> Iterator[None]:
         """Measure, one process after another; yields after each."""
-        with progress.bar(f"latency, {plural(self.plan.threads, 'thread')}", self.plan.steps) as bar:
+        with progress.bar(title or f"latency, {plural(self.plan.threads, 'thread')}", self.plan.steps) as bar:
             for repeat, job in enumerate(self.plan.jobs()):
                 self._repeat = repeat
                 for event in target.run(LATENCY, job):
@@ -182,8 +184,11 @@ class MeasuredLatency:
                 if key in process.files:
                     process.files[key].check(expected, drawn)
 
-    def latency(self, model: str) -> Latency | None:
-        """The record of one file; None if its output was not finite, or no block counts."""
+    def latency(self, model: str, *, threads_must_help: bool = True) -> Latency | None:
+        """The record of one file; None if its output was not finite, or no block counts.
+
+        ``threads_must_help``: a measurement in which more than one thread had no effect is unstable.
+        """
         processes = self._of(model)
         if model in self.failed or not any(process.valid_blocks for process in processes):
             return None
@@ -191,7 +196,7 @@ class MeasuredLatency:
         threads = next(file.start.threads for file in files if file.start is not None)
         parallelism = _parallelism(files, threads)
         used = {name for process in self._processes for name in self.plan.drawn(model, process.repeat)}
-        pinned = {tuple(process.pinned or ()) for process in self._processes if process.has_blocks}
+        pinned = {process.cores_of(model) for process in self._processes if process.has_blocks}
         reasons = dict.fromkeys(reason for process in self._processes for reason in process.reasons())
         return Latency(
             threads=threads,
@@ -199,10 +204,28 @@ class MeasuredLatency:
             processes=processes,
             preprocess_ns=tuple(ns for file in files for ns in file.preprocess_ns),
             postprocess_ns=tuple(ns for file in files for ns in file.postprocess_ns),
-            unstable=(*{**self._reasons, **reasons}, *thread_reasons(threads, parallelism)),
+            unstable=(
+                *{**self._reasons, **reasons},
+                *(thread_reasons(threads, parallelism) if threads_must_help else ()),
+            ),
             n_images=len(used),
             pinned=pinned.pop() or None if len(pinned) == 1 else None,
         )
+
+    def was_pinned(self, key: str) -> bool:
+        """Whether each process could keep the file ``key`` to its cores."""
+        files = [process.files[key] for process in self._processes if key in process.files]
+        return bool(files) and all(file.start is not None and file.start.pinned for file in files)
+
+    def n_differing(self, one: str, other: str) -> int:
+        """How many timed runs of the file ``one`` gave another class than those of ``other`` for the same input."""
+        differing = 0
+        for process in self._processes:
+            if one in process.files and other in process.files:
+                known = {answer["image"]: answer["predicted"] for answer in process.files[other].all_answers}
+                mine = process.files[one].all_answers
+                differing += sum(a["predicted"] != known.get(a["image"], a["predicted"]) for a in mine)
+        return differing
 
     def all_invalid(self, model: str) -> bool:
         """Whether blocks were measured of which none counts."""
@@ -235,6 +258,7 @@ class MeasuredLatency:
 @dataclass(frozen=True)
 class _Start:
     threads: int
+    pinned: tuple[int, ...] | None
     load_ns: int
     first_ns: int
     warmup_ns: tuple[int, ...]
@@ -257,7 +281,9 @@ class _File:
     def add(self, event: ModelEvent | ImagesEvent | BlockEvent) -> None:
         if event["event"] == "model":
             self.runtime = RuntimeRecord.model_validate(event["runtime"])
-            self.start = _Start(event["threads"], event["load_ns"], event["first_ns"], tuple(event["warmup_ns"]))
+            pinned = event["pinned"] and tuple(event["pinned"])
+            warmup_ns = tuple(event["warmup_ns"])
+            self.start = _Start(event["threads"], pinned or None, event["load_ns"], event["first_ns"], warmup_ns)
         elif event["event"] == "block":
             answers = event["answers"]
             self.blocks.append(Block(round=event["round"], ns=tuple(event["ns"]), n_answers=len(answers)))
@@ -267,6 +293,10 @@ class _File:
         else:
             self.preprocess_ns += event["preprocess_ns"]
             self.postprocess_ns += event["postprocess_ns"]
+
+    @property
+    def all_answers(self) -> list[TimedAnswer]:
+        return [answer for answers in self.answers for answer in answers]
 
     def check(self, expected: Expected, drawn: Sequence[str]) -> None:
         """Count the wrong answers of each block."""
@@ -293,6 +323,11 @@ class _Process:
     @property
     def has_blocks(self) -> bool:
         return any(file.blocks for file in self.files.values())
+
+    def cores_of(self, key: str) -> tuple[int, ...]:
+        """The cores that it kept the file ``key`` to, or all files; empty if it pinned neither."""
+        start = self.files[key].start if key in self.files else None
+        return (start.pinned if start is not None else None) or tuple(self.pinned or ())
 
     def record(self, key: str) -> MeasuredProcess | None:
         file = self.files.get(key)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.device.protocol.jobs import ModelEntry
+from edgekit.device.protocol.jobs import ModelEntry, ModelSetting
 from edgekit.device.protocol.values import ScalingDocument
 from edgekit.device.resizing import BILINEAR
 from edgekit.documents.bench import FileOperators
@@ -17,6 +17,34 @@ from edgekit.stats.noninferiority import GateLimits
 
 THIRD_PARTY = "third-party"
 """The scheme of models that edgekit did not export: how they were quantized is not known."""
+
+
+@dataclass(frozen=True)
+class RuntimeSetting:
+    """How a runtime runs a file: what `edgekit bench --tune` looks for. ``threads`` None: the threads of the job."""
+
+    threads: int | None = None
+    pin: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    """Settings of the runtime that differ from its defaults, by name."""
+    limit_ns: int | None = None
+    """Give the file up if a run takes longer."""
+
+    def entry(self) -> ModelSetting:
+        """Its keys in a model entry of a job; none for what is the default."""
+        found: ModelSetting = {}
+        if self.threads is not None:
+            found["threads"] = self.threads
+        if self.pin:
+            found["pin"] = True
+        if self.options:
+            found["options"] = dict(self.options)
+        if self.limit_ns is not None:
+            found["limit_ns"] = self.limit_ns
+        return found
+
+
+DEFAULT_SETTING = RuntimeSetting()
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,7 @@ class MeasuredModel:
     """Golden outputs that were made here, for a third-party model."""
     pixel_range: str | None = None
     runtime: str | None = None
+    setting: RuntimeSetting = DEFAULT_SETTING
     operators: FileOperators | None = None
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
     limits: GateLimits | None = None
@@ -75,7 +104,7 @@ class MeasuredModel:
 
     def job(self, images: Sequence[Path] = ()) -> ModelEntry:
         """The entry for this model in a job of the device program."""
-        return {
+        entry: ModelEntry = {
             "key": self.id,
             "path": str(self.path),
             "runtime": self.runtime,
@@ -88,3 +117,5 @@ class MeasuredModel:
             "output": self.output,
             "images": [str(path) for path in images],
         }
+        entry.update(self.setting.entry())  # type: ignore[typeddict-item]
+        return entry

@@ -29,6 +29,7 @@ from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import Latency, ProtocolRecord
 from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.profile import OperatorProfile
+from edgekit.documents.tuning import TuningRecord
 from edgekit.render.text import plural
 from edgekit.support.files import atomic_path
 
@@ -51,6 +52,8 @@ class SessionPlan:
     """One for each thread setting; none where only images are scored."""
     earlier: Mapping[str, BenchResult]
     """Results of the same files from earlier sessions."""
+    tune: bool = False
+    """Whether to look for a faster setting of each file."""
 
 
 @dataclass
@@ -65,6 +68,7 @@ class SessionResults:
     energy: dict[str, EnergyRecord] = field(default_factory=dict)
     sustained: dict[str, SustainedRecord] = field(default_factory=dict)
     profile: dict[str, OperatorProfile] = field(default_factory=dict)
+    tuning: dict[str, TuningRecord] = field(default_factory=dict)
     accuracy: AccuracyRun = field(default_factory=AccuracyRun)
     scoring_done: bool = False
     scored: dict[str, str | None] = field(default_factory=dict)
@@ -89,13 +93,14 @@ class SessionResults:
     def write_incomplete(self, model: MeasuredModel) -> bool:
         """Write what there is of ``model``, unless a complete result would be lost. Returns whether there is any."""
         earlier = self.plan.earlier.get(model.id)
-        if not self._latency(model) and model.id not in self.accuracy.predictions:
+        if not self.latency_of(model) and model.id not in self.accuracy.predictions:
             return False
         if earlier is None or earlier.bench.incomplete:
             self.write(model, None)
         return True
 
-    def _latency(self, model: MeasuredModel) -> tuple[Latency, ...]:
+    def latency_of(self, model: MeasuredModel) -> tuple[Latency, ...]:
+        """What was measured of ``model``, by thread setting."""
         records = [measured.latency(model.id) for measured in self.latency]
         return tuple(record for record in records if record is not None)
 
@@ -112,6 +117,8 @@ class SessionResults:
         images = self.plan.images.get(model.id)
         if images is not None and not self.scoring_done and model.id not in self.accuracy.predictions:
             found.append(f"{ACCURACY}: {self.accuracy.n_scored.get(model.id, 0)} of {len(images.files)} images scored")
+        if self.plan.tune and model.id not in self.tuning:
+            found.append("tuning")
         return tuple(text for text in found if text is not None)
 
     def _document(
@@ -150,7 +157,7 @@ class SessionResults:
             runtime=next((known[model.id] for known in runtimes if model.id in known), None)
             or self.plan.machine.runtimes.get(model.id),
             protocol=self.plan.protocol,
-            latency=self._latency(model),
+            latency=self.latency_of(model),
             memory=self.memory.get(model.id),
             accuracy=accuracy,
             gate=gate,
@@ -158,6 +165,7 @@ class SessionResults:
             sustained=self.sustained.get(model.id),
             profile=self.profile.get(model.id),
             preprocessing=model.preprocessing,
+            tuning=self.tuning.get(model.id),
             control=tuple(control for one in self.latency for control in one.controls()),
             cache_test=tuple(test for one in self.latency for test in one.cache_tests()),
             environment=EnvironmentRecord(before=before or now, after=after or before or now),
@@ -174,6 +182,8 @@ class SessionResults:
             scored = {name: getattr(document, name) for name in ("status", "problems", "accuracy", "gate")}
             left = tuple(text for text in earlier.bench.incomplete if not text.startswith(ACCURACY))
             return earlier.bench.model_copy(update={**scored, "incomplete": left})
+        if document.tuning is None:
+            document = document.model_copy(update={"tuning": earlier.bench.tuning})
         if model.id not in self.plan.images and earlier.bench.accuracy is not None:
             accuracy = earlier.bench.accuracy
             kept = accuracy.model_copy(update={"scored": accuracy.scored or earlier.bench.created})
@@ -182,7 +192,7 @@ class SessionResults:
 
     def _warnings(self, model: MeasuredModel) -> tuple[str, ...]:
         found = []
-        for latency in self._latency(model):
+        for latency in self.latency_of(model):
             if latency.n_invalid:
                 blocks = sum(len(process.blocks) for process in latency.processes)
                 found.append(

@@ -13,7 +13,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import ALL, inspected, opened_by_their_runtimes, with_runtimes
+from edgekit.bench.inspection import ALL, InspectedTarget, inspected, opened_by_their_runtimes, with_runtimes
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -24,13 +24,16 @@ from edgekit.bench.recorded_target import RecordedTarget
 from edgekit.bench.results import SessionPlan, SessionResults
 from edgekit.bench.settings import BenchOptions, image_limit, settings_for
 from edgekit.bench.sustained import measure_sustained
+from edgekit.bench.tuning.session import tune
+from edgekit.bench.web_files import check_web_options, for_web
 from edgekit.documents.bench import BenchResult
+from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
 from edgekit.render.text import plural
 from edgekit.support.files import temporaries
 from edgekit.support.locks import folder_lock
 from edgekit.support.progress import SILENT, Progress
-from edgekit.targets.base import Target
+from edgekit.targets.base import WEB, Target
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -81,6 +84,8 @@ def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
     _check(options)
     found = collect_models(paths, options.third_party, progress, results=options.results is None)
+    if target.name == WEB:
+        found = for_web(found, progress)
     if options.results is not None:
         found = [replace(model, results=options.results / str(number)) for number, model in enumerate(found)]
     settings = settings_for(found, options, target)
@@ -88,6 +93,8 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
     if options.runtime == ALL:
         found = opened_by_their_runtimes(found, target, progress)
     models, machine = inspected(target, found, scored=options.data is not None)
+    if options.tune:
+        _check_tunable(settings.protocol, machine, target.name)
     images = image_sets(models, options.data, image_limit(models, options), progress)
     if not options.latency and not images:
         raise InputError("there is nothing to score: these models have no images", hint="pass --data DIR")
@@ -102,23 +109,41 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
         latency=[LatencyPlan(models, images, settings.protocol, count, options.seed) for count in counts]
         if options.latency
         else [],
+        tune=options.tune,
         earlier={model.id: known for model in models if (known := earlier_result(model, target.name)) is not None},
     )
 
 
 def _check(options: BenchOptions) -> None:
+    check_web_options(options)
+    if options.tune and options.pin:
+        raise InputError("--tune cannot be combined with --pin, because it tries pinning itself")
     if options.latency:
         return
     for name, given in (
         ("--images 0", options.images == 0),
         ("--sustained", options.sustained_s is not None),
         ("--profile", options.profile),
+        ("--tune", options.tune),
     ):
         if given:
             raise InputError(
                 f"--no-latency cannot be combined with {name}, because it only scores images",
                 hint="leave one of them out",
             )
+
+
+def _check_tunable(protocol: ProtocolRecord, machine: InspectedTarget, target: str) -> None:
+    if protocol.repeats < 2:
+        raise InputError(
+            f"--tune needs more than the protocol {protocol.name!r}, which only shows that a file runs",
+            hint="use quick, standard or full",
+        )
+    if machine.environment.emulated is not None:
+        raise InputError(
+            f"--tune needs real latencies, and {target} is emulated: {machine.environment.emulated}",
+            hint="measure without --tune",
+        )
 
 
 def _tell_resumed(journal: Journal, progress: Progress) -> None:
@@ -166,6 +191,9 @@ def _steps(target: Target, results: SessionResults, options: BenchOptions, progr
     unscored = [model for model in plan.models if model.id not in results.accuracy.predictions]
     measure_accuracy(target, unscored, plan.images, progress, results.accuracy)
     results.scoring_done = True
+    if plan.tune:
+        yield
+        yield from tune(target, results, options.seed, progress)
 
 
 def _keep_accuracy(results: SessionResults, progress: Progress) -> None:

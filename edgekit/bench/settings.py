@@ -32,6 +32,8 @@ class BenchOptions:
     sustained_s: float | None = None
     profile: bool = False
     pin: bool = False
+    tune: bool = False
+    """Also look for the fastest setting of each file."""
     rate_hz: float | None = None
     latency: bool = True
     """False: score the images only. Latency that was measured before stays in the result."""

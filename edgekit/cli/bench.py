@@ -85,6 +85,14 @@ def bench(
         bool,
         typer.Option("--profile", help="Also show how long each kind of operator takes, if the runtime reports it."),
     ] = False,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Also look for the fastest threads, pinning and runtime options of each file that give the same "
+            "predictions. Takes up to 3 times as long.",
+        ),
+    ] = False,
     pin: Annotated[
         bool,
         typer.Option("--pin", help="Pin each process to as many cores as it has threads, if the system allows it."),
@@ -139,6 +147,9 @@ def bench(
     --runtime measures each file with several runtimes. The results of a runtime that is not a default carry its
     name, as in onnx-int8@openvino.
 
+    With --tune, the fastest setting found for each file is measured again in new processes against the default (all
+    cores, no options). `edgekit deploy` uses it if it is measurably faster there.
+
     An interrupted benchmark keeps every finished block and every scored image. The same command continues it.
 
     \b
@@ -146,6 +157,7 @@ def bench(
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
       edgekit bench runs/mobilenetv2 --runtime all
       edgekit bench runs/mobilenetv2 --target pi4 --sustained 10m
+      edgekit bench runs/mobilenetv2 --target pi4 --tune
     """
     from edgekit.bench.multi_target import bench_targets
     from edgekit.bench.settings import BenchOptions
@@ -166,6 +178,7 @@ def bench(
         sustained_s=None if sustained is None else parse_duration(sustained),
         profile=profile,
         pin=pin,
+        tune=tune,
         rate_hz=rate,
         latency=not no_latency,
         third_party=ThirdPartyOptions(

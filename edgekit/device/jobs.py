@@ -38,6 +38,12 @@ class JobModel:
     """Location and path of each file with external data; none where they lie beside the model as they should."""
     images: tuple[str, ...] = ()
     """A few image files: the input while measuring latency, and what decoding is timed on."""
+    threads: int | None = None
+    """How many threads it runs with, where that is not the number of the job."""
+    pin: bool = False
+    """Keep it to as many cores as it has threads."""
+    limit_ns: int | None = None
+    """Give it up if a run takes longer; None: however long it takes."""
 
     def open(self, threads: int) -> Model:
         with self.assembled() as path:
@@ -128,10 +134,14 @@ def model_entry(entry: object) -> JobModel:
         choices=_choices(given),
         files=tuple((str(location), str(path)) for location, path in (given.get("files") or {}).items()),
         images=tuple(str(path) for path in given.get("images", [])),
+        threads=None if given.get("threads") is None else int(given["threads"] or 0) or all_cores(),
+        pin=bool(given.get("pin")),
+        limit_ns=given.get("limit_ns"),
     )
 
 
 def _choices(given: ModelEntry) -> Choices:
     size, output = given.get("image_size"), given.get("output")
     height, width = (int(side) for side in size) if size else (0, 0)
-    return Choices((height, width) if size else None, None if output is None else str(output))
+    options = tuple(sorted((str(name), str(value)) for name, value in (given.get("options") or {}).items()))
+    return Choices((height, width) if size else None, None if output is None else str(output), options)

@@ -22,8 +22,12 @@ DTYPES = {
 }
 
 
-def open_session(path: str, threads: int, profile: str | None = None) -> Any:
-    """An ``InferenceSession`` with the settings that every measurement uses.
+LEVELS = {"all": "ORT_ENABLE_ALL", "extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC"}
+"""ONNX Runtime's names for the values of the setting ``graph``."""
+
+
+def open_session(path: str, threads: int, profile: str | None = None, choices: Choices = NO_CHOICES) -> Any:
+    """An ``InferenceSession`` with the settings that every measurement uses, and those of ``choices.options``.
 
     ``profile`` turns profiling on and is the prefix of the profile's file name. Raises :class:`ModelError` if ONNX
     Runtime refuses the file.
@@ -35,6 +39,10 @@ def open_session(path: str, threads: int, profile: str | None = None) -> Any:
     options.log_severity_level = 3
     # Worker threads may spin during a run, but not into the next model's block.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if choices.option("spinning", "on") == "off":
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, LEVELS[choices.option("graph", "all")])
+    options.enable_cpu_mem_arena = choices.option("arena", "on") == "on"
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
@@ -47,7 +55,7 @@ def open_session(path: str, threads: int, profile: str | None = None) -> Any:
 def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_CHOICES) -> Model:
     """Open ``path``. Raises :class:`ModelError` if ONNX Runtime refuses the file."""
     external_files(path)  # its error says more than the runtime's
-    return _bound(runtime, path, threads, choices, open_session(path, threads))
+    return _bound(runtime, path, threads, choices, open_session(path, threads, choices=choices))
 
 
 def _bound(runtime: Runtime, path: str, threads: int, choices: Choices, session: Any) -> Model:

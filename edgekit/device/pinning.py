@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CPUS = Path("/sys/devices/system/cpu")
@@ -22,6 +24,30 @@ def pin(threads: int) -> list[int] | None:
     except OSError:
         return None
     return sorted(chosen) if set(chosen) == os.sched_getaffinity(0) else None
+
+
+def cores_for(threads: int) -> list[int] | None:
+    """The cores that :func:`pin` would take for ``threads`` threads; None if the system does not allow pinning."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    chosen = chosen_cores(sorted(os.sched_getaffinity(0)), threads)
+    with kept_to(chosen):
+        return sorted(chosen) if set(chosen) == os.sched_getaffinity(0) else None
+
+
+@contextmanager
+def kept_to(cores: Sequence[int] | None) -> Iterator[None]:
+    """Keep this thread, and those that it starts, to ``cores`` meanwhile; None leaves them free."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    with suppress(OSError):  # :func:`cores_for` finds out
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def chosen_cores(allowed: list[int], threads: int) -> list[int]:

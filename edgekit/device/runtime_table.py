@@ -6,7 +6,8 @@ read before NumPy is installed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Runtime:
     """Whether it runs files for which nobody chose a runtime. The results of other runtimes carry their name."""
     extra: str = "bench"
     """The optional dependencies of edgekit that contain it."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Its settings that may change the speed but not the format: the values of each by its name, the default first.
+    The adapter finds the chosen values in ``choices.options``; `edgekit bench --tune` tries them all."""
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -42,6 +46,7 @@ RUNTIMES: dict[str, Runtime] = {
             summary="Google's current TFLite runtime",
             adapter="tflite_interpreter",
             profiler="litert_profiler",
+            options={"xnnpack": ("on", "latest", "off")},
         ),
         Runtime(
             name="tflite-runtime",
@@ -50,6 +55,7 @@ RUNTIMES: dict[str, Runtime] = {
             distribution="tflite-runtime",
             summary="the older TFLite runtime",
             adapter="tflite_interpreter",
+            options={"xnnpack": ("on", "off")},
         ),
         Runtime(
             name="onnxruntime",
@@ -59,6 +65,11 @@ RUNTIMES: dict[str, Runtime] = {
             summary="ONNX Runtime, CPU execution provider",
             adapter="onnx_session",
             profiler="onnx_profiler",
+            options={
+                "graph": ("all", "extended", "basic"),
+                "arena": ("on", "off"),
+                "spinning": ("on", "off"),
+            },
         ),
         Runtime(
             name="openvino",

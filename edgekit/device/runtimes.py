@@ -85,8 +85,16 @@ def open_model(path: str, threads: int = 1, runtime: str | None = None, choices:
     if name not in RUNTIMES or file_format not in RUNTIMES[name].formats:
         others = " or ".join(choice.name for choice in runtimes_for(file_format))
         raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {others}", path)
+    check_options(RUNTIMES[name], choices, path)
     opener = cast("Callable[[Runtime, str, int, Choices], Model]", companion(RUNTIMES[name].adapter).open_model)
     return opener(RUNTIMES[name], path, threads or all_cores(), choices)
+
+
+def check_options(runtime: Runtime, choices: Choices, path: str) -> None:
+    """Raise :class:`ModelError` for a setting that ``runtime`` does not have."""
+    for name, value in choices.options:
+        if value not in runtime.options.get(name, ()):
+            raise ModelError(f"{runtime.name} has no setting {name}={value}", path)
 
 
 def model_format(path: str) -> str:

@@ -95,11 +95,17 @@ class OutputSpec:
 @dataclass(frozen=True)
 class Choices:
     """What a person chose where a file leaves it open. ``image_size``: height and width of a dynamic input;
-    ``output``: name or number of one of several outputs.
+    ``output``: name or number of one of several outputs. ``options``: settings of the runtime by name, as its entry in
+    :data:`edgekit.device.runtime_table.RUNTIMES` lists them; its default applies to what is not among them.
     """
 
     image_size: tuple[int, int] | None = None
     output: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str, default: str) -> str:
+        """The value of a setting of the runtime."""
+        return dict(self.options).get(name, default)
 
 
 NO_CHOICES = Choices()

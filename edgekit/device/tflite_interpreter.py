@@ -14,10 +14,10 @@ from .tensors import NO_CHOICES, Choices, chosen_output, input_spec, output_spec
 
 def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_CHOICES) -> Model:
     """Open ``path``; a dynamic batch becomes 1. Raises :class:`ModelError` if the runtime refuses the file."""
-    interpreter_class = import_runtime(runtime.name).Interpreter
+    module = import_runtime(runtime.name)
     try:
-        interpreter = interpreter_class(model_path=path, num_threads=threads)
-    except (ValueError, RuntimeError) as error:
+        interpreter = module.Interpreter(model_path=path, num_threads=threads, **_arguments(module, choices))
+    except (ValueError, RuntimeError, TypeError) as error:
         raise _refused(runtime, path, error) from None
     details = single_tensor(interpreter.get_input_details(), "input", path)
     # Older files have no signature of the shape, and nothing dynamic in it.
@@ -45,6 +45,14 @@ def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_
         fetch=partial(interpreter.get_tensor, result["index"]),
         properties={},
     )
+
+
+def _arguments(module: Any, choices: Choices) -> dict[str, Any]:
+    """What ``choices.options`` mean to the interpreter; nothing for the defaults."""
+    xnnpack = choices.option("xnnpack", "on")
+    if xnnpack == "off":
+        return {"experimental_op_resolver_type": module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
+    return {"experimental_default_delegate_latest_features": True} if xnnpack == "latest" else {}
 
 
 def _refused(runtime: Runtime, path: str, error: Exception) -> ModelError:

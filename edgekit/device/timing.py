@@ -15,9 +15,9 @@ import numpy as np
 from . import probe
 from .block_order import block_order
 from .classifier import Classifier
-from .failures import DeviceError
+from .failures import DeviceError, ModelError
 from .jobs import Job, JobModel
-from .pinning import pin
+from .pinning import cores_for, kept_to, pin
 from .protocol import DECODED_IMAGES, Emit, control_key, same_key
 from .protocol.events import BlockTimes, ImagesEvent, LatencyEvent, TimedAnswer
 from .protocol.jobs import LatencyJob
@@ -142,13 +142,19 @@ class Subject:
     model: Model
     inputs: Inputs
     typical_ns: float
+    cores: list[int] | None
+    """The cores that it keeps to; None: all."""
 
-    def block(self, protocol: Protocol, threads: int, round_number: int) -> BlockTimes:
+    def block(self, protocol: Protocol, round_number: int) -> BlockTimes:
         """Measure one block."""
+        with kept_to(self.cores):
+            return self._block(protocol, round_number)
+
+    def _block(self, protocol: Protocol, round_number: int) -> BlockTimes:
         numbers = self.inputs.numbers(round_number)
         tensors = self.inputs.tensors(numbers)
         self.model.set_input(tensors[-1])
-        if threads > 1:
+        if self.model.threads > 1:
             settle()
         if self.typical_ns < SLOW_NS:
             self.model.invoke()  # not timed: brings code and weights back into the caches after another model
@@ -213,7 +219,7 @@ def _measure_rounds(
             if number * len(subjects) + place < skip:
                 continue
             time.sleep(protocol.cooldown_ns / 1e9)
-            times = _without_gc(partial(subject.block, protocol, job.threads, number))
+            times = _without_gc(partial(subject.block, protocol, number))
             emit({"event": "block", "round": number, "key": subject.key, **times})
         emit(
             {
@@ -244,10 +250,36 @@ def _prepare(
     *,
     decode: bool,
 ) -> Subject | None:
-    """Open the model, set its input, run it for the first time, warm up. None if its output is not finite."""
+    """Open the model, set its input, run it for the first time, warm up.
+
+    None if its output is not finite, it exceeds the limit of its entry, or a runtime refuses the entry's settings.
+    """
     emit({"event": "opening", "key": key})
+    threads = entry.threads or threads
+    cores = cores_for(threads) if entry.pin else None
+    with kept_to(cores):
+        return _prepared(entry, key, threads, cores, protocol, pixels, emit, decode=decode)
+
+
+def _prepared(
+    entry: JobModel,
+    key: str,
+    threads: int,
+    cores: list[int] | None,
+    protocol: Protocol,
+    pixels: Pixels,
+    emit: Emit[LatencyEvent],
+    *,
+    decode: bool,
+) -> Subject | None:
     start = time.perf_counter_ns()
-    model = entry.open(threads)
+    try:
+        model = entry.open(threads)
+    except ModelError as error:
+        if not entry.choices.options:
+            raise
+        emit({"event": "failed", "key": key, "reason": error.reason})
+        return None
     load_ns = time.perf_counter_ns() - start
     inputs = Inputs(entry, model, pixels, protocol.rounds, same=key == same_key(entry.key))
     model.set_input(inputs.first())
@@ -257,6 +289,11 @@ def _prepare(
     except DeviceError as error:
         emit({"event": "failed", "key": key, "reason": error.reason})
         return None
+    if entry.limit_ns is not None and first_ns > entry.limit_ns:
+        again_ns = run_block(model.invoke, 1, 0)[0]  # a first run may do more than others
+        if again_ns > entry.limit_ns:
+            emit({"event": "failed", "key": key, "reason": f"too slow: a run takes {again_ns / 1e6:.3g} ms"})
+            return None
     warmup = _without_gc(lambda: run_block(model.invoke, protocol.warmup_runs, protocol.warmup_ns))
     emit(
         {
@@ -264,6 +301,7 @@ def _prepare(
             "key": key,
             "runtime": model.runtime_info,
             "threads": threads,
+            "pinned": cores,
             "load_ns": load_ns,
             "first_ns": first_ns,
             "warmup_ns": warmup,
@@ -271,7 +309,7 @@ def _prepare(
     )
     if decode and entry.images:
         emit(_image_times(entry, key, model))
-    return Subject(key, model, inputs, statistics.median(warmup))
+    return Subject(key, model, inputs, statistics.median(warmup), cores)
 
 
 def _image_times(entry: JobModel, key: str, model: Model) -> ImagesEvent:

@@ -19,6 +19,7 @@ from edgekit.documents.latency import CacheTest, ControlRecord, Latency, Protoco
 from edgekit.documents.machine import EnvironmentRecord, MachineState, Throttling
 from edgekit.documents.preprocessing import PreprocessingRecord
 from edgekit.documents.profile import OperatorProfile
+from edgekit.documents.tuning import TuningRecord
 from edgekit.stats.intervals import wilson_interval
 
 RUNTIME_MARK = "@"
@@ -233,6 +234,8 @@ class BenchDocument(Document):
     profile: OperatorProfile | None = None
     preprocessing: PreprocessingRecord | None = None
     """How images reach a third-party model; ``null`` for an exported file of a run."""
+    tuning: TuningRecord | None = None
+    """The search for a faster setting; ``null`` if none was made."""
     control: tuple[ControlRecord, ...]
     cache_test: tuple[CacheTest, ...] = ()
     environment: EnvironmentRecord

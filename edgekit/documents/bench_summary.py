@@ -9,6 +9,7 @@ from edgekit.documents.bench import BenchResult, HostAgreement
 from edgekit.documents.gate import GateRecord
 from edgekit.documents.latency import Latency
 from edgekit.documents.report_rows import ControlRatio, ValidityFlag
+from edgekit.documents.tuning import SettingRecord, TuningVerdict
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -123,6 +124,23 @@ class NoBenefit(Part):
     """False where the session is too noisy to say whether there is a benefit."""
 
 
+class TunedRow(Part):
+    """The fastest setting of a file on a target, as ``edgekit bench --tune`` confirmed it."""
+
+    id: str
+    target: str
+    settings: SettingRecord
+    """What to run the file with: the default, unless another setting is measurably faster."""
+    default: SettingRecord
+    found: SettingRecord | None
+    """The fastest setting of the search; ``null`` if none was faster than the default."""
+    ratio_to_default: float | None
+    """Latency of ``found`` as a multiple of that of ``default``, from the confirmation."""
+    ratio_to_default_ci95: tuple[float, float] | None
+    noise_floor: tuple[float, float] | None
+    verdict: TuningVerdict
+
+
 class BenchSummary(Document):
     """What `edgekit bench --json` prints: every row, and the comparisons within each session."""
 
@@ -132,8 +150,29 @@ class BenchSummary(Document):
     comparisons: tuple[ComparisonRecord, ...]
     not_worth_it: tuple[NoBenefit, ...]
     """Conversions with no measurable benefit."""
+    tuned: tuple[TunedRow, ...] = ()
+    """One row for each file and target with ``--tune``."""
     errors: dict[str, str] = {}
     """Why a target gave no results, by its name."""
+
+
+def tuned_row(result: BenchResult) -> TunedRow | None:
+    """None for a file that was not tuned."""
+    tuning = result.bench.tuning
+    if tuning is None:
+        return None
+    confirmed = tuning.confirmed()
+    return TunedRow(
+        id=result.id,
+        target=result.bench.target,
+        settings=tuning.chosen,
+        default=tuning.default,
+        found=tuning.found,
+        ratio_to_default=None if confirmed is None else confirmed.ratio.ratio,
+        ratio_to_default_ci95=None if confirmed is None else (confirmed.ratio.low, confirmed.ratio.high),
+        noise_floor=None if confirmed is None else (1 / confirmed.floor, confirmed.floor),
+        verdict=tuning.verdict,
+    )
 
 
 def bench_rows(result: BenchResult) -> list[BenchRow]:

@@ -8,13 +8,15 @@ from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
 from edgekit.documents.difference import DiffDocument
+from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.regression import BaselineDocument, GateCheck, SavedBaseline
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
 from edgekit.documents.study import StudyDocument
-from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
+from edgekit.documents.verification import DeploymentReport, PredictionReport, SampleReport, VerificationReport
+from edgekit.documents.web_page import WebPage, WebPageReport
 
 DOCUMENTS: dict[str, type[Document]] = {
     "run": RunDocument,
@@ -31,6 +33,10 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baselines": BaselinesDocument,
     "verification": VerificationReport,
     "deployment": DeploymentReport,
+    "sample": SampleReport,
+    "drift-reference": DriftReference,
+    "web-page": WebPage,
+    "web-deployment": WebPageReport,
     "predictions": PredictionReport,
     "suggestion": SuggestionDocument,
     "corrupted-copy": CorruptedCopyDocument,

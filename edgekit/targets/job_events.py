@@ -62,7 +62,9 @@ class _Context:
             raise InvalidAnswer(f"{key} has {count} classes, and had {known} before")
 
     def check_threads(self, event: Event) -> None:
-        wanted = self.job.get("threads", 1)
+        entry = self.entries.get(model_key(str(event["key"])))
+        own = None if entry is None else entry.get("threads")
+        wanted = self.job.get("threads", 1) if own is None else own
         if wanted and event["threads"] != wanted:
             raise InvalidAnswer(f"event {event['event']!r}: measured with {event['threads']} threads, not {wanted}")
 
@@ -220,6 +222,8 @@ def _subject(context: _Context, key: str, *, images: bool) -> Generator[None, Ev
         return False
     context.check_runtime(event["runtime"], key)
     context.check_threads(event)
+    if event["pinned"] is not None and not (event["pinned"] and context.entries[model_key(key)].get("pin")):
+        raise InvalidAnswer(f"it pinned {key} without being asked to")
     settings = context.job["protocol"]
     _check_runs([event["first_ns"]], 1, 0, f"first run of {key}")
     _check_runs(event["warmup_ns"], settings["warmup_runs"], settings["warmup_ns"], f"warm-up of {key}")

@@ -83,6 +83,24 @@ def test_settings_beside_the_model(pyz, onnx_models, tmp_path):
     assert "cannot read the settings" in run(pyz, "predict", model, photo).stderr
 
 
+def test_tuned_settings_beside_the_model(pyz, onnx_models, tmp_path):
+    """What `edgekit deploy` writes after `edgekit bench --tune`; options replace it."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes((onnx_models / "uint8.onnx").read_bytes())
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"runtime": "onnxruntime", "threads": 3, "pin": true, "options": {"graph": "basic"}}')
+    bench = ("bench", model, "--seconds", "0.01")
+    assert ", 3 threads, onnxruntime" in run(pyz, *bench).stdout
+    assert ", 2 threads, onnxruntime" in run(pyz, *bench, "--threads", "2").stdout
+    assert ", 3 threads, onnxruntime" in run(pyz, *bench, "--runtime", "onnxruntime").stdout
+    settings.write_text('{"runtime": "litert", "threads": 3, "options": {"xnnpack": "off"}}')
+    assert "onnxruntime" in run(pyz, *bench, "--runtime", "onnxruntime").stdout, "the settings are those of litert"
+    settings.write_text('{"options": {"graph": "none"}}')
+    refused = run(pyz, *bench)
+    assert refused.returncode == 2
+    assert "no setting graph=none" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -149,6 +149,40 @@ def test_a_deployment_works_alone(run, there, server, capsys, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_deployment_runs_with_the_tuned_setting(run, there, server, capsys):
+    document(capsys, "bench", run.export("onnx-fp32").path, "--target", "loop", "--threads", "1")
+    path = run.bench_json("loop", "onnx-fp32")
+    stored = json.loads(path.read_text())
+    latency = stored["latency"][0]
+    slower = json.loads(json.dumps(latency))
+    for process in slower["processes"]:
+        for block in process["blocks"]:
+            block["ns"] = [3 * ns for ns in block["ns"]]
+    default = {"runtime": "onnxruntime", "threads": 2, "pin": False, "options": {}}
+    found = {"runtime": "onnxruntime", "threads": 1, "pin": False, "options": {"arena": "off"}}
+    quiet = {"unstable": []}
+    control = {"model": "x", "threads": 1, "first": latency["processes"], "second": latency["processes"]}
+    stored["tuning"] = {
+        "default": default, "found": found, "tried": [], "created": stored["created"], "controls": [control],
+        "confirmation": {**latency, **quiet}, "reference": {**slower, **quiet},
+    }  # fmt: skip
+    path.write_text(json.dumps(stored))
+    done = document(capsys, "deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "tuned")
+    assert done["settings"] == found
+    assert done["verification"]["ok"] is True
+    folder = Path(done["folder"])
+    assert json.loads((folder / "settings.json").read_text()) == found
+    command = done["command"].replace("predict model.onnx photo.jpg", "bench model.onnx --seconds 0.01")
+    answer = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+    assert ", 1 thread, onnxruntime" in answer.stdout
+
+    stored["tuning"].update(confirmation=stored["tuning"]["reference"])  # not faster after all
+    path.write_text(json.dumps(stored))
+    again = document(capsys, "deploy", run.path, "--export", "onnx-fp32", "--target", "loop", "--name", "tuned")
+    assert again["settings"] is None
+    assert not (folder / "settings.json").exists()
+
+
 def test_each_target_has_a_column(run, there, capsys):
     assert edgekit("bench", run.path, "--target", "local", "--target", "loop", "--threads", "1") == 0
     text = capsys.readouterr().out

@@ -9,6 +9,7 @@ from edgekit.cli.render.energy import energy_text, sustained_text
 from edgekit.cli.render.operator_profile import profiles_text
 from edgekit.cli.render.tables import fitted_table, wrapped
 from edgekit.cli.render.targets_table import targets_text
+from edgekit.cli.render.tuning import tuning_text
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord
 from edgekit.render.gate import outcome_text
@@ -64,6 +65,7 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
         _unstable_text(summary),
         _validity_text(summary, names),
         _no_benefit_section(summary, names),
+        tuning_text(results, names),
         profiles_text(results, names),
         sustained_text(results, names),
         energy_text(results, names),

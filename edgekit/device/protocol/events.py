@@ -128,12 +128,17 @@ class InspectedEvent(TypedDict):
 
 
 class ModelEvent(TypedDict):
-    """A model is ready to be measured: time to load it, of its first run, and of each warm-up run."""
+    """A model is ready to be measured: time to load it, of its first run, and of each warm-up run.
+
+    ``pinned``: the cores that a model keeps to whose entry asks for that; None for others, or if the system does not
+    allow it.
+    """
 
     event: Literal["model"]
     key: str
     runtime: RuntimeInfo
     threads: int
+    pinned: list[int] | None
     load_ns: int
     first_ns: int
     warmup_ns: list[int]

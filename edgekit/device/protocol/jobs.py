@@ -12,7 +12,20 @@ class _ModelPath(TypedDict):
     path: str
 
 
-class ModelEntry(_ModelPath, total=False):
+class ModelSetting(TypedDict, total=False):
+    """How the runtime runs a file of a job."""
+
+    threads: int | None
+    """How many threads this model runs with, where that is not the number of the job; 0: all cores."""
+    pin: bool
+    """Keep this model to as many cores as it has threads."""
+    options: Mapping[str, str]
+    """Settings of its runtime; see :attr:`edgekit.device.runtime_table.Runtime.options`."""
+    limit_ns: int
+    """A latency job gives this model up, as ``failed``, if a run takes longer."""
+
+
+class ModelEntry(_ModelPath, ModelSetting, total=False):
     """One file of a job. Only ``path`` is required; see :class:`edgekit.device.jobs.JobModel` for the defaults."""
 
     key: str

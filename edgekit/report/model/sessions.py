@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgekit.documents.bench import BenchResult
-from edgekit.documents.bench_summary import UNSTABLE, BenchRow, BenchSummary, ComparisonRecord, NoBenefit, bench_rows
+from edgekit.documents.bench_summary import (
+    UNSTABLE,
+    BenchRow,
+    BenchSummary,
+    ComparisonRecord,
+    NoBenefit,
+    bench_rows,
+    tuned_row,
+)
 from edgekit.documents.profile import DELEGATE
 from edgekit.render.numbers import ratio as ratio_text
 from edgekit.render.text import plural
@@ -170,5 +178,6 @@ def bench_summary(results: Sequence[BenchResult], errors: Mapping[str, str] | No
         },
         comparisons=tuple(comparisons(results, known)),
         not_worth_it=tuple(without_benefit(results, known)),
+        tuned=tuple(row for result in results if (row := tuned_row(result)) is not None),
         errors=dict(errors or {}),
     )
