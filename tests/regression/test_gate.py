@@ -79,7 +79,7 @@ def test_a_file_of_other_bytes_and_equal_predictions_passes(saved: Path, capsys)
     assert latency["change_interval"][0] <= latency["change"] <= latency["change_interval"][1] <= 300
     stored = GateCheck.read(Path("runs/same/gate/photos/gate.json"))
     assert stored.to_dict() == document
-    assert not (stored.read_from.parent / "unfinished").exists()
+    assert not list(stored.read_from.parent.glob("check-*/unfinished"))
     # The run's own results are untouched: it was never benchmarked.
     assert not Path("runs/same/bench").exists()
 
@@ -131,7 +131,7 @@ def test_only_undecided_latencies_are_measured_again(saved: Path, capsys):
         assert file.sessions == 6
         assert f"{file.sessions} sessions did not decide" in latency.reason
     # The second session takes the predictions of the first.
-    again = Path("runs/same/gate/photos/session-2/0/bench/local") / f"{KEY}.json"
+    again = Path("runs/same/gate/photos/check-1/session-2/0/bench/local") / f"{KEY}.json"
     if file.sessions > 1:
         assert "measuring again (session 2)" in told.err
         assert BenchResult.read(again).bench.accuracy.scored is not None
@@ -188,6 +188,17 @@ def test_junit_and_markdown(saved: Path, capsys):
     assert text.startswith("### ❌ gate photos: failed")
     assert "| wrong/onnx-fp32 | accuracy | 100.0% |" in text
     assert text.count("<details>") == text.count("</details>") == 1
+
+
+def test_a_check_that_is_refused_loses_nothing(saved: Path, images: Path):
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--quiet") in (0, 3)
+    folder = Path("runs/wrong/gate/photos")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--protocol", "fast") == 2
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--data", "nowhere") == 2
+    assert before.items() <= {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}.items()
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--quiet") in (0, 3)
+    assert len(list(folder.glob("check-*"))) == 1
 
 
 def test_the_python_functions(project: Path, base: RunFolder):
@@ -255,7 +266,7 @@ def test_an_interrupted_check_continues(saved: Path, project: Path):
 
     code = INTERRUPTED.format(paths=[str(Path(__file__).parents[2])])
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    session = project / "runs" / "same" / "gate" / "photos" / "session-1"
+    session = project / "runs" / "same" / "gate" / "photos" / "check-1" / "session-1"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         blocks = [path.read_text().count('"block"') for path in session.glob("*/bench/local/session-*.jsonl")]
