@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
     from edgekit.api import compare as compare
+    from edgekit.api import deploy as deploy
     from edgekit.api import diff as diff
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgekit.api import load_study as load_study
     from edgekit.api import predict as predict
     from edgekit.api import report as report
+    from edgekit.api import sample_program as sample_program
     from edgekit.api import train as train
     from edgekit.api import web_page as web_page
     from edgekit.errors import CheckFailed as CheckFailed
@@ -47,6 +49,7 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "deploy",
     "diff",
     "evaluate",
     "export",
@@ -58,6 +61,7 @@ __all__ = [
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
     "web_page",
 ]

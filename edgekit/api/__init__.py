@@ -11,6 +11,7 @@ An expected failure raises :class:`edgekit.EdgekitError` or one of its subclasse
 nothing; each takes a ``progress``, which receives its messages while it runs.
 """
 
+from edgekit.api.deploying import deploy, sample_program
 from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
@@ -24,6 +25,7 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "deploy",
     "diff",
     "evaluate",
     "export",
@@ -35,6 +37,7 @@ __all__ = [
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
     "web_page",
 ]

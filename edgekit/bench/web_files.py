@@ -6,9 +6,7 @@ from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.settings import BenchOptions
 from edgekit.errors import InputError
 from edgekit.support.progress import Progress
-from edgekit.targets.base import WEB
-
-WEB_FORMAT = "onnx"
+from edgekit.targets.base import WEB, WEB_FORMAT
 
 
 def check_web_options(options: BenchOptions) -> None:

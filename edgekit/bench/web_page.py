@@ -16,7 +16,7 @@ from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.protocols import get_protocol
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
-from edgekit.bench.web_files import WEB_FORMAT, for_web
+from edgekit.bench.web_files import for_web
 from edgekit.data.cache import cache_dir
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.machine import EnvironmentRecord, MachineEnvironment
@@ -26,6 +26,7 @@ from edgekit.errors import InputError
 from edgekit.render.text import plural
 from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
+from edgekit.targets.base import WEB_FORMAT
 from edgekit.targets.local import LocalTarget
 from edgekit.targets.web import WebTarget
 from edgekit.targets.web_models import WebModels

@@ -131,7 +131,13 @@ def known_targets() -> dict[str, tuple[TargetConfig, Path]]:
 
 
 def find_target(name: str) -> TargetConfig:
-    """The target called ``name``. Raises :class:`TargetError` with the choices if there is none."""
+    """The target called ``name``.
+
+    Raises :class:`TargetError` with the choices if there is none, and :class:`InputError` for a built-in one.
+    """
+    built_in = {LOCAL: "this machine", WEB: "a browser on this machine"}.get(name)
+    if built_in is not None:
+        raise InputError(f"{name!r} is {built_in}, not a target in targets.toml", hint="edgekit doctor")
     known = known_targets()
     if name not in known:
         raise TargetError(

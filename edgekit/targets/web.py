@@ -22,7 +22,7 @@ from edgekit.device.block_order import block_order
 from edgekit.device.golden import read_golden
 from edgekit.device.jobs import entry_key
 from edgekit.device.protocol import control_key, same_key
-from edgekit.device.protocol.events import ErrorEvent, JobEvent
+from edgekit.device.protocol.events import BlockEvent, ErrorEvent, JobEvent, ModelEvent, StateEvent
 from edgekit.device.protocol.jobs import AnyJob, ModelEntry
 from edgekit.device.protocol.verbs import (
     ACCURACY,
@@ -102,7 +102,7 @@ class WebTarget:
         require_chromium()
         files = runtime_files(cache_dir(), self._runtime_dir, self._progress)
         served = {**assets(headless=True), **{f"runtime/{name}": path for name, path in files.items()}}
-        inspected = self._models.inspect(job["models"]) if verb == PROBE else []
+        inspected = self._models.inspect(job.get("models", [])) if verb == PROBE else []
         with contextlib.closing(PageServer(served)) as server, contextlib.closing(Browser()) as browser:
             self._browser = browser
             try:
@@ -138,7 +138,7 @@ class _Session:
 
     def entries(self, **more: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The models of the job for the page. ``more``: further keys of each, by the model's key."""
-        return [self._entry(entry, more) for entry in self.job["models"]]
+        return [self._entry(entry, more) for entry in self.job.get("models", [])]
 
     def _entry(self, entry: ModelEntry, more: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         key = entry_key(entry)
@@ -211,15 +211,47 @@ def _latency(session: _Session, _: Sequence[Any]) -> Iterator[Any]:
     }
     cpu = RendererCpu(session.browser)
     for event in session.events(LATENCY, sent):
-        if event["event"] == "block":
-            event["cpu_ns"] = cpu.block_ns(event.pop("idle_ns"), event["wall_ns"])
-            event["frequency_khz"] = probe.frequency_khz()
-        elif event["event"] == "model":
+        if event["event"] == "model":
             cpu.mark()
+            yield _model_event(event)
+        elif event["event"] == "block":
+            yield _block_event(event, cpu.block_ns(event["idle_ns"], event["wall_ns"]))
         elif event["event"] == "state":
-            event |= {"temperature_c": probe.temperature_c(), "throttled": probe.throttled()}
-        yield event
+            yield StateEvent(
+                event="state",
+                round=event["round"],
+                temperature_c=probe.temperature_c(),
+                throttled=probe.throttled(),
+            )
+        else:
+            yield event
     yield {"event": "environment", "when": "after", "others_cores": cpu.others_cores(), **probe.state()}
+
+
+def _model_event(event: Mapping[str, Any]) -> ModelEvent:
+    return ModelEvent(
+        event="model",
+        key=event["key"],
+        runtime=event["runtime"],
+        threads=event["threads"],
+        pinned=None,
+        load_ns=event["load_ns"],
+        first_ns=event["first_ns"],
+        warmup_ns=event["warmup_ns"],
+    )
+
+
+def _block_event(event: Mapping[str, Any], cpu_ns: int) -> BlockEvent:
+    return BlockEvent(
+        event="block",
+        round=event["round"],
+        key=event["key"],
+        ns=event["ns"],
+        wall_ns=event["wall_ns"],
+        cpu_ns=cpu_ns,
+        frequency_khz=probe.frequency_khz(),
+        answers=event["answers"],
+    )
 
 
 def _accuracy(session: _Session, _: Sequence[Any]) -> Iterator[Any]:

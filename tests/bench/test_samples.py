@@ -18,6 +18,7 @@ from modelfiles import write_colours
 from PIL import Image
 from runfolders import golden_outputs, make_run
 
+import edgekit
 from edgekit.bench.samples import LANGUAGES, TEMPLATES, write_sample
 from edgekit.cli.app import main
 from edgekit.device.golden import read_golden
@@ -101,7 +102,8 @@ def check_golden(run: RunFolder, key: str, sample: Path, command: list[object]) 
 
 @pytest.mark.parametrize("key", ["onnx-fp32", "tflite-int8"])
 def test_python(run, pictures, tmp_path, key):
-    write_sample(run.path, "python", tmp_path / "sample", export=key)
+    done = edgekit.sample_program(run.path, "python", tmp_path / "sample", export=key)
+    assert (done.folder, done.file) == (tmp_path / "sample", f"model.{key.partition('-')[0]}")
     check_golden(run, key, tmp_path / "sample", [sys.executable, "classify.py"])
 
 
@@ -374,7 +376,7 @@ def test_kotlin(run, kotlin, tmp_path):
     assert done.stdout == expected
 
 
-def edgekit(capsys, *arguments: object) -> tuple[int, str]:
+def command_line(capsys, *arguments: object) -> tuple[int, str]:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
@@ -386,7 +388,7 @@ def edgekit(capsys, *arguments: object) -> tuple[int, str]:
 def test_every_sample_is_complete(run, tmp_path, capsys, language):
     key = "onnx-fp32" if "onnx" in LANGUAGES[language].formats else "tflite-int8"
     words = ("deploy", run.path, "--sample", language, "--export", key, "-o", tmp_path / "sample", "--json")
-    code, text = edgekit(capsys, *words)
+    code, text = command_line(capsys, *words)
     assert code == 0, text
     report = json.loads(text)
     sample = tmp_path / "sample"
@@ -406,7 +408,7 @@ def test_every_sample_is_complete(run, tmp_path, capsys, language):
 
 def test_wrong_use_is_explained(run, tmp_path, capsys, onnx_models):
     def said(*words: object) -> str:
-        code, text = edgekit(capsys, "deploy", *words)
+        code, text = command_line(capsys, "deploy", *words)
         assert code == 2, text
         assert "Traceback" not in text
         return text

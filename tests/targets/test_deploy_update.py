@@ -16,6 +16,7 @@ from modelfiles import colour_pixels, write_colours
 from PIL import Image
 from runfolders import golden_outputs, make_run
 
+import edgekit
 from edgekit.cli.app import main
 from edgekit.device.working_folder import STATISTICS
 from edgekit.documents.drift_reference import DriftReference
@@ -92,6 +93,8 @@ def test_a_model_that_gives_other_outputs_on_the_target_is_refused(run, there, c
         np.savez(golden, inputs=stored["inputs"], outputs=np.roll(stored["outputs"], 1, axis=1))
     refused = deploy(capsys, run, "--update", export="onnx-fp16", expect=3)
     assert "9 of 9 golden inputs get another class" in refused["rejected"]
+    again = edgekit.deploy(run.path, "loop", export="onnx-fp16", name="camera", update=True)
+    assert again.rejected == refused["rejected"]
     assert {path.name: path.read_bytes() for path in Path(done["folder"]).iterdir()} == before
 
 

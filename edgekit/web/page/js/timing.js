@@ -44,7 +44,7 @@ export async function measureLatency(job, open, readImage, emit) {
       emit({ event: "block", round, key, idle_ns: Math.round((begin - ended) * 1e6), ...block });
       ended = performance.now();
     }
-    emit({ event: "state", round, temperature_c: null, throttled: null });
+    emit({ event: "state", round });
     await sleep(0); // lets the page draw
   }
   for (const subject of subjects.values()) await subject.model.close();
@@ -90,7 +90,7 @@ async function prepared(entry, key, job, open, readImage, emit) {
 
 async function warmedUp(model, { warmup_runs: runs, warmup_ns: ns }) {
   const samples = [];
-  for (let spent = 0; spent < ns || samples.length < runs; ) {
+  for (let spent = 0; spent < ns || samples.length < runs;) {
     const start = performance.now();
     await model.invoke();
     samples.push(since(start));
@@ -150,7 +150,7 @@ class Subject {
       number += 1;
     }
     const wall = Math.max(1, since(begin) - Math.round(paused * 1e6));
-    return { begin, ns, wall_ns: wall, cpu_ns: wall, frequency_khz: null, answers };
+    return { begin, ns, wall_ns: wall, answers };
   }
 
   /** What the last run said about the input `image`. */
