@@ -14,13 +14,14 @@ nothing; each takes a ``progress``, which receives its messages while it runs.
 from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
-from edgekit.api.studies import audit, compare, report
+from edgekit.api.studies import audit, choose, compare, report
 
 __all__ = [
     "AnyPath",
     "BenchOutcome",
     "audit",
     "bench",
+    "choose",
     "compare",
     "evaluate",
     "export",

@@ -1,0 +1,21 @@
+"""The limits of a search: those that were given, or the only constraint of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgekit.errors import InputError
+from edgekit.recipe import Constraint, Recipe, constraint_of
+
+
+def search_limits(recipe: Recipe, given: Mapping[str, float]) -> Constraint:
+    """``given`` are named as in :func:`edgekit.recipe.constraint_of`. Raises :class:`InputError` if there are none."""
+    if given:
+        return constraint_of(given)
+    if len(recipe.constraints) == 1:
+        return recipe.constraints[0]
+    raise InputError(
+        "a search needs limits",
+        where=recipe.name,
+        hint="pass --max-latency-ms, --max-size-mb or --max-points-lost, or write one constraint into the recipe",
+    )
