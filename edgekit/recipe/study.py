@@ -70,7 +70,7 @@ class Compare(Section):
     ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
     budget: Budget = Budget()
     """How much training each cell gets."""
-    pairs: Annotated[list[tuple[str, ArmName]], Field(max_length=10_000)] = []
+    pairs: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(max_length=10_000)] = []
     """Pairs of a backbone and an arm to compare, ``[[mobilenetv2, wide], [vgg16, narrow]]``. An empty list compares
     every backbone with every arm."""
 

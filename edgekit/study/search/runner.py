@@ -113,8 +113,9 @@ class _Search:
 
     def run(self, pool: Executor, jobs: int, *, quiet: bool) -> StudyResult:
         self._save()
-        count = len(self.search.candidates)
-        self.progress.info(f"{plural(count, 'candidate')}; {count - len(self.left)} dropped by estimated size")
+        self.progress.info(plural(len(self.search.candidates), "candidate"))
+        if not self.document.probes:
+            self._tell_dropped(self.search.candidates)
         self._probe(pool, jobs, quiet=quiet)
         if not self.left:
             raise EdgekitError(
