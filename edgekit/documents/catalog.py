@@ -11,7 +11,7 @@ from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
-from edgekit.documents.study import StudyDocument
+from edgekit.documents.study import SearchDocument, StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, VerificationReport
 
 DOCUMENTS: dict[str, type[Document]] = {
@@ -24,6 +24,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "corruptions": CorruptionRecord,
     "robustness": RobustnessSummary,
     "study": StudyDocument,
+    "choose": SearchDocument,
     "report": ReportDocument,
     "audit": AuditDocument,
     "baselines": BaselinesDocument,
