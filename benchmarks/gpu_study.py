@@ -32,8 +32,10 @@ import numpy as np
 from brain_mri_study import PARTS, RECIPE, add_options, study_settings
 
 from edgekit.documents.folders import RunFolder
+from edgekit.recipe import Recipe
 from edgekit.recipe.resolve import resolve_recipe, training_settings
 from edgekit.study.cells import Cell, plan_cells
+from edgekit.study.folder import Study
 from edgekit.support.files import sha256_file
 from edgekit.train.training import save_network
 
@@ -44,12 +46,16 @@ NOTE = "after training, weights that had changed were rounded to half precision;
 CHANGED = "changed-weights.npz"
 
 
+def recipe_of(part: str, arguments: argparse.Namespace) -> Recipe:
+    """The recipe of the study ``part``."""
+    return resolve_recipe(RECIPE, training_settings(data=arguments.data) | study_settings(part, arguments))
+
+
 def cells(arguments: argparse.Namespace) -> dict[str, tuple[Path, Cell]]:
     """The study folder and the cell of every run, by ``STUDY/RUN``."""
     found = {}
     for part in PARTS:
-        settings = training_settings(data=arguments.data) | study_settings(part, arguments)
-        for cell in plan_cells(resolve_recipe(RECIPE, settings), arguments.out / part):
+        for cell in plan_cells(recipe_of(part, arguments), arguments.out / part):
             found[f"{part}/{cell.name}"] = (arguments.out / part, cell)
     return found
 
@@ -196,6 +202,7 @@ def unpack(arguments: argparse.Namespace) -> int:
         with tarfile.open(fileobj=io.BytesIO(b"".join(part.read_bytes() for part in ordered))) as archive:
             key = "/".join(archive.getnames()[0].split("/")[:2])
             study, cell = planned[key]
+            Study.open(study, recipe_of(study.name, arguments))  # the study exists before its first run
             run = RunFolder(study / cell.run)
             for member in archive.getmembers():
                 target = run.path / member.name.removeprefix(f"{key}/")

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from edgekit.device.runtime_table import RUNTIMES, runtimes_for
+from edgekit.device.runtime_table import RUNTIMES, default_runtimes
 from edgekit.registry import BACKBONES
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Of these, training needs one."""
 
 INSTALL_ALL = 'pip install "edgekit[cpu]"'
-INSTALL_BENCH = 'pip install "edgekit[bench]"'
 INSTALL_EXPORT = 'pip install "edgekit[export]"'
 INSTALL_COMPRESS = 'pip install "edgekit[compress]"  (optional)'
 
@@ -118,7 +117,7 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
         return installed.issuperset(names)
 
     def runs(file_format: str) -> bool:
-        return any(runtime.name in installed for runtime in runtimes_for(file_format))
+        return any(runtime.name in installed for runtime in default_runtimes(file_format))
 
     return {
         "train": has("keras", "scikit-learn") and any(map(has, BACKENDS)),
@@ -131,9 +130,10 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
 
 
 def _runtime(name: str) -> Check:
+    runtime = RUNTIMES[name]
+    remedy = f'pip install "edgekit[{runtime.extra}]"' + ("" if runtime.default else "  (optional)")
     # No current Python has wheels of tflite-runtime, and litert runs the same files.
-    remedy = INSTALL_BENCH if name != "tflite-runtime" else ""
-    return Check(name, _installed(RUNTIMES[name].module), remedy)
+    return Check(name, _installed(runtime.module), "" if name == "tflite-runtime" else remedy)
 
 
 def _installed(module: str) -> str | None:

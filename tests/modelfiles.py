@@ -61,6 +61,22 @@ def write_colours(folder: Path, count: int) -> Path:
     return folder
 
 
+def build_onnx(path: Path, feed: list, nodes: list, tensors: dict, outputs: dict, kind: str = "FLOAT") -> str:
+    """An ONNX file with the input ``image``. ``nodes``: operator, inputs, outputs and attributes of each."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node(*given, **more) for *given, more in nodes],
+        "model",
+        [helper.make_tensor_value_info("image", getattr(TensorProto, kind), feed)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return str(path)
+
+
 def _write_onnx(folder: Path) -> Path:
     import onnx
     from onnx import TensorProto, helper, numpy_helper

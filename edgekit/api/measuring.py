@@ -36,7 +36,7 @@ def bench(
     threads: Sequence[int] | None = None,
     data: AnyPath | None = None,
     images: int | None = None,
-    runtime: str | None = None,
+    runtime: str | Sequence[str] | None = None,
     sustained_s: float | None = None,
     profile: bool = False,
     pin: bool = False,
@@ -65,7 +65,7 @@ def bench(
         threads: Thread counts; 0 is all cores. Default: the recipe's, else 1 and 0.
         data: Where the run's images are now. For a third-party model: a folder of classes to score it on.
         images: Score on at most this many test images; 0 measures no accuracy.
-        runtime: Runtime to use.
+        runtime: Runtime to use, or several to measure each file with; ``all`` for those that the target has.
         sustained_s: Also run each file continuously for this many seconds.
         profile: Also measure the time of each kind of operator.
         pin: Pin each process to as many cores as it has threads, if the target allows it.
@@ -97,7 +97,7 @@ def bench(
         threads=None if threads is None else tuple(threads),
         data=path_of(data),
         images=images,
-        runtime=runtime,
+        runtime=runtime if runtime is None or isinstance(runtime, str) else ",".join(runtime),
         sustained_s=sustained_s,
         profile=profile,
         pin=pin,

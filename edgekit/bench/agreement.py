@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.bench.accuracy import Predictions, measure_accuracy
 from edgekit.bench.earlier_result import earlier_result, stored_predictions
 from edgekit.bench.evaluation_images import ImageSet, ImageSetKey
-from edgekit.bench.inspection import with_default_runtime
+from edgekit.bench.inspection import with_installed_runtime
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.documents.bench import DifferingImage, HostAgreement
 from edgekit.errors import EdgekitError
@@ -23,7 +23,8 @@ from edgekit.targets.local import LOCAL, LocalTarget
 class HostPredictions:
     """This machine's own predictions, made once for all targets or taken from an earlier benchmark of it."""
 
-    _known: dict[tuple[str, ImageSetKey], Predictions] = field(default_factory=dict)
+    _known: dict[tuple[str, str, ImageSetKey], Predictions] = field(default_factory=dict)
+    """By key and hash of the model, and its images."""
     _lock: Lock = field(default_factory=Lock)
     idle: Event = field(default_factory=Event)
     """Set while nothing is measured on this machine."""
@@ -39,15 +40,15 @@ class HostPredictions:
         with self._lock:
             for model in models:
                 images = sets.get(model.id)
-                if images is None or (model.sha256, images.key) in self._known:
+                if images is None or (model.key, model.sha256, images.key) in self._known:
                     continue
                 predictions = _stored(model, images) or _measured(model, images, progress)
                 if predictions is not None:
-                    self._known[model.sha256, images.key] = predictions
+                    self._known[model.key, model.sha256, images.key] = predictions
             return {
-                model.id: self._known[model.sha256, sets[model.id].key]
+                model.id: self._known[model.key, model.sha256, sets[model.id].key]
                 for model in models
-                if model.id in sets and (model.sha256, sets[model.id].key) in self._known
+                if model.id in sets and (model.key, model.sha256, sets[model.id].key) in self._known
             }
 
 
@@ -84,7 +85,7 @@ def _stored(model: MeasuredModel, images: ImageSet) -> Predictions | None:
 
 
 def _measured(model: MeasuredModel, images: ImageSet, progress: Progress) -> Predictions | None:
-    plain = with_default_runtime(model)
+    plain = with_installed_runtime(model)
     try:
         found = measure_accuracy(LocalTarget(), [plain], {plain.id: images}, progress)
     except EdgekitError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.bench.earlier_result import earlier_result
-from edgekit.bench.inspection import inspected, with_target_runtime
+from edgekit.bench.inspection import inspected, with_runtime
 from edgekit.bench.measured_model import MeasuredModel, RuntimeSetting
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
@@ -72,7 +72,7 @@ def deploy(
     scored = model.run is None
     scratch = tempfile.TemporaryDirectory()
     with closing(SshTarget(find_target(target), progress)) as machine, scratch:
-        (model,), _ = inspected(machine, with_target_runtime([model], machine.runtime), scored=scored)
+        (model,), _ = inspected(machine, with_runtime([model], None, machine), scored=scored)
         if model.run is None:
             model = with_own_golden(model, Path(scratch.name))
         setting = tuned_setting(model, target)
@@ -142,11 +142,14 @@ def _generated_files(model: MeasuredModel, python: str, setting: SettingRecord |
         files["labels.txt"] = labels.encode()
     if setting is not None:
         files[TUNED] = setting.model_dump_json(indent=1).encode()
+    settings: dict[str, object] = {} if model.runtime is None else {"runtime": model.runtime}
     if model.run is None:
         job = model.job()
         kept = ("scaling", "resize", "filter", "range", "image_size", "output", "activation")
-        settings = {key: job[key] for key in kept if job[key] is not None}  # type: ignore[literal-required]
-        files[SETTINGS] = json.dumps({**settings, "external_data": sorted(_external(model))}, indent=1).encode()
+        settings |= {key: job[key] for key in kept if job[key] is not None}  # type: ignore[literal-required]
+        settings["external_data"] = sorted(_external(model))
+    if settings:
+        files[SETTINGS] = json.dumps(settings, indent=1).encode()
     return files
 
 

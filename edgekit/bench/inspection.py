@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgekit.bench.measured_model import MeasuredModel
@@ -10,36 +10,104 @@ from edgekit.device.protocol.events import InspectedEvent
 from edgekit.device.protocol.jobs import ProbeJob
 from edgekit.device.protocol.verbs import PROBE
 from edgekit.device.resizing import BILINEAR
+from edgekit.device.runtime_table import FORMATS, default_runtimes
+from edgekit.device.runtimes import runtime_version
 from edgekit.device.scaling import parse_scaling
-from edgekit.documents.bench import RuntimeRecord
+from edgekit.documents.bench import RUNTIME_MARK, RuntimeRecord
 from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.preprocessing import PreprocessingRecord, ScalingRecord
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
+from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
-
-def with_runtime(models: list[MeasuredModel], runtime: str | None) -> list[MeasuredModel]:
-    """Use ``runtime`` for the models of its format; the others keep their default."""
-    if runtime is None:
-        return models
-    if runtime not in RUNTIMES:
-        raise InputError(f"unknown runtime {runtime!r}", hint=f"choose one of: {', '.join(RUNTIMES)}")
-    file_format = RUNTIMES[runtime].format
-    if all(model.format != file_format for model in models):
-        raise InputError(f"{runtime} runs .{file_format} files, and there are none among these files")
-    return [replace(model, runtime=runtime) if model.format == file_format else model for model in models]
+ALL = "all"
+"""Stands for every runtime that loads on the target."""
 
 
-def with_target_runtime(models: list[MeasuredModel], runtime: str | None) -> list[MeasuredModel]:
-    """Use the runtime that a target asks for, if any of the models has its format."""
-    if runtime is None or all(model.format != RUNTIMES[runtime].format for model in models):
-        return models
-    return with_runtime(models, runtime)
+def with_runtimes(models: Sequence[MeasuredModel], runtimes: str | None, target: Target) -> list[MeasuredModel]:
+    """Every model once for each of ``runtimes`` that runs its format.
+
+    ``runtimes``: names with commas between them, or ``all``. A model that none of them runs, and all models without
+    ``runtimes``, use the runtime that ``target`` is configured with, or the default of the machine. Raises
+    :class:`InputError` for an unknown runtime, and for one that runs none of the models.
+    """
+    names = _loaded(target) if runtimes == ALL else _checked(runtimes, models)
+    found = []
+    for model in models:
+        able = [name for name in names if model.format in RUNTIMES[name].formats]
+        if not able and target.runtime is not None and model.format in RUNTIMES[target.runtime].formats:
+            able = [target.runtime]
+        found += [_run_by(model, name) for name in able] or [model]
+    return found
 
 
-def with_default_runtime(model: MeasuredModel) -> MeasuredModel:
-    """Leave the choice of the runtime to the machine: this one may lack the runtime that a target uses."""
+def with_runtime(models: Sequence[MeasuredModel], runtime: str | None, target: Target) -> list[MeasuredModel]:
+    """:func:`with_runtimes`, for a command that takes one runtime."""
+    if runtime is not None and runtime not in RUNTIMES:
+        raise _unknown(runtime)
+    return with_runtimes(models, runtime, target)
+
+
+def _checked(runtimes: str | None, models: Sequence[MeasuredModel]) -> list[str]:
+    names = [] if runtimes is None else list(dict.fromkeys(name.strip() for name in runtimes.split(",")))
+    for name in names:
+        if name not in RUNTIMES:
+            raise _unknown(name, f", or {ALL}")
+        formats = RUNTIMES[name].formats
+        if all(model.format not in formats for model in models):
+            suffixes = " and ".join(f".{one}" for one in formats)
+            raise InputError(f"{name} runs {suffixes} files, and there are none among these files")
+    for file_format in FORMATS:
+        same = [name for name in names if RUNTIMES[name].default and file_format in RUNTIMES[name].formats]
+        if len(same) > 1:
+            raise InputError(
+                f"{same[0]} and {same[1]} cannot be measured in one session, because their results have the same names",
+                hint="choose one of them",
+            )
+    return names
+
+
+def _unknown(name: str, more: str = "") -> InputError:
+    return InputError(f"unknown runtime {name!r}", hint=f"choose one of: {', '.join(RUNTIMES)}{more}")
+
+
+def _loaded(target: Target) -> list[str]:
+    """The runtimes that load on ``target``; of the default ones, the first for each format."""
+    loaded = [
+        event["name"]
+        for event in target.run(PROBE, ProbeJob(load_runtimes=True))
+        if event["event"] == "runtime" and event["error"] is None
+    ]
+    first = {next((one.name for one in default_runtimes(kind) if one.name in loaded), None) for kind in FORMATS}
+    return [name for name in loaded if not RUNTIMES[name].default or name in first]
+
+
+def opened_by_their_runtimes(
+    models: Sequence[MeasuredModel], target: Target, progress: Progress
+) -> list[MeasuredModel]:
+    """``models`` without those that a runtime which is no default does not open, with a warning about each."""
+    found = []
+    for model in models:
+        if model.runtime is not None and not RUNTIMES[model.runtime].default:
+            try:
+                list(target.run(PROBE, ProbeJob(models=[model.job()])))
+            except InputError as error:
+                progress.warn(f"{model.id} is left out: {error.problem}")
+                continue
+        found.append(model)
+    return found
+
+
+def _run_by(model: MeasuredModel, runtime: str) -> MeasuredModel:
+    mark = "" if RUNTIMES[runtime].default else f"{RUNTIME_MARK}{runtime}"
+    return replace(model, runtime=runtime, key=model.key + mark, id=model.id + mark)
+
+
+def with_installed_runtime(model: MeasuredModel) -> MeasuredModel:
+    """``model`` for this machine, which uses its own default where it lacks the runtime of a target."""
+    if model.runtime is not None and runtime_version(model.runtime) is not None:
+        return model
     return replace(model, runtime=None)
 
 

@@ -51,7 +51,8 @@ DEFAULT_SETTING = RuntimeSetting()
 class MeasuredModel:
     """One model file with all that is known about it before it is opened.
 
-    ``key`` names it in its folder, ``id`` in the session.
+    ``key`` names it in its folder, ``id`` in the session. Where it is measured with a runtime that is not a default of
+    its format, both end with ``@`` and the name of the runtime.
     """
 
     path: Path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.bench.inspection import with_default_runtime
+from edgekit.bench.inspection import with_installed_runtime
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.device.classifier import Classifier
 from edgekit.device.failures import DeviceError
@@ -24,7 +24,7 @@ def with_own_golden(model: MeasuredModel, folder: Path) -> MeasuredModel:
 
     A target that predicts the same computes the same. Raises :class:`InputError` if no runtime here runs the model.
     """
-    (entry,) = read_job(json.dumps({"models": [with_default_runtime(model).job()]})).models
+    (entry,) = read_job(json.dumps({"models": [with_installed_runtime(model).job()]})).models
     try:
         with quiet_native_output():
             classifier = Classifier(entry, entry.open(1))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgekit.bench.inspection import assumptions, inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import assumptions, inspected, with_runtime
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.device.images import IMAGE_SUFFIXES
@@ -60,7 +60,7 @@ def predict(
     result = Predictions()
     with contextlib.closing(get_target(target, progress)) as machine:
         models = collect_models([model], third_party or ThirdPartyOptions(), progress, results=False)
-        models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
+        models = with_runtime(models, runtime, machine)
         (opened,), _ = inspected(machine, models, scored=True)
         for text in assumptions(opened):
             progress.info(f"{opened.id}: {text}")

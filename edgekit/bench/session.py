@@ -12,7 +12,7 @@ from edgekit.bench.checkpoint import Checkpoints
 from edgekit.bench.earlier_result import earlier_result, is_repeatable, stored_predictions
 from edgekit.bench.energy import measure_energy
 from edgekit.bench.evaluation_images import image_sets
-from edgekit.bench.inspection import InspectedTarget, inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import ALL, InspectedTarget, inspected, opened_by_their_runtimes, with_runtimes
 from edgekit.bench.journal import Journal, open_journal
 from edgekit.bench.latency import LatencyPlan, MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
@@ -83,7 +83,9 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
     _check(options)
     found = collect_models(paths, options.third_party, progress)
     settings = settings_for(found, options, target)
-    found = with_runtime(with_target_runtime(found, target.runtime), options.runtime)
+    found = with_runtimes(found, options.runtime, target)
+    if options.runtime == ALL:
+        found = opened_by_their_runtimes(found, target, progress)
     models, machine = inspected(target, found, scored=options.data is not None)
     if options.tune:
         _check_tunable(settings.protocol, machine, target.name)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit.bench.inspection import inspected, with_runtime, with_target_runtime
+from edgekit.bench.inspection import inspected, with_runtimes
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
@@ -53,7 +53,7 @@ def verify(
                 raise InputError(
                     "this file has no golden outputs", where=str(model.path), hint="`edgekit export` creates them"
                 )
-        models = with_runtime(with_target_runtime(models, machine.runtime), runtime)
+        models = with_runtimes(models, runtime, machine)
         models, _ = inspected(machine, models, scored=any(model.run is None for model in models))
         models = [with_own_golden(model, Path(scratch)) if model.run is None else model for model in models]
         return verify_models(machine, models)

@@ -17,7 +17,7 @@ from edgekit.cli.options import (
     PresetOption,
     QuietOption,
     ResizeOption,
-    RuntimeOption,
+    RuntimesOption,
     ScalingOption,
 )
 from edgekit.cli.output import Output
@@ -114,7 +114,7 @@ def bench(
             "later measures the rest.",
         ),
     ] = False,
-    runtime: RuntimeOption = None,
+    runtime: RuntimesOption = None,
     labels: LabelsOption = None,
     scaling: ScalingOption = None,
     resize: ResizeOption = None,
@@ -144,6 +144,9 @@ def bench(
     The accuracy gate of an export is judged again on the test images, with the same limit. A file that fails there is
     still measured; the exit code does not change.
 
+    --runtime measures each file with several runtimes. The results of a runtime that is not a default carry its
+    name, as in onnx-int8@openvino.
+
     With --tune, the fastest setting found for each file is measured again in new processes against the default (all
     cores, no options). `edgekit deploy` uses it if it is measurably faster there.
 
@@ -152,6 +155,7 @@ def bench(
     \b
     Examples:
       edgekit bench runs/mobilenetv2 runs/vgg16 --threads 1,4
+      edgekit bench runs/mobilenetv2 --runtime all
       edgekit bench runs/mobilenetv2 --target pi4 --sustained 10m
       edgekit bench runs/mobilenetv2 --target pi4 --tune
     """

@@ -184,7 +184,8 @@ def _formats() -> Rows:
 
 def _runtimes() -> Rows:
     entries: list[Entry] = [
-        {"name": r.name, "format": r.format, "package": r.distribution, "summary": r.summary} for r in RUNTIMES.values()
+        {"name": r.name, "formats": ", ".join(r.formats), "package": r.distribution, "summary": r.summary}
+        for r in RUNTIMES.values()
     ]
     return Rows(["runtime", "runs", "package", "description"], entries)
 

@@ -23,7 +23,20 @@ TargetOption = Annotated[str, typer.Option("--target", help="Target to run on.",
 RuntimeOption = Annotated[
     str | None,
     typer.Option(
-        "--runtime", help="Runtime: litert, tflite-runtime or onnxruntime.", metavar="NAME", show_default=False
+        "--runtime",
+        help="Runtime: litert, tflite-runtime, onnxruntime or openvino. (default: the first that the target has)",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+RuntimesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="Runtimes to run each file with, e.g. litert,openvino; all uses those that the target has. (default: "
+        "litert for TFLite, onnxruntime for ONNX)",
+        metavar="NAME,...",
+        show_default=False,
     ),
 ]
 LabelsFromOption = Annotated[

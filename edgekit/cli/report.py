@@ -182,7 +182,7 @@ def _group_cells(group: SeedGroup, threads: int) -> list[str]:
 def _names(row: ExportedFileRecord | SeedGroup, seed: str) -> list[str]:
     short = {"feature-extraction": "features", "fine-tuning": "fine-tuned", "from-scratch": "scratch"}
     strategy = row.arm or short.get(row.strategy, row.strategy)
-    return [str(row.number), clipped(row.backbone, 12), clipped(strategy, 10), seed, f"{row.format}-{row.scheme}"]
+    return [str(row.number), clipped(row.backbone, 12), clipped(strategy, 10), seed, row.key]
 
 
 def _figures(

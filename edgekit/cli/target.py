@@ -65,7 +65,7 @@ def add(
         str | None,
         typer.Option(
             "--runtime",
-            help="Default runtime on this target: litert or tflite-runtime.",
+            help="Default runtime on this target: litert, tflite-runtime, onnxruntime or openvino.",
             metavar="NAME",
             show_default=False,
         ),

@@ -14,7 +14,7 @@ from edgekit.cli.options import (
     OutputOption,
     PresetOption,
     QuietOption,
-    RuntimeOption,
+    RuntimesOption,
     ScalingOption,
     TargetOption,
 )
@@ -28,7 +28,7 @@ def verify(
         typer.Argument(help="Run folders, or .tflite and .onnx files of any origin.", metavar="RUN_OR_MODEL"),
     ],
     target: TargetOption = "local",
-    runtime: RuntimeOption = None,
+    runtime: RuntimesOption = None,
     scaling: ScalingOption = None,
     preset: PresetOption = None,
     image_size: ImageSizeOption = None,

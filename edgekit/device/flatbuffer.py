@@ -59,6 +59,10 @@ class Table:
         start, count = self._vector(number)
         return list(struct.unpack_from(f"<{count}i", self._content, start))
 
+    def longs(self, number: int) -> list[int]:
+        start, count = self._vector(number)
+        return list(struct.unpack_from(f"<{count}q", self._content, start))
+
     def floats(self, number: int) -> list[float]:
         start, count = self._vector(number)
         return list(struct.unpack_from(f"<{count}f", self._content, start))

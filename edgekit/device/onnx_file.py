@@ -29,11 +29,13 @@ DEEPEST = 32
 class OnnxFacts:
     """``locations``: the files with external data, as the model names them, each once.
 
-    ``producers``: by name of a graph output, the type of the operator that makes it.
+    ``producers``: by name of a graph output, the type of the operator that makes it. ``properties``: the text metadata
+    (``metadata_props``).
     """
 
     locations: tuple[str, ...]
     producers: dict[str, str]
+    properties: dict[str, str]
 
 
 def onnx_facts(path: str) -> OnnxFacts:
@@ -80,6 +82,7 @@ def check_location(location: str, path: str) -> None:
 def _facts(model: memoryview) -> OnnxFacts:
     locations: dict[str, None] = {}
     producers: dict[str, str] = {}
+    properties: dict[str, str] = {}
     for number, value in _fields(model):
         if number == 7:  # ModelProto.graph
             _collect(_message(value), locations, 0)
@@ -88,7 +91,10 @@ def _facts(model: memoryview) -> OnnxFacts:
             for inner, node in _fields(_message(value)):
                 if inner == 7:
                     _collect_of_node(_message(node), locations, 1)
-    return OnnxFacts(tuple(locations), producers)
+        elif number == 14:  # ModelProto.metadata_props: pairs of key and value
+            pair = {inner: _text(text) for inner, text in _fields(_message(value))}
+            properties[pair.get(1, "")] = pair.get(2, "")
+    return OnnxFacts(tuple(locations), producers, properties)
 
 
 def _collect(graph: memoryview, locations: dict[str, None], depth: int) -> None:

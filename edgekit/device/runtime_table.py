@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Runtime:
-    """A library that runs exported files of one ``format``."""
+    """A library that runs exported files of some ``formats``."""
 
     name: str
-    format: str
-    """``tflite`` or ``onnx``: the format of the files that it runs, which is also their suffix."""
+    formats: tuple[str, ...]
+    """``tflite`` or ``onnx`` or both: the formats of the files that it runs, which are also their suffixes."""
     module: str
     """The module to import."""
     distribution: str
@@ -26,6 +26,10 @@ class Runtime:
     """The module beside this one whose ``open_model(runtime, path, threads, choices)`` opens a file with it."""
     profiler: str | None = None
     """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
+    default: bool = True
+    """Whether it runs files for which nobody chose a runtime. The results of other runtimes carry their name."""
+    extra: str = "bench"
+    """The optional dependencies of edgekit that contain it."""
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Its settings that may change the speed but not the format: the values of each by its name, the default first.
     The adapter finds the chosen values in ``choices.options``; `edgekit bench --tune` tries them all."""
@@ -36,7 +40,7 @@ RUNTIMES: dict[str, Runtime] = {
     for runtime in (
         Runtime(
             name="litert",
-            format="tflite",
+            formats=("tflite",),
             module="ai_edge_litert.interpreter",
             distribution="ai-edge-litert",
             summary="Google's current TFLite runtime",
@@ -46,7 +50,7 @@ RUNTIMES: dict[str, Runtime] = {
         ),
         Runtime(
             name="tflite-runtime",
-            format="tflite",
+            formats=("tflite",),
             module="tflite_runtime.interpreter",
             distribution="tflite-runtime",
             summary="the older TFLite runtime",
@@ -55,7 +59,7 @@ RUNTIMES: dict[str, Runtime] = {
         ),
         Runtime(
             name="onnxruntime",
-            format="onnx",
+            formats=("onnx",),
             module="onnxruntime",
             distribution="onnxruntime",
             summary="ONNX Runtime, CPU execution provider",
@@ -67,11 +71,21 @@ RUNTIMES: dict[str, Runtime] = {
                 "spinning": ("on", "off"),
             },
         ),
+        Runtime(
+            name="openvino",
+            formats=("tflite", "onnx"),
+            module="openvino",
+            distribution="openvino",
+            summary="Intel's OpenVINO, CPU device; fast on x86",
+            adapter="openvino_model",
+            default=False,
+            extra="openvino",
+        ),
     )
 }
-"""By name. Within a format, the first installed runtime is the default."""
+"""By name. Of those with ``default``, the first installed one of a format runs its files."""
 
-FORMATS: tuple[str, ...] = tuple(dict.fromkeys(runtime.format for runtime in RUNTIMES.values()))
+FORMATS: tuple[str, ...] = tuple(dict.fromkeys(name for runtime in RUNTIMES.values() for name in runtime.formats))
 
 SUFFIXES: tuple[str, ...] = tuple(f".{file_format}" for file_format in FORMATS)
 """The suffixes of model files."""
@@ -79,4 +93,9 @@ SUFFIXES: tuple[str, ...] = tuple(f".{file_format}" for file_format in FORMATS)
 
 def runtimes_for(file_format: str) -> list[Runtime]:
     """The runtimes that run files of ``file_format``, in order of preference."""
-    return [runtime for runtime in RUNTIMES.values() if runtime.format == file_format]
+    return [runtime for runtime in RUNTIMES.values() if file_format in runtime.formats]
+
+
+def default_runtimes(file_format: str) -> list[Runtime]:
+    """Those of them that run files for which nobody chose a runtime."""
+    return [runtime for runtime in runtimes_for(file_format) if runtime.default]

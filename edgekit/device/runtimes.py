@@ -15,7 +15,7 @@ import numpy as np
 
 from .failures import MissingRuntimeError, ModelError, OutputError
 from .protocol.values import RuntimeInfo
-from .runtime_table import RUNTIMES, SUFFIXES, Runtime, runtimes_for
+from .runtime_table import RUNTIMES, SUFFIXES, Runtime, default_runtimes, runtimes_for
 from .tensors import NO_CHOICES, Choices, InputSpec, OutputSpec
 
 
@@ -33,14 +33,21 @@ class Model:
     invoke: Callable[[], object]
     fetch: Callable[[], np.ndarray]
     properties: dict[str, str]
-    """Text metadata that only the runtime can read (ONNX ``metadata_props``)."""
+    """Text metadata of an ONNX file (``metadata_props``)."""
+    precision: str | None = None
+    """The type in which the runtime computes the float operators, such as ``f32``, where it says so."""
     another: Callable[[], Model] | None = None
     """A second handle on the same weights, which another thread can use at the same time. None: open the file again."""
 
     @property
     def runtime_info(self) -> RuntimeInfo:
         """What events say about the runtime."""
-        return {"name": self.runtime, "version": self.version, "delegate": self.delegate}
+        return {
+            "name": self.runtime,
+            "version": self.version,
+            "delegate": self.delegate,
+            "precision": self.precision,
+        }
 
     def scores(self) -> np.ndarray:
         """The output of the last invoke, dequantized, float32 (classes,). Of a batch, that of the first image.
@@ -75,7 +82,7 @@ def open_model(path: str, threads: int = 1, runtime: str | None = None, choices:
     """
     file_format = model_format(path)
     name = runtime or default_runtime(file_format)
-    if name not in RUNTIMES or RUNTIMES[name].format != file_format:
+    if name not in RUNTIMES or file_format not in RUNTIMES[name].formats:
         others = " or ".join(choice.name for choice in runtimes_for(file_format))
         raise MissingRuntimeError(f"{name} does not run .{file_format} files; choose {others}", path)
     check_options(RUNTIMES[name], choices, path)
@@ -114,8 +121,8 @@ def runtime_version(name: str) -> str | None:
 
 
 def default_runtime(file_format: str) -> str:
-    """The first installed runtime for a format. Raises :class:`MissingRuntimeError` if there is none."""
-    candidates = runtimes_for(file_format)
+    """The first installed default runtime of a format. Raises :class:`MissingRuntimeError` if there is none."""
+    candidates = default_runtimes(file_format)
     for runtime in candidates:
         if runtime_version(runtime.name) is not None:
             return runtime.name

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+OPTIONS = ("runtime", "scaling", "resize", "filter", "output", "activation")
+"""Options that `edgekit deploy` may have written beside the model, by the name that they have in a job."""
+
 EXIT_CODES = {"model": 2, "image": 2, "runtime": 4}
 """By kind of error; the same as those of the host's edgekit."""
 
@@ -129,7 +132,7 @@ def _opened(options: argparse.Namespace) -> tuple[JobModel, Model, list[str] | N
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """The options, and what `edgekit deploy` wrote beside the model where an option is not given."""
     found = _beside(options, SETTINGS)
-    given = {name: getattr(options, name) for name in ("scaling", "resize", "filter", "output", "activation")}
+    given = {name: getattr(options, name) for name in OPTIONS}
     if options.image_size:
         sides = options.image_size.lower().split("x")
         if not 1 <= len(sides) <= 2 or not all(side.isdecimal() and int(side) for side in sides):

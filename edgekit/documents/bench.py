@@ -22,6 +22,9 @@ from edgekit.documents.profile import OperatorProfile
 from edgekit.documents.tuning import TuningRecord
 from edgekit.stats.intervals import wilson_interval
 
+RUNTIME_MARK = "@"
+"""Stands in a key before the name of a runtime that is not a default of the file's format (``onnx-int8@openvino``)."""
+
 
 class RuntimeRecord(Part):
     """The runtime that ran the file."""
@@ -29,7 +32,9 @@ class RuntimeRecord(Part):
     name: str
     version: str | None
     delegate: str | None
-    """``XNNPACK``, an execution provider, or ``none``."""
+    """``XNNPACK``, an execution provider, a device, or ``none``."""
+    precision: str | None = None
+    """The type in which float operators compute (``f32``, ``bf16``), where the runtime says so."""
 
 
 class MemoryRecord(Part):
@@ -200,6 +205,7 @@ class BenchDocument(Document):
     format: FileName
     scheme: FileName
     key: FileName
+    """Names the result in its folder: ``onnx-int8``, or ``onnx-int8@openvino`` with a runtime that is no default."""
     id: str
     """Names the file in its session: run and export, or the file."""
     model: str
@@ -245,6 +251,11 @@ class BenchDocument(Document):
     def ok(self) -> bool:
         """Whether the file ran and gave finite outputs."""
         return self.status == "ok"
+
+    @property
+    def export_key(self) -> str:
+        """``tflite-int8``: the export of a run that was measured, whichever runtime ran it."""
+        return self.key.partition(RUNTIME_MARK)[0]
 
     @property
     def accuracy_ci95(self) -> tuple[float, float] | None:

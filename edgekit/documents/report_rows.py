@@ -120,6 +120,8 @@ class ExportedFileRecord(Part):
     """``tflite`` or ``onnx``."""
     scheme: str
     """``fp32``, ``int8`` and others."""
+    key: str = ""
+    """Format and scheme, and the runtime unless it is a default: ``onnx-int8``, ``onnx-int8@openvino``."""
     status: str
     """``ok`` or ``failed``."""
     problems: tuple[str, ...]
@@ -195,6 +197,8 @@ class SeedGroup(Part):
     """``tflite`` or ``onnx``."""
     scheme: str
     """``fp32``, ``int8`` and others."""
+    key: str = ""
+    """Format and scheme, and the runtime unless it is a default: ``onnx-int8``, ``onnx-int8@openvino``."""
     size_bytes: int | None
     """Size of the first file."""
     target: str | None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.documents.bench import run_results
+from edgekit.documents.bench import RUNTIME_MARK, run_results
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.documents.study import read_study
@@ -128,8 +128,9 @@ def _metrics(run: RunFolder, document: RunDocument) -> Iterator[tuple[str, float
             yield name, float(value), 0
     yield from _curves(run)
     for result in (stored.bench for stored in run_results(run)):
-        subject = f"{result.key}.{result.target}"
-        yield f"{result.key}.size_bytes", float(result.size_bytes), 0
+        # MLflow allows neither @ nor + in the name of a metric.
+        subject = f"{result.key.replace(RUNTIME_MARK, '.')}.{result.target}"
+        yield f"{result.export_key}.size_bytes", float(result.size_bytes), 0
         if result.accuracy is not None:
             yield f"{subject}.accuracy", result.accuracy.accuracy, 0
         for latency in result.latency:

@@ -114,8 +114,12 @@ def _runtimes(target: SshTarget) -> tuple[list[Check], CurrentEnvironmentEvent |
 
 def _one_per_format(checks: list[Check]) -> list[Check]:
     """``checks`` without the missing runtimes of formats for which another runtime loads: one is enough."""
-    covered = {RUNTIMES[check.name].format for check in checks if check.ok}
-    return [check for check in checks if check.ok or RUNTIMES[check.name].format not in covered]
+    covered = {name for check in checks if check.ok for name in RUNTIMES[check.name].formats}
+    return [
+        check
+        for check in checks
+        if check.ok or (RUNTIMES[check.name].default and not covered.issuperset(RUNTIMES[check.name].formats))
+    ]
 
 
 def _conditions(environment: CurrentEnvironmentEvent) -> list[Check]:

@@ -43,7 +43,7 @@ def set_up(target: SshTarget, source: str = "host", progress: Progress = SILENT)
             f"another benchmark is running on {target.name}, started by {facts['busy']}",
             hint="rerun this command once it has finished",
         )
-    if _has_its_own(facts):
+    if _has_its_own(facts, target.runtime):
         return SetUp(facts, False, "own", loaded_runtimes(target), ())
     chosen = _possible_plan(facts, target)
     name = environment_id(facts, chosen.requirements)
@@ -92,11 +92,14 @@ def _possible_plan(facts: HostFacts, target: SshTarget) -> Plan:
     return chosen
 
 
-def _has_its_own(facts: HostFacts) -> bool:
-    """Whether the target's own Python already has all packages, so that nothing is installed."""
+def _has_its_own(facts: HostFacts, wanted: str | None) -> bool:
+    """Whether the target's own Python already has all packages, so that nothing is installed.
+
+    Of the runtimes, it needs the one that is ``wanted``, or any default one.
+    """
     has = set(facts["installed"])
-    runtimes = {runtime.distribution for runtime in RUNTIMES.values()} & has
-    return facts["environment"] is None and {"numpy", "pillow"} <= has and bool(runtimes)
+    enough = {one.distribution for one in RUNTIMES.values() if one.name == wanted or (wanted is None and one.default)}
+    return facts["environment"] is None and {"numpy", "pillow"} <= has and bool(enough & has)
 
 
 def _install(target: SshTarget, facts: HostFacts, chosen: Plan, name: str, source: str) -> None:

@@ -6,10 +6,11 @@ inside really require. Verified by download and use, November 2026.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgekit.device.protocol.requests import HostFacts
-from edgekit.device.runtime_table import FORMATS, RUNTIMES
+from edgekit.device.runtime_table import FORMATS, RUNTIMES, default_runtimes
 
 Version = tuple[int, ...]
 
@@ -28,10 +29,6 @@ class Wheel:
     glibcxx: Version = ()
     old_numpy: bool = False
     """It was built for NumPy 1."""
-
-    @property
-    def format(self) -> str:
-        return RUNTIMES[self.runtime].format
 
     @property
     def requirement(self) -> str:
@@ -58,8 +55,10 @@ WHEELS: tuple[Wheel, ...] = (
     Wheel("onnxruntime", "1.31.1", ((3, 11), (3, 14)), {"x86_64": (2, 28), "aarch64": (2, 28)}),
     Wheel("onnxruntime", "1.23.2", ((3, 10), (3, 13)), {"x86_64": (2, 27), "aarch64": (2, 27)}),
     Wheel("onnxruntime", "1.19.2", ((3, 9), (3, 12)), {"x86_64": (2, 27), "aarch64": (2, 27)}),
+    Wheel("openvino", "2026.4.1", ((3, 10), (3, 14)), {"x86_64": (2, 28), "aarch64": (2, 35)}),
+    Wheel("openvino", "2025.3.0", ((3, 9), (3, 13)), {"x86_64": (2, 17), "aarch64": (2, 35)}),
 )
-"""For each format, in order of preference."""
+"""For each runtime, in order of preference."""
 
 NUMPY_MACHINES = ("x86_64", "aarch64")
 """Machines that NumPy and Pillow have wheels for. On others, they come from the system's packages."""
@@ -69,7 +68,7 @@ APT = {"numpy": "python3-numpy", "pillow": "python3-pil"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be installed: ``requirements`` as pip reads them, ``runtimes`` by format.
+    """What will be installed: ``requirements`` as pip reads them, ``runtimes`` by format (the default ones).
 
     ``needs_system``: the names of packages that only the device's system has; ``problem``: why nothing at all can be
     installed; ``notes``: what is left out, and why.
@@ -83,18 +82,26 @@ class Plan:
 
 
 def plan(facts: HostFacts, runtime: str | None = None) -> Plan:
-    """The packages for the machine that ``facts`` describe. ``runtime`` chooses one for the files of its format."""
+    """The packages for the machine that ``facts`` describe.
+
+    ``runtime`` takes the place of the default runtime of its format. One that is no default is installed beside them.
+    """
     problem = _problem(facts)
     if problem is not None:
         return Plan(problem=problem)
     chosen = {file_format: _best_wheel(file_format, facts, runtime) for file_format in FORMATS}
     wheels = [wheel for wheel in chosen.values() if wheel is not None]
+    if runtime is not None and not RUNTIMES[runtime].default:
+        extra = _first_wheel([runtime], facts)
+        if extra is None:
+            return Plan(problem=f"{runtime} has no wheel for {describe(facts)}")
+        wheels.append(extra)
     if not wheels:
         return Plan(problem=f"no runtime has a wheel for {describe(facts)}{_alternative(facts)}")
     numpy, system = _numpy(facts, old=any(wheel.old_numpy for wheel in wheels))
     return Plan(
         requirements=(*numpy, *(wheel.requirement for wheel in wheels)),
-        runtimes={wheel.format: wheel.requirement for wheel in wheels},
+        runtimes={kind: wheel.requirement for kind, wheel in chosen.items() if wheel is not None},
         needs_system=system,
         notes=tuple(
             f"no runtime for .{file_format} files on {describe(facts)}, so they cannot be measured there"
@@ -149,12 +156,13 @@ def _alternative(facts: HostFacts) -> str:
 
 
 def _best_wheel(file_format: str, facts: HostFacts, runtime: str | None) -> Wheel | None:
-    """The first wheel for files of ``file_format`` that runs on the machine, of ``runtime`` if it is of that format."""
-    wanted = runtime if runtime is not None and RUNTIMES[runtime].format == file_format else None
-    for wheel in WHEELS:
-        if wheel.format == file_format and wanted in (None, wheel.runtime) and _runs(wheel, facts):
-            return wheel
-    return None
+    """The wheel of a default runtime for ``file_format`` that runs on the machine: of ``runtime`` if it is one."""
+    names = [default.name for default in default_runtimes(file_format)]
+    return _first_wheel([runtime] if runtime in names else names, facts)
+
+
+def _first_wheel(names: Sequence[str], facts: HostFacts) -> Wheel | None:
+    return next((wheel for wheel in WHEELS if wheel.runtime in names and _runs(wheel, facts)), None)
 
 
 def _runs(wheel: Wheel, facts: HostFacts) -> bool:

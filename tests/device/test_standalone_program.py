@@ -76,6 +76,9 @@ def test_settings_beside_the_model(pyz, onnx_models, tmp_path):
     refused = run(pyz, "predict", model, photo, "--filter", "cubic")
     assert refused.returncode == 1
     assert "unknown filter" in refused.stderr
+    settings.write_text('{"scaling": "unit", "runtime": "litert"}')
+    assert "litert does not run .onnx files" in run(pyz, "predict", model, photo).stderr
+    assert run(pyz, "predict", model, photo, "--runtime", "onnxruntime").returncode == 0
     settings.write_text("{")
     assert "cannot read the settings" in run(pyz, "predict", model, photo).stderr
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modelfiles import LABELS, SIDE, colour_pixels
+from modelfiles import build_onnx as build
 
 from edgekit.device.classifier import Classifier
 from edgekit.device.failures import ModelError
@@ -19,21 +20,6 @@ RED_OR_BLUE = np.array([[8.0], [0.0], [-8.0]], np.float32)
 """RGB channels x one score: positive for red, negative for blue."""
 WEIGHTS = np.array([[-8, 0, 8], [0, 8, 0], [8, 0, -8]], np.float32)
 """RGB channels x blue, green, red."""
-
-
-def build(path: Path, feed: list, nodes: list, tensors: dict, outputs: dict, kind: str = "FLOAT") -> str:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = helper.make_graph(
-        [helper.make_node(*given, **more) for *given, more in nodes],
-        "model",
-        [helper.make_tensor_value_info("image", getattr(TensorProto, kind), feed)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return str(path)
 
 
 def mean_model(path: Path, feed: list, last: list, weights: np.ndarray, axes: list[int], batch: object = 1) -> str:

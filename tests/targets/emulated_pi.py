@@ -177,8 +177,24 @@ class EmulatedPi:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         for name in ("possible", "present", "online"):  # plain files, so that nothing of this machine is seen
             (self.root / "sys/devices/system/cpu" / name).write_text("0-3\n")
+        self._topology()
         (self.root / "sys/firmware/devicetree/base/model").write_text(f"{self.board.title}\0")
         (self.root / "tmp").chmod(0o1777)
+
+    def _topology(self) -> None:
+        """Four cores of one package, each with one thread: libraries that look for their topology crash without it."""
+        for core in range(4):
+            folder = self.root / f"sys/devices/system/cpu/cpu{core}"
+            own, all_four = {"": f"{1 << core:x}", "_list": f"{core}"}, {"": "f", "_list": "0-3"}
+            facts = {"core_id": f"{core}", "physical_package_id": "0"}
+            for suffix in ("", "_list"):
+                facts |= {f"{name}{suffix}": own[suffix] for name in ("core_cpus", "thread_siblings")}
+                facts |= {f"{name}{suffix}": all_four[suffix] for name in ("package_cpus", "core_siblings")}
+            (folder / "topology").mkdir(parents=True)
+            for name, text in facts.items():
+                (folder / "topology" / name).write_text(f"{text}\n")
+            (folder / "regs/identification").mkdir(parents=True)
+            (folder / "regs/identification/midr_el1").write_text(f"0x00000000410f{self.board.part[2:]}0\n")
 
     def _compile(self) -> None:
         """Python's bytecode, which its package makes when it is installed: without it every start takes seconds."""

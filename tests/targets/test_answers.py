@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from edgekit.device.protocol import NOISE_IMAGES
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import TargetError
 from edgekit.targets.event_shapes import InvalidAnswer, check_shape
 from edgekit.targets.job_events import JobAnswers, ModelFacts
@@ -24,19 +25,7 @@ from edgekit.targets.request_events import RequestAnswers
 PROTOCOL = {"warmup_runs": 2, "warmup_ns": 0, "rounds": 3, "block_runs": 2, "block_ns": 0, "cooldown_ns": 0}
 FREE_TEXT = {
     *("name", "version", "delegate", "power_source", "error", "reason", "cpu", "board", "architecture", "os", "kernel"),
-    *(
-        "emulated",
-        "python",
-        "governor",
-        "raw",
-        "Pillow",
-        "numpy",
-        "litert",
-        "onnxruntime",
-        "tflite-runtime",
-        "suite",
-        "dtype",
-    ),
+    *("emulated", "python", "governor", "raw", "suite", "dtype", "precision", "Pillow", "numpy", *RUNTIMES),
     *("resize", "file", "where", "operator", "now", "since_boot", "labels", "source"),
 }
 """Keys whose text only the device knows."""
@@ -209,7 +198,7 @@ def test_any_changed_value_is_refused(verb, jobs, real):
     assert tried > 20
 
 
-RUNTIME_NAMES = {"numpy", "Pillow", "litert", "onnxruntime", "tflite-runtime"}
+RUNTIME_NAMES = {"numpy", "Pillow", *RUNTIMES}
 
 
 def packed(rows: np.ndarray) -> dict:

@@ -43,6 +43,11 @@ def pi4(tmp_path_factory) -> Iterator[EmulatedPi]:
 
 
 @pytest.fixture(scope="module")
+def pi5(tmp_path_factory) -> Iterator[EmulatedPi]:
+    yield from _board("pi5", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
 def old_pi(tmp_path_factory) -> Iterator[EmulatedPi]:
     yield from _board("pi3-32bit", tmp_path_factory, "python3-numpy", "python3-pil")
 
@@ -119,3 +124,31 @@ def test_a_32_bit_system_has_what_is_possible(old_pi, run, project, capsys):
 def in_board(pi: EmulatedPi, script: str) -> str:
     command = ["ssh", "-F", str(pi.ssh_config()), "emulated", script]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_openvino_runs_both_formats(pi5, run, project, capsys):
+    """Its wheel for Arm, beside the default runtimes, in the same session.
+
+    Not on a Raspberry Pi 4: without dot products, OpenVINO refuses some int8 files.
+    """
+    target = TargetConfig("pi5", "emulated", runtime="openvino", ssh_config=str(pi5.ssh_config()))
+    add_target(target, project / "targets.toml")
+    done = edgekit(capsys, "target", "setup", "pi5")
+    assert set(done["runtimes"]) == {"litert", "onnxruntime", "openvino"}
+    command = ("bench", run.path, "--target", "pi5", "--runtime", "all", "--protocol", "check", "--threads", "1")
+    rows = edgekit(capsys, *command)["results"]
+    assert [row["id"].partition("/")[2] for row in rows] == [
+        "onnx-fp32", "onnx-fp32@openvino", "tflite-fp32", "tflite-fp32@openvino", "tflite-int8", "tflite-int8@openvino",
+    ]  # fmt: skip
+    for row in rows:
+        assert row["accuracy"] == 1.0
+        assert row["agreement_with_host"]["n_same"] == 15
+    stored = json.loads(run.bench_json("pi5", "tflite-int8@openvino").read_text())["runtime"]
+    assert (stored["name"], stored["precision"]) == ("openvino", "f32")
+    checked = edgekit(capsys, "verify", run.path, "--target", "pi5")
+    assert [(one["runtime"]["name"], one["ok"]) for one in checked["results"]] == [("openvino", True)] * 3
+    deployed = edgekit(capsys, "deploy", run.path, "--export", "tflite-int8", "--target", "pi5", "--name", "ov")
+    folder = pi5.root / deployed["folder"].lstrip("/")
+    assert json.loads((folder / "preprocessing.json").read_text()) == {"runtime": "openvino"}
+    Image.fromarray(colour_pixels("green")).save(folder / "photo.jpg")
+    assert in_board(pi5, f"cd '{deployed['folder']}' && {deployed['command']}").startswith("photo.jpg  green")

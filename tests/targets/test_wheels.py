@@ -87,3 +87,13 @@ def test_all_older_tags_are_listed():
     assert tags[0] == "manylinux_2_36_aarch64"
     assert {"manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64"} <= set(tags)
     assert "manylinux_2_38_aarch64" not in tags
+
+
+def test_a_runtime_that_is_no_default_is_installed_beside_the_default_ones():
+    chosen = plan(facts(), "openvino")
+    assert chosen.requirements[-3:] == ("ai-edge-litert==2.3.0", "onnxruntime==1.31.1", "openvino==2026.4.1")
+    assert chosen.runtimes == plan(facts()).runtimes
+    assert "openvino" not in " ".join(plan(facts()).requirements)
+    old = plan(facts(python=[3, 9, 2], libc_version="2.31", machine="x86_64"), "openvino")
+    assert "openvino==2025.3.0" in old.requirements
+    assert "openvino has no wheel" in plan(facts(machine="armv7l", bits=32), "openvino").problem

@@ -6,11 +6,15 @@ from typing import TypedDict
 
 
 class RuntimeInfo(TypedDict):
-    """The runtime that opened a file. ``delegate``: what it handed the operators to (XNNPACK, an ONNX provider)."""
+    """The runtime that opened a file. ``delegate``: what it handed the operators to (XNNPACK, an ONNX provider).
+
+    ``precision``: the type of its float computation (``f32``, ``bf16``), where it says so.
+    """
 
     name: str
     version: str
     delegate: str
+    precision: str | None
 
 
 class ScalingDocument(TypedDict):

@@ -57,8 +57,8 @@ class ExportedFile:
 
     @property
     def key(self) -> str:
-        """``tflite-int8``: format and scheme."""
-        return self.export.key
+        """``tflite-int8``: format and scheme, and the runtime unless it is a default (``tflite-int8@openvino``)."""
+        return self.export.key if self.bench is None else self.bench.key
 
     @property
     def bench(self) -> BenchDocument | None:
@@ -96,9 +96,10 @@ class ExportedFile:
 
     @property
     def runtime_text(self) -> str:
-        """``litert 2.3.0 XNNPACK``; empty if it was not measured."""
+        """``litert 2.3.0 XNNPACK``, with the precision where it is known; empty if it was not measured."""
         runtime = self.runtime
-        return "" if runtime is None else " ".join(filter(None, (runtime.name, runtime.version, runtime.delegate)))
+        parts = () if runtime is None else (runtime.name, runtime.version, runtime.delegate, runtime.precision)
+        return " ".join(filter(None, parts))
 
     @property
     def status(self) -> str:
@@ -187,14 +188,14 @@ class ExportedFile:
 
 
 def exported_files(runs: Sequence[RunData]) -> list[ExportedFile]:
-    """Every export of every run, once for each target it was measured on (once without a target if on none)."""
+    """Every export of every run, once for each target and runtime it was measured on (once without any if on none)."""
     rows: list[ExportedFile] = []
     for run in runs:
         for export in run.exports:
             measured: list[tuple[BenchResult | None, Correct]] = [
                 (result, correct)
                 for result, correct in run.results
-                if result.bench.key == export.key and not outdated(result, export)
+                if result.bench.export_key == export.key and not outdated(result, export)
             ]
             for result, correct in measured or [(None, {})]:
                 rows.append(_exported_file(len(rows) + 1, run, export, result, correct))

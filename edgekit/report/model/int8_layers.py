@@ -41,7 +41,7 @@ def sensitive_layers(files: Sequence[ExportedFile]) -> list[SensitiveLayers]:
         if ranked:
             rows = _rows(ranked, set(repair.kept_in_float) if repair else set())
             text = None if repair is None else repair_text(repair)
-            found.setdefault((file.run.place, file.key), SensitiveLayers(file, rows, len(ranked), text))
+            found.setdefault((file.run.place, file.export.key), SensitiveLayers(file, rows, len(ranked), text))
     return list(found.values())
 
 
@@ -56,5 +56,5 @@ def quantization_ranges(files: Sequence[ExportedFile]) -> list[tuple[str, str]]:
     for file in files:
         calibration = file.export.calibration
         if calibration is not None and calibration.ranges is not None:
-            found.setdefault((file.run.place, file.key), (file.title, calibration_text(calibration)))
+            found.setdefault((file.run.place, file.export.key), (file.title, calibration_text(calibration)))
     return list(found.values())

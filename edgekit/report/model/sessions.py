@@ -120,10 +120,10 @@ def _packed(result: BenchResult, fp32: BenchResult) -> str:
     return f" (compressed with gzip: {mine / 1e6:.1f} of {its / 1e6:.1f} MB)" if mine <= SMALLER * its else ""
 
 
-def _kind(result: BenchResult) -> tuple[str | None, str, str, str]:
+def _kind(result: BenchResult) -> tuple[str | None, ...]:
     """What a file has in common with the fp32 file that it is compared with."""
     bench = result.bench
-    return bench.run_id, bench.format, bench.target, bench.session_id
+    return bench.run_id, bench.format, bench.target, bench.session_id, bench.key.removeprefix(bench.export_key)
 
 
 def fell_back(result: BenchResult) -> tuple[str, ...]:

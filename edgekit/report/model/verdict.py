@@ -189,13 +189,11 @@ def smallest(groups: Sequence[Group]) -> Finding:
         return _open("Smallest", "nothing has been exported yet")
     winner = min(sized, key=lambda group: group.size_bytes)
     equal = [group for group in sized if group.size_bytes == winner.size_bytes]
-    named = dict.fromkeys((group.first.title, group.size_bytes) for group in equal)
+    # The same file on another target, or with another runtime, is as small.
+    named = {(group.first.run.title, group.first.export.key): group for group in reversed(equal)}
     return Finding(
         question="Smallest",
-        winners=tuple(
-            Winner(title=title, number=next(group.number for group in equal if group.first.title == title))
-            for title, _ in named
-        ),
+        winners=tuple(Winner(title=group.first.title, number=group.number) for group in reversed(named.values())),
         figure=f"{megabytes(winner.size_bytes)} MB, {megabytes(winner.gzip_bytes)} MB as gzip",
         remark="",
     )

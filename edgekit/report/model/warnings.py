@@ -43,7 +43,7 @@ def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
         yield text, run.id
     exports = {export.key: export for export in run.exports}
     for result, _ in run.results:
-        export = exports.get(result.bench.key)
+        export = exports.get(result.bench.export_key)
         if export is None:
             yield "was measured, but its export no longer exists; the measurement is left out", result.id
         elif outdated(result, export):

@@ -18,7 +18,7 @@ def model_cards(report: Report) -> dict[str, str]:
     """By file name: a card for every exported file."""
     by_file: dict[tuple[str, str], list[ExportedFile]] = {}
     for file in report.files:
-        by_file.setdefault((file.run.id, file.key), []).append(file)
+        by_file.setdefault((file.run.id, file.export.key), []).append(file)
     return {
         f"{re.sub(r'[^A-Za-z0-9._-]+', '-', run_id)}-{key}.md": "\n\n".join(_card(report, members)) + "\n"
         for (run_id, key), members in by_file.items()
@@ -26,7 +26,7 @@ def model_cards(report: Report) -> dict[str, str]:
 
 
 def _card(report: Report, members: Sequence[ExportedFile]) -> Iterator[str]:
-    """``members``: the file on each target."""
+    """``members``: the file on each target and with each runtime."""
     first = members[0]
     run = first.run.document
     data = run.dataset

@@ -50,7 +50,7 @@ def page(report: Report) -> str:
         style=Markup(package.joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=_base64(hashlib.sha256(script.encode()).digest()),
-        n_files=len({(file.run.place, file.key) for file in report.files}),
+        n_files=len({(file.run.place, file.export.key) for file in report.files}),
     )
 
 

@@ -23,7 +23,8 @@ class SizeView:
 def _view(report: Report) -> SizeView:
     kinds: dict[str, ExportedFile] = {}
     for file in report.files:
-        kinds.setdefault(file.title, file)  # files of other seeds or on another target are as large
+        # Files of other seeds, on another target or with another runtime are as large.
+        kinds.setdefault(f"{file.run.title}, {file.export.key}", file)
     return SizeView(sorted(kinds.values(), key=lambda file: file.export.size_bytes))
 
 
