@@ -80,6 +80,7 @@ RUNTIMES: dict[str, Runtime] = {
             adapter="openvino_model",
             default=False,
             extra="openvino",
+            options={"hyper_threading": ("on", "off"), "cores": ("any", "performance")},
         ),
     )
 }

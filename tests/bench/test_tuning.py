@@ -261,9 +261,9 @@ def test_every_option_of_a_runtime_opens_a_file(onnx_models: Path, tflite_models
 
     files = {"onnx": onnx_models / "uint8.onnx", "tflite": tflite_models / "uint8.tflite"}
     for runtime in RUNTIMES.values():
-        if runtime_version(runtime.name) is None or runtime.format not in files:
+        if runtime_version(runtime.name) is None:
             continue
-        path = str(files[runtime.format])
+        path = str(files[runtime.formats[0]])
         for name, values in runtime.options.items():
             for value in values:
                 entry = {"path": path, "runtime": runtime.name, "options": {name: value}}

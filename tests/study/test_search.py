@@ -44,7 +44,9 @@ def test_candidates_are_backbones_widths_and_sizes() -> None:
     ]  # fmt: skip
     assert found[1].macs == pytest.approx(15_346_630_656 * (96 / 224) ** 2, rel=1e-6)
     assert found[2].parameters == pytest.approx(2_257_984 / 4, rel=1e-6)
-    usual = {candidate.backbone for candidate in candidates(recipe(model={"backbone": "resnet50v2", "weights": "none"}))}
+    usual = {
+        candidate.backbone for candidate in candidates(recipe(model={"backbone": "resnet50v2", "weights": "none"}))
+    }
     assert usual == {"resnet50v2", "mobilenetv2", "mobilenet", "mobilenetv3small"}
     # With ImageNet weights, only widths that have some; a backbone leaves out sizes that it does not accept.
     pretrained = recipe(
@@ -100,7 +102,13 @@ def test_rounds_halve_and_double_the_epochs() -> None:
 def trained(title: str, accuracy: float, latency: float, seconds: float = 10.0) -> CandidateRecord:
     file = ProbedFile(key="tflite-int8", size_mb=1.0, latency_ms=latency)
     return CandidateRecord(
-        backbone=title, arm="w100-96px", alpha=1.0, image_size=96, files=(file,), accuracies=(accuracy,), seconds=seconds
+        backbone=title,
+        arm="w100-96px",
+        alpha=1.0,
+        image_size=96,
+        files=(file,),
+        accuracies=(accuracy,),
+        seconds=seconds,
     )
 
 
