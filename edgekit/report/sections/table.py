@@ -25,6 +25,7 @@ from edgekit.report.sections import (
     seeds,
     size,
     targets,
+    tuning,
     verdict,
     warnings,
 )
@@ -47,6 +48,7 @@ SECTIONS: tuple[AnySection, ...] = (
     runs.SECTION,
     corrupted.SECTION,
     latency.SECTION,
+    tuning.SECTION,
     targets.SECTION,
     checks.SECTION,
     int8_layers.SECTION,
