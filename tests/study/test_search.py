@@ -152,7 +152,9 @@ SEARCH = (
     "choose", "quickstart", "--max-latency-ms", "1000", "--max-size-mb", "5", "--max-points-lost", "5",
     "--set", "choose.backbones=[mobilenetv2, vgg16]", "--set", "choose.alphas=[0.35, 0.5]",
     "--set", "choose.image_sizes=[32]", "--set", "choose.finalists=1", "--set", "choose.tune=false",
-    "--set", "compare.overrides={}", "--set", "export.files=[tflite-int8]", "--out",
+    "--set", "compare.overrides={}", "--set", "export.files=[tflite-fp32, tflite-int8]",
+    "--set", "train.from_scratch.epochs=6", "--set", "train.from_scratch.learning_rate=5.0e-3",
+    "--set", "train.from_scratch.batchnorm_momentum=0.9", "--out",
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ HEADINGS = ("#", "Exported file", "Setting", "Latency, default = 1 [95%]", "Verd
 
 NOTE = (
     "The setting is the fastest of a search over threads, pinning and options of the runtime, with the same "
-    "predictions as the default (all cores, no options). It was measured again in new processes, interleaved with the default, and "
-    "the ratio is that of this confirmation. Only a setting whose verdict is faster replaces the default."
+    "predictions as the default (all cores, no options). It was measured again in new processes, interleaved with the "
+    "default, and the ratio is that of this confirmation. Only a setting whose verdict is faster replaces the default."
 )
 
 

@@ -194,12 +194,12 @@ class _Search:
         points = self.search.limits.max_points_lost
         keep = max(self.recipe.choose.finalists, (len(alive) + 1) // 2)
         chosen = kept(alive, keep, ALLOWED_POINTS if points is None else points)
-        found = _dropped(found, chosen, f"round {number + 1}: {len(chosen)} networks had a higher accuracy")
+        found = _dropped(found, chosen, f"round {number + 1}: {_had(len(chosen))} a higher accuracy")
         if self.search.time_limit_s is not None:
             left_s = self.search.time_limit_s - self._seconds()
             shares_left = [one.share for one in rounds[number + 1 :]]
             within = chosen[: affordable(chosen, current.share, shares_left, left_s)]
-            found = _dropped(found, within, "the time limit: other networks had a higher accuracy")
+            found = _dropped(found, within, f"the time limit: {_had(len(within))} a higher accuracy")
             chosen = within
         rounds[number] = current.model_copy(update={"done": True})
         rounds[number + 1] = following.model_copy(update={"members": tuple(c.title for c in chosen)})
