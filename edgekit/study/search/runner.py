@@ -275,6 +275,10 @@ def _trained(study: Study, candidate: CandidateRecord, number: int) -> Candidate
     return candidate.model_copy(update={"accuracies": accuracies, "seconds": cell.seconds or 0.0})
 
 
+def _had(count: int) -> str:
+    return f"{plural(count, 'network')} had"
+
+
 def _dropped(found: Sequence[CandidateRecord], chosen: Sequence[CandidateRecord], reason: str) -> list[CandidateRecord]:
     titles = {candidate.title for candidate in chosen}
     return [
