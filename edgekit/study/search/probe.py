@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.study import CandidateRecord, ProbedFile
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, TargetError
 from edgekit.recipe import Constraint, Recipe, apply_settings, validate
 from edgekit.stats.recommendation import FAILS, Bounded
 from edgekit.stats.recommendation import Constraint as Limit
@@ -88,7 +88,7 @@ def probe(
 ) -> list[CandidateRecord]:
     """``chosen`` with the files of each, and dropped where no file may meet the limits.
 
-    ``recipe`` is that of :func:`probe_recipe`. Raises :class:`EdgekitError` if the target measured nothing.
+    ``recipe`` is that of :func:`probe_recipe`. Raises :class:`TargetError` if the target measured nothing.
     """
     study = Study.open(folder, recipe)
     Scheduler(study, pool, jobs, 1, quiet=True, progress=progress).run()
@@ -96,7 +96,9 @@ def probe(
     if not exported:
         raise EdgekitError("no candidate could be exported", where=str(study.file), hint=study.cells[0].error)
     for name, problem in measure(study, exported, [target], quiet=quiet, progress=progress).items():
-        raise EdgekitError(f"nothing was measured on {name}: {problem}", hint="rerun this command to continue")
+        raise TargetError(
+            f"nothing was measured on {name}: {problem}", hint="rerun this command once the target is reachable"
+        )
     found = []
     for candidate in chosen:
         cell = next(c for c in study.cells if (c.backbone, c.arm) == (candidate.backbone, candidate.arm))

@@ -16,13 +16,14 @@ from edgekit.recipe.redaction import redact_paths
 from edgekit.render.text import plural
 from edgekit.study.benchmarking import measure, warn_of_unreachable
 from edgekit.study.executors import Executor, open_executor
-from edgekit.study.folder import Study, study_lock
+from edgekit.study.folder import Study
 from edgekit.study.leak_audit import audit_study
 from edgekit.study.runner import StudyResult
 from edgekit.study.scheduler import Scheduler
 from edgekit.study.search.candidates import candidates, too_large, too_slow
 from edgekit.study.search.halving import affordable, kept, round_recipe, shares
 from edgekit.study.search.probe import probe, probe_recipe, write_noise
+from edgekit.support.locks import LOCK_FILE, folder_lock
 from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.local import LOCAL
@@ -64,7 +65,7 @@ def choose(
         )
     check_writable(out)
     recipe = recipe.model_copy(update={"constraints": [limits]})
-    with study_lock(out):
+    with folder_lock(out, "another edgekit choose is working on this search"):
         search = _Search.open(recipe, out, limits, target, time_limit_s, progress)
         with open_executor("local", jobs) as pool:
             return search.run(pool, jobs, quiet=quiet)
@@ -85,7 +86,7 @@ class _Search:
             _check_same(known, recipe, limits, target, out)
             search = known.search.model_copy(update={"time_limit_s": time_limit_s})
             return cls(recipe, out, known.model_copy(update={"search": search}), progress)
-        if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
+        if out.is_dir() and any(path.name != LOCK_FILE for path in out.iterdir()):
             raise InputError(
                 "this folder is not empty and is not a search", where=str(out), hint="choose another --out folder"
             )
