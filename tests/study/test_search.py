@@ -128,8 +128,10 @@ def test_limits_are_given_or_those_of_the_recipe() -> None:
     assert search_limits(one, {}) == Constraint(max_size_mb=3.0)
     with pytest.raises(InputError, match="needs limits"):
         search_limits(recipe(), {})
-    with pytest.raises(InputError):
-        search_limits(recipe(), {"latency_ms": -1.0})
+    with pytest.raises(InputError, match="--max-latency-ms must be above 0"):
+        search_limits(recipe(), {"latency_ms": 0.0})
+    with pytest.raises(InputError, match="needs limits"):
+        search_limits(recipe(), {"threads": 2})
 
 
 def test_a_probe_has_the_classes_of_the_images(tmp_path: Path) -> None:

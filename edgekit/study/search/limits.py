@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from edgekit.errors import InputError
@@ -10,7 +11,11 @@ from edgekit.recipe import Constraint, Recipe, constraint_of
 
 def search_limits(recipe: Recipe, given: Mapping[str, float]) -> Constraint:
     """``given`` are named as in :func:`edgekit.recipe.constraint_of`. Raises :class:`InputError` if there are none."""
-    if given:
+    for name, value in given.items():
+        if not math.isfinite(value) or value < 0 or (value == 0 and name != "points_lost"):
+            at_least = "0 or more" if name == "points_lost" else "above 0"
+            raise InputError(f"--{'' if name == 'threads' else 'max-'}{name.replace('_', '-')} must be {at_least}")
+    if set(given) - {"threads"}:
         return constraint_of(given)
     if len(recipe.constraints) == 1:
         return recipe.constraints[0]
