@@ -126,6 +126,7 @@ def test_limits_are_given_or_those_of_the_recipe() -> None:
     assert search_limits(recipe(), {"latency_ms": 5.0, "threads": 2}) == Constraint(max_latency_ms=5.0, threads=2)
     one = recipe(constraints=[{"max_size_mb": 3}])
     assert search_limits(one, {}) == Constraint(max_size_mb=3.0)
+    assert search_limits(one, {"threads": 4}) == Constraint(max_size_mb=3.0, threads=4)
     with pytest.raises(InputError, match="needs limits"):
         search_limits(recipe(), {})
     with pytest.raises(InputError, match="--max-latency-ms must be above 0"):
@@ -151,7 +152,7 @@ def test_a_probe_has_the_classes_of_the_images(tmp_path: Path) -> None:
 
 
 SEARCH = (
-    "choose", "quickstart", "--max-latency-ms", "1000", "--max-size-mb", "5", "--max-points-lost", "5",
+    "choose", "quickstart", "--max-size-mb", "5", "--max-points-lost", "10",
     "--set", "choose.backbones=[mobilenetv2, vgg16]", "--set", "choose.alphas=[0.35, 0.5]",
     "--set", "choose.image_sizes=[32]", "--set", "choose.finalists=1", "--set", "choose.tune=false",
     "--set", "compare.overrides={}", "--set", "export.files=[tflite-fp32, tflite-int8]",

@@ -18,7 +18,8 @@ def search_limits(recipe: Recipe, given: Mapping[str, float]) -> Constraint:
     if set(given) - {"threads"}:
         return constraint_of(given)
     if len(recipe.constraints) == 1:
-        return recipe.constraints[0]
+        threads = {"threads": int(given["threads"])} if given else {}
+        return recipe.constraints[0].model_copy(update=threads)
     raise InputError(
         "a search needs limits",
         where=recipe.name,
