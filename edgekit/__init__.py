@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from edgekit.api import bench as bench
     from edgekit.api import choose as choose
     from edgekit.api import compare as compare
+    from edgekit.api import deploy as deploy
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
+    from edgekit.api import gate_check as gate_check
+    from edgekit.api import gate_save as gate_save
     from edgekit.api import import_model as import_model
     from edgekit.api import load_run as load_run
     from edgekit.api import load_study as load_study
     from edgekit.api import predict as predict
     from edgekit.api import report as report
+    from edgekit.api import sample_program as sample_program
     from edgekit.api import train as train
+    from edgekit.api import web_page as web_page
     from edgekit.errors import CheckFailed as CheckFailed
     from edgekit.errors import EdgekitError as EdgekitError
     from edgekit.errors import InputError as InputError
@@ -45,15 +50,20 @@ __all__ = [
     "bench",
     "choose",
     "compare",
+    "deploy",
     "evaluate",
     "export",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_recipe",
     "load_run",
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
+    "web_page",
 ]
 
 _HOMES = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgekit.device.runtime_table import RUNTIMES, default_runtimes
 from edgekit.registry import BACKBONES
+from edgekit.web.chromium import find_chromium
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Of these, training needs one."""
@@ -98,6 +99,7 @@ def diagnose() -> Installation:
     checks = (
         *(Check(package.name, _installed(package.module), package.remedy) for package in PACKAGES),
         *(_runtime(name) for name in RUNTIMES),
+        Check("browser", find_chromium(), "install Chromium, Chrome or Edge  (for --target web)"),
         _gpu(),
         *(_weights(name) for name in BACKBONES),
     )
@@ -126,6 +128,7 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
         "export to ONNX": has("keras", "onnx", "onnxruntime"),
         "measure TFLite files": runs("tflite"),
         "measure ONNX files": runs("onnx"),
+        "measure in a browser": has("onnxruntime", "browser"),
     }
 
 

@@ -11,10 +11,13 @@ An expected failure raises :class:`edgekit.EdgekitError` or one of its subclasse
 nothing; each takes a ``progress``, which receives its messages while it runs.
 """
 
+from edgekit.api.deploying import deploy, sample_program
 from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
+from edgekit.api.regression import gate_check, gate_save
 from edgekit.api.studies import audit, choose, compare, report
+from edgekit.api.web import web_page
 
 __all__ = [
     "AnyPath",
@@ -23,13 +26,18 @@ __all__ = [
     "bench",
     "choose",
     "compare",
+    "deploy",
     "evaluate",
     "export",
     "folder_of",
+    "gate_check",
+    "gate_save",
     "import_model",
     "load_run",
     "load_study",
     "predict",
     "report",
+    "sample_program",
     "train",
+    "web_page",
 ]

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgekit.bench.drift_reference import drift_reference
 from edgekit.bench.earlier_result import earlier_result
 from edgekit.bench.inspection import inspected, with_runtime
 from edgekit.bench.measured_model import MeasuredModel, RuntimeSetting
@@ -18,9 +19,10 @@ from edgekit.bench.model_collection import collect_models
 from edgekit.bench.own_golden import with_own_golden
 from edgekit.bench.third_party import ThirdPartyOptions
 from edgekit.bench.verify import verify_models
-from edgekit.device.protocol.requests import HostFacts, PlaceRequest
+from edgekit.device.protocol.requests import HostFacts, PlaceEvent, PlaceRequest
 from edgekit.device.protocol.verbs import PLACE
-from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS, TUNED
+from edgekit.device.working_folder import DEPLOYED, PROGRAM, SETTINGS, STATISTICS, TUNED
+from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.tuning import SettingRecord
 from edgekit.documents.verification import VerificationRecord
 from edgekit.errors import InputError, TargetError
@@ -36,14 +38,21 @@ from edgekit.targets.upload import Hashes, object_name
 
 @dataclass(frozen=True)
 class Deployment:
-    """The folder on the target, the command that classifies an image there, and the check of the golden outputs."""
+    """The folder on the target, the command that classifies an image there, and the check of the golden outputs.
+
+    ``replaced``: the SHA-256 of the model that was there before. ``statistics_images``: test images that the drift
+    check compares with, None without one. ``rejected``: why an update was refused, with the earlier files still in use.
+    """
 
     folder: str
     command: str
     file: str
     verification: VerificationRecord
-    setting: SettingRecord | None
+    setting: SettingRecord | None = None
     """What it runs with; None for the default."""
+    replaced: str | None = None
+    statistics_images: int | None = None
+    rejected: str | None = None
 
 
 def deploy(
@@ -52,6 +61,8 @@ def deploy(
     target: str,
     export: str | None = None,
     name: str | None = None,
+    update: bool = False,
+    data: Path | None = None,
     third_party: ThirdPartyOptions | None = None,
     progress: Progress = SILENT,
 ) -> Deployment:
@@ -59,8 +70,10 @@ def deploy(
 
     ``export`` chooses among the exports of a run (``tflite-int8``). It runs there with the setting that `edgekit bench
     --tune` confirmed as faster on that target, if it did. The golden outputs of a third-party model are what
-    it predicts on this machine, and its preprocessing is copied, too. Raises :class:`InputError` if ``run`` does not
-    identify a single exported file, and :class:`TargetError` if the target lacks packages.
+    it predicts on this machine, and its preprocessing is copied, too. ``data``: labelled images for the drift check,
+    instead of the run's test split. ``update``: replace an existing deployment, but only by a model that gives its
+    golden outputs on the target. Raises :class:`InputError` if ``run`` does not identify a single exported file, and
+    :class:`TargetError` if the target lacks packages or has no deployment to update.
     """
     if target == LOCAL:
         raise InputError(
@@ -70,19 +83,33 @@ def deploy(
     model = _chosen(models, export, run)
     folder = _folder_name(name or (model.key if model.run is None else f"{model.folder.name}-{model.key}"))
     scored = model.run is None
+    config = find_target(target)
+    statistics = drift_reference(model, data, progress) if model.run is not None else None
     scratch = tempfile.TemporaryDirectory()
-    with closing(SshTarget(find_target(target), progress)) as machine, scratch:
+    with closing(SshTarget(config, progress)) as machine, scratch:
         (model,), _ = inspected(machine, with_runtime([model], None, machine), scored=scored)
         if model.run is None:
             model = with_own_golden(model, Path(scratch.name))
-        setting = tuned_setting(model, target)
-        (verification,) = verify_models(machine, [_as_tuned(model, setting)])
+            statistics = drift_reference(model, data, progress)
         facts = machine.facts()
         if facts["environment"] is None and not {"numpy", "pillow"} <= set(facts["installed"]):
             raise TargetError(f"{target} is not set up", hint=f"edgekit target setup {target}")
-        place = _place(machine, model, folder, facts, setting)
-    command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
-    return Deployment(place, command, _file_name(model), verification, setting)
+        setting = tuned_setting(model, target)
+        (verification,) = verify_models(machine, [_as_tuned(model, setting)])
+        command = shlex.join([machine.config.python, PROGRAM, "predict", _file_name(model), "photo.jpg"])
+        if update and verification.problem is not None:
+            return Deployment(folder, command, _file_name(model), verification, setting, rejected=verification.problem)
+        placed = _place(machine, model, folder, facts, setting, statistics, update=update)
+    return Deployment(
+        placed["folder"],
+        command,
+        _file_name(model),
+        verification,
+        setting,
+        replaced=placed["replaced"] if placed["event"] == "placed" else None,
+        statistics_images=None if statistics is None else statistics.n_images,
+        rejected=placed["reason"] if placed["event"] == "rejected" else None,
+    )
 
 
 def _file_name(model: MeasuredModel) -> str:
@@ -105,11 +132,21 @@ def _as_tuned(model: MeasuredModel, setting: SettingRecord | None) -> MeasuredMo
 
 
 def _place(
-    machine: SshTarget, model: MeasuredModel, folder: str, facts: HostFacts, setting: SettingRecord | None
-) -> str:
+    machine: SshTarget,
+    model: MeasuredModel,
+    folder: str,
+    facts: HostFacts,
+    setting: SettingRecord | None,
+    statistics: DriftReference | None,
+    *,
+    update: bool,
+) -> PlaceEvent:
     with tempfile.TemporaryDirectory() as scratch:
         sources = {_file_name(model): model.path, "golden.npz": model.golden, **_external(model)}
-        for name, content in _generated_files(model, machine.config.python, setting).items():
+        generated = _generated_files(model, machine.config.python, setting)
+        if statistics is not None:
+            generated[STATISTICS] = statistics.to_json().encode()
+        for name, content in generated.items():
             sources[name] = Path(scratch, name)
             sources[name].write_bytes(content)
         check_golden(model.golden)
@@ -119,9 +156,12 @@ def _place(
         machine.send({objects[name]: str(path) for name, path in sources.items()})
         environment = facts["environment"]
         request = PlaceRequest(
-            folder=folder, files=objects, environment=None if environment is None else environment["id"]
+            folder=folder,
+            files=objects,
+            environment=None if environment is None else environment["id"],
+            update=update,
         )
-        return machine.ask(PLACE, request)["folder"]
+        return machine.ask(PLACE, request)
 
 
 def _generated_files(model: MeasuredModel, python: str, setting: SettingRecord | None) -> dict[str, bytes]:
@@ -131,6 +171,8 @@ def _generated_files(model: MeasuredModel, python: str, setting: SettingRecord |
         f"{model.id}, copied here by `edgekit deploy`. SHA-256 of {file}: {model.sha256}\n\n"
         f"Classify an image:         {python} {PROGRAM} predict {file} photo.jpg\n"
         f"Classify camera frames:    {python} {PROGRAM} predict {file} --camera\n"
+        f"The same with a web page:  {python} {PROGRAM} watch {file}\n"
+        f"Start that at boot:        {python} {PROGRAM} unit {file} --help\n"
         f"Check the golden outputs:  {python} {PROGRAM} verify {file} golden.npz\n"
         f"Show all commands:         {python} {PROGRAM} --help\n"
     )

@@ -22,7 +22,7 @@ from edgekit.support.progress import Progress
 from edgekit.targets.base import Target
 
 ALL = "all"
-"""Stands for every runtime that loads on the target."""
+"""Stands for every runtime that loads on the target, but for simulated ones."""
 
 
 def with_runtimes(models: Sequence[MeasuredModel], runtimes: str | None, target: Target) -> list[MeasuredModel]:
@@ -80,7 +80,7 @@ def _loaded(target: Target) -> list[str]:
         if event["event"] == "runtime" and event["error"] is None
     ]
     first = {next((one.name for one in default_runtimes(kind) if one.name in loaded), None) for kind in FORMATS}
-    return [name for name in loaded if not RUNTIMES[name].default or name in first]
+    return [name for name in loaded if name in first or not (RUNTIMES[name].default or RUNTIMES[name].simulated)]
 
 
 def opened_by_their_runtimes(

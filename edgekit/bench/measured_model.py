@@ -90,6 +90,8 @@ class MeasuredModel:
     """How many operators of each kind it has, and which compute in float; None for a third-party model."""
     limits: GateLimits | None = None
     """The limits of its accuracy gate; None where its export has no gate."""
+    results: Path | None = None
+    """Folder that its results go below, where that is not ``folder``."""
 
     @property
     def golden(self) -> Path:
@@ -98,7 +100,7 @@ class MeasuredModel:
 
     def result_path(self, target: str) -> Path:
         """Where its bench result on ``target`` is stored."""
-        return RunFolder(self.folder).bench_json(target, self.key)
+        return RunFolder(self.results or self.folder).bench_json(target, self.key)
 
     def job(self, images: Sequence[Path] = ()) -> ModelEntry:
         """The entry for this model in a job of the device program."""

@@ -30,5 +30,6 @@ def measure_memory(
                         peak_rss_bytes=event["peak_rss_bytes"],
                         model_rss_bytes=event["model_rss_bytes"],
                         peak_was_reset=event["peak_was_reset"],
+                        arena_bytes=event.get("arena_bytes"),
                     )
             bar.advance()

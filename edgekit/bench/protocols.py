@@ -35,11 +35,13 @@ PROTOCOLS: dict[str, ProtocolRecord] = {
         protocol_of("check", 1, 3, (1, 0), (1, 0)),
         protocol_of("quick", 2, 8, (4, 125_000_000), (10, 500_000_000)),
         protocol_of("standard", 5, 8, (7, 250_000_000)),
+        protocol_of("gate", 6, 6, (4, 60_000_000), (10, 250_000_000)),
         protocol_of("full", 5, 8, (26, 1_500_000_000), cooldown_ns=1_000_000_000, cache_test=True),
     )
 }
 """Per file, ``check``: 3 runs, which show that a file runs but are too few for any percentile; ``quick``: 64 runs
-and 2 s; ``standard``: 280 runs and 10 s; ``full``: 1040 runs and 60 s."""
+and 2 s; ``standard``: 280 runs and 10 s; ``full``: 1040 runs and 60 s. ``gate`` compares two files: 144 runs and 2 s
+in more processes than the others, because processes differ more than rounds."""
 
 
 def get_protocol(name: str) -> ProtocolRecord:

@@ -30,6 +30,7 @@ from edgekit.documents.latency import Latency, ProtocolRecord
 from edgekit.documents.machine import EnvironmentRecord
 from edgekit.documents.profile import OperatorProfile
 from edgekit.documents.tuning import TuningRecord
+from edgekit.registry import RUNTIMES
 from edgekit.render.text import plural
 from edgekit.support.files import atomic_path
 
@@ -149,7 +150,7 @@ class SessionResults:
             sha256=model.sha256,
             operators=model.operators,
             target=self.plan.target,
-            emulated=(before or now).emulated is not None,
+            emulated=(before or now).emulated is not None or _is_simulated(model),
             session_id=self.session_id,
             sittings=tuple(self.sittings),
             incomplete=self._missing(model),
@@ -235,6 +236,10 @@ class SessionResults:
             scored=self.scored.get(model.id),
         )
         return record, None if keras is None else keras.gate
+
+
+def _is_simulated(model: MeasuredModel) -> bool:
+    return model.runtime is not None and RUNTIMES[model.runtime].simulated
 
 
 def _write_predictions(path: Path, images: ImageSet, predictions: Predictions) -> None:

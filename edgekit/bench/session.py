@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit.bench.accuracy import measure_accuracy
@@ -24,6 +25,7 @@ from edgekit.bench.results import SessionPlan, SessionResults
 from edgekit.bench.settings import BenchOptions, image_limit, settings_for
 from edgekit.bench.sustained import measure_sustained
 from edgekit.bench.tuning.session import tune
+from edgekit.bench.web_files import check_web_options, for_web
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.latency import ProtocolRecord
 from edgekit.errors import InputError
@@ -31,7 +33,7 @@ from edgekit.render.text import plural
 from edgekit.support.files import temporaries
 from edgekit.support.locks import folder_lock
 from edgekit.support.progress import SILENT, Progress
-from edgekit.targets.base import Target
+from edgekit.targets.base import WEB, Target
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -81,7 +83,11 @@ def _locked(models: Sequence[MeasuredModel], target: str) -> Iterator[None]:
 
 def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress: Progress) -> SessionPlan:
     _check(options)
-    found = collect_models(paths, options.third_party, progress)
+    found = collect_models(paths, options.third_party, progress, results=options.results is None)
+    if target.name == WEB:
+        found = for_web(found, progress)
+    if options.results is not None:
+        found = [replace(model, results=options.results / str(number)) for number, model in enumerate(found)]
     settings = settings_for(found, options, target)
     found = with_runtimes(found, options.runtime, target)
     if options.runtime == ALL:
@@ -109,6 +115,7 @@ def _plan(target: Target, paths: Sequence[Path], options: BenchOptions, progress
 
 
 def _check(options: BenchOptions) -> None:
+    check_web_options(options)
     if options.tune and options.pin:
         raise InputError("--tune cannot be combined with --pin, because it tries pinning itself")
     if options.latency:

@@ -38,6 +38,8 @@ class BenchOptions:
     latency: bool = True
     """False: score the images only. Latency that was measured before stays in the result."""
     third_party: ThirdPartyOptions = field(default_factory=ThirdPartyOptions)
+    results: Path | None = None
+    """Folder for the results, with a numbered folder for each file. By default they go into the run folders."""
 
 
 @dataclass(frozen=True)

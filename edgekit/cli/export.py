@@ -27,6 +27,9 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="8-bit weights and activations, calibrated on training images.")
     ] = False,
+    int8_s8s8: Annotated[
+        bool, typer.Option("--int8-s8s8", help="ONNX int8 with signed activations, for Arm processors.")
+    ] = False,
     int8_tflite: Annotated[
         bool, typer.Option("--int8-tflite", help="The int8 TFLite file, converted to ONNX.")
     ] = False,
@@ -119,7 +122,16 @@ def export(
     if quantizer is not None:
         changes["export.quantizer"] = quantizer
     changes |= {f"export.{name}": True for name in _given({"repair": repair, "sensitivity": sensitivity})}
-    schemes = _given({"fp32": fp32, "fp16": fp16, "dynamic": dynamic, "int8": int8, "int8-tflite": int8_tflite})
+    schemes = _given(
+        {
+            "fp32": fp32,
+            "fp16": fp16,
+            "dynamic": dynamic,
+            "int8": int8,
+            "int8-s8s8": int8_s8s8,
+            "int8-tflite": int8_tflite,
+        }
+    )
     compressions = _given({"qat": qat, "pruned": prune, "clustered": cluster})
     named = export_recipe(folder, {k: v for k, v in changes.items() if k == "export.files"}).export.files
     keys = choose_keys(file_format, scheme_names(schemes, compressions), named)
@@ -172,6 +184,6 @@ def choose_keys(file_format: str, schemes: Sequence[str], named: Sequence[str]) 
     if not keys:
         raise InputError(
             f"the run's recipe names no {file_format} file (it names {', '.join(named) or 'none'})",
-            hint="select files: --fp32, --fp16, --dynamic, --int8, --int8-tflite, --qat, --prune or --cluster",
+            hint="select files, such as --fp32 or --int8 (all options: edgekit export --help)",
         )
     return keys

@@ -24,7 +24,7 @@ RuntimeOption = Annotated[
     str | None,
     typer.Option(
         "--runtime",
-        help="Runtime: litert, tflite-runtime, onnxruntime or openvino. (default: the first that the target has)",
+        help="Runtime to use; see edgekit list runtimes. (default: litert for TFLite, onnxruntime for ONNX)",
         metavar="NAME",
         show_default=False,
     ),

@@ -91,7 +91,7 @@ def report(
     \b
     Examples:
       edgekit report runs/photos
-      edgekit report studies/photos --constraint latency_ms=30 --constraint size_mb=5
+      edgekit report runs/photos --constraint latency_ms=30 --constraint size_mb=5
     """
     show_report(folders, Output(json_mode=json_mode, quiet=quiet), claims, constraint or (), folder)
 

@@ -13,7 +13,7 @@ import typer
 
 from edgekit.cli.options import JsonOption, QuietOption
 from edgekit.cli.output import Output, table
-from edgekit.errors import InputError, TargetError
+from edgekit.errors import TargetError
 from edgekit.support.paths import expanded
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add(
         str | None,
         typer.Option(
             "--runtime",
-            help="Default runtime on this target: litert, tflite-runtime, onnxruntime or openvino.",
+            help="Default runtime on this target; see edgekit list runtimes.",
             metavar="NAME",
             show_default=False,
         ),
@@ -109,14 +109,14 @@ def add(
 
 @app.command("list", short_help="List the known targets.")
 def list_targets(json_mode: JsonOption = False, quiet: QuietOption = False) -> None:
-    """List the targets: this machine, and those in targets.toml in the current folder and your user configuration.
+    """List the targets: the built-in ones, and those in targets.toml in the current folder and your user configuration.
 
     Example: edgekit target list
     """
     from edgekit.targets.config import known_targets, project_file
 
-    rows = [["local", "this machine", "", ""]]
-    entries: list[dict[str, object]] = [{"target": "local", "host": None}]
+    rows = [["local", "this machine", "", ""], ["web", "a browser on this machine", "", ""]]
+    entries: list[dict[str, object]] = [{"target": "local", "host": None}, {"target": "web", "host": None}]
     for name, (config, path) in known_targets().items():
         rows.append([name, config.address, config.folder, "project" if path == project_file() else "user"])
         entries.append({"target": name, "file": str(path), **config.entries()})
@@ -220,8 +220,6 @@ def _ssh_target(name: str, out: Output) -> SshTarget:
     from edgekit.targets.config import find_target
     from edgekit.targets.ssh import SshTarget
 
-    if name == "local":
-        raise InputError("'local' is this machine, not a target in targets.toml", hint="edgekit doctor")
     return SshTarget(find_target(name), out)
 
 

@@ -25,6 +25,7 @@ _OWN = {
     "datasets": re.compile(r"digits-[0-9]+(\.partial)?"),
     "hashes": re.compile(r"[0-9a-f]{32}\.json"),
     "fingerprints": re.compile(r"[0-9a-f]{32}\.npz"),
+    "web": re.compile(r"onnxruntime-web-[0-9.]+"),
     "compiled": re.compile(r"jax-[0-9a-f]{16}"),
     "": re.compile(r"corrupt\.json"),
 }

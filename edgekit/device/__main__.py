@@ -54,7 +54,8 @@ REQUEST_VERBS = {
 """Verbs that read a request from the first line of stdin. More bytes may follow; the working folder is the current
 folder."""
 
-USAGE = f"""usage: predict MODEL IMAGE ... | predict MODEL --camera | bench MODEL | verify MODEL GOLDEN.npz | probe
+USAGE = f"""usage: predict MODEL IMAGE ... | predict MODEL --camera | watch MODEL | unit MODEL
+   or: bench MODEL | verify MODEL GOLDEN.npz | probe
    or: VERB [JOB.json], with a job from a file or from stdin
        (VERB: {", ".join(JOB_VERBS)})"""
 
@@ -82,7 +83,9 @@ def _is_interactive(arguments: list[str]) -> bool:
         return True
     if verb == "probe":
         return not rest and sys.stdin.isatty()
-    return verb == "bench" or (verb in ("predict", "verify") and bool(rest) and not rest[0].endswith(".json"))
+    return verb in ("bench", "watch", "unit") or (
+        verb in ("predict", "verify") and bool(rest) and not rest[0].endswith(".json")
+    )
 
 
 def _usage() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -54,7 +54,7 @@ REASONS = {
 }
 
 
-def frames() -> Iterator[np.ndarray]:
+def frames() -> Generator[np.ndarray, None, None]:
     """Frames uint8 (height, width, 3), RGB, until the caller stops. Raises :class:`CameraError` if there are none."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-c", CAPTURE, str(WIDTH), str(HEIGHT)]

@@ -13,6 +13,21 @@ from .protocol.events import UnverifiedEvent, VerifiedEvent, VerifyEvent
 from .protocol.jobs import VerifyJob
 from .runtimes import Model
 
+MAX_DIFFERENCE = 0.1
+"""Of one score. Kernels of other runtimes round int8 differently (12/255 was seen); wrong kernels are far off."""
+
+
+def problem_of(event: VerifiedEvent) -> str | None:
+    """Why the outputs are not the golden ones; None if they are.
+
+    Two classes with nearly the same score may change places: that is not a fault of the file.
+    """
+    other_class = sum(margin > MAX_DIFFERENCE for margin in event["margins"])
+    if other_class:
+        return f"{other_class} of {len(event['predicted'])} golden inputs get another class"
+    largest = max(event["differences"])
+    return f"scores differ by up to {largest:.2g}" if largest > MAX_DIFFERENCE else None
+
 
 def verify(job: Job[VerifyJob], emit: Emit[VerifyEvent]) -> None:
     """One ``verified`` event per model, or ``failed`` if its output is not finite."""

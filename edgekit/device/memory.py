@@ -41,6 +41,7 @@ def memory(job: Job[MemoryJob], emit: Emit[MemoryJobEvent]) -> None:
             "peak_rss_bytes": peak,
             "model_rss_bytes": max(0, peak - baseline),
             "peak_was_reset": reset,
+            "arena_bytes": model.arena_bytes,
         }
     )
 

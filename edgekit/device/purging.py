@@ -6,7 +6,6 @@ Standard library only; the working folder is the current folder.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from .failures import DeviceError
 from .object_store import NAME
 from .protocol import Emit
 from .protocol.requests import NoRequest, PurgedEvent
-from .working_folder import DEPLOYED, DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, OBJECTS, OWNER, PROGRAM, SETTINGS
+from .working_folder import DEPLOYMENTS, ENVIRONMENTS, JOBS, MARKER, OBJECTS, OWNER, PROGRAM, TOKEN, deployed_names
 
 ENVIRONMENT = re.compile(r"[0-9a-f]{16}(\.part)?")
 JOB = re.compile(r"[0-9a-f]{32}")
@@ -59,16 +58,9 @@ def purge(_call: Call[NoRequest], emit: Emit[PurgedEvent]) -> None:
 
 def _remove_deployed(folder: Path) -> None:
     """Remove the files of `edgekit deploy` from ``folder``, and the folder if nothing else is in it."""
-    own = {*DEPLOYED, *_external_data(folder)}
+    own = {*deployed_names(folder), TOKEN}
     _remove_files(folder, lambda name: name in own)
     _remove_empty(folder)
-
-
-def _external_data(folder: Path) -> list[str]:
-    """The files with external data of a deployed third-party model, as `edgekit deploy` wrote them down."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return [str(name) for name in json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["external_data"]]
-    return []
 
 
 def _folders(folder: Path) -> list[Path]:

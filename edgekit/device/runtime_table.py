@@ -28,6 +28,8 @@ class Runtime:
     """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
     default: bool = True
     """Whether it runs files for which nobody chose a runtime. The results of other runtimes carry their name."""
+    simulated: bool = False
+    """Whether it runs here what is meant for another kind of machine, so that its times say nothing."""
     extra: str = "bench"
     """The optional dependencies of edgekit that contain it."""
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -81,6 +83,17 @@ RUNTIMES: dict[str, Runtime] = {
             default=False,
             extra="openvino",
             options={"hyper_threading": ("on", "off"), "cores": ("any", "performance")},
+        ),
+        Runtime(
+            name="tflm",
+            formats=("tflite",),
+            module="tflite_micro",
+            distribution="tflite-micro",
+            summary="TensorFlow Lite Micro: memory, predictions",
+            adapter="tflite_micro_model",
+            default=False,
+            simulated=True,
+            extra="micro",
         ),
     )
 }

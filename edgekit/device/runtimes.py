@@ -36,6 +36,8 @@ class Model:
     """Text metadata of an ONNX file (``metadata_props``)."""
     precision: str | None = None
     """The type in which the runtime computes the float operators, such as ``f32``, where it says so."""
+    arena_bytes: int | None = None
+    """The working memory that TensorFlow Lite Micro takes for the file; None with other runtimes."""
     another: Callable[[], Model] | None = None
     """A second handle on the same weights, which another thread can use at the same time. None: open the file again."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 MARKER = ".edgekit-folder"
@@ -31,5 +33,22 @@ SETTINGS = "preprocessing.json"
 TUNED = "settings.json"
 """The runtime, threads and other settings that a deployed model runs with: keys of a model entry of a job."""
 
-DEPLOYED = ("model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", SETTINGS, TUNED, PROGRAM, "site")
+STATISTICS = "statistics.json"
+"""What a deployment knows about the test split, for the drift check."""
+
+TOKEN = "watch-token"  # noqa: S105 - the name of a file
+"""The token of the page of ``watch``, which the device program creates in a deployment."""
+
+DEPLOYED = (
+    "model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", "site",
+    SETTINGS, TUNED, STATISTICS, PROGRAM,
+)  # fmt: skip
 """What `edgekit deploy` puts into a folder."""
+
+
+def deployed_names(folder: Path) -> set[str]:
+    """What `edgekit deploy` put into ``folder``, with the external data of a third-party model."""
+    names = set(DEPLOYED)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        names.update(json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["external_data"])
+    return names

@@ -47,6 +47,8 @@ class MemoryRecord(Part):
     model_rss_bytes: int
     """The difference of the two."""
     peak_was_reset: bool
+    arena_bytes: int | None = None
+    """The working memory (arena) of the file on a microcontroller, measured with TensorFlow Lite Micro."""
 
 
 class DifferingImage(Part):

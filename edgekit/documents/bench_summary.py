@@ -41,6 +41,8 @@ class BenchRow(Part):
     baseline_rss_bytes: int | None
     peak_rss_bytes: int | None
     model_rss_bytes: int | None
+    arena_bytes: int | None = None
+    """Working memory of the file on a microcontroller, with TensorFlow Lite Micro."""
     energy_source: str | None
     joules_per_inference: float | None
     target: str
@@ -188,7 +190,7 @@ def _row(result: BenchResult, latency: Latency | None) -> BenchRow:
         {
             **_fields(bench, *copied),
             **_fields(bench.accuracy, "accuracy", "n_samples", "agreement_with_keras", "agreement_with_host"),
-            **_fields(bench.memory, "baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes"),
+            **_fields(bench.memory, "baseline_rss_bytes", "peak_rss_bytes", "model_rss_bytes", "arena_bytes"),
             **_fields(latency, "threads", "threads_effective", "load_ns", "first_ns"),
             **{f"latency_ms_p{p}": latency and latency.percentile_ms(p) for p in PERCENTILES},
             **{f"latency_ms_p{p}_ci95": latency and latency.interval_ms(p) for p in (50, 95)},

@@ -92,6 +92,10 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / "report"
 
+    def gate(self, name: str) -> Path:
+        """Results of the checks against the baseline ``name``."""
+        return self.path / "gate" / name
+
     @property
     def resume_command(self) -> str:
         """The command that resumes an interrupted training, to be pasted into a shell."""

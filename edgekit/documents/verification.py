@@ -45,9 +45,26 @@ class DeploymentReport(Document):
     """The folder on the target."""
     command: str
     """How to classify an image there."""
+    replaced_sha256: str | None = None
+    """SHA-256 of the model that was in this folder before, if any."""
+    statistics_images: int | None = None
+    """Test images that the drift check on the target compares with; ``null`` without a drift check."""
+    rejected: str | None = None
+    """Why the files on the target were not replaced (``--update``); ``null`` if they were."""
     verification: VerificationRecord
     settings: SettingRecord | None = None
     """The setting that it runs with, from `edgekit bench --tune`; ``null`` for the default."""
+
+
+class SampleReport(Document):
+    """What `edgekit deploy --sample --json` prints."""
+
+    language: str
+    folder: str
+    model: str
+    """The exported file that the sample runs, as `RUN/EXPORT`."""
+    files: tuple[str, ...]
+    """What was written, as POSIX paths below ``folder``."""
 
 
 class ClassProbability(Part):

@@ -78,8 +78,8 @@ class QuantizingMaker(Maker, Protocol):
     def quantizable_layers(self) -> list[str]:
         """The Keras layers that int8 quantizes, in the network's order."""
 
-    def with_float_layers(self, layers: frozenset[str]) -> bytes:
-        """The int8 file in which ``layers`` compute in float."""
+    def with_float_layers(self, layers: frozenset[str], scheme: str = "int8") -> bytes:
+        """The file of the int8 ``scheme`` in which ``layers`` compute in float."""
 
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
         """The range of every quantized activation of an int8 file, in the order of the file."""

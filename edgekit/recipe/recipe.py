@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edgekit.recipe.data import Data
 from edgekit.recipe.export import Export
+from edgekit.recipe.gates import Gates
 from edgekit.recipe.measure import Bench, Robustness
 from edgekit.recipe.model import Model
 from edgekit.recipe.section import Section
@@ -51,6 +52,8 @@ class Recipe(Section):
     """Statements that the report tests against the measurements."""
     constraints: Annotated[list[Constraint], Field(max_length=1000)] = []
     """Limits that a recommended model has to meet."""
+    gates: Gates = Gates()
+    """How much worse than a saved baseline the exported files may get."""
 
     @field_validator("name")
     @classmethod

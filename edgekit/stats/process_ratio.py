@@ -25,6 +25,9 @@ MIN_ROUNDS = 6
 RESOLUTION = 0.001
 """No half width is smaller, as a share of the ratio: processes that happen to agree do not measure without error."""
 
+SHAMOS = 1.048358
+"""1 / (sqrt(2) times the upper quartile of the normal distribution)."""
+
 FASTER, SLOWER = "faster", "slower"
 NO_USEFUL_DIFFERENCE = "no useful difference"
 NOT_MEASURABLE = "not measurable in this session"
@@ -136,13 +139,27 @@ def _used_variation(own: ProcessVariation | None, session: ProcessVariation | No
 def _half_of_rounds(by_process: Sequence[Values], confidence: float) -> float:
     """Half the width that the rounds within the processes alone would give; 0 for single rounds.
 
-    A median of rounds has pi / 2 times the variance of their mean.
+    A median of rounds has pi / 2 times the variance of their mean. On a busy machine a few rounds take many times as
+    long as the others, which moves their variance but hardly their median; the deviation of the rounds is therefore
+    Shamos's (the median of the differences of all pairs), pooled over the processes.
     """
-    parts = [(float(np.var(rounds, ddof=1)) / len(rounds), len(rounds) - 1) for rounds in by_process if len(rounds) > 1]
-    if not parts:
+    several = [rounds for rounds in by_process if len(rounds) > 1]
+    if not several:
         return 0.0
-    variance = math.pi / 2 * sum(part for part, _ in parts) / len(parts) / len(by_process)
-    return _student(sum(freedom for _, freedom in parts), confidence) * math.sqrt(variance)
+    variance = math.pi / 2 * _deviation(several) ** 2 * float(np.mean([1 / len(rounds) for rounds in several]))
+    freedom = sum(len(rounds) - 1 for rounds in several)
+    return _student(freedom, confidence) * math.sqrt(variance / len(by_process))
+
+
+def _deviation(groups: Sequence[Values]) -> float:
+    """The standard deviation within groups, from the differences of all pairs of values within one.
+
+    M. I. Shamos, "Geometry and statistics: problems at the interface" (1976); its efficiency for normal values is 86%
+    (P. J. Rousseeuw and C. Croux, "Alternatives to the median absolute deviation", JASA 88 (1993)), and 29% of wild
+    values do not break it.
+    """
+    pairs = [np.abs(values[:, None] - values[None, :])[np.triu_indices(len(values), 1)] for values in groups]
+    return SHAMOS * float(np.median(np.concatenate(pairs)))
 
 
 def _student(freedom: int, confidence: float) -> float:

@@ -17,6 +17,7 @@ from edgekit.study.folder import Study
 from edgekit.study.job_runner import JobFailed, run_job
 from edgekit.study.jobs import BenchJob
 from edgekit.support.progress import Progress
+from edgekit.targets.base import WEB, WEB_FORMAT
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -87,7 +88,7 @@ def is_measured(study: Study, cells: Sequence[Cell], target: str, *, latency: bo
         run = study.folder(cell)
         for folder in run.done_exports():
             export = folder.read_export()
-            if not export.ok:
+            if not export.ok or (target == WEB and export.format != WEB_FORMAT):
                 continue
             path = run.bench_json(target, folder.key)
             if not path.is_file():

@@ -14,6 +14,12 @@ from edgekit.device.protocol.jobs import AnyJob
 from edgekit.device.protocol.verbs import Answer, Given, Verb
 from edgekit.errors import EdgekitError, InputError, TargetError
 
+WEB = "web"
+"""The target that is Chromium on this machine."""
+
+WEB_FORMAT = "onnx"
+"""The format of the files that it runs."""
+
 
 class Target(Protocol):
     """Runs jobs of the device program. Paths in a job are those of this machine; the target copies the files over."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import InputError, TargetError
 from edgekit.support.paths import user_config_folder
+from edgekit.targets.base import WEB
 from edgekit.targets.folder_rules import folder_problem, normal_folder
 from edgekit.targets.limits import Limits
 from edgekit.targets.local import LOCAL
@@ -59,8 +60,10 @@ class TargetConfig:
         return self._address_problem() or self._setting_problem()
 
     def _address_problem(self) -> str | None:
-        if not NAME.fullmatch(self.name) or self.name == LOCAL:
-            return f"invalid target name {self.name!r}: use lower-case letters, digits, - and _, and not {LOCAL!r}"
+        if self.name in (LOCAL, WEB):
+            return f"{self.name!r} is the name of a built-in target: use another one"
+        if not NAME.fullmatch(self.name):
+            return f"invalid target name {self.name!r}: use lower-case letters, digits, - and _"
         if not HOST.fullmatch(self.host):
             return f"not a host name, address or ssh alias: {self.host!r}"
         if self.user is not None and not USER.fullmatch(self.user):
@@ -128,11 +131,17 @@ def known_targets() -> dict[str, tuple[TargetConfig, Path]]:
 
 
 def find_target(name: str) -> TargetConfig:
-    """The target called ``name``. Raises :class:`TargetError` with the choices if there is none."""
+    """The target called ``name``.
+
+    Raises :class:`TargetError` with the choices if there is none, and :class:`InputError` for a built-in one.
+    """
+    built_in = {LOCAL: "this machine", WEB: "a browser on this machine"}.get(name)
+    if built_in is not None:
+        raise InputError(f"{name!r} is {built_in}, not a target in targets.toml", hint="edgekit doctor")
     known = known_targets()
     if name not in known:
         raise TargetError(
-            f"unknown target {name!r}; known targets: {', '.join([LOCAL, *known])}",
+            f"unknown target {name!r}; known targets: {', '.join([LOCAL, WEB, *known])}",
             hint=f"edgekit target add {name} USER@HOST" if NAME.fullmatch(name) else "edgekit target list",
         )
     return known[name][0]

@@ -109,7 +109,7 @@ def _kinds_of(verb: str) -> tuple[type, ...]:
         verbs.PUT: requests.StoredEvent,
         verbs.INSTALL: requests.InstalledEvent,
         verbs.FETCH: requests.InstalledEvent,
-        verbs.PLACE: requests.PlacedEvent,
+        verbs.PLACE: requests.PlaceEvent,
         verbs.START: requests.FollowEvent,
         verbs.FOLLOW: requests.FollowEvent,
         verbs.RELEASE: requests.ReleasedEvent,

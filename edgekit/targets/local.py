@@ -15,12 +15,12 @@ from typing import IO, cast
 from edgekit.device.protocol.events import JobEvent
 from edgekit.device.protocol.jobs import AnyJob
 from edgekit.device.protocol.verbs import Answer, Given, Verb
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.targets.base import crash, failure, model_path
 from edgekit.targets.job_events import JobAnswers, ModelFacts
 
 LOCAL = "local"
 
-INSTALL = "pip install 'edgekit[bench]'"
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 """The folder that contains the package. The device program starts there, so that none of the user's files shadows a
@@ -56,6 +56,13 @@ class LocalTarget:
         """Nothing to do: no process outlives :meth:`run`."""
 
 
+def _install(job: AnyJob) -> str:
+    """The command that installs the runtimes of a job."""
+    names = {entry.get("runtime") for entry in job.get("models", ())}
+    extras = {RUNTIMES[name].extra for name in names if name is not None and name in RUNTIMES} or {"bench"}
+    return f"pip install 'edgekit[{','.join(sorted(extras))}]'"
+
+
 def _events(
     process: subprocess.Popen[bytes], verb: str, job: AnyJob, stderr: IO[bytes], facts: ModelFacts
 ) -> Iterator[JobEvent]:
@@ -72,7 +79,7 @@ def _events(
         if event["event"] == "opening":
             opening = model_path(job, event["key"])
         elif event["event"] == "error":
-            raise failure(event, install=INSTALL)
+            raise failure(event, install=_install(job))
         elif event["event"] == "done":
             process.wait()
             return

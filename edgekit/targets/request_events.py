@@ -94,6 +94,12 @@ def _installed(request: Asked, event: Event) -> str | None:
     return None if event["id"] == request["id"] else "it installed something else"
 
 
+def _placed(request: Asked, event: Event) -> str | None:
+    if event["event"] == "rejected" and not request["update"]:
+        return "it rejects files that it was to copy without a check"
+    return None
+
+
 def _put(request: Asked) -> Grammar:
     for entry in request["objects"]:
         event = yield
@@ -120,7 +126,7 @@ _GRAMMARS: dict[str, Callable[[Asked], Grammar]] = {
     "put": _put,
     "install": _single(_installed),
     "fetch": _single(_installed),
-    "place": _single(),
+    "place": _single(_placed),
     "start": _followed,
     "follow": _followed,
     "release": _single(),

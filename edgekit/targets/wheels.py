@@ -29,6 +29,8 @@ class Wheel:
     glibcxx: Version = ()
     old_numpy: bool = False
     """It was built for NumPy 1."""
+    needs: tuple[str, ...] = ()
+    """Other packages that it imports; dependencies are not installed by themselves."""
 
     @property
     def requirement(self) -> str:
@@ -57,6 +59,13 @@ WHEELS: tuple[Wheel, ...] = (
     Wheel("onnxruntime", "1.19.2", ((3, 9), (3, 12)), {"x86_64": (2, 27), "aarch64": (2, 27)}),
     Wheel("openvino", "2026.4.1", ((3, 10), (3, 14)), {"x86_64": (2, 28), "aarch64": (2, 35)}),
     Wheel("openvino", "2025.3.0", ((3, 9), (3, 13)), {"x86_64": (2, 17), "aarch64": (2, 35)}),
+    Wheel(
+        "tflm",
+        "0.dev20261023182759",
+        ((3, 10), (3, 13)),
+        {"x86_64": (2, 28)},
+        needs=("flatbuffers>=24.3", "pyyaml>=6"),
+    ),
 )
 """For each runtime, in order of preference."""
 
@@ -100,7 +109,7 @@ def plan(facts: HostFacts, runtime: str | None = None) -> Plan:
         return Plan(problem=f"no runtime has a wheel for {describe(facts)}{_alternative(facts)}")
     numpy, system = _numpy(facts, old=any(wheel.old_numpy for wheel in wheels))
     return Plan(
-        requirements=(*numpy, *(wheel.requirement for wheel in wheels)),
+        requirements=(*numpy, *(text for wheel in wheels for text in (wheel.requirement, *wheel.needs))),
         runtimes={kind: wheel.requirement for kind, wheel in chosen.items() if wheel is not None},
         needs_system=system,
         notes=tuple(

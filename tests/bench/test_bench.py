@@ -204,7 +204,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("--scaling", [model], data=colours, third_party=ThirdPartyOptions(labels=labels))
     refused("unknown scaling", [model], third_party=ThirdPartyOptions(scaling="symmetrical"))
     refused("unknown resize method", [model], third_party=ThirdPartyOptions(resize="squash"))
-    refused("for third-party models", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
+    refused("only third-party models take", [run.path], third_party=ThirdPartyOptions(scaling="unit"))
     labels.write_text("blue\ngreen\n")
     refused("2 labels do not fit 3 outputs", [model], third_party=ThirdPartyOptions(labels=labels, scaling="unit"))
     labels.write_text("blue\ngreen\nyellow\n")

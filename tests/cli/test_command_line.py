@@ -126,6 +126,9 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
         (["target", "add", "pi4", "-oProxyCommand=x"], "No such option"),
         (["target", "add", "pi4", "a;b"], "not a host name"),
         (["target", "doctor", "local"], "edgekit doctor"),
+        (["target", "setup", "web"], "'web' is a browser on this machine"),
+        (["deploy", ".", "--target", "web"], "-o DIR"),
+        (["deploy", ".", "--target", "pi4", "-o", "page"], "--out is for a web page"),
         (["list", "backbones", "--layers", "alexnet"], "alexnet"),
     ],
 )
@@ -228,7 +231,7 @@ def test_doctor_says_what_this_machine_can_do() -> None:
     needed = [find_spec(module) is not None for module in ("keras", "sklearn")]
     frameworks = [find_spec(module) is not None for module in ("tensorflow", "jax", "torch")]
     assert document["can"]["train"] is (all(needed) and any(frameworks))
-    assert {"keras", "litert", "onnxruntime"} <= {check["name"] for check in document["checks"]}
+    assert {"keras", "litert", "onnxruntime", "browser"} <= {check["name"] for check in document["checks"]}
 
 
 def test_a_long_step_without_a_terminal_says_how_far_it_is(

@@ -76,11 +76,11 @@ def test_object_names_cannot_leave_the_store(name):
 
 def test_a_deployment_is_replaced_and_purged(working_folder):
     put(CONTENT)
-    request = {"folder": "box", "files": {"model.onnx": NAME, PROGRAM: NAME}, "environment": None}
-    (event,) = ask(deployment.place, request, requests.PlacedEvent)
+    request = {"folder": "box", "files": {"model.onnx": NAME, PROGRAM: NAME}, "environment": None, "update": False}
+    (event,) = ask(deployment.place, request, requests.PlaceEvent)
     folder = Path(event["folder"])
     (folder / "mine.txt").write_text("kept")
-    ask(deployment.place, {**request, "files": {PROGRAM: NAME}}, requests.PlacedEvent)
+    ask(deployment.place, {**request, "files": {PROGRAM: NAME}}, requests.PlaceEvent)
     assert {path.name for path in folder.iterdir()} == {PROGRAM, "mine.txt"}
     (working_folder / MARKER).touch()
     assert ask(purging.purge, {}, requests.PurgedEvent)[0]["left"] == ["deploy"]

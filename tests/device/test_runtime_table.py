@@ -25,8 +25,8 @@ def test_runtime_is_complete(runtime, onnx_models, tflite_models):
     assert any(wheel.runtime == runtime.name for wheel in WHEELS), "setup can install it"
     if runtime_version(runtime.name) is not None:
         for file_format in runtime.formats:
-            folder = {"onnx": onnx_models, "tflite": tflite_models}[file_format]
-            model = open_model(str(folder / f"uint8.{file_format}"), 1, runtime.name)
+            path = {"onnx": onnx_models / "uint8.onnx", "tflite": tflite_models / "quantized.tflite"}[file_format]
+            model = open_model(str(path), 1, runtime.name)
             assert model.runtime_info["name"] == runtime.name
 
 

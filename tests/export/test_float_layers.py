@@ -18,7 +18,7 @@ N_IMAGES = 100
 class OneByteALayer:
     """A maker whose int8 files are as long as they have float layers."""
 
-    def with_float_layers(self, layers: frozenset[str]) -> bytes:
+    def with_float_layers(self, layers: frozenset[str], scheme: str) -> bytes:
         assert layers == {cost.layer for cost in COSTS[: len(layers)]}
         return b"f" * len(layers)
 

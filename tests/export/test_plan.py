@@ -37,7 +37,7 @@ def test_the_formats_include_those_of_the_sources():
 @pytest.mark.parametrize("key", SCHEMES)
 def test_only_int8_files_that_edgekit_quantizes_are_inspected(key):
     (planned,) = plan(key).files
-    assert planned.inspected == (key in ("tflite-int8", "onnx-int8"))
+    assert planned.inspected == (key in ("tflite-int8", "onnx-int8", "onnx-int8-s8s8"))
     assert plan(key).calibrated == SCHEMES[key].calibrated
 
 

@@ -19,6 +19,7 @@ from edgekit.export.tflite.operators import tflite_operators
 from edgekit.recipe import validate
 from edgekit.render.exports import calibration_text
 
+ONNX = ["onnx-int8", "onnx-int8-s8s8", "onnx-int8-tflite"]
 EDGE = {"export.quantizer": "ai-edge-quantizer"}
 
 
@@ -32,7 +33,7 @@ def made(run) -> dict[str, ExportDocument]:
     """Documents by export; those of ai-edge-quantizer are called edge-SCHEME."""
     pytest.importorskip("ai_edge_quantizer")
     pytest.importorskip("tf2onnx")
-    documents = export_run(run, ["tflite-int8", "tflite-dynamic", "onnx-int8", "onnx-int8-tflite"])
+    documents = export_run(run, ["tflite-int8", "tflite-dynamic", *ONNX])
     found = {document.key: document for document in documents}
     for key in ("tflite-int8", "tflite-dynamic"):
         run.export(key).path.rename(run.exports / f"kept-{key}")
@@ -136,6 +137,30 @@ def test_a_dead_layer_does_not_crash_the_runtime(finished_run, tmp_path, quantiz
     document = export_run(dead, ["tflite-int8"], settings={"export.quantizer": quantizer})[0]
     assert document.parity.max_abs_difference < 0.02
     assert any("the trained network predicts (nearly) the same" in warning for warning in document.warnings)
+
+
+def test_signed_and_unsigned_activations_are_the_same_numbers(made, run):
+    """u8s8 for x86, s8s8 for Arm: the instructions of either take their own kind, the values are 128 apart."""
+    import onnx
+    from onnx import numpy_helper
+
+    zero_points = {}
+    for key in ("onnx-int8", "onnx-int8-s8s8"):
+        graph = onnx.load(run.export(key).model()).graph
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        quantized = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+        zero_points[key] = {node.input[0]: constants[node.input[2]] for node in quantized}
+        made_by = {output: node for node in graph.node for output in node.output}
+        kernels = [made_by[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+        assert {constants[kernel.input[0]].dtype for kernel in kernels} == {np.dtype(np.int8)}, "signed weights"
+    unsigned, signed = zero_points.values()
+    assert {zero.dtype for zero in unsigned.values()} == {np.dtype(np.uint8)}
+    assert {zero.dtype for zero in signed.values()} == {np.dtype(np.int8)}
+    assert {name: int(zero) + 128 for name, zero in signed.items()} == {n: int(z) for n, z in unsigned.items()}
+    images = pixels(run)
+    files = [predict(open_exported(run.export(key).model()), images) for key in zero_points]
+    assert files[0] == pytest.approx(files[1], abs=0.02)
+    assert made["onnx-int8-s8s8"].calibration.ranges is not None, "it is inspected like onnx-int8"
 
 
 @pytest.mark.parametrize(

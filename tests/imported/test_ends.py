@@ -203,7 +203,7 @@ def test_a_feature_extractor_is_refused_with_the_way_to_train_on_it():
 
     from edgekit.train.imported.ends import output_form
 
-    with pytest.raises(InputError, match="a classifier gives") as error:
+    with pytest.raises(InputError, match="a classifier returns") as error:
         output_form(sequential(layers.Conv2D(2, 3)), PATH)
     assert "--backbone MODEL.keras" in str(error.value.hint)
 

@@ -225,6 +225,27 @@ def test_int8_with_float_operators_is_marked(tmp_path):
     assert WarningRecord(text="a scale is very small", about=(f"{int8.title} (#2)",)) in report.warnings
 
 
+@pytest.mark.parametrize(
+    ("key", "architecture", "said"),
+    [
+        ("onnx-int8", "aarch64", "also measure onnx-int8-s8s8"),
+        ("onnx-int8-s8s8", "x86_64", "onnx-int8 is usually faster"),
+        ("onnx-int8", "x86_64", None),
+        ("onnx-int8-s8s8", "aarch64", None),
+    ],
+)
+def test_an_int8_file_for_another_kind_of_processor_is_named(tmp_path, key, architecture, said):
+    run = write_run(tmp_path / "run", files=("onnx-int8",))
+    write_bench(run, "onnx-int8")
+    bench = run.bench_json("local", "onnx-int8")
+    environment = BenchDocument.read(bench).environment
+    before = environment.before.model_copy(update={"architecture": architecture})
+    change_bench(bench, environment=environment.model_copy(update={"before": before}), key=key, scheme=key[5:])
+    change_export(run, "onnx-int8", scheme=key[5:])
+    found = [one.text for one in composed(run.path).warnings if "activations" in one.text]
+    assert (said is None and not found) or (len(found) == 1 and said in found[0])
+
+
 def test_over_seeds_the_mean_counts_not_the_best(tmp_path):
     cells = []
     for seed, lucky in ((0, 0.99), (1, 0.90), (2, 0.90)):

@@ -168,7 +168,7 @@ def wrong_values(name: str, old: object) -> Iterator[object]:
 
 NULLABLE = {
     *("predicted", "score", "cores", "memory_total_bytes", "frequency_khz", "frequency_max_khz"),
-    *("memory_available_bytes", "classes"),
+    *("memory_available_bytes", "classes", "arena_bytes"),
 }
 
 

@@ -16,6 +16,7 @@ from runfolders import golden_outputs, make_run
 
 from edgekit.cli.app import main
 from edgekit.documents.folders import RunFolder
+from edgekit.support.files import sha256_file
 from edgekit.targets.config import TargetConfig, add_target
 
 pytestmark = pytest.mark.pi
@@ -105,6 +106,25 @@ def test_from_add_to_deploy(pi4, run, project, capsys, tmp_path):
     Image.fromarray(colour_pixels("green")).save(folder / "photo.jpg")
     answer = in_board(pi4, f"cd '{deployed['folder']}' && {deployed['command']}")
     assert answer.startswith("photo.jpg  green")
+    assert deployed["statistics_images"] is None, "15 test images are too few"
+
+    watched = in_board(
+        pi4,
+        f"cd '{deployed['folder']}' && mkdir photos && cp photo.jpg photos/ && "
+        "python3 edgekit-device.pyz watch model.tflite --folder photos --frames 1 --keep-mb 1 --unsure-below 1",
+    )
+    assert "page: http://127.0.0.1:8765/" in watched
+    assert "drift check: off" in watched
+    (kept,) = (folder / "unsure").iterdir()
+    assert kept.name.endswith("_green.jpg")
+    unit = in_board(pi4, f"cd '{deployed['folder']}' && python3 edgekit-device.pyz unit model.tflite --keep-mb 1")
+    assert "User=pi\n" in unit
+    assert " watch model.tflite --keep-mb=1.0\n" in unit
+
+    again = edgekit(capsys, "deploy", run.path, "--export", "tflite-int8", "--target", "pi4", "--update")
+    assert again["replaced_sha256"] == sha256_file(model)
+    assert again["verification"]["ok"] is True
+    assert kept.exists()
 
 
 def test_a_32_bit_system_has_what_is_possible(old_pi, run, project, capsys):

@@ -42,7 +42,7 @@ def test_the_project_file_takes_precedence(project):
     add_target(TargetConfig("nas", "nas"), user_file())
     add_target(TargetConfig("pi", "near"), project_file())
     assert {name: config.host for name, (config, _) in known_targets().items()} == {"pi": "near", "nas": "nas"}
-    with pytest.raises(TargetError, match="known targets: local, pi, nas"):
+    with pytest.raises(TargetError, match="known targets: local, web, pi, nas"):
         find_target("pi9")
 
 
@@ -61,7 +61,8 @@ def test_the_project_file_takes_precedence(project):
         ("[pi]\nhost = 'a'\nthreads = [1, 'all']", "list of numbers"),
         ("[pi]\nhost = 'a'\nruntime = 'tensorrt'", "choose one of"),
         ("[pi]\nhost = 'a'\npasswort = 'x'", "unknown key 'passwort'"),
-        ("[local]\nhost = 'a'", "invalid target name"),
+        ("[local]\nhost = 'a'", "the name of a built-in target"),
+        ("[web]\nhost = 'a'", "the name of a built-in target"),
         ("['a b']\nhost = 'a'", "invalid target name"),
         ("[pi]\nuser = 'a'", "at least a host"),
         ("pi = 3", "at least a host"),

@@ -25,6 +25,8 @@ FIGURES = (1, 2, 3, 4)
 
 EMULATED = "emulated: the times are those of the emulator, not of a device; the predictions are real"
 
+SIMULATED = "the times of {} are those of its build for this machine, not of a microcontroller"
+
 Names = Mapping[str, str]
 """A short name for each model, by its id."""
 
@@ -61,6 +63,7 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
     parts = [
         _files_table(results, names),
         _gate_text(results, names),
+        _arena_text(results, names),
         *(_latency_table(threads, summary, names) for threads in counts),
         _unstable_text(summary),
         _validity_text(summary, names),
@@ -70,10 +73,17 @@ def _target_text(results: Sequence[BenchResult], summary: BenchSummary, names: N
         sustained_text(results, names),
         energy_text(results, names),
         agreement_text(results, names),
-        wrapped(EMULATED) if any(result.bench.emulated for result in results) else "",
+        _emulated_text(results, names),
         "results: " + "\n         ".join(sorted({str(result.path.parent) for result in results})),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _emulated_text(results: Sequence[BenchResult], names: Names) -> str:
+    if all(result.bench.emulated for result in results):
+        return wrapped(EMULATED)
+    simulated = [names[result.id] for result in results if result.bench.emulated]
+    return wrapped(SIMULATED.format(listing(simulated, 3))) if simulated else ""
 
 
 def _files_table(results: Sequence[BenchResult], names: Names) -> str:
@@ -102,9 +112,24 @@ def _gate_text(results: Sequence[BenchResult], names: Names) -> str:
     return "\n".join(["accuracy gate against the Keras model, on the test split:", *lines])
 
 
+MICRO_RAM_BYTES = 512_000
+"""What a large microcontroller has, such as an STM32H7 or an ESP32-S3 without external memory."""
+
+
+def _arena_text(results: Sequence[BenchResult], names: Names) -> str:
+    """Working memory on a microcontroller, of files that TensorFlow Lite Micro ran."""
+    lines = []
+    for result in results:
+        arena = None if result.bench.memory is None else result.bench.memory.arena_bytes
+        if arena is not None:
+            fits = "yes" if arena <= MICRO_RAM_BYTES else "no"
+            lines.append(f"  {names[result.id]}: {arena / 1000:,.0f} kB; fits {MICRO_RAM_BYTES / 1000:.0f} kB: {fits}")
+    return "\n".join(["working memory on a microcontroller (arena):", *lines]) if lines else ""
+
+
 def _latency_table(threads: int, summary: BenchSummary, names: Names) -> str:
     measured = [row for row in summary.results if row.threads == threads]
-    emulated = ", emulated" * any(row.emulated for row in measured)
+    emulated = ", emulated" * all(row.emulated for row in measured)
     title = f"{plural(threads, 'thread')}{emulated}"
     if all(row.latency_ms_p50 is None for row in measured):
         runs = min(len(row.latency_ns) for row in measured)

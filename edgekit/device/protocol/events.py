@@ -243,7 +243,10 @@ class EnergyEvent(_EnergyEvent, total=False):
 
 
 class MemoryEvent(TypedDict):
-    """Resident memory before the model was opened and at its peak. ``peak_was_reset``: without that of imports."""
+    """Resident memory before the model was opened and at its peak. ``peak_was_reset``: without that of imports.
+
+    ``arena_bytes``: the working memory on a microcontroller, with TensorFlow Lite Micro.
+    """
 
     event: Literal["memory"]
     key: str
@@ -252,6 +255,7 @@ class MemoryEvent(TypedDict):
     peak_rss_bytes: int
     model_rss_bytes: int
     peak_was_reset: bool
+    arena_bytes: int | None
 
 
 class NodeTimes(TypedDict):

@@ -69,11 +69,15 @@ class InstallRequest(FetchRequest):
 
 
 class PlaceRequest(TypedDict):
-    """Copy ``files`` (file name -> object) into ``folder``; ``environment``: the packages to link, or None."""
+    """Copy ``files`` (file name -> object) into ``folder``; ``environment``: the packages to link, or None.
+
+    ``update``: ``folder`` has to be a deployment, and is replaced only by files that give their golden outputs.
+    """
 
     folder: str
     files: dict[str, str]
     environment: str | None
+    update: bool
 
 
 class _InstalledEnvironment(TypedDict):
@@ -138,8 +142,22 @@ class InstalledEvent(TypedDict):
 
 
 class PlacedEvent(TypedDict):
+    """The files are in ``folder``. ``replaced``: the SHA-256 of the model that was there before, or None."""
+
     event: Literal["placed"]
     folder: str
+    replaced: str | None
+
+
+class RejectedEvent(TypedDict):
+    """The new files did not pass their check in ``folder``, whose earlier files are in use as before."""
+
+    event: Literal["rejected"]
+    folder: str
+    reason: str
+
+
+PlaceEvent = Union[PlacedEvent, RejectedEvent]
 
 
 class ReleasedEvent(TypedDict):

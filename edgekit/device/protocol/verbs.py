@@ -27,7 +27,7 @@ from .requests import (
     InstalledEvent,
     InstallRequest,
     NoRequest,
-    PlacedEvent,
+    PlaceEvent,
     PlaceRequest,
     PurgedEvent,
     PutRequest,
@@ -63,7 +63,7 @@ HAVE: Verb[HaveRequest, HaveEvent] = Verb("have")
 PUT: Verb[PutRequest, StoredEvent] = Verb("put")
 INSTALL: Verb[InstallRequest, InstalledEvent] = Verb("install")
 FETCH: Verb[FetchRequest, InstalledEvent] = Verb("fetch")
-PLACE: Verb[PlaceRequest, PlacedEvent] = Verb("place")
+PLACE: Verb[PlaceRequest, PlaceEvent] = Verb("place")
 START: Verb[StartRequest, FollowEvent] = Verb("start")
 FOLLOW: Verb[FollowRequest, FollowEvent] = Verb("follow")
 RELEASE: Verb[NoRequest, ReleasedEvent] = Verb("release")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from edgekit.recipe import Export
 
 SCALING = "scaling"
 """The layer before the backbone; its few numbers stay in float."""
+
+SIGNED = "int8-s8s8"
+"""The scheme with int8 activations instead of uint8."""
 
 LEFT_AS_FLOAT = ("Transpose", "Cast", "Softmax")
 """Moving bytes needs no quantization, and a softmax with 8-bit outputs would lose small probabilities."""
@@ -54,12 +58,13 @@ class OnnxMaker:
         """Whether the network has layers that only tf2onnx converts."""
 
     def make(self, scheme: str) -> bytes:
-        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic``, ``int8`` or ``int8-tflite``."""
-        made = {
+        """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic``, ``int8``, ``int8-s8s8`` or ``int8-tflite``."""
+        made: dict[str, Callable[[], Any]] = {
             "fp32": lambda: self._float32,
             "fp16": self._float16,
             "dynamic": self._dynamic,
             "int8": self._int8,
+            SIGNED: partial(self._int8, signed=True),
             "int8-tflite": self._int8_tflite,
         }
         return self._finished(made[scheme]())
@@ -134,18 +139,19 @@ class OnnxMaker:
         names = [_layer(node) for node in self._float32.graph.node if node.op_type not in left]
         return [name for name in dict.fromkeys(names) if name != SCALING]
 
-    def with_float_layers(self, layers: frozenset[str]) -> bytes:
-        return self._finished(self._int8(layers))
+    def with_float_layers(self, layers: frozenset[str], scheme: str = "int8") -> bytes:
+        return self._finished(self._int8(layers, signed=scheme == SIGNED))
 
     @cached_property
     def _ranges(self) -> Any:
         """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
         return calibrated_ranges(self._float32, self._calibration, self._settings.calibration, quantized_types())
 
-    def _int8(self, floats: frozenset[str] = frozenset()) -> Any:
-        """Static QDQ, except for the layers ``floats``: uint8 activations, int8 weights per channel.
+    def _int8(self, floats: frozenset[str] = frozenset(), *, signed: bool = False) -> Any:
+        """Static QDQ, except for the layers ``floats``: uint8 or ``signed`` int8 activations, int8 weights per channel.
 
-        uint8 activations with int8 weights are the fast combination on x86 with VNNI. This does what
+        uint8 activations with int8 weights (u8s8) are the fast combination on x86 with VNNI, whose instruction takes
+        exactly these; Arm's takes two signed numbers (s8s8). Both store the same values, 128 apart. This does what
         ``quantize_static`` does, but calibrates only once, however many choices of float layers are tried. ONNX
         Runtime's preprocessing is left out, because this graph has nothing left to fuse.
         """
@@ -162,7 +168,7 @@ class OnnxMaker:
                 True,  # per channel
                 False,  # reduce range
                 QuantType.QInt8,
-                QuantType.QUInt8,
+                QuantType.QInt8 if signed else QuantType.QUInt8,
                 deepcopy(self._ranges),  # the quantizer changes them
                 [],
                 excluded,

@@ -37,8 +37,10 @@ class FloatLayerSearch:
         costs: Sequence[LayerCost],
         judge: Callable[[bytes], GateRecord],
         progress: Progress,
+        scheme: str = "int8",
     ) -> None:
         self._maker = maker
+        self._scheme = scheme
         self._costs = costs
         self._judge = judge
         self._progress = progress
@@ -71,7 +73,7 @@ class FloatLayerSearch:
 
     def _try(self, n_float: int) -> Candidate:
         if n_float not in self._tried:
-            content = self._maker.with_float_layers(costliest(self._costs, n_float))
+            content = self._maker.with_float_layers(costliest(self._costs, n_float), self._scheme)
             candidate = Candidate(n_float, content, self._judge(content))
             drop = candidate.gate.drop_points
             self._progress.info(f"repair: with {n_float} of {len(self._costs)} layers in float, {drop:.1f} points lost")

@@ -69,7 +69,7 @@ class Int8Repair:
         if not repair:
             return RepairedFile(checked, sensitivity)
         halves = split_into_halves(self.reference.parity.labels, HALVES_SEED)
-        search = FloatLayerSearch(self.maker, self._costs, self._judge_on(halves), self.progress)
+        search = FloatLayerSearch(self.maker, self._costs, self._judge_on(halves), self.progress, scheme.name)
         best = search.run()
         write_bytes(path, best.content)
         operators = self.maker.operators(best.content)

@@ -142,7 +142,7 @@ class TFLiteMaker:
     def quantizable_layers(self) -> list[str]:
         return list(self._layers)
 
-    def with_float_layers(self, layers: frozenset[str]) -> bytes:
+    def with_float_layers(self, layers: frozenset[str], scheme: str = "int8") -> bytes:  # noqa: ARG002 - the only one
         return finish(self._int8(layers), self._facts)
 
     @cached_property

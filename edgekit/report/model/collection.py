@@ -35,6 +35,7 @@ _SAME_KIND = (
     "export",
     "bench",
     "robustness",
+    "gates",
 )
 """Sections of a recipe in which trainings of the same kind may differ."""
 
@@ -52,7 +53,7 @@ def read_sources(paths: Sequence[Path]) -> Source:
     first, *others = paths
     if not others and _is_one(first):
         return read_source(first)
-    folders = list(dict.fromkeys(folder for path in paths for folder in _folders(path)))
+    folders = list(dict.fromkeys(folder for path in paths for folder in run_folders(path)))
     root = first if not others else Path(os.path.commonpath([folder.absolute() for folder in folders]))
     if not others and len(folders) == 1:
         return read_source(folders[0])
@@ -69,8 +70,11 @@ def _is_one(path: Path) -> bool:
     return not path.is_dir() or (path / RUN_FILE).is_file() or (path / STUDY_FILE).is_file()
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    """The run folders that a path stands for."""
+def run_folders(path: Path) -> Iterator[Path]:
+    """The run folders that a path (a run, a study, or a folder that contains runs) stands for.
+
+    Raises :class:`InputError` where there are none.
+    """
     need_folder(path)
     found = list(_runs_below(path))
     if not found:

@@ -50,6 +50,22 @@ def _of_run(run: RunData) -> Iterator[tuple[str, str]]:
             yield "was exported again after it was measured; the old measurement is left out", result.id
 
 
+_ARM = ("aarch64", "arm")
+
+
+def _for_another_processor(file: ExportedFile) -> str | None:
+    """Which ONNX int8 file is made for the processor that ran this one, if that is another."""
+    architecture = None if file.bench is None else file.bench.environment.before.architecture
+    if architecture is None or (file.runtime is not None and file.runtime.name != "onnxruntime"):
+        return None
+    on_arm = architecture.startswith(_ARM)
+    if file.export.key == "onnx-int8" and on_arm:
+        return "has uint8 activations, for x86; for Arm, also measure onnx-int8-s8s8 (edgekit export --int8-s8s8)"
+    if file.export.key == "onnx-int8-s8s8" and not on_arm:
+        return "has int8 activations, for Arm; on x86, onnx-int8 is usually faster"
+    return None
+
+
 def _of_file(file: ExportedFile) -> Iterator[tuple[str, str]]:
     export, about = file.export, file.named
     for problem in file.problems:
@@ -60,6 +76,9 @@ def _of_file(file: ExportedFile) -> Iterator[tuple[str, str]]:
         yield training_text(export), about
     if file.not_integer:
         yield "int8, but some operators still compute in float", about
+    other = _for_another_processor(file)
+    if other is not None:
+        yield other, about
     judged = None if file.bench is None else file.bench.gate
     if judged is not None and judged.status == FAILED:
         yield f"on the test split, {gate_text(judged)}", about

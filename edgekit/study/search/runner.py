@@ -26,6 +26,7 @@ from edgekit.study.search.probe import probe, probe_recipe, write_noise
 from edgekit.support.locks import LOCK_FILE, folder_lock
 from edgekit.support.os_errors import check_writable
 from edgekit.support.progress import SILENT, Progress
+from edgekit.targets.base import WEB
 from edgekit.targets.local import LOCAL
 from edgekit.targets.lookup import get_target
 
@@ -222,7 +223,7 @@ class _Search:
         if not exported:
             raise EdgekitError("no finalist succeeded", where=str(study.file), hint=study.cells[0].error)
         self._replace([_trained(study, candidate, len(self.search.rounds) - 1) for candidate in members])
-        tune = self.recipe.choose.tune and not self._emulated
+        tune = self.recipe.choose.tune and target != WEB and not self._emulated
         unreachable = measure(study, exported, [target], tune=tune, quiet=quiet, progress=self.progress)
         self._update(rounds=(*self.search.rounds[:-1], last.model_copy(update={"done": True})))
         study.search = self.search

@@ -17,7 +17,8 @@ EXIT_CODES = (
     ("2", "Wrong usage or bad input."),
     (
         "3",
-        "A check failed: the accuracy gate, the parity check or the golden outputs (an undecided gate: 0).",
+        "A check failed: the accuracy gate, the parity check, the golden outputs, or a check against a baseline "
+        "(undecided: 0).",
     ),
     ("4", "A target could not be reached or prepared."),
     ("130", "Interrupted. Most verbs resume when you run the same command again."),
