@@ -190,7 +190,7 @@ def test_a_page_that_crashes_is_one_error_and_leaves_nothing(onnx_models, colour
     models = [ModelEntry(path=str(onnx_models / "uint8.onnx"), key="uint8")]
     target = WebTarget()
     events = target.run(LATENCY, LatencyJob(models=models, threads=1, protocol=blocks, controls=[], seed=3))
-    with pytest.raises(EdgekitError, match="crashed|ended"):
+    with pytest.raises(EdgekitError, match=r"crashed|ended"):
         for event in events:
             if event["event"] == "block":
                 assert target._browser is not None
