@@ -82,6 +82,7 @@ RUNTIMES: dict[str, Runtime] = {
             adapter="openvino_model",
             default=False,
             extra="openvino",
+            options={"hyper_threading": ("on", "off"), "cores": ("any", "performance")},
         ),
         Runtime(
             name="tflm",
