@@ -82,6 +82,7 @@ RUNTIMES: dict[str, Runtime] = {
             adapter="openvino_model",
             default=False,
             extra="openvino",
+            options={"precision": ("f32", "fastest"), "pinning": ("off", "on")},
         ),
         Runtime(
             name="tflm",
