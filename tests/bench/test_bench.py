@@ -196,7 +196,7 @@ def test_wrong_use_is_refused_before_measuring(run, tmp_path, onnx_models, colou
     refused("not a run folder", [tmp_path])
     refused("unknown protocol", [run.path], protocol="fast")
     refused("threads", [run.path], threads=(-1,))
-    refused("unknown runtime", [run.path], runtime="openvino")
+    refused("unknown runtime", [run.path], runtime="tensorrt")
     refused("none among these files", [model], runtime="litert", data=colours)
     refused("--labels FILE", [model], data=colours, third_party=ThirdPartyOptions(scaling="unit"))
     labels = tmp_path / "labels.txt"
