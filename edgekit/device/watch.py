@@ -33,6 +33,9 @@ LOOK_S = 2.0
 LOOK_FOR_NEW_S = 0.5
 """How often a folder is searched for new pictures."""
 
+LATE_S = 15.0
+"""A camera's last picture that is older, in addition to three intervals, is pointed out on the page."""
+
 GONE_S = 30.0
 """How long the model file may be missing while a deployment is replaced."""
 
@@ -142,7 +145,8 @@ class _Loop:
         if settings.keep_mb:
             self._store = UnsurePictures(model.parent / FOLDER, int(settings.keep_mb * 1e6), settings.unsure_below)
         self._window, note = _drift_window(settings, model, sha256, classifier.classes, names)
-        first = Snapshot(model.parent.name, sha256, time.time(), drift=note)
+        late_after_s = LATE_S + 3 * settings.every_s if settings.folder is None else None
+        first = Snapshot(model.parent.name, sha256, time.time(), late_after_s, drift=note)
         self.board = Board(first)
         self._warm_up()
 

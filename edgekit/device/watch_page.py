@@ -38,7 +38,7 @@ LONGEST_SIDE = 640
 
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -85,6 +85,8 @@ class Snapshot:
     model: str
     sha256: str
     started_unix_s: float
+    late_after_s: float | None = 15.0
+    """How old the last picture may be before the page points it out; None: pictures come when they come."""
     time_unix_s: float | None = None
     number: int = 0
     """Pictures classified since the start."""
@@ -142,7 +144,8 @@ def state_html(found: Snapshot, now: float) -> str:
     if found.time_unix_s is None:
         return "<p>Waiting for the first picture.</p>"
     age = max(0.0, now - found.time_unix_s)
-    late = f'<p class="late">The last picture is {age:.0f} s old.</p>' if age > 15 else ""
+    is_late = found.late_after_s is not None and age > found.late_after_s
+    late = f'<p class="late">The last picture is {age:.0f} s old.</p>' if is_late else ""
     taken = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.time_unix_s))
     name, probability = found.top[0]
     classes = "".join(_row(label, f"{share:.1%}", number=True) for label, share in found.top)
@@ -192,7 +195,7 @@ def page_html(found: Snapshot, now: float) -> str:
         f"<title>{_text(found.model)}</title>"
         '<link rel="stylesheet" href="style.css"><link rel="icon" href="data:,">'
         '<noscript><meta http-equiv="refresh" content="5"></noscript></head>'
-        f"<body><h1>{_text(found.model)} on {_text(socket.gethostname())}</h1>"
+        f"<body><header><h1>{_text(found.model)} on {_text(socket.gethostname())}</h1></header>"
         f'<main>{state_html(found, now)}</main><script src="script.js"></script></body></html>'
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ from runfolders import make_run
 
 from edgekit.bench.protocols import PROTOCOLS, protocol_of
 from edgekit.cli.app import main
+from edgekit.device.protocol.jobs import BlockSettings, LatencyJob, ModelEntry
+from edgekit.device.protocol.verbs import LATENCY
 from edgekit.documents.bench import BenchResult
-from edgekit.errors import InputError
+from edgekit.errors import EdgekitError, InputError
 from edgekit.targets.config import TargetConfig
+from edgekit.targets.web import WebTarget
 from edgekit.web.chromium import VARIABLE
 
 
@@ -159,3 +164,35 @@ def test_tflite_files_are_refused_with_the_way_out(tmp_path, capsys):
 def test_the_name_is_taken():
     with pytest.raises(InputError, match="built-in target"):
         TargetConfig(name="web", host="a").check("targets.toml")
+
+
+@pytest.mark.slow
+def test_an_interrupted_job_continues_where_it_ended(onnx_models, colours, web_runtime, browser):
+    images = [str(path) for path in sorted(colours.glob("red/*.png"))]
+    blocks = BlockSettings(warmup_runs=1, warmup_ns=0, rounds=2, block_runs=2, block_ns=0, cooldown_ns=0, period_ns=0)
+    models = [
+        ModelEntry(path=str(onnx_models / f"{name}.onnx"), key=name, images=images) for name in ("uint8", "labelled")
+    ]
+    job = LatencyJob(models=models, threads=1, protocol=blocks, controls=["uint8"], seed=3)
+    target = WebTarget()
+    whole = [(e["round"], e["key"]) for e in target.run(LATENCY, job) if e["event"] == "block"]
+    assert len(whole) == 2 * 3
+    rest = LatencyJob(**job, skip=4)
+    assert [(e["round"], e["key"]) for e in target.run(LATENCY, rest) if e["event"] == "block"] == whole[4:]
+
+
+@pytest.mark.slow
+def test_a_page_that_crashes_is_one_error_and_leaves_nothing(onnx_models, colours, web_runtime, browser):
+    """The process of the page is killed in the middle, as a system that runs out of memory does."""
+    blocks = BlockSettings(
+        warmup_runs=1, warmup_ns=0, rounds=50, block_runs=2, block_ns=50_000_000, cooldown_ns=0, period_ns=0
+    )
+    models = [ModelEntry(path=str(onnx_models / "uint8.onnx"), key="uint8")]
+    target = WebTarget()
+    events = target.run(LATENCY, LatencyJob(models=models, threads=1, protocol=blocks, controls=[], seed=3))
+    with pytest.raises(EdgekitError, match=r"crashed|ended"):
+        for event in events:
+            if event["event"] == "block":
+                assert target._browser is not None
+                for process in target._browser.renderers():
+                    os.kill(process, signal.SIGKILL)

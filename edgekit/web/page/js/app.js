@@ -10,7 +10,10 @@ async function start() {
   const page = await (await fetch("page.json")).json();
   document.title = page.title;
   byId("title").textContent = page.title;
-  state.models = page.models.map((one) => ({ ...one, model: { ...one.model, url: new URL(one.file, document.baseURI).href } }));
+  state.models = page.models.map((one) => ({
+    ...one,
+    model: { ...one.model, url: new URL(one.file, document.baseURI).href },
+  }));
   state.client = new WorkerClient();
   listFiles();
   offerComparison();

@@ -76,7 +76,10 @@ function isRight(answer, known) {
   if (answer.predicted === null) return false;
   if (!known.has(answer.image)) known.set(answer.image, answer);
   const first = known.get(answer.image);
-  return answer.predicted === first.predicted || Math.abs(answer.score - first.score) <= TOLERANCE * Math.max(1, Math.abs(first.score));
+  return (
+    answer.predicted === first.predicted ||
+    Math.abs(answer.score - first.score) <= TOLERANCE * Math.max(1, Math.abs(first.score))
+  );
 }
 
 function environment(browser, time) {

@@ -23,7 +23,7 @@ export function reduced(image, bytes, enough) {
 
 /** The TIFF tags of a JPEG file; null if it has none. */
 function exifOf(bytes) {
-  for (let place = 2; place + 10 < bytes.length && bytes[place] === 0xff && bytes[place + 1] !== START_OF_SCAN; ) {
+  for (let place = 2; place + 10 < bytes.length && bytes[place] === 0xff && bytes[place + 1] !== START_OF_SCAN;) {
     const length = (bytes[place + 2] << 8) | bytes[place + 3];
     const name = String.fromCharCode(...bytes.subarray(place + 4, place + 8));
     if (bytes[place + 1] === APP1 && name === "Exif") return bytes.subarray(place + 10, place + 2 + length);
@@ -72,7 +72,10 @@ function reducing(size) {
     for (let from = 0; from < BLOCK; from++) {
       let sum = 1 / BLOCK;
       for (let k = 1; k < size; k++) {
-        sum += (2 / BLOCK) * Math.cos(((2 * to + 1) * k * Math.PI) / (2 * size)) * Math.cos(((2 * from + 1) * k * Math.PI) / (2 * BLOCK));
+        sum +=
+          (2 / BLOCK) *
+          Math.cos(((2 * to + 1) * k * Math.PI) / (2 * size)) *
+          Math.cos(((2 * from + 1) * k * Math.PI) / (2 * BLOCK));
       }
       found[to * BLOCK + from] = sum;
     }

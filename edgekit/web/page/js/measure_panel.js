@@ -14,7 +14,10 @@ export function setUpMeasuring(page, models) {
   byId("start").disabled = false;
   byId("measure").addEventListener("submit", (event) => {
     event.preventDefault();
-    measure(page.protocols.find(({ name }) => name === byId("protocol").value), models);
+    measure(
+      page.protocols.find(({ name }) => name === byId("protocol").value),
+      models,
+    );
   });
   byId("stop").addEventListener("click", () => running?.stop());
 }
@@ -33,7 +36,9 @@ async function measure(protocol, models) {
     });
     showMeasured(running, models);
   } catch (error) {
-    byId("measure-status").textContent = running.stopped ? "Stopped. Nothing was saved." : `The measurement failed: ${error.message}`;
+    byId("measure-status").textContent = running.stopped
+      ? "Stopped. Nothing was saved."
+      : `The measurement failed: ${error.message}`;
   } finally {
     running = null;
     showRunning(false);
@@ -58,7 +63,11 @@ function showMeasured(measurement, models) {
       {},
       element("th", { scope: "row" }, document.scheme),
       element("td", { class: "number" }, milliseconds(medianMs(document.latency[0]))),
-      element("td", { class: "number" }, `${document.latency[0].processes.flatMap(({ blocks }) => blocks.flatMap(({ ns }) => ns)).length}`),
+      element(
+        "td",
+        { class: "number" },
+        `${document.latency[0].processes.flatMap(({ blocks }) => blocks.flatMap(({ ns }) => ns)).length}`,
+      ),
       element("td", {}, saveLink(document)),
     ),
   );
@@ -66,7 +75,13 @@ function showMeasured(measurement, models) {
     element("th", { scope: "col", class: place === 1 || place === 2 ? "number" : "" }, text),
   );
   const caption = element("caption", {}, "Time of one inference");
-  const table = element("table", {}, caption, element("thead", {}, element("tr", {}, ...headings)), element("tbody", {}, ...rows));
+  const table = element(
+    "table",
+    {},
+    caption,
+    element("thead", {}, element("tr", {}, ...headings)),
+    element("tbody", {}, ...rows),
+  );
   const doubts = documents.flatMap(({ scheme, latency: [{ unstable }] }) =>
     unstable.map((text) => element("p", { class: "problem" }, `${scheme} is not reliable: ${text}.`)),
   );
@@ -80,14 +95,20 @@ function showMeasured(measurement, models) {
     element("code", {}, "edgekit report"),
     ".",
   );
-  const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Results of the measurement" }, table);
+  const scroll = element(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Results of the measurement" },
+    table,
+  );
   byId("measured").replaceChildren(scroll, ...doubts, advice);
   byId("measure-status").textContent = "Measured.";
 }
 
 /** The median of the medians of the blocks, as in a report. */
 function medianMs({ processes }) {
-  const medians = processes.flatMap(({ blocks }) => blocks.filter(({ n_wrong: wrong }) => !wrong).map(({ ns }) => median(ns)));
+  const medians = processes.flatMap(({ blocks }) =>
+    blocks.filter(({ n_wrong: wrong }) => !wrong).map(({ ns }) => median(ns)),
+  );
   return median(medians) / 1e6;
 }
 
@@ -99,5 +120,9 @@ function median(values) {
 
 function saveLink(document) {
   const blob = new Blob([JSON.stringify(document, null, 1)], { type: "application/json" });
-  return element("a", { href: URL.createObjectURL(blob), download: `${document.key}.json` }, `Save ${document.key}.json`);
+  return element(
+    "a",
+    { href: URL.createObjectURL(blob), download: `${document.key}.json` },
+    `Save ${document.key}.json`,
+  );
 }

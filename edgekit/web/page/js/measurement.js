@@ -9,7 +9,9 @@ export class Measurement {
   constructor(protocol, models) {
     Object.assign(this, { protocol, models, processes: [], stopped: false, hidden: document.hidden });
     this.started = new Date();
-    this.sessionId = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.sessionId = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
   }
 
   /** Measure; `report(share, text)` says how far it is. Throws where it fails or is stopped. */
@@ -25,7 +27,10 @@ export class Measurement {
         await this.process(subjects, (event) => {
           events.push(event);
           if (event.event === "model" || event.event === "block") done += 1;
-          report(done / steps, `Measuring: round ${1 + Math.max(0, ...rounds(events))} of ${this.protocol.rounds}, process ${number + 1} of ${this.protocol.repeats}`);
+          report(
+            done / steps,
+            `Measuring: round ${1 + Math.max(0, ...rounds(events))} of ${this.protocol.rounds}, process ${number + 1} of ${this.protocol.repeats}`,
+          );
         });
         this.processes.push(events);
       }
@@ -38,11 +43,10 @@ export class Measurement {
   async process(subjects, onEvent) {
     const client = new WorkerClient();
     const stopped = new Promise((_, reject) => (this.reject = reject));
-    const { repeats: _, ...protocol } = { ...this.protocol, period_ns: 0 };
     const job = {
       models: this.models.map(({ model }) => ({ ...model, images: [] })),
       threads: 1,
-      protocol,
+      protocol: this.protocol,
       controls: this.models.map(({ model }) => model.key),
       order: Array.from({ length: this.protocol.rounds }, () => shuffled(subjects)),
     };

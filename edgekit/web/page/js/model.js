@@ -62,7 +62,8 @@ class Model {
   probabilities() {
     const scores = this.scores();
     this.applied ??= areProbabilities(scores) ? "none" : scores.length === 1 ? "sigmoid" : "softmax";
-    const found = this.applied === "softmax" ? softmax(scores) : this.applied === "sigmoid" ? scores.map(sigmoid) : scores;
+    const found =
+      this.applied === "softmax" ? softmax(scores) : this.applied === "sigmoid" ? scores.map(sigmoid) : scores;
     return found.length === 1 ? Float32Array.of(1 - found[0], found[0]) : found;
   }
 

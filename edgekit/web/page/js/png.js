@@ -9,7 +9,15 @@ import { orientationOf, upright } from "./orientation.js";
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const [GREY, COLOUR, PALETTE, GREY_ALPHA] = [0, 2, 3, 4];
-const ADAM7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+];
 
 export const isPng = (bytes) => SIGNATURE.every((value, place) => bytes[place] === value);
 
@@ -23,7 +31,7 @@ export async function decodePng(bytes, range) {
 function chunksOf(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = { header: null, palette: null, transparent: null, exif: null, packed: [] };
-  for (let place = 8; place + 8 <= bytes.length; ) {
+  for (let place = 8; place + 8 <= bytes.length;) {
     const length = view.getUint32(place);
     const type = String.fromCharCode(...bytes.subarray(place + 4, place + 8));
     const start = place + 8;
@@ -148,7 +156,9 @@ function reader(samples, { bits, type }, palette, transparent) {
     };
   }
   const value = (place) => samples[place] >> shift;
-  const key = transparent && Array.from({ length: transparent.length >> 1 }, (_, i) => 256 * transparent[2 * i] + transparent[2 * i + 1]);
+  const key =
+    transparent &&
+    Array.from({ length: transparent.length >> 1 }, (_, i) => 256 * transparent[2 * i] + transparent[2 * i + 1]);
   if (type === GREY) {
     const factor = 255 / ((1 << bits) - 1);
     return (i) => {

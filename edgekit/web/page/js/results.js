@@ -25,7 +25,9 @@ export function resultBlock(pageModel, found) {
 }
 
 const ranked = (probabilities) =>
-  Array.from(probabilities, (probability, place) => ({ place, probability })).sort((a, b) => b.probability - a.probability);
+  Array.from(probabilities, (probability, place) => ({ place, probability })).sort(
+    (a, b) => b.probability - a.probability,
+  );
 
 function classItem(label, probability) {
   const bar = element("span", { class: "bar", "aria-hidden": "true" });
@@ -36,10 +38,16 @@ function classItem(label, probability) {
 
 /** The pixels that the model got, as a small picture. */
 function seenByModel({ width, height, channels }, pixels) {
-  const canvas = element("canvas", { width, height, role: "img", "aria-label": `The picture as the model sees it, ${width} x ${height} pixels` });
+  const canvas = element("canvas", {
+    width,
+    height,
+    role: "img",
+    "aria-label": `The picture as the model sees it, ${width} x ${height} pixels`,
+  });
   const data = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    for (let channel = 0; channel < 3; channel++) data.data[4 * i + channel] = pixels[channels * i + (channels === 3 ? channel : 0)];
+    for (let channel = 0; channel < 3; channel++)
+      data.data[4 * i + channel] = pixels[channels * i + (channels === 3 ? channel : 0)];
     data.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(data, 0, 0);

@@ -90,7 +90,7 @@ async function prepared(entry, key, job, open, readImage, emit) {
 
 async function warmedUp(model, { warmup_runs: runs, warmup_ns: ns }) {
   const samples = [];
-  for (let spent = 0; spent < ns || samples.length < runs; ) {
+  for (let spent = 0; spent < ns || samples.length < runs;) {
     const start = performance.now();
     await model.invoke();
     samples.push(since(start));

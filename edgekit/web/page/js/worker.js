@@ -28,7 +28,12 @@ async function answer({ id, verb, job }) {
     await VERBS[verb](job, emit);
     emit({ event: "done" });
   } catch (error) {
-    emit({ event: "error", kind: error.kind ?? "job", reason: String(error.message ?? error), where: error.where ?? null });
+    emit({
+      event: "error",
+      kind: error.kind ?? "job",
+      reason: String(error.message ?? error),
+      where: error.where ?? null,
+    });
   }
 }
 
@@ -201,4 +206,3 @@ function base64(bytes) {
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(text);
 }
-
