@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # importing typing would take a third of the time of ``im
 if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
+    from edgekit.api import choose as choose
     from edgekit.api import compare as compare
     from edgekit.api import deploy as deploy
     from edgekit.api import diff as diff
@@ -48,6 +49,7 @@ __all__ = [
     "TargetError",
     "audit",
     "bench",
+    "choose",
     "compare",
     "deploy",
     "diff",

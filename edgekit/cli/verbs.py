@@ -9,6 +9,7 @@ import typer
 
 from edgekit.cli import (
     bench,
+    choose,
     compare,
     corrupt,
     data,
@@ -48,6 +49,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("export", export.export, "Export a trained model to TFLite and ONNX; verify each file."),
     Verb("bench", bench.bench, "Measure latency, memory, size and accuracy of exported files."),
     Verb("compare", compare.compare, "Run a study: every backbone, strategy and seed of a recipe."),
+    Verb("choose", choose.choose, "Find the network to deploy within limits, by measurement."),
     Verb("report", report.report, "Write the report of a run or a study."),
     Verb("diff", diff.diff, "Show what differs between two reports beyond noise."),
     Verb("gate", gate.app, "Save a baseline; check that new files are not worse."),

@@ -14,7 +14,7 @@ from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, Su
 from edgekit.documents.regression import BaselineDocument, GateCheck, SavedBaseline
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
-from edgekit.documents.study import StudyDocument
+from edgekit.documents.study import SearchDocument, StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, SampleReport, VerificationReport
 from edgekit.documents.web_page import WebPage, WebPageReport
 
@@ -28,6 +28,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "corruptions": CorruptionRecord,
     "robustness": RobustnessSummary,
     "study": StudyDocument,
+    "choose": SearchDocument,
     "report": ReportDocument,
     "audit": AuditDocument,
     "baselines": BaselinesDocument,
