@@ -18,6 +18,9 @@ from .tflite_file import inputs_and_outputs
 
 DEVICE = "CPU"
 
+CORES = {"any": "ANY_CORE", "performance": "PCORE_ONLY"}
+"""OpenVINO's names for the values of the setting ``cores``, which matters on processors with two kinds of cores."""
+
 PRECISION = "f32"
 """The type of float computation. Left to itself, OpenVINO computes float32 files in bfloat16 or float16 on processors
 that are faster with these, and its predictions then differ from those of the file."""
@@ -39,20 +42,23 @@ class Compiled:
         return str(self.model.get_property("INFERENCE_PRECISION_HINT").to_string())
 
 
-def settings(threads: int) -> dict[str, Any]:
-    """The settings that every measurement uses.
+def settings(threads: int, choices: Choices = NO_CHOICES) -> dict[str, Any]:
+    """The settings that every measurement uses, and those of ``choices.options``.
 
     One run at a time, on as many threads as were asked for, hyper-threads included. Pinning is left to edgekit, which
-    pins the process and so treats all runtimes alike.
+    pins the process and so treats all runtimes alike. With the precision ``fastest``, OpenVINO chooses it.
     """
-    return {
+    found = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_HYPER_THREADING": True,
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": PRECISION,
+        "ENABLE_HYPER_THREADING": choices.option("hyper_threading", "on") == "on",
+        "ENABLE_CPU_PINNING": choices.option("pinning", "off") == "on",
+        "SCHEDULING_CORE_TYPE": CORES[choices.option("cores", "any")],
     }
+    if choices.option("precision", PRECISION) == PRECISION:
+        found["INFERENCE_PRECISION_HINT"] = PRECISION
+    return found
 
 
 def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_CHOICES) -> Model:
@@ -115,7 +121,7 @@ def compile_file(path: str, threads: int, choices: Choices) -> Compiled:
     try:
         if _shape(feed) != list(spec.shape):
             model.reshape(list(spec.shape))
-        compiled = core.compile_model(model, DEVICE, settings(threads))
+        compiled = core.compile_model(model, DEVICE, settings(threads, choices))
     except RuntimeError as error:
         raise _refused(path, error) from None
     return Compiled(compiled, spec, chosen, names)
