@@ -283,3 +283,12 @@ def test_a_grey_or_transparent_picture_is_classified(page, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "blue.png")
     page.choose(tmp_path / "blue.png")
     assert classes_of(page)["onnx-int8"][0] == "blue"
+
+
+def test_a_program_that_does_not_start_is_an_error_and_no_endless_wait(browser, page_folder, tmp_path):
+    folder = tmp_path / "page"
+    shutil.copytree(page_folder, folder)
+    (folder / "js" / "decode.js").write_text("this is no program")
+    with closing(Page(browser, folder)) as page:
+        page.wait("!document.getElementById('problem').hidden")
+        assert page.evaluate("document.getElementById('problem').innerText").startswith("This page does not work here")

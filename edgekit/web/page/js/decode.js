@@ -2,7 +2,7 @@
 import { PageError } from "./errors.js";
 import { isJpeg, reduced } from "./jpeg.js";
 import { decodePng, isPng } from "./png.js";
-import { fitted, grey, reduced } from "./resize.js";
+import { fitted, grey } from "./resize.js";
 
 const UNSUPPORTED = "this browser cannot decode it; use JPEG, PNG, WebP, GIF or BMP";
 

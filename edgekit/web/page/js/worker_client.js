@@ -7,9 +7,11 @@ export class WorkerClient {
     this.jobs = new Map();
     this.next = 0;
     this.worker.onmessage = ({ data: { id, event } }) => this.jobs.get(id)?.(event);
+    this.broken = null;
     this.worker.onerror = (error) => {
       const reason = error.message || "this browser cannot start the page's program";
-      for (const handle of this.jobs.values()) handle({ event: "error", kind: "job", reason, where: null });
+      this.broken = { event: "error", kind: "job", reason, where: null };
+      for (const handle of this.jobs.values()) handle(this.broken);
     };
   }
 
@@ -23,7 +25,8 @@ export class WorkerClient {
         else return onEvent(event);
         this.jobs.delete(id);
       });
-      this.worker.postMessage({ id, verb, job });
+      if (this.broken) this.jobs.get(id)(this.broken);
+      else this.worker.postMessage({ id, verb, job });
     });
   }
 
