@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekit.api import choose as choose
     from edgekit.api import compare as compare
     from edgekit.api import deploy as deploy
+    from edgekit.api import diff as diff
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
     from edgekit.api import gate_check as gate_check
@@ -51,6 +52,7 @@ __all__ = [
     "choose",
     "compare",
     "deploy",
+    "diff",
     "evaluate",
     "export",
     "gate_check",

@@ -12,6 +12,7 @@ from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from edgekit.documents.audit import AuditDocument
+    from edgekit.documents.difference import DiffDocument
     from edgekit.documents.report import ReportDocument
     from edgekit.documents.run import RunDocument
     from edgekit.documents.study import StudyDocument
@@ -172,6 +173,21 @@ def report(
         folders = [folder_of(folder)]
     asked = None if constraints is None else constraint_of(constraints)
     return build_report(folders, out=path_of(out), claims=judged, constraint=asked, progress=progress)
+
+
+def diff(a: RunDocument | StudyDocument | AnyPath, b: RunDocument | StudyDocument | AnyPath) -> DiffDocument:
+    """Compare two reports, and leave out what noise explains.
+
+    Args:
+        a: A run, a study, a folder of runs, or a ``report.json``.
+        b: The same, to compare it with.
+
+    Raises:
+        InputError: A path is none of these, or its documents cannot be read.
+    """
+    from edgekit.report.difference.comparing import diff as compare
+
+    return compare(folder_of(a), folder_of(b))
 
 
 def audit(

@@ -18,7 +18,7 @@ from edgekit.documents.machine import MachineEnvironment
 from edgekit.documents.preprocessing import PreprocessingRecord, ScalingRecord
 from edgekit.errors import InputError
 from edgekit.registry import RUNTIMES
-from edgekit.support.progress import Progress
+from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
 
 ALL = "all"
@@ -89,14 +89,19 @@ def opened_by_their_runtimes(
     """``models`` without those that a runtime which is no default does not open, with a warning about each."""
     found = []
     for model in models:
-        if model.runtime is not None and not RUNTIMES[model.runtime].default:
-            try:
-                list(target.run(PROBE, ProbeJob(models=[model.job()])))
-            except InputError as error:
-                progress.warn(f"{model.id} is left out: {error.problem}")
-                continue
-        found.append(model)
+        if model.runtime is None or RUNTIMES[model.runtime].default or opens(target, model, progress):
+            found.append(model)
     return found
+
+
+def opens(target: Target, model: MeasuredModel, progress: Progress = SILENT) -> bool:
+    """Whether ``target`` opens ``model`` with its runtime; if not, a warning says why."""
+    try:
+        list(target.run(PROBE, ProbeJob(models=[model.job()])))
+    except InputError as error:
+        progress.warn(f"{model.id} is left out: {error.problem}")
+        return False
+    return True
 
 
 def _run_by(model: MeasuredModel, runtime: str) -> MeasuredModel:

@@ -46,17 +46,19 @@ def settings(threads: int, choices: Choices = NO_CHOICES) -> dict[str, Any]:
     """The settings that every measurement uses, and those of ``choices.options``.
 
     One run at a time, on as many threads as were asked for, hyper-threads included. Pinning is left to edgekit, which
-    pins the process and so treats all runtimes alike.
+    pins the process and so treats all runtimes alike. With the precision ``fastest``, OpenVINO chooses it.
     """
-    return {
+    found = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_HYPER_THREADING": choices.option("hyper_threading", "on") == "on",
-        "ENABLE_CPU_PINNING": False,
+        "ENABLE_CPU_PINNING": choices.option("pinning", "off") == "on",
         "SCHEDULING_CORE_TYPE": CORES[choices.option("cores", "any")],
-        "INFERENCE_PRECISION_HINT": PRECISION,
     }
+    if choices.option("precision", PRECISION) == PRECISION:
+        found["INFERENCE_PRECISION_HINT"] = PRECISION
+    return found
 
 
 def open_model(runtime: Runtime, path: str, threads: int, choices: Choices = NO_CHOICES) -> Model:

@@ -7,6 +7,7 @@ from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
+from edgekit.documents.difference import DiffDocument
 from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
@@ -44,4 +45,5 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baseline": BaselineDocument,
     "saved-baseline": SavedBaseline,
     "gate-check": GateCheck,
+    "diff": DiffDocument,
 }

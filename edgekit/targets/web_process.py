@@ -77,6 +77,7 @@ class RendererMemory:
             "peak_rss_bytes": baseline + max(0, growth[process]),
             "model_rss_bytes": max(0, growth[process]),
             "peak_was_reset": self._reset,
+            "arena_bytes": None,
         }
 
 

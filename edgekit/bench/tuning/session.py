@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from edgekit.bench.accuracy import Predictions, measure_accuracy
+from edgekit.bench.inspection import opens
 from edgekit.bench.latency import MeasuredLatency
 from edgekit.bench.measured_model import MeasuredModel
 from edgekit.bench.results import SessionPlan, SessionResults
@@ -89,7 +91,8 @@ class _Tuning:
         return [event["name"] for event in events if event["event"] == "runtime" and event["error"] is None]
 
     def _search_plan(self, model: MeasuredModel, working: list[str]) -> SearchPlan:
-        runtimes = [runtime.name for runtime in runtimes_for(model.format) if runtime.name in working]
+        able = [one for one in runtimes_for(model.format) if one.name in working and not one.simulated]
+        runtimes = [one.name for one in able if one.default or opens(self.target, replace(model, runtime=one.name))]
         default = self._default(model)
         all_cores = self.results.latency_of(model)[-1]
         memory, free = self.results.memory.get(model.id), self._free_bytes()

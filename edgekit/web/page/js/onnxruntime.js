@@ -18,7 +18,12 @@ ort.env.logLevel = "error";
 
 let loadedThreads = null;
 
-export const runtimeInfo = () => ({ name: "onnxruntime-web", version: ort.env.versions.web, delegate: "wasm" });
+export const runtimeInfo = () => ({
+  name: "onnxruntime-web",
+  version: ort.env.versions.web,
+  delegate: "wasm",
+  precision: null,
+});
 
 /** More than one only where the server isolates the page. */
 export const mostThreads = () => (self.crossOriginIsolated ? navigator.hardwareConcurrency : 1);
