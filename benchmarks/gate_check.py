@@ -271,7 +271,11 @@ def main() -> int:
         rows,
         right=tuple(range(1, 8)),
     )
-    write_result(arguments.out, "gate_check", {"counts": counts, "images": arguments.images, "trials": trials})
+    write_result(
+        arguments.out,
+        "gate_check",
+        {"counts": counts, "images": arguments.images, "time_limit": arguments.time_limit, "trials": trials},
+    )
     return 0
 
 

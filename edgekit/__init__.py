@@ -14,8 +14,10 @@ TYPE_CHECKING = False  # importing typing would take a third of the time of ``im
 if TYPE_CHECKING:
     from edgekit.api import audit as audit
     from edgekit.api import bench as bench
+    from edgekit.api import choose as choose
     from edgekit.api import compare as compare
     from edgekit.api import deploy as deploy
+    from edgekit.api import diff as diff
     from edgekit.api import evaluate as evaluate
     from edgekit.api import export as export
     from edgekit.api import gate_check as gate_check
@@ -47,8 +49,10 @@ __all__ = [
     "TargetError",
     "audit",
     "bench",
+    "choose",
     "compare",
     "deploy",
+    "diff",
     "evaluate",
     "export",
     "gate_check",

@@ -16,7 +16,7 @@ from edgekit.api.folders import AnyPath, folder_of, load_run, load_study
 from edgekit.api.measuring import BenchOutcome, bench, predict
 from edgekit.api.networks import evaluate, export, import_model, train
 from edgekit.api.regression import gate_check, gate_save
-from edgekit.api.studies import audit, compare, report
+from edgekit.api.studies import audit, choose, compare, diff, report
 from edgekit.api.web import web_page
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "BenchOutcome",
     "audit",
     "bench",
+    "choose",
     "compare",
     "deploy",
+    "diff",
     "evaluate",
     "export",
     "folder_of",

@@ -12,6 +12,7 @@ from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from edgekit.documents.audit import AuditDocument
+    from edgekit.documents.difference import DiffDocument
     from edgekit.documents.report import ReportDocument
     from edgekit.documents.run import RunDocument
     from edgekit.documents.study import StudyDocument
@@ -74,6 +75,70 @@ def compare(
     )
 
 
+def choose(
+    recipe: Recipe | AnyPath,
+    *,
+    data: AnyPath | None = None,
+    settings: Mapping[str, object] | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    max_points_lost: float | None = None,
+    threads: int | None = None,
+    target: str = "local",
+    time_limit_s: float | None = None,
+    out: AnyPath | None = None,
+    jobs: int = 1,
+    quiet: bool = True,
+    progress: Progress = SILENT,
+) -> StudyResult:
+    """Search backbones, widths and image sizes for the network to deploy, or resume a search.
+
+    The search exports every network untrained, measures it on the target and drops those that exceed a limit. It
+    trains the others in rounds, the better half of them for twice as long, and ends with a study of the finalists.
+    Call :func:`report` with its folder for the recommendation.
+
+    Args:
+        recipe: A recipe, the path of a recipe file, or the name of a shipped recipe. Its section ``choose`` says what
+            to search.
+        data: Folder of labelled images.
+        settings: Other recipe settings by dotted key.
+        max_latency_ms: Largest median latency at batch size 1, in milliseconds.
+        max_size_mb: Largest size of the exported file, in megabytes.
+        max_points_lost: How many points of accuracy the file may lose against the most accurate one.
+        threads: Number of threads for the latency. Default: 1. Without any of these four, the recipe's only constraint.
+        target: Name of the target to measure on.
+        time_limit_s: Time for the search in seconds, over all calls that work on it. With too little, fewer networks
+            are trained.
+        out: Folder of the search. Default: ``choices/`` and the recipe's name.
+        jobs: Networks to train at the same time.
+        quiet: Whether to hide the progress of the processes on stderr.
+
+    Returns:
+        The study of the finalists, with its folder.
+
+    Raises:
+        EdgekitError: No network meets the limits, or none could be trained.
+        InputError: There are no limits, or the search in ``out`` was started with other settings.
+        TargetError: The target is unknown.
+    """
+    from edgekit.recipe.resolve import resolve_recipe, training_settings
+    from edgekit.study.search.limits import search_limits
+    from edgekit.study.search.runner import choose as search
+
+    resolved = resolve_recipe(recipe, training_settings(data=data) | dict(settings or {}))
+    given = {"latency_ms": max_latency_ms, "size_mb": max_size_mb, "points_lost": max_points_lost, "threads": threads}
+    return search(
+        resolved,
+        path_of(out) or Path("choices") / resolved.name,
+        search_limits(resolved, {name: value for name, value in given.items() if value is not None}),
+        target=target,
+        time_limit_s=time_limit_s,
+        jobs=jobs,
+        quiet=quiet,
+        progress=progress,
+    )
+
+
 def report(
     folder: RunDocument | StudyDocument | AnyPath | Sequence[RunDocument | StudyDocument | AnyPath],
     *,
@@ -108,6 +173,21 @@ def report(
         folders = [folder_of(folder)]
     asked = None if constraints is None else constraint_of(constraints)
     return build_report(folders, out=path_of(out), claims=judged, constraint=asked, progress=progress)
+
+
+def diff(a: RunDocument | StudyDocument | AnyPath, b: RunDocument | StudyDocument | AnyPath) -> DiffDocument:
+    """Compare two reports, and leave out what noise explains.
+
+    Args:
+        a: A run, a study, a folder of runs, or a ``report.json``.
+        b: The same, to compare it with.
+
+    Raises:
+        InputError: A path is none of these, or its documents cannot be read.
+    """
+    from edgekit.report.difference.comparing import diff as compare
+
+    return compare(folder_of(a), folder_of(b))
 
 
 def audit(

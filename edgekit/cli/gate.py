@@ -165,7 +165,7 @@ def check(
     \b
     Examples:
       edgekit gate check photos runs/photos-new
-      edgekit gate check photos runs/photos-new --junit gate.xml --markdown gate.md
+      edgekit gate check photos runs/photos-new --markdown gate.md
     """
     from edgekit.bench.sustained import parse_duration
     from edgekit.cli.bench import parse_threads

@@ -104,6 +104,7 @@ def _bench(job: BenchJob, progress: Progress) -> Outcome:
         threads=job.threads,
         images=job.images,
         latency=job.latency,
+        tune=job.tune,
         progress=progress,
     )
     failed = [result.bench for result in measured.results if not result.ok]

@@ -9,10 +9,12 @@ import typer
 
 from edgekit.cli import (
     bench,
+    choose,
     compare,
     corrupt,
     data,
     deploy,
+    diff,
     doctor,
     evaluate,
     export,
@@ -47,7 +49,9 @@ VERBS: tuple[Verb, ...] = (
     Verb("export", export.export, "Export a trained model to TFLite and ONNX; verify each file."),
     Verb("bench", bench.bench, "Measure latency, memory, size and accuracy of exported files."),
     Verb("compare", compare.compare, "Run a study: every backbone, strategy and seed of a recipe."),
+    Verb("choose", choose.choose, "Find the network to deploy within limits, by measurement."),
     Verb("report", report.report, "Write the report of a run or a study."),
+    Verb("diff", diff.diff, "Show what differs between two reports beyond noise."),
     Verb("gate", gate.app, "Save a baseline; check that new files are not worse."),
     Verb("predict", predict.predict, "Classify images with an exported model."),
     Verb("corrupt", corrupt.corrupt, "Write a corrupted copy of an image folder."),

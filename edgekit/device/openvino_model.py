@@ -18,6 +18,9 @@ from .tflite_file import inputs_and_outputs
 
 DEVICE = "CPU"
 
+CORES = {"any": "ANY_CORE", "performance": "PCORE_ONLY"}
+"""OpenVINO's names for the values of the setting ``cores``, which matters on processors with two kinds of cores."""
+
 PRECISION = "f32"
 """The type of float computation. Left to itself, OpenVINO computes float32 files in bfloat16 or float16 on processors
 that are faster with these, and its predictions then differ from those of the file."""
@@ -49,8 +52,9 @@ def settings(threads: int, choices: Choices = NO_CHOICES) -> dict[str, Any]:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_HYPER_THREADING": True,
+        "ENABLE_HYPER_THREADING": choices.option("hyper_threading", "on") == "on",
         "ENABLE_CPU_PINNING": choices.option("pinning", "off") == "on",
+        "SCHEDULING_CORE_TYPE": CORES[choices.option("cores", "any")],
     }
     if choices.option("precision", PRECISION) == PRECISION:
         found["INFERENCE_PRECISION_HINT"] = PRECISION

@@ -82,7 +82,12 @@ RUNTIMES: dict[str, Runtime] = {
             adapter="openvino_model",
             default=False,
             extra="openvino",
-            options={"precision": ("f32", "fastest"), "pinning": ("off", "on")},
+            options={
+                "precision": ("f32", "fastest"),
+                "pinning": ("off", "on"),
+                "hyper_threading": ("on", "off"),
+                "cores": ("any", "performance"),
+            },
         ),
         Runtime(
             name="tflm",

@@ -276,7 +276,7 @@ def _prepared(
     try:
         model = entry.open(threads)
     except ModelError as error:
-        if not entry.choices.options:
+        if not entry.choices.options and entry.limit_ns is None:
             raise
         emit({"event": "failed", "key": key, "reason": error.reason})
         return None

@@ -7,13 +7,14 @@ from edgekit.documents.base import Document
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.bench_summary import BenchSummary
 from edgekit.documents.corruptions import CorruptionRecord, RobustnessSummary
+from edgekit.documents.difference import DiffDocument
 from edgekit.documents.drift_reference import DriftReference
 from edgekit.documents.export import CalibrationDocument, ExportDocument
 from edgekit.documents.images import CorruptedCopyDocument, DownloadDocument, SuggestionDocument
 from edgekit.documents.regression import BaselineDocument, GateCheck, SavedBaseline
 from edgekit.documents.report import ReportDocument
 from edgekit.documents.run import GradCamDocument, RunDocument
-from edgekit.documents.study import StudyDocument
+from edgekit.documents.study import SearchDocument, StudyDocument
 from edgekit.documents.verification import DeploymentReport, PredictionReport, SampleReport, VerificationReport
 from edgekit.documents.web_page import WebPage, WebPageReport
 
@@ -27,6 +28,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "corruptions": CorruptionRecord,
     "robustness": RobustnessSummary,
     "study": StudyDocument,
+    "choose": SearchDocument,
     "report": ReportDocument,
     "audit": AuditDocument,
     "baselines": BaselinesDocument,
@@ -43,4 +45,5 @@ DOCUMENTS: dict[str, type[Document]] = {
     "baseline": BaselineDocument,
     "saved-baseline": SavedBaseline,
     "gate-check": GateCheck,
+    "diff": DiffDocument,
 }

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from edgekit.documents.base import Document, InnerPath, JsonObject, Migration, Part
 from edgekit.documents.run import without_gate_split
 from edgekit.errors import InputError
-from edgekit.recipe import Recipe
+from edgekit.recipe import Constraint, Recipe
 
 STUDY_FILE = "study.json"
 
@@ -47,6 +47,84 @@ def _without_claims_plan(old: JsonObject) -> JsonObject:
     return {**old, "claims_plan": None}
 
 
+class ProbedFile(Part):
+    """One exported file of an untrained candidate."""
+
+    key: str
+    size_mb: float
+    latency_ms: float | None
+    """Median latency at batch size 1; ``null`` if it could not be measured."""
+    latency_ms_ci95: tuple[float, float] | None = None
+    fails: tuple[str, ...] = ()
+    """The limits that it exceeds."""
+
+
+class CandidateRecord(Part):
+    """One network that `edgekit choose` considered."""
+
+    backbone: str
+    arm: str
+    """Width and image size: ``w050-96px``."""
+    alpha: float
+    image_size: int
+    macs: int | None = None
+    """Multiply-accumulates for one image, estimated from the table of backbones; ``null`` if they are not known."""
+    parameters: int | None = None
+    """Number of weights, estimated likewise."""
+    files: tuple[ProbedFile, ...] = ()
+    """What the untrained network takes on the target; empty if it was not probed."""
+    accuracies: tuple[float, ...] = ()
+    """Accuracy on validation images at the end of each round of training."""
+    seconds: float = 0.0
+    """Time of its training so far."""
+    dropped: str | None = None
+    """Why it was dropped; ``null`` if it was trained to the end."""
+
+    @property
+    def title(self) -> str:
+        """``mobilenetv2 w050-96px``."""
+        return f"{self.backbone} {self.arm}"
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Latency of its fastest file that exceeds no limit."""
+        known = [file.latency_ms for file in self.files if not file.fails and file.latency_ms is not None]
+        return min(known, default=None)
+
+
+class RoundRecord(Part):
+    """One round of training: all candidates that were left, from the start, for the same share of the epochs."""
+
+    share: float
+    """Of the epochs of the recipe (above 0, up to 1)."""
+    members: tuple[str, ...]
+    """Titles of the candidates."""
+    done: bool = False
+
+
+class SearchRecord(Part):
+    """The search that a study is the last round of."""
+
+    target: str
+    limits: Constraint
+    time_limit_s: float | None = None
+    seconds: float = 0.0
+    """Time that the search took, over all commands that worked on it."""
+    candidates: tuple[CandidateRecord, ...]
+    rounds: tuple[RoundRecord, ...] = ()
+
+
+class SearchDocument(Document):
+    """``choose.json``: how far a search by `edgekit choose` has come."""
+
+    name: str
+    created: str
+    recipe: Recipe
+    probes: int = 0
+    """How many of the two waves of probes are done: the smallest network of each backbone, and the others."""
+    search: SearchRecord
+
+
 class StudyDocument(Document):
     """A study. Its recipe does not contain the paths of images and weights on this machine."""
 
@@ -62,6 +140,8 @@ class StudyDocument(Document):
     cells: tuple[CellRecord, ...]
     claims_plan: ClaimsPlan | None = None
     """The claims before the first result; ``null`` in studies that an older edgekit started."""
+    search: SearchRecord | None = None
+    """The search by `edgekit choose` that selected the cells; ``null`` for other studies."""
 
 
 def read_study(folder: Path) -> StudyDocument:

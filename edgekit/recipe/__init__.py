@@ -32,6 +32,7 @@ from edgekit.recipe.section import Section as Section
 from edgekit.recipe.study import CORRUPTED as CORRUPTED
 from edgekit.recipe.study import DIFFERENCES as DIFFERENCES
 from edgekit.recipe.study import Budget as Budget
+from edgekit.recipe.study import Choose as Choose
 from edgekit.recipe.study import Claim as Claim
 from edgekit.recipe.study import Compare as Compare
 from edgekit.recipe.study import Constraint as Constraint

@@ -23,7 +23,7 @@ from edgekit.support.suggestions import did_you_mean, unknown_name_error
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-CHANGEABLE = ("description", "reported", "claims", "constraints", "gates", "robustness")
+CHANGEABLE = ("description", "reported", "claims", "constraints", "gates", "robustness", "choose")
 """Sections that affect neither the trained network nor the exported files, nor how they are measured."""
 
 

@@ -12,7 +12,7 @@ from edgekit.recipe.gates import Gates
 from edgekit.recipe.measure import Bench, Robustness
 from edgekit.recipe.model import Model
 from edgekit.recipe.section import Section
-from edgekit.recipe.study import Claim, Compare, Constraint, Reported
+from edgekit.recipe.study import Choose, Claim, Compare, Constraint, Reported
 from edgekit.recipe.train import Train
 from edgekit.registry import get_backbone
 
@@ -44,6 +44,8 @@ class Recipe(Section):
     """Corrupted test images that a study evaluates its models on."""
     compare: Compare = Compare()
     """What a study compares."""
+    choose: Choose = Choose()
+    """Where ``edgekit choose`` looks for the network to deploy."""
     reported: Annotated[list[Reported], Field(max_length=1000)] = []
     """Published figures that the report shows next to the measured ones."""
     claims: Annotated[list[Claim], Field(max_length=1000)] = []

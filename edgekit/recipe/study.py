@@ -70,6 +70,9 @@ class Compare(Section):
     ``{basic: {}, mixed: {train.mix.mixup.probability: 0.5}}``."""
     budget: Budget = Budget()
     """How much training each cell gets."""
+    pairs: Annotated[list[Annotated[list[str], Field(min_length=2, max_length=2)]], Field(max_length=10_000)] = []
+    """Pairs of a backbone and an arm to compare, ``[[mobilenetv2, wide], [vgg16, narrow]]``. An empty list compares
+    every backbone with every arm."""
 
     @field_validator("backbones")
     @classmethod
@@ -83,6 +86,28 @@ class Compare(Section):
             if value.count(one) > 1:
                 raise ValueError(f"{one} is given twice")
         return value
+
+
+class Choose(Section):
+    """Where ``edgekit choose`` looks for the network to deploy. An empty list uses the default."""
+
+    backbones: Annotated[list[str], Field(max_length=100)] = []
+    """Backbones to try. The default is those of ``compare.backbones``, or else the recipe's own backbone with
+    MobileNetV2, MobileNet and MobileNetV3Small."""
+    alphas: Annotated[list[Annotated[float, Field(ge=0.1, le=2)]], Field(max_length=20)] = []
+    """Width multipliers to try where a backbone has one (0.1 to 2.0). The default is 1, 0.75, 0.5 and 0.35; with
+    ImageNet weights, those of them that have weights."""
+    image_sizes: Annotated[list[Annotated[int, Field(ge=8, le=2048)]], Field(max_length=20)] = []
+    """Image sizes to try, in pixels (8 to 2048). The default is ``data.image_size`` and 0.7 of it."""
+    finalists: Annotated[int, Field(ge=1, le=50)] = 3
+    """How many networks are trained for all epochs of the recipe (1 to 50)."""
+    tune: bool = True
+    """Whether to look for the fastest runtime settings of the finalists, as ``edgekit bench --tune`` does."""
+
+    @field_validator("backbones")
+    @classmethod
+    def _known_backbones(cls, value: list[str]) -> list[str]:
+        return [known_backbone(name) for name in value]
 
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.device.archives import DAMAGED
 from edgekit.documents.base import JsonObject
 from edgekit.documents.bench import BenchDocument
 from edgekit.documents.dataset_list import DatasetRow, read_dataset_csv
@@ -120,11 +121,11 @@ class Baseline:
                 if archive.getinfo(entry).file_size > MOST_BYTES:
                     raise InputError(f"this baseline is damaged: {entry} is too large", where=str(self.path))
                 return archive.read(entry)
-        except OSError as error:
-            raise InputError(f"this baseline cannot be read: {reason_of(error)}", where=str(self.path)) from None
         except KeyError:
             raise InputError(f"this baseline is damaged: it lacks {entry}", where=str(self.path)) from None
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError, zipfile.LargeZipFile):
+        except DAMAGED as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise InputError(f"this baseline cannot be read: {reason_of(error)}", where=str(self.path)) from None
             raise InputError("this file is not a baseline, or is damaged", where=str(self.path)) from None
 
     def _json(self, entry: str) -> JsonObject:

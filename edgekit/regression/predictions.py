@@ -30,14 +30,14 @@ def compare_predictions(
     """
     evidence.problem = "; ".join(new.bench.problems) or None
     path = new.predictions_path()
-    old = _of_baseline(baseline, saved, scratch)
+    rows, old_names = images
+    old = _of_baseline(baseline, saved, scratch, len(old_names))
     if path is None or old is None:
         evidence.reasons["accuracy"] = "the new file was not scored" if path is None else "the baseline was not scored"
         return
     if baseline is None and saved is not None:
         evidence.notes += _other_conditions(new.bench, saved[0])
     given = evidence.pair.given
-    rows, old_names = images
     names = given.document.dataset.classes
     if set(names) != set(old_names):
         evidence.reasons["accuracy"] = "the new run has other classes than the baseline"
@@ -50,13 +50,13 @@ def compare_predictions(
 
 
 def _of_baseline(
-    measured: BenchResult | None, saved: tuple[BenchDocument, bytes] | None, scratch: Path
+    measured: BenchResult | None, saved: tuple[BenchDocument, bytes] | None, scratch: Path, classes: int
 ) -> PredictionArrays | None:
     path = None if measured is None else measured.predictions_path()
     if path is None and saved is not None:
         write_bytes(scratch, saved[1])
         path = scratch
-    return None if path is None else read_predictions(path)
+    return None if path is None else read_predictions(path, classes=classes)
 
 
 def _other_conditions(new: BenchDocument, old: BenchDocument) -> list[str]:

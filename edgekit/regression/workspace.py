@@ -1,7 +1,8 @@
 """The folder of a check: the baseline's runs as folders that can be measured, and the results of every session.
 
-``RUN/gate/NAME/`` of the first run has ``gate.json`` (the last check), ``baseline/`` (unpacked), ``scored/`` and
-``session-N/`` (results). ``unfinished`` is there until a check has ended, and says which check it is.
+``RUN/gate/NAME/`` of the first run has ``gate.json`` (the last check) and ``check-N/``. In it are ``baseline/``
+(unpacked), ``scored/`` and ``session-N/`` (results), and until the check has ended ``unfinished``, which says what is
+checked.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ NOT_YET = "latency and memory"
 
 
 class Workspace:
-    """The folder of one check."""
+    """The folder of the checks against one baseline. A check has a folder of its own below it, while it is measured."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.check = path
 
     @property
     def result(self) -> Path:
@@ -39,32 +41,40 @@ class Workspace:
 
     def session(self, number: int) -> Path:
         """Results of the ``number``-th session."""
-        return self.path / f"session-{number}"
+        return self.check / f"session-{number}"
 
     @property
     def scored(self) -> Path:
         """Results of files whose latency is not measured."""
-        return self.path / "scored"
+        return self.check / "scored"
 
     @property
     def baseline(self) -> Path:
         """The baseline's runs."""
-        return self.path / "baseline"
+        return self.check / "baseline"
 
     def start(self, identity: object) -> bool:
-        """Prepare for a check. Whether an interrupted check of the same ``identity`` is resumed."""
-        marker = self.path / UNFINISHED
+        """Prepare for a check. Whether an interrupted check of the same ``identity`` is resumed.
+
+        What an earlier check has measured stays until this one has ended.
+        """
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        if marker.is_file() and marker.read_text(encoding="utf-8").strip() == digest:
-            return True
-        for old in (self.baseline, self.scored, *self.path.glob("session-[0-9]*")):
-            shutil.rmtree(old, ignore_errors=True)
-        write_text(marker, digest + "\n")
+        checks = sorted(self.path.glob("check-[0-9]*"), key=_number)
+        for folder in checks:
+            marker = folder / UNFINISHED
+            if marker.is_file() and marker.read_text(encoding="utf-8").strip() == digest:
+                self.check = folder
+                return True
+        self.check = self.path / f"check-{_number(checks[-1]) + 1 if checks else 1}"
+        write_text(self.check / UNFINISHED, digest + "\n")
         return False
 
     def finish(self) -> None:
-        """The result is written."""
-        (self.path / UNFINISHED).unlink(missing_ok=True)
+        """The result is written: what other checks have measured is no longer needed."""
+        (self.check / UNFINISHED).unlink(missing_ok=True)
+        for folder in self.path.glob("check-[0-9]*"):
+            if folder != self.check:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def unpack(self, baseline: Baseline, pair: Pair, model: Path, data: Path | None) -> Path:
         """The baseline's file of ``pair`` as an export of a run folder. ``model``: where the file itself is.
@@ -99,6 +109,11 @@ def _as_measured_with(old: RunDocument, given: GivenRun, data: Path | None) -> R
             "dataset": old.dataset.model_copy(update={"root": root}),
         }
     )
+
+
+def _number(folder: Path) -> int:
+    digits = folder.name.removeprefix("check-")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def leave_predictions(folder: Path, document: BenchDocument, predictions: bytes) -> None:

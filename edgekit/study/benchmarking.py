@@ -43,6 +43,7 @@ def measure(
     targets: Sequence[str],
     *,
     latency: bool = True,
+    tune: bool = False,
     quiet: bool,
     progress: Progress,
 ) -> dict[str, str]:
@@ -50,7 +51,7 @@ def measure(
 
     A target that has measured every file in its present form is skipped. Without ``latency``, images are only scored.
     """
-    missing = tuple(target for target in targets if not is_measured(study, cells, target, latency=latency))
+    missing = tuple(target for target in targets if not is_measured(study, cells, target, latency=latency, tuned=tune))
     if not missing:
         progress.info("\nall exported files are already measured")
         return {}
@@ -63,6 +64,7 @@ def measure(
         threads=tuple(bench.threads),
         images=bench.images,
         latency=latency,
+        tune=tune,
     )
     try:
         outcome = run_job(job, quiet=quiet)
@@ -75,10 +77,11 @@ def measure(
     return outcome.target_errors
 
 
-def is_measured(study: Study, cells: Sequence[Cell], target: str, *, latency: bool = True) -> bool:
+def is_measured(study: Study, cells: Sequence[Cell], target: str, *, latency: bool = True, tuned: bool = False) -> bool:
     """Whether one session has measured every file in its present form: only such latencies may be compared.
 
-    Without ``latency``: whether every file was scored, in any session.
+    Without ``latency``: whether every file was scored, in any session. With ``tuned``: whether every file that runs was
+    tuned, too.
     """
     sessions = set()
     for cell in cells:
@@ -92,6 +95,8 @@ def is_measured(study: Study, cells: Sequence[Cell], target: str, *, latency: bo
                 return False
             result = BenchDocument.read(path)
             if result.sha256 != export.sha256 or (latency and result.incomplete):
+                return False
+            if tuned and result.ok and result.tuning is None:
                 return False
             if not latency and result.accuracy is None and result.ok:
                 return False

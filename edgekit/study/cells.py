@@ -101,7 +101,10 @@ def plan_cells(recipe: Recipe, study: Path) -> list[Cell]:
             where=recipe.name,
             hint="compare fewer seeds, backbones, strategies or arms at a time",
         )
+    wanted = {(get_backbone(backbone).name, arm) for backbone, arm in compare.pairs}
     for seed, backbone, strategy, arm in product(seeds, backbones, strategies, arms):
+        if wanted and (get_backbone(backbone).name, arm) not in wanted:
+            continue
         name = _run_name(backbone, strategy, arm, seed)
         own: dict[str, object] = {
             "arm": arm,

@@ -10,7 +10,15 @@ from pathlib import Path
 from threading import Lock
 
 from edgekit.documents.folders import RunFolder
-from edgekit.documents.study import STUDY_FILE, CellRecord, CellStatus, ClaimsPlan, StudyDocument, read_study
+from edgekit.documents.study import (
+    STUDY_FILE,
+    CellRecord,
+    CellStatus,
+    ClaimsPlan,
+    SearchRecord,
+    StudyDocument,
+    read_study,
+)
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe, other_work
 from edgekit.recipe.redaction import redact_model, redact_paths
@@ -34,6 +42,8 @@ class Study:
     ) -> None:
         self.path, self.recipe, self.cells, self._created = path, recipe, cells, created
         self._claims_plan = claims_plan
+        self.search: SearchRecord | None = None
+        """The search that selected the cells, if there was one."""
         self._lock = Lock()
         self._place = {cell.run: place for place, cell in enumerate(cells)}
         self._records: dict[str, tuple[Cell, CellRecord]] = {}
@@ -54,12 +64,13 @@ class Study:
         cells = plan_cells(recipe, path)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         created = now
+        search: SearchRecord | None = None
         digests = tuple(claim.digest() for claim in recipe.claims)
         claims_plan: ClaimsPlan | None = ClaimsPlan(recorded=now, sha256=digests)
         if (path / STUDY_FILE).is_file():
             before = read_study(path)
             _check_is_extension(before.recipe, recipe, path)
-            created = before.created
+            created, search = before.created, before.search
             kept = {record.run: record for record in before.cells}
             begun = any(_has_begun(record, path) for record in before.cells)
             cells = [_as_before(cell, kept.get(cell.run), begun=begun) for cell in cells]
@@ -70,6 +81,7 @@ class Study:
                 "this folder is not empty and is not a study", where=str(path), hint="choose another --out folder"
             )
         study = cls(path, recipe, cells, created, claims_plan)
+        study.search = search
         if not study.file.is_file():
             study.save()
         return study
@@ -119,6 +131,7 @@ class Study:
             recipe=self._shared_recipe,
             cells=tuple(self._record(cell) for cell in self.cells),
             claims_plan=self._claims_plan,
+            search=self.search,
         )
 
     @cached_property

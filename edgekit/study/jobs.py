@@ -53,6 +53,8 @@ class BenchJob(Part):
     images: int | None = None
     latency: bool = True
     """False: only score the images."""
+    tune: bool = False
+    """Also look for the fastest setting of each file."""
 
     @property
     def subject(self) -> str:

@@ -31,13 +31,23 @@ class _Training:
 
 
 class Scheduler:
-    """Trains and exports all cells: ``jobs`` trainings and as many exports at a time."""
+    """Trains and exports all cells: ``jobs`` trainings and as many exports at a time. Without ``exports``, it only
+    trains them.
+    """
 
     def __init__(
-        self, study: Study, pool: Executor, jobs: int, retries: int, *, quiet: bool, progress: Progress
+        self,
+        study: Study,
+        pool: Executor,
+        jobs: int,
+        retries: int,
+        *,
+        quiet: bool,
+        progress: Progress,
+        exports: bool = True,
     ) -> None:
         self._study, self._pool, self._jobs, self._retries = study, pool, jobs, retries
-        self._quiet, self._progress = quiet, progress
+        self._quiet, self._progress, self._exports = quiet, progress, exports
         self._left = [cell.run for cell in study.cells]
         self._running: dict[Future[Outcome | None], _Training] = {}
 
@@ -49,7 +59,8 @@ class Scheduler:
                 while self._left or self._running:
                     self._start_ready()
                     for cell in self._finished():
-                        exports.append(exporter.submit(self._export, cell))
+                        if self._exports:
+                            exports.append(exporter.submit(self._export, cell))
                 for export in exports:
                     export.result()
             except BaseException:

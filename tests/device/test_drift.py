@@ -70,24 +70,40 @@ def test_planted_changes_are_found_and_named(changed):
         assert "test split" in verdict.sentence()
 
 
+def correlated(random: np.random.Generator, count: int, correlation: float) -> np.ndarray:
+    """A first-order autoregressive series with the distribution of the features above."""
+    series, last = np.empty(count), random.normal()
+    for number, step in enumerate(random.normal(0, np.sqrt(1 - correlation**2), count)):
+        last = correlation * last + step
+        series[number] = last
+    return 100 + 20 * series
+
+
+def alarms_of_series(n_windows: int, correlation: float) -> int:
+    random = np.random.default_rng(11)
+    found = 0
+    for _ in range(n_windows):
+        values, predicted = drawn(random, 1000)
+        for name in ("brightness", "contrast", "sharpness", "warmth"):
+            values[name] = correlated(random, 1000, correlation)
+        found += judged(reference(random), values, predicted, random).status == DRIFT
+    return found
+
+
 def test_few_false_alarms_when_pictures_resemble_their_neighbours(monkeypatch):
-    """Autoregressive series: without thinning, nearly every window would raise an alarm."""
+    """Without thinning, most windows raise an alarm."""
     monkeypatch.setattr(drift, "RANDOM_TABLES", 2_000)
     monkeypatch.setattr(drift, "FALSE_ALARMS", 0.02)
-    random = np.random.default_rng(3)
-    statuses = []
-    for _ in range(60):
-        values, predicted = drawn(random, 1000)
-        series, last = np.empty(1000), 0.0
-        for number, step in enumerate(random.normal(0, np.sqrt(1 - 0.9**2), 1000)):
-            last = 0.9 * last + step
-            series[number] = last
-        values["brightness"] = 100 + 20 * series
-        statuses.append(judged(reference(random), values, predicted, random).status)
-    assert statuses.count(DRIFT) <= 6
+    assert alarms_of_series(60, 0.9) <= 6
     monkeypatch.setattr(drift, "thinning", lambda series, predicted: 1)
-    unthinned = judged(reference(random), values, predicted, random)
-    assert unthinned.n_used == 1000
+    assert alarms_of_series(20, 0.9) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("correlation", [0.5, 0.9])
+def test_rate_of_false_alarms_of_series(correlation):
+    """1,500 windows: 1.5 expected, more than 7 in 1 of 2,000 such tests."""
+    assert alarms_of_series(1_500, correlation) <= 7
 
 
 def test_a_scene_that_stays_the_same_decides_nothing():

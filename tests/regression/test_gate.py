@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +16,7 @@ from gate_runs import KEY, edgekit
 
 import edgekit as api
 from edgekit.documents.bench import BenchResult
+from edgekit.documents.dataset_list import read_dataset_csv, write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.regression import BaselineDocument, GateCheck
 from edgekit.regression.baseline import read_baseline
@@ -79,7 +81,7 @@ def test_a_file_of_other_bytes_and_equal_predictions_passes(saved: Path, capsys)
     assert latency["change_interval"][0] <= latency["change"] <= latency["change_interval"][1] <= 300
     stored = GateCheck.read(Path("runs/same/gate/photos/gate.json"))
     assert stored.to_dict() == document
-    assert not (stored.read_from.parent / "unfinished").exists()
+    assert not list(stored.read_from.parent.glob("check-*/unfinished"))
     # The run's own results are untouched: it was never benchmarked.
     assert not Path("runs/same/bench").exists()
 
@@ -131,7 +133,7 @@ def test_only_undecided_latencies_are_measured_again(saved: Path, capsys):
         assert file.sessions == 6
         assert f"{file.sessions} sessions did not decide" in latency.reason
     # The second session takes the predictions of the first.
-    again = Path("runs/same/gate/photos/session-2/0/bench/local") / f"{KEY}.json"
+    again = Path("runs/same/gate/photos/check-1/session-2/0/bench/local") / f"{KEY}.json"
     if file.sessions > 1:
         assert "measuring again (session 2)" in told.err
         assert BenchResult.read(again).bench.accuracy.scored is not None
@@ -188,6 +190,57 @@ def test_junit_and_markdown(saved: Path, capsys):
     assert text.startswith("### ❌ gate photos: failed")
     assert "| wrong/onnx-fp32 | accuracy | 100.0% |" in text
     assert text.count("<details>") == text.count("</details>") == 1
+
+
+def with_seed(source: str, folder: Path, seed: int) -> Path:
+    run = RunFolder(Path(shutil.copytree(source, folder)))
+    run.read_run().model_copy(update={"seed": seed, "run_id": folder.name}).write(run.run_json)
+    return run.path
+
+
+def test_several_runs_are_paired_by_seed(saved: Path, tmp_path: Path, capsys):
+    for seed in (0, 1):
+        with_seed("runs/base", tmp_path / "old" / f"old-{seed}", seed)
+    assert edgekit("gate", "save", "seeds", tmp_path / "old", "--quiet") == 0
+    for seed, source in ((1, "runs/wrong"), (0, "runs/same"), (2, "runs/same")):
+        with_seed(source, tmp_path / "new" / f"new-{seed}", seed)
+    capsys.readouterr()
+    options = ("--no-latency", "--json", "--quiet", "--recipe", recipe(max_accuracy_drop=0.6))
+    assert edgekit("gate", "check", "seeds", tmp_path / "new", *options) == 3
+    document = GateCheck.parse(json.loads(capsys.readouterr().out), "--json")
+    assert {file.run_id: file.baseline_run_id for file in document.files} == {"new-0": "old-0", "new-1": "old-1"}
+    assert {file.run_id: file.outcome for file in document.files} == {"new-0": "passed", "new-1": "failed"}
+    assert document.notes == ("new-2 has no counterpart in the baseline",)
+    # One exported file alone, and only half of the baseline.
+    file = tmp_path / "new" / "new-0" / "exports" / KEY / "model.onnx"
+    assert edgekit("gate", "check", "seeds", file, *options) == 0
+    document = GateCheck.parse(json.loads(capsys.readouterr().out), "--json")
+    assert [one.run_id for one in document.files] == ["new-0"]
+    assert document.notes == ("not checked: old-1 of the baseline has no counterpart among the given runs",)
+
+
+def test_only_images_that_both_tested_count(saved: Path, project: Path, capsys):
+    """The new run has other test images: 100 of them are training images now."""
+    run = RunFolder(project / "runs" / "same")
+    rows = read_dataset_csv(run.dataset)
+    moved = [replace(row, split="train") if place < 100 else row for place, row in enumerate(rows)]
+    write_dataset_csv(run.dataset, moved)
+    code, document = check(capsys, "runs/same", "--no-latency")
+    assert code == 0
+    accuracy = document["files"][0]["checks"][0]
+    assert "of 500 test images" in accuracy["reason"]
+    assert "100 images of the baseline are not test images of the new run" in accuracy["reason"]
+
+
+def test_a_check_that_is_refused_loses_nothing(saved: Path, images: Path):
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--quiet") in (0, 3)
+    folder = Path("runs/wrong/gate/photos")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--protocol", "fast") == 2
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--data", "nowhere") == 2
+    assert before.items() <= {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}.items()
+    assert edgekit("gate", "check", "photos", "runs/wrong", "--no-latency", "--quiet") in (0, 3)
+    assert len(list(folder.glob("check-*"))) == 1
 
 
 def test_the_python_functions(project: Path, base: RunFolder):
@@ -255,7 +308,7 @@ def test_an_interrupted_check_continues(saved: Path, project: Path):
 
     code = INTERRUPTED.format(paths=[str(Path(__file__).parents[2])])
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    session = project / "runs" / "same" / "gate" / "photos" / "session-1"
+    session = project / "runs" / "same" / "gate" / "photos" / "check-1" / "session-1"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         blocks = [path.read_text().count('"block"') for path in session.glob("*/bench/local/session-*.jsonl")]

@@ -110,7 +110,7 @@ def test_from_add_to_deploy(pi4, run, project, capsys, tmp_path):
 
     watched = in_board(
         pi4,
-        f"cd '{deployed['folder']}' && mkdir photos && cp photo.jpg photos/ && "
+        f"cd '{deployed['folder']}' && rm -rf photos unsure && mkdir photos && cp photo.jpg photos/ && "
         "python3 edgekit-device.pyz watch model.tflite --folder photos --frames 1 --keep-mb 1 --unsure-below 1",
     )
     assert "page: http://127.0.0.1:8765/" in watched

@@ -62,7 +62,7 @@ def read_sources(paths: Sequence[Path]) -> Source:
     runs = _with_distinct_ids(runs, names)
     name = first.resolve().name if not others else f"{len(runs)} runs"
     planned = frozenset.intersection(*(digests(run.document.recipe) for run in runs))
-    return Source(root, name, _told_apart(_with_images(runs)), None, [], planned, collected=True)
+    return Source(root, name, _told_apart(with_comparable_images(runs)), None, [], planned, collected=True)
 
 
 def _is_one(path: Path) -> bool:
@@ -120,7 +120,7 @@ def _renamed(run: RunData, name: str) -> RunData:
     )
 
 
-def _with_images(runs: Sequence[RunData]) -> list[RunData]:
+def with_comparable_images(runs: Sequence[RunData]) -> list[RunData]:
     """Images named so that two runs share a name only where they share the image, its class and the classes.
 
     Files of two datasets may have the same names. Runs on equally split images need no other names.
