@@ -8,10 +8,11 @@ nothing of edgekit: the default settings, and the number of threads. OpenVINO is
 as its precision, because its default on some processors is bfloat16.
 
 edgekit's side is the file and runtime with the lowest median in the run's benchmark (``bench/local``), opened by
-edgekit's own adapter with the settings that it measures and deploys with. All candidates are measured in one process,
-in blocks, in a random order in every round, on the same random images. The fastest plain candidate is measured twice:
-the ratio of the two is noise. The figure is the time of edgekit's choice over that of the fastest plain candidate; its
-interval is a bootstrap over rounds. The fastest of many is a little too fast by luck, which is against edgekit.
+edgekit's own adapter with the settings that it measures and deploys with, and those that ``--tune`` found. All
+candidates are measured in one process, in blocks, in a random order in every round, on the same random images. The
+fastest plain candidate is measured twice: the ratio of the two is noise. The figure is the time of edgekit's choice
+over that of the fastest plain candidate; its interval is a bootstrap over rounds. The fastest of many is a little too
+fast by luck, which is against edgekit.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def plain_candidates(run: Path, threads: int) -> Iterator[Candidate]:
 def edgekit_choice(run: Path, threads: int) -> Candidate:
     """The file and runtime with the lowest median in the benchmark of the run, as edgekit opens it."""
     from edgekit.device.runtimes import open_model
+    from edgekit.device.tensors import Choices
     from edgekit.documents.bench import run_results
     from edgekit.documents.folders import RunFolder
 
@@ -136,9 +138,13 @@ def edgekit_choice(run: Path, threads: int) -> Candidate:
     _, bench = min(found, key=lambda pair: pair[0])
     assert bench.runtime is not None
     path = run / "exports" / bench.export_key / Path(bench.model).name
-    model = open_model(str(path), threads, bench.runtime.name)
+    runtime, options = bench.runtime.name, {}
+    tuned = None if bench.tuning is None else bench.tuning.chosen
+    if tuned is not None and tuned.threads == threads:
+        runtime, options = tuned.runtime, tuned.options
+    model = open_model(str(path), threads, runtime, Choices(options=tuple(options.items())))
     images = images_of(list(model.input.shape), model.input.dtype)
-    name = f"{bench.export_key}, {bench.runtime.name} by edgekit"
+    name = ", ".join([bench.export_key, f"{runtime} by edgekit", *(f"{key}={value}" for key, value in options.items())])
     return Candidate(name, lambda n: model.set_input(images[n]), model.invoke)
 
 

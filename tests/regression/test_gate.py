@@ -15,6 +15,7 @@ import pytest
 from gate_runs import KEY, edgekit
 
 import edgekit as api
+from edgekit.cli.render.gate_check import gate_text
 from edgekit.documents.bench import BenchResult
 from edgekit.documents.dataset_list import read_dataset_csv, write_dataset_csv
 from edgekit.documents.folders import RunFolder
@@ -95,6 +96,8 @@ def test_a_slower_file_fails_and_is_named(saved: Path, capsys):
     assert "size" not in outcomes(document)
     latency = next(one for one in document["files"][0]["checks"] if one["check"] == "latency")
     assert latency["change_interval"][0] > 5
+    text = gate_text(GateCheck.parse(document, "--json"))
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_file_that_is_wrong_more_often_fails(saved: Path, capsys):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edgekit.cli.output import table
 from edgekit.cli.render.tables import WIDTH, wrapped
-from edgekit.documents.regression import FAILED, NOT_COMPARED, PASSED, UNDECIDED, CheckedFile, GateCheck, Outcome
-from edgekit.render.regression import about_file, change, check_name, explained, figure, headline, limit
+from edgekit.documents.regression import FAILED, NOT_COMPARED, PASSED, UNDECIDED, Check, CheckedFile, GateCheck, Outcome
+from edgekit.render.regression import about_file, change, explained, figure, headline, limit
 from edgekit.render.text import clipped
 
 HEADERS = ("check", "baseline", "new", "change [interval]", "limit", "outcome")
@@ -24,7 +24,7 @@ def gate_text(document: GateCheck) -> str:
 def _file(file: CheckedFile) -> str:
     rows = [
         [
-            check_name(check),
+            _short(check),
             figure(check, check.baseline),
             figure(check, check.new),
             change(check),
@@ -34,8 +34,13 @@ def _file(file: CheckedFile) -> str:
         for check in file.checks
     ]
     lines = [clipped(file.id, WIDTH, middle=True), table(HEADERS, rows, right=(1, 2))]
-    lines += [wrapped(f"{check_name(check)}: {reason}") for check, reason in explained(file)]
+    lines += [wrapped(f"{_short(check)}: {reason}") for check, reason in explained(file)]
     about = about_file(file)
     if about:
-        lines.append(wrapped(about))
+        lines.append(wrapped(about.replace("latency:", "latency (threads):", 1)))
     return "\n".join(lines)
+
+
+def _short(check: Check) -> str:
+    """``latency (2)``: the number of threads alone, so that the table fits."""
+    return check.check if check.threads is None else f"{check.check} ({check.threads})"
