@@ -155,7 +155,7 @@ def deploy(
         }
         for option, value in unused.items():
             if value is not None:
-                raise InputError(f"{option} has no meaning for a sample", hint="leave it out")
+                raise InputError(f"{option} is not for a sample program", hint="leave it out")
         return _sample(run, sample, out, export or [], output)
     assert target is not None
     if target == WEB:
@@ -163,9 +163,10 @@ def deploy(
             if is_given:
                 raise InputError(f"{option} is not for a web page", hint="leave it out, or choose another target")
         return _page(run, out, export or [], name, runtime_dir, third_party, output)
-    for option, given in (("--out", out), ("--runtime-dir", runtime_dir)):
-        if given is not None:
-            raise InputError(f"{option} is not for a target", hint="leave it out")
+    if out is not None:
+        raise InputError("--out is for a web page or a sample program", hint="leave it out")
+    if runtime_dir is not None:
+        raise InputError("--runtime-dir is for a web page", hint="leave it out")
     if export is not None and len(export) > 1:
         raise InputError("deploy copies one exported file to a target", hint="pass --export once")
     return _copy(run, target, export[0] if export else None, name, update, data, third_party, output)
