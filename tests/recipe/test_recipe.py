@@ -136,7 +136,7 @@ def test_the_shipped_recipes_cover_every_backbone_and_plain_format():
     assert {"quickstart", "brain-tumor-mri", "vgg16", "resnet50v2", "mobilenetv2", "resnet50"} <= set(shipped_recipes())
     assert load_recipe("brain-tumor-mri").compare.backbones == ["vgg16", "resnet50v2", "mobilenetv2"]
     plain = {key for key, scheme in SCHEMES.items() if not scheme.compression and scheme.source is None}
-    assert set(load_recipe("brain-tumor-mri").export.files) == plain
+    assert set(load_recipe("brain-tumor-mri").export.files) == plain - {"onnx-int8-s8s8"}  # the same values, for Arm
 
 
 @pytest.mark.parametrize(
