@@ -237,7 +237,8 @@ def test_a_third_party_model_with_external_data(there, server, capsys, colours, 
     """All its files are sent, verified and deployed, with its preprocessing."""
     model = _with_external_data(tmp_path / "theirs")
     options = ("--labels", tmp_path / "theirs" / "labels.txt", "--scaling", "unit")
-    measure = ("--data", colours, "--target", "loop", "--protocol", "check", "--out", tmp_path / "out")
+    measure = ("--data", colours, "--target", "loop", "--protocol", "quick", "--threads", "1")
+    measure += ("--out", tmp_path / "out")
     found = document(capsys, "bench", model, *options, *measure)
     assert [row["accuracy"] for row in found["results"]] == [1.0]
     assert found["results"][0]["size_bytes"] > model.stat().st_size
