@@ -59,5 +59,5 @@ VERBS: tuple[Verb, ...] = (
     Verb("verify", verify.verify, "Check that exported files give the expected outputs on a target."),
     Verb("deploy", deploy.deploy, "Copy a model and a standalone runner to a target."),
     Verb("doctor", doctor.doctor, "Show what this machine can do and what is missing."),
-    Verb("list", listing.list_tables, "List backbones, recipes, export formats or runtimes."),
+    Verb("list", listing.list_tables, "List backbones, recipes, formats, runtimes, published figures."),
 )

@@ -45,8 +45,8 @@ class Compiled:
 def settings(threads: int, choices: Choices = NO_CHOICES) -> dict[str, Any]:
     """The settings that every measurement uses, and those of ``choices.options``.
 
-    One run at a time, on as many threads as were asked for, hyper-threads included. Pinning is left to edgekit, which
-    pins the process and so treats all runtimes alike. With the precision ``fastest``, OpenVINO chooses it.
+    One run at a time, on as many threads as were asked for. By default, hyper-threads are used, and pinning is left to
+    edgekit, which pins the process and so treats all runtimes alike. ``fastest`` leaves the precision to OpenVINO.
     """
     found = {
         "PERFORMANCE_HINT": "LATENCY",

@@ -1,7 +1,7 @@
 """Backbones that are flat copies: networks of ``keras.applications`` with models or preprocessing inside, and files.
 
-Keras puts the preprocessing of some backbones into the network, and names layers of others by counting all layers of
-the process. A flat copy has one scaling layer, and names that are the same in every process.
+Some backbones in Keras contain their preprocessing, and in some, the names of layers contain a number that depends on
+what the process built before. A flat copy has one scaling layer, and names that are the same in every process.
 """
 
 from __future__ import annotations
