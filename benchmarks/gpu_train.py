@@ -14,8 +14,8 @@ last stage) and ResNet50V2 (from scratch):
 ``again``   the part ``epochs`` once more with what it has compiled, for the wall time of a second run.
 
 The parts are measured for each of ``--precisions``. What has been measured is written to OUT/gpu_train.json after each
-part; ``--seconds`` ends the benchmark before a part that would not end in time. Without ``--data``, images of noise are
-drawn.
+part; ``--seconds`` ends the benchmark before a part that would not end in time, and the same command with the same OUT
+measures what is missing. Without ``--data``, images of noise are drawn.
 """
 
 from __future__ import annotations
@@ -155,12 +155,14 @@ def epochs_part(name: str, key: str, folder: Path, work: Path, arguments: argpar
     found = train_way(name, key, folder, work, arguments)
     rates = found["epoch_images_per_second"][WAYS[key.partition("/")[0]]]
     profile = found["profile"]
+    # What trains the network: steps, and for feature extraction the outputs of the frozen layers.
+    training = sum(profile[f"{part}_seconds"] for part in ("features", "input", "step"))
     after = sum(value for part, value in profile.items() if part.removesuffix("_seconds") not in SETUP)
     return {
         **found,
         "images_per_second": statistics.median(rates[1:] or rates),
         "after_compiling_seconds": after,
-        "epoch_seconds": profile["step_seconds"] + profile["input_seconds"],
+        "epoch_seconds": training,
     }
 
 
@@ -290,8 +292,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
-    """Run the parts in turn while there is time; calls ``save`` after each."""
+def measure(arguments: argparse.Namespace, work: Path, results: dict[str, Any], save: Any) -> None:
+    """Run the parts that ``results`` lacks in turn while there is time; calls ``save`` after each."""
     weights = weights_of(arguments.weights)
     arguments.deadline = time.monotonic() + arguments.seconds
     folder = arguments.data
@@ -310,7 +312,7 @@ def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
         plans.append(("again", key, lambda key=key: epochs_part("again", key, folder, work, arguments)))
     longest: dict[str, float] = {}
     for part, key, run in plans:
-        if part not in arguments.parts:
+        if part not in arguments.parts or key in results[part]:
             continue
         needed = longest.get(part, 0.0)
         if left(arguments) < max(needed, 10.0):
@@ -326,6 +328,21 @@ def measure(arguments: argparse.Namespace, work: Path, save: Any) -> None:
         print(f"{part} {key}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
+VARYING = ("parts", "backbones", "precisions", "seconds")
+"""Options that only choose what to measure next."""
+
+
+def earlier_results(file: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier command has measured with the same settings, by part."""
+    if not file.is_file():
+        return {part: {} for part in PARTS}
+    document = json.loads(file.read_text())
+    differing = [key for key, value in settings.items() if key not in VARYING and document["settings"][key] != value]
+    if differing:
+        raise InputError(f"an earlier command had other settings: {', '.join(differing)}", where=str(file))
+    return {part: document[part] for part in PARTS}
+
+
 def main() -> int:
     if sys.argv[1:2] == [MEASURING]:
         train_here(Path(sys.argv[2]), sys.argv[3:])
@@ -335,15 +352,16 @@ def main() -> int:
     settings["weights"] = [f"{text.partition('=')[0]}={Path(text).name}" for text in arguments.weights]
     settings["tensorflow_installed"] = importlib.util.find_spec("tensorflow") is not None
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {part: {} for part in PARTS}
-
-    def save(part: str, key: str, found: Any) -> None:
-        results[part][key] = found
-        write_result(arguments.out / "gpu_train.json", "gpu_train", {"settings": settings, **results})
-
+    file = arguments.out / "gpu_train.json"
     try:
+        results = earlier_results(file, settings)
+
+        def save(part: str, key: str, found: Any) -> None:
+            results[part][key] = found
+            write_result(file, "gpu_train", {"settings": settings, **results})
+
         with tempfile.TemporaryDirectory(prefix="edgekit-bench-") as name:
-            measure(arguments, Path(name), save)
+            measure(arguments, Path(name), results, save)
     except EdgekitError as error:
         return told(error)
     report(results)

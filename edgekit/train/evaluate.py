@@ -34,6 +34,15 @@ Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 
+def import_for_evaluation() -> None:
+    """Import what scoring and drawing need, which takes a second or two."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+
+    import edgekit.train.gradcam  # noqa: F401
+
+
 def evaluate(run: RunFolder, *, data_root: Path | None = None, progress: Progress = SILENT) -> RunDocument:
     """Score the run's own ``model.keras`` again on the validation and test splits.
 

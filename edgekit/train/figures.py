@@ -23,12 +23,6 @@ CELLS = 400
 """Rows and columns of the confusion matrix of very many classes."""
 
 
-def import_figures() -> None:
-    """Import what drawing needs, which takes a second or two."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
-
-
 def curves_figure(history: Sequence[EpochResult], path: Path) -> None:
     """Loss and accuracy of training and validation over all epochs, with a line where a phase begins."""
     figure = _figure(9.0, 3.6)

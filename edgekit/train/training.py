@@ -300,7 +300,7 @@ def _run_phases(
 ) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
     """Run every phase of the strategy; their records, and the predictions that are already known."""
     with times.measure("import"):
-        from edgekit.train.figures import import_figures
+        from edgekit.train.evaluate import import_for_evaluation
         from edgekit.train.frozen_layers import check_views
         from edgekit.train.history_log import HistoryLog
         from edgekit.train.phases import STRATEGY_PHASES
@@ -320,7 +320,7 @@ def _run_phases(
         )
         check_views(context, progress)
         if context.engine is not None:  # while it compiles and trains
-            Thread(target=import_figures, name="edgekit-import", daemon=True).start()
+            Thread(target=import_for_evaluation, name="edgekit-import", daemon=True).start()
         phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
         if context.predict_rows is not None:
             with times.measure("evaluate"):
