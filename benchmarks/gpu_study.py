@@ -11,8 +11,9 @@ commands, because the recipe of a run holds them.
 
 Train few cells at a time: XLA chooses kernels by timing them, which takes long while other processes use the GPU.
 
-To keep PARTS small, the weights that training changed are rounded to half precision (small tensors excepted) before
-the network is evaluated, so that the accuracy in run.json is that of the network that is unpacked.
+To keep PARTS small, the weights that training changed are rounded to half precision (small tensors excepted). The
+network is evaluated again where it is unpacked, so the accuracy in run.json is that of the rounded weights, in single
+precision; a GPU multiplies in TensorFloat-32 by default.
 """
 
 from __future__ import annotations
@@ -61,29 +62,15 @@ def cells(arguments: argparse.Namespace) -> dict[str, tuple[Path, Cell]]:
 
 
 def train_cell(study: Path, cell: Cell) -> None:
-    """Train one cell, round its weights and evaluate it again, in single precision throughout."""
+    """Train one cell and store the weights that changed, rounded."""
     import edgekit
 
     run = RunFolder(study / cell.run)
     edgekit.train(cell.recipe, run=run.path, resume=run.run_json.is_file())
-    if NOTE in run.read_finished_run().warnings:
-        return
-    import jax
     import keras
 
-    from edgekit.train.evaluate import evaluate
-
-    # A GPU multiplies in TensorFloat-32 by default: quick, but its predictions would not be those of other machines.
-    jax.config.update("jax_default_matmul_precision", "highest")
     network = keras.models.load_model(run.model, compile=False)
-    changed = changed_weights(network.get_weights(), initial_weights(cell))
-    np.savez(run.path / CHANGED, **changed)
-    rebuilt(network, changed, network.get_weights())
-    save(network, run)
-    evaluate(run)
-    document = run.read_finished_run()
-    document = document.model_copy(update={"warnings": (*document.warnings, NOTE)})
-    document.write(run.run_json)
+    np.savez(run.path / CHANGED, **changed_weights(network.get_weights(), initial_weights(cell)))
 
 
 def initial_weights(cell: Cell) -> list[Any]:
@@ -192,7 +179,9 @@ def pack(name: str, run: RunFolder, out: Path) -> None:
 
 
 def unpack(arguments: argparse.Namespace) -> int:
-    """Run folders from the parts, each with its ``model.keras``."""
+    """Run folders from the parts, each with its ``model.keras``, and evaluated with it."""
+    from edgekit.train.evaluate import evaluate
+
     planned = cells(arguments)
     whole: dict[str, list[Path]] = {}
     for part in arguments.parts:
@@ -215,7 +204,9 @@ def unpack(arguments: argparse.Namespace) -> int:
             rebuilt(network, dict(changed), network.get_weights())
         save(network, run)
         (run.path / CHANGED).unlink()
-        print(f"{name}: {run.path}")
+        document = evaluate(run)
+        document.model_copy(update={"warnings": (*document.warnings, NOTE)}).write(run.run_json)
+        print(f"{name}: {run.path}, accuracy {document.accuracy:.4f}", flush=True)
     return 0
 
 

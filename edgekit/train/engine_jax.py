@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,9 @@ Compiled = Callable[..., Any]
 
 _COMPILERS = ThreadPoolExecutor(4, thread_name_prefix="edgekit-compile")
 """XLA releases the interpreter lock, so programs compile beside each other and beside tracing."""
+_GPU_OPTIONS = {"xla_gpu_autotune_level": 2}
+"""XLA times the kernels of each convolution and takes the fastest. By default (4), it also compares the outputs of all
+of them, which takes much longer than timing them; the person's own XLA_FLAGS win."""
 
 
 class JaxEngine:
@@ -50,7 +54,7 @@ class JaxEngine:
         if (key := _shapes(variables)) not in self._copiers:
             copied = jax.jit(lambda values: [jnp.copy(value) for value in values])
             lowered = copied.lower([variable.value for variable in variables])
-            self._copiers[key] = _COMPILERS.submit(lowered.compile)
+            self._copiers[key] = _start_compiling(lowered)
 
     def snapshot(self, variables: Sequence[keras.Variable]) -> JaxSnapshot:
         self.compile_snapshot(variables)
@@ -94,7 +98,7 @@ class JaxTrainer:
         build_metrics(self._model, inputs, plan, chunk.batch_size)
         step = jax.jit(self._chunk(chunk), donate_argnums=0)
         lowered = step.lower(self._read(), inputs, rows, plan, np.int32(0))
-        self._programs[key] = _COMPILERS.submit(lowered.compile)
+        self._programs[key] = _start_compiling(lowered)
 
     def wait(self) -> None:
         for program in self._programs.values():
@@ -149,7 +153,7 @@ class JaxPredictor:
         key = (inputs.shape, inputs.dtype, len(rows))
         if key not in self._programs:
             lowered = jax.jit(self._predict).lower(*self._read(), inputs, rows, for_step)
-            self._programs[key] = _COMPILERS.submit(lowered.compile)
+            self._programs[key] = _start_compiling(lowered)
 
     def wait(self) -> None:
         for program in self._programs.values():
@@ -178,6 +182,23 @@ class JaxPredictor:
         x = (images, *for_step) if for_step else images
         outputs, _ = self._model.stateless_call(trainable, non_trainable, x, training=False)
         return outputs.astype(jnp.float32)
+
+
+def _start_compiling(lowered: jax.stages.Lowered) -> Future[Compiled]:
+    return _COMPILERS.submit(_compile, lowered)
+
+
+def _compile(lowered: jax.stages.Lowered) -> Compiled:
+    """``lowered`` as a program for the device."""
+    chosen = "xla_gpu_autotune_level" in os.environ.get("XLA_FLAGS", "")
+    if jax.devices()[0].platform != "gpu" or chosen:
+        return lowered.compile()  # type: ignore[no-any-return]
+    try:
+        return lowered.compile(compiler_options=_GPU_OPTIONS)  # type: ignore[no-any-return]
+    except jax.errors.JaxRuntimeError as error:
+        if "xla_gpu_autotune_level" not in str(error):
+            raise
+        return lowered.compile()  # type: ignore[no-any-return]  # a version of XLA without the option
 
 
 def _shapes(variables: Sequence[keras.Variable]) -> tuple[Any, ...]:
