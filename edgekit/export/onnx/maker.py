@@ -118,8 +118,8 @@ class OnnxMaker:
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, quiet_logging():
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
             onnx.save_model(self._float32, source)
-            # ONNX Runtime's ConvInteger takes one scale for the whole kernel, and is only fast with uint8 weights.
-            quantize_dynamic(source, result, weight_type=QuantType.QUInt8)
+            # ONNX Runtime is only fast with uint8 weights, and its ConvInteger takes one scale for the whole kernel.
+            quantize_dynamic(source, result, weight_type=QuantType.QUInt8, per_channel=True)
             return onnx.load_model(result)
 
     def _int8_tflite(self) -> Any:

@@ -28,6 +28,10 @@ QUANTIZED = ("int8", "dynamic")
 """Schemes whose file a quantizer makes from the fp32 file."""
 
 
+Graph = tuple[Any, Any, Any]
+"""A GraphDef, its input and its output."""
+
+
 class TFLiteMaker:
     """See :class:`edgekit.export.base.QuantizingMaker`. The int8 file is quantized from the fp32 file."""
 
@@ -56,7 +60,7 @@ class TFLiteMaker:
         return tflite_operators(content)
 
     @cached_property
-    def _graph(self) -> tuple[Any, Any, Any]:
+    def _graph(self) -> Graph:
         with quiet_native_output():
             return constant_graph(self._network)
 
@@ -75,18 +79,21 @@ class TFLiteMaker:
     def _dynamic(self) -> bytes:
         import tensorflow as tf
 
+        with quiet_native_output():
+            graph = constant_graph(self._network, head_as_convolution=True)
         if self._edge:
-            return edge_quantizer.dynamic_int8(self._converted)
+            return edge_quantizer.dynamic_int8(self._convert(graph=graph))
+        return self._convert(optimizations=[tf.lite.Optimize.DEFAULT], graph=graph)
 
-        return self._convert(optimizations=[tf.lite.Optimize.DEFAULT])
-
-    def _convert(self, optimizations: list[Any] | None = None, types: list[Any] | None = None) -> bytes:
+    def _convert(
+        self, optimizations: list[Any] | None = None, types: list[Any] | None = None, graph: Graph | None = None
+    ) -> bytes:
         """Input float32 (1, H, W, 3)."""
         import tensorflow as tf
 
-        graph, image, probabilities = self._graph
+        graph_def, image, probabilities = self._graph if graph is None else graph
         # This constructor takes a graph; the others freeze variables or load a SavedModel again for every file.
-        converter = tf.compat.v1.lite.TFLiteConverter(graph, [image], [probabilities])
+        converter = tf.compat.v1.lite.TFLiteConverter(graph_def, [image], [probabilities])
         converter.exclude_conversion_metadata = True
         converter.optimizations = optimizations or []
         converter.target_spec.supported_types = types or []
