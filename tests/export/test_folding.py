@@ -10,7 +10,14 @@ CLASSES, CHANNELS, UNITS = 4, 24, 64
 
 @pytest.fixture
 def network():
-    """A head on plain channel means whose BatchNorm has negative factors and units that hardly vary."""
+    return network_with(size=0.01)
+
+
+def network_with(size: float):
+    """A head on plain channel means whose BatchNorm has negative factors and units that hardly vary.
+
+    The features have a magnitude of about 100 times ``size``.
+    """
     import keras
 
     generator = np.random.default_rng(0)
@@ -23,7 +30,7 @@ def network():
     outputs = keras.layers.Dense(CLASSES, activation="softmax", name="probabilities")(x)
     network = keras.Model(image, outputs, name="mobilenetv2")
     conv = network.get_layer("conv")
-    conv.set_weights([generator.normal(0, 0.01, conv.kernel.shape), generator.normal(0, 0.5, CHANNELS)])
+    conv.set_weights([generator.normal(0, size, conv.kernel.shape), generator.normal(0, 0.5, CHANNELS)])
     dense = network.get_layer("head_dense")
     kernel, bias = generator.normal(0, 0.3, dense.kernel.shape), generator.normal(0, 0.3, UNITS)
     kernel[:, : UNITS // 2], bias[: UNITS // 2] = kernel[:, : UNITS // 2] * 0.01, -1.0  # dead
@@ -60,9 +67,37 @@ def test_a_network_without_such_a_head_is_left_alone(network):
     assert fold_head(plain) is plain
 
 
-@pytest.mark.parametrize("file_format", ["tflite", "onnx"])
-def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path):
+def test_the_hidden_layer_as_a_convolution_is_the_same_function(network):
+    import keras
+
+    from edgekit.export.head_folding import fold_head
+
+    folded = fold_head(network, as_convolution=True)
+    assert isinstance(folded.get_layer("head_dense"), keras.layers.Conv2D)
+    images = pixels(50)
+    assert np.allclose(folded(images), network(images, training=False), atol=1e-5)
+
+
+QUANTIZERS = [("tflite", "converter"), ("tflite", "ai-edge-quantizer"), ("onnx", "converter")]
+
+
+@pytest.mark.parametrize(("file_format", "quantizer"), QUANTIZERS)
+def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, quantizer, tmp_path):
     """Their BatchNorm factor is up to 32 times the others'; folded forward it took the range of the last kernel."""
+    given, expected = answers(network, "int8", file_format, quantizer, tmp_path)
+    assert np.abs(given - expected).max() < 0.15
+    assert (given.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
+
+
+@pytest.mark.parametrize(("file_format", "quantizer"), QUANTIZERS)
+def test_units_that_hardly_vary_do_not_ruin_dynamic_range(file_format, quantizer, tmp_path):
+    """With one scale for the kernel, they took its range, and every other unit became zero."""
+    given, expected = answers(network_with(size=1.0), "dynamic", file_format, quantizer, tmp_path)
+    assert (given.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
+
+
+def answers(network, scheme, file_format, quantizer, tmp_path):
+    """Probabilities (N, classes) of the exported file and of the network."""
     from edgekit.export.base import ExportFacts
     from edgekit.export.check.parity import open_exported, predict
     from edgekit.export.makers import MAKERS
@@ -72,10 +107,8 @@ def test_units_that_hardly_vary_do_not_ruin_int8(network, file_format, tmp_path)
     images = pixels(100).astype(np.uint8)
     labels = [f"class {i}" for i in range(CLASSES)]
     facts = ExportFacts("heads", "run", "mobilenetv2", labels, 8, "stretch")
-    maker = MAKERS[file_format].maker(TrainedNetwork(network, 8, labels, ""), images, facts, Export())
+    settings = Export(quantizer=quantizer)
+    maker = MAKERS[file_format].maker(TrainedNetwork(network, 8, labels, ""), images, facts, settings)
     path = tmp_path / f"model.{file_format}"
-    path.write_bytes(maker.make("int8"))
-    given = predict(open_exported(path), images)
-    expected = np.asarray(network(images.astype(np.float32), training=False))
-    assert np.abs(given - expected).max() < 0.15
-    assert (given.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
+    path.write_bytes(maker.make(scheme))
+    return predict(open_exported(path), images), np.asarray(network(images.astype(np.float32), training=False))
