@@ -106,3 +106,21 @@ def test_phases_resume_under_jax_as_they_do_under_tensorflow(without_tensorflow)
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_xla_knows_the_options_that_it_gets_on_a_gpu(without_tensorflow):
+    """An option that XLA has dropped would be left out silently, and compiling would take minutes longer."""
+    program = (
+        "import os; os.environ['KERAS_BACKEND'] = 'jax'; import jax, jax.numpy as jnp\n"
+        "from edgekit.train.engine_jax import _GPU_OPTIONS\n"
+        "double = jax.jit(lambda x: 2 * x).lower(jnp.ones(3)).compile(compiler_options=_GPU_OPTIONS)\n"
+        "print(double(jnp.ones(3)).sum())"
+    )
+    done = subprocess.run(
+        [*without_tensorflow[:-1], without_tensorflow[-1] + program],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "6.0", done.stderr
