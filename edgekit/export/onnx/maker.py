@@ -119,7 +119,9 @@ class OnnxMaker:
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
             onnx.save_model(self._float32, source)
             # ONNX Runtime is only fast with uint8 weights, and its ConvInteger takes one scale for the whole kernel.
-            quantize_dynamic(source, result, weight_type=QuantType.QUInt8, per_channel=True)
+            # Channels of a depthwise kernel differ too much for that: MobileNetV2 lost 62 points and took twice as long.
+            depthwise = [node.name for node in self._float32.graph.node if _is_grouped(node)]
+            quantize_dynamic(source, result, weight_type=QuantType.QUInt8, per_channel=True, nodes_to_exclude=depthwise)
             return onnx.load_model(result)
 
     def _int8_tflite(self) -> Any:
@@ -195,3 +197,8 @@ def _signature(facts: ExportFacts) -> dict[str, object]:
 def _layer(node: Any) -> str:
     """The Keras layer that a node belongs to; nodes that prepare the input belong to ``input``."""
     return str(node.name).split("/")[0]
+
+
+def _is_grouped(node: Any) -> bool:
+    """Whether a convolution works on groups of channels, as depthwise ones do."""
+    return node.op_type == "Conv" and any(value.name == "group" and value.i > 1 for value in node.attribute)
