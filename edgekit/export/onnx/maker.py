@@ -119,7 +119,8 @@ class OnnxMaker:
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
             onnx.save_model(self._float32, source)
             # ONNX Runtime is only fast with uint8 weights, and its ConvInteger takes one scale for the whole kernel.
-            # Channels of a depthwise kernel differ too much for that: MobileNetV2 lost 62 points and took twice as long.
+            # Channels of a depthwise kernel differ too much for that: MobileNetV2 lost 62 points and took twice as
+            # long.
             depthwise = [node.name for node in self._float32.graph.node if _is_grouped(node)]
             quantize_dynamic(source, result, weight_type=QuantType.QUInt8, per_channel=True, nodes_to_exclude=depthwise)
             return onnx.load_model(result)
