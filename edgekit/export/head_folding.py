@@ -6,11 +6,6 @@ whole factor forward. There, a unit that hardly varies (its factor is up to 32 t
 of the second kernel: the accuracy of a VGG16 fell from 94% to 34% with int8. Folded backward, the factor only changes
 the scale of its own column of the first kernel, which int8 quantizes per channel. Cross-layer equalization is the same
 step between any two layers (Nagel et al. 2019, arXiv:1906.04721).
-
-Dynamic-range TFLite files have one scale for the whole kernel of a Dense layer, because tflite-runtime 2.14 refuses
-more, but one for each channel of a convolution. For them the first of the two layers becomes a 1x1 convolution. With a
-single scale, units that never vary set it: 55% of the units of a fine-tuned VGG16 became zero, and the file predicted
-one class for every image.
 """
 
 from __future__ import annotations
@@ -20,12 +15,11 @@ from typing import Any
 import numpy as np
 
 
-def fold_head(network: Any, *, as_convolution: bool = False) -> Any:
+def fold_head(network: Any) -> Any:
     """A network equal to ``network`` in inference, without the BatchNorm after the head's hidden Dense.
 
-    With ``as_convolution``, that Dense layer is a 1x1 convolution. ``network`` comes from
-    :func:`edgekit.train.network.build_network`. A network without such a BatchNorm is returned unchanged. The layers of
-    the backbone are shared.
+    ``network`` comes from :func:`edgekit.train.network.build_network`. A network without such a BatchNorm is returned
+    unchanged. The layers of the backbone are shared.
     """
     import keras
 
@@ -39,18 +33,9 @@ def fold_head(network: Any, *, as_convolution: bool = False) -> Any:
     kernel, bias = (np.asarray(v, np.float64) for v in (dense.kernel, dense.bias))
     last_kernel, last_bias = (np.asarray(v, np.float64) for v in (last.kernel, last.bias))
 
-    pooled = layers["head_pool"].output
-    new_kernel = kernel * np.abs(factor)
+    hidden = keras.layers.Dense(dense.units, activation="relu", name=dense.name)
     outputs = keras.layers.Dense(last.units, activation="softmax", name=last.name)
-    if as_convolution:
-        hidden = keras.layers.Conv2D(dense.units, 1, activation="relu", name=dense.name)
-        new_kernel = new_kernel[np.newaxis, np.newaxis]
-        units = hidden(keras.layers.Reshape((1, 1, pooled.shape[-1]))(pooled))
-        units = keras.layers.Reshape((dense.units,))(units)
-    else:
-        hidden = keras.layers.Dense(dense.units, activation="relu", name=dense.name)
-        units = hidden(pooled)
-    folded = keras.Model(network.input, outputs(units), name=network.name)
-    hidden.set_weights([new_kernel, bias * np.abs(factor)])
+    folded = keras.Model(network.input, outputs(hidden(layers["head_pool"].output)), name=network.name)
+    hidden.set_weights([kernel * np.abs(factor), bias * np.abs(factor)])
     outputs.set_weights([last_kernel * np.sign(factor)[:, np.newaxis], last_bias + shift @ last_kernel])
     return folded

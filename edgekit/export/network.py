@@ -126,17 +126,15 @@ def load_network(run: RunFolder, document: RunDocument) -> TrainedNetwork:
     return TrainedNetwork(model, int(height), labels, digest)
 
 
-def constant_graph(network: TrainedNetwork, *, head_as_convolution: bool = False) -> tuple[Any, Any, Any]:
+def constant_graph(network: TrainedNetwork) -> tuple[Any, Any, Any]:
     """The network for one image as a TensorFlow graph (GraphDef, input tensor, output tensor), batch 1.
-
-    With ``head_as_convolution``, the hidden layer of the head is a 1x1 convolution.
 
     Weights are constants from the start. Tracing the model with its variables and freezing them afterwards gives the
     same graph, but takes several times the time and memory.
     """
     import tensorflow as tf
 
-    model, size = fold_head(network.keras_model, as_convolution=head_as_convolution), network.image_size
+    model, size = fold_head(network.keras_model), network.image_size
     trainable = [np.asarray(variable.value) for variable in model.trainable_variables]
     others = [np.asarray(variable.value) for variable in model.non_trainable_variables]
     with collector_paused(), tf.Graph().as_default() as graph:

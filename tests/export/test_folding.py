@@ -67,17 +67,6 @@ def test_a_network_without_such_a_head_is_left_alone(network):
     assert fold_head(plain) is plain
 
 
-def test_the_hidden_layer_as_a_convolution_is_the_same_function(network):
-    import keras
-
-    from edgekit.export.head_folding import fold_head
-
-    folded = fold_head(network, as_convolution=True)
-    assert isinstance(folded.get_layer("head_dense"), keras.layers.Conv2D)
-    images = pixels(50)
-    assert np.allclose(folded(images), network(images, training=False), atol=1e-5)
-
-
 QUANTIZERS = [("tflite", "converter"), ("tflite", "ai-edge-quantizer"), ("onnx", "converter")]
 
 

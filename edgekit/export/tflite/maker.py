@@ -13,6 +13,7 @@ from edgekit.export.base import ActivationRange, ActivationReader, ExportFacts, 
 from edgekit.export.network import TrainedNetwork, constant_graph
 from edgekit.export.tflite import edge_quantizer
 from edgekit.export.tflite.activations import activation_reader, tflite_ranges
+from edgekit.export.tflite.dense_layers import as_convolutions
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.export.tflite.metadata import NAME, metadata_buffer, with_label_file
 from edgekit.export.tflite.operators import tflite_operators
@@ -79,8 +80,8 @@ class TFLiteMaker:
     def _dynamic(self) -> bytes:
         import tensorflow as tf
 
-        with quiet_native_output():
-            graph = constant_graph(self._network, head_as_convolution=True)
+        graph_def, *ends = self._graph
+        graph = (as_convolutions(graph_def), *ends)
         if self._edge:
             return edge_quantizer.dynamic_int8(self._convert(graph=graph))
         return self._convert(optimizations=[tf.lite.Optimize.DEFAULT], graph=graph)
