@@ -13,11 +13,11 @@ from edgekit.export.base import ActivationRange, ActivationReader, ExportFacts, 
 from edgekit.export.network import TrainedNetwork, constant_graph
 from edgekit.export.tflite import edge_quantizer
 from edgekit.export.tflite.activations import activation_reader, tflite_ranges
-from edgekit.export.tflite.dense_layers import as_convolutions
 from edgekit.export.tflite.flatbuffer import pack, unpack
 from edgekit.export.tflite.metadata import NAME, metadata_buffer, with_label_file
 from edgekit.export.tflite.operators import tflite_operators
 from edgekit.export.tflite.ranges import full_range, with_ranges
+from edgekit.export.tflite.rewriting import as_convolutions, without_negations
 from edgekit.export.versions import installed_version
 from edgekit.recipe import Export
 from edgekit.support.quiet import quiet_native_output
@@ -63,7 +63,8 @@ class TFLiteMaker:
     @cached_property
     def _graph(self) -> Graph:
         with quiet_native_output():
-            return constant_graph(self._network)
+            graph_def, *ends = constant_graph(self._network)
+        return (without_negations(graph_def), *ends)
 
     @cached_property
     def _converted(self) -> bytes:
