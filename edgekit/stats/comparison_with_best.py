@@ -27,13 +27,15 @@ class ComparisonWithBest:
     """K exported files against the best of the others.
 
     ``low`` and ``high`` (K,) bound accuracy minus that of the best other file, all at once with the stated confidence;
-    ``high`` 0 means that the file is not the best, ``low`` 0 that it is. ``candidates`` are the positions that cannot
+    ``high`` 0 means that the file is not the best, ``low`` 0 that it is. ``shortfall`` (K,) is what a file loses at least
+    against the best, 0 if it may be the best; it holds with that confidence for each file by itself. ``candidates`` are the positions that cannot
     be told from the best, the highest accuracy first: the best file is among them with that confidence.
     """
 
     accuracies: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    shortfall: tuple[float, ...]
     candidates: tuple[int, ...]
     of_methods: bool
     """False: one seed each, so that the comparison is of these trained networks only."""
@@ -63,14 +65,15 @@ def compare_with_best(correct: Values, *, confidence: float = 0.95, seed: int = 
     count, seeds, images = table.shape
     accuracies = table.mean(axis=(1, 2))
     if count == 1:
-        return ComparisonWithBest((float(accuracies[0]),), (0.0,), (0.0,), (0,), seeds > 1, confidence)
+        return ComparisonWithBest((float(accuracies[0]),), (0.0,), (0.0,), (0.0,), (0,), seeds > 1, confidence)
     of_seeds, of_images, alone, covariance = _pair_variances(table)
     centres = (accuracies[:, None] - accuracies[None, :]) * images / (images + 2)
     critical = _critical_values(covariance, confidence, seed)
     half = _half_widths(critical, of_seeds, of_images, alone, seeds)
     # With i as the reference: how much better than every other it may be, and in turn how much worse they may be.
     off = ~np.eye(count, dtype=bool)
-    high = np.maximum(0.0, np.where(off, centres + half, np.inf).min(axis=1))
+    ahead = np.where(off, centres + half, np.inf).min(axis=1)
+    high = np.maximum(0.0, ahead)
     best = [int(i) for i in np.argsort(-accuracies, kind="stable") if high[i] > 0]
     low = []
     for i in range(count):
@@ -81,6 +84,7 @@ def compare_with_best(correct: Values, *, confidence: float = 0.95, seed: int = 
         accuracies=tuple(float(a) for a in accuracies),
         low=tuple(max(-1.0, bound) for bound in low),
         high=tuple(min(1.0, float(bound)) for bound in high),
+        shortfall=tuple(min(1.0, max(0.0, -float(bound))) for bound in ahead),
         candidates=tuple(best),
         of_methods=seeds > 1,
         confidence=confidence,

@@ -49,6 +49,30 @@ def test_the_intervals_cover_all_at_once():
     assert inside / studies >= 0.93
 
 
+@pytest.mark.parametrize("seeds", [None, 3])
+def test_what_a_file_loses_at_least_is_not_overstated(seeds):
+    """For each file by itself, in at least 95% of studies; and a file that loses much is shown to."""
+    rng, studies = np.random.default_rng(5), 200
+    true = np.array([0.0, 0.0, 0.01, 0.03])
+    over, shown = np.zeros(4), 0
+    for _ in range(studies):
+        table = correlated_files(rng, 4, 600, change=0.08, shortfall=true, seeds=seeds, seed_deviation=0.003)
+        found = compare_with_best(table)
+        over += np.array(found.shortfall) > true + 1e-9
+        shown += found.shortfall[3] > 0
+    assert (over / studies <= 0.06).all()
+    assert shown > 0.5 * studies if seeds is None else shown > 0.2 * studies
+
+
+def test_a_file_far_behind_the_best_is_shown_to_lose_more_than_a_point():
+    rng = np.random.default_rng(6)
+    table = correlated_files(rng, 4, 1311, accuracy=0.97, change=0.08, shortfall=[0, 0, 0.001, 0.06], seeds=3)
+    found = compare_with_best(table)
+    assert found.shortfall[3] > 0.01
+    assert found.shortfall[:3] == (0.0, 0.0, 0.0)
+    assert found.high[3] == 0
+
+
 @pytest.mark.parametrize("seed_deviation", [0.0, 0.008])
 def test_the_best_of_methods_over_seeds_is_among_the_candidates(seed_deviation):
     rng, studies, files = np.random.default_rng(4), 300, 5

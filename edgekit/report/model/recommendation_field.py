@@ -101,7 +101,7 @@ class Field:
         megabytes_ = group.size_bytes / 1e6
         figures = {
             "size_mb": Bounded(megabytes_, megabytes_, megabytes_),
-            "points_lost": Bounded(100 * behind, -100 * self.with_best.high[position], 100 * loss),
+            "points_lost": Bounded(100 * behind, 100 * self.with_best.shortfall[position], 100 * loss),
         }
         if latency is not None:
             figures["latency_ms"] = latency
