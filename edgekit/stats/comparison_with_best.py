@@ -27,9 +27,10 @@ class ComparisonWithBest:
     """K exported files against the best of the others.
 
     ``low`` and ``high`` (K,) bound accuracy minus that of the best other file, all at once with the stated confidence;
-    ``high`` 0 means that the file is not the best, ``low`` 0 that it is. ``shortfall`` (K,) is what a file loses at least
-    against the best, 0 if it may be the best; it holds with that confidence for each file by itself. ``candidates`` are the positions that cannot
-    be told from the best, the highest accuracy first: the best file is among them with that confidence.
+    ``high`` 0 means that the file is not the best, ``low`` 0 that it is. ``shortfall`` (K,) is what a file loses at
+    least against the best, 0 if it may be the best; it holds with that confidence for each file by itself.
+    ``candidates`` are the positions that cannot be told from the best, the highest accuracy first: the best file is
+    among them with that confidence.
     """
 
     accuracies: tuple[float, ...]
