@@ -28,7 +28,6 @@ OUTPUT = "probabilities"
 QUANTIZED = ("int8", "dynamic")
 """Schemes whose file a quantizer makes from the fp32 file."""
 
-
 Graph = tuple[Any, Any, Any]
 """A GraphDef, its input and its output."""
 

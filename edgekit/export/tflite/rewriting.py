@@ -59,9 +59,8 @@ def _product(node: Any) -> list[Any]:
 
     with tf.Graph().as_default() as graph:
         dtype = tf.as_dtype(node.attr["T"].type)
-        tf.multiply(
-            tf.compat.v1.placeholder(dtype, name="values"), tf.constant(-1, dtype, name="minus_one"), name="result"
-        )
+        values = tf.compat.v1.placeholder(dtype, name="values")
+        tf.multiply(values, tf.constant(-1, dtype), name="result")
     return _named(graph, node)
 
 
