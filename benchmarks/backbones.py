@@ -5,9 +5,10 @@
         --out benchmarks/results/backbones-mri.json
 
 Each backbone is trained with the same settings on the embedded digits, or on a folder of images, exported to fp32 and
-int8, and scored on all test images by `edgekit bench`, which runs both files interleaved in one session. A backbone
-whose int8 file fails its accuracy gate, or agrees on fewer than 95 % of the test images, is exported again with
---repair, and with --qat where its layers allow it. The script resumes: what is in the work folder is not done again.
+int8. Only when all are exported, `edgekit bench` scores them on all test images and measures their latency, the files
+of a backbone interleaved in one session. A backbone whose int8 file fails its accuracy gate, or agrees on fewer than
+95 % of the test images, is exported again with --repair, and with --qat where its layers allow it. The script resumes:
+what is in the work folder is not done again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +49,17 @@ OWN = {
 
 def main() -> int:
     arguments = _arguments()
-    failed: dict[str, str] = {}
     names = sorted(arguments.backbones, key=lambda name: BACKBONES[name].macs)
-    for name in names:
-        result = arguments.work / f"{name}.json"
-        if result.is_file() or arguments.collect:
-            continue
-        try:
-            started = time.perf_counter()
-            document = measure(name, arguments)
-            write_json(result, {**document, "seconds": time.perf_counter() - started})
-        except EdgekitError as error:
-            told(error)
-            failed[name] = error.problem.splitlines()[-1]
+    failed: dict[str, str] = {}
+    for stage in () if arguments.collect else (prepare, measure, give_back):
+        for name in names:
+            try:
+                stage(name, arguments)
+            except EdgekitError as error:
+                told(error)
+                failed.setdefault(name, error.problem.splitlines()[-1])
     folders = [arguments.work, *arguments.also]
-    found = [path for name in names for folder in folders if (path := folder / f"{name}.json").is_file()]
+    found = [path for name in names for folder in folders if (path := _result(folder, name)).is_file()]
     results = [json.loads(path.read_text()) for path in found]
     headers = ["backbone", "px", "Keras %", "file", "accuracy %", "same %", "gate", "MB", "time/fp32"]
     show(headers, [row for result in results for row in _rows(result)], range(1, 9))
@@ -72,34 +68,62 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train, export and score one backbone."""
+def prepare(name: str, arguments: argparse.Namespace) -> None:
+    """Train and export one backbone."""
     run = arguments.work / name
-    side = max(arguments.image_size, BACKBONES[name].min_image_size)
-    trained = _train(name, run, side, arguments)
-    print(f"{name}: trained, {trained['accuracy']:.4f}", file=sys.stderr, flush=True)
+    exported = {export.key for export in RunFolder(run).done_exports()}
+    if _result(arguments.work, name).is_file() or exported.issuperset(FILES):
+        return
+    trained = _train(name, run, arguments)
     _export(run, [])
-    measured = _bench(run, arguments.protocol)
-    attempts: dict[str, Any] = {}
-    plain = measured["files"].get("tflite-int8")
-    if plain is not None and (plain["gate"] == "failed" or (plain["same"] or 0) < AGREES) and not arguments.plain:
-        attempts["repair"] = _attempt(run, ["--format", "tflite", "--int8", "--repair"])
-        attempts["qat"] = _attempt(run, ["--qat", "--set", "export.qat.epochs=3"])
-        measured["after"] = _bench(run, arguments.protocol)["files"]
-    return {
+    print(f"{name}: {trained['accuracy']:.4f} after training, exported", file=sys.stderr, flush=True)
+
+
+def measure(name: str, arguments: argparse.Namespace) -> None:
+    """Score the files and measure their latency. Other programs should rest meanwhile."""
+    run, result = arguments.work / name, _result(arguments.work, name)
+    if result.is_file() or not RunFolder(run).done_exports():
+        return
+    trained = json.loads((run / "run.json").read_text())
+    document = {
         "backbone": name,
-        "image_size": side,
+        "image_size": _side(name, arguments),
         "parameters": trained["model"]["parameters"],
         "macs": trained["model"]["macs"],
         "keras_accuracy": trained["accuracy"],
         "n_samples": trained["n_samples"],
         "train_seconds": trained["timing"]["train_seconds"],
-        **measured,
-        "attempts": attempts,
+        "files": _bench(run, arguments.protocol),
+        "attempts": {},
     }
+    write_json(result, document)
 
 
-def _train(name: str, run: Path, side: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def give_back(name: str, arguments: argparse.Namespace) -> None:
+    """Repair and QAT, where int8 failed its gate or agrees too rarely with the Keras model."""
+    run, result = arguments.work / name, _result(arguments.work, name)
+    if arguments.plain or not result.is_file():
+        return
+    document = json.loads(result.read_text())
+    plain = document["files"].get("tflite-int8")
+    if document["attempts"] or plain is None or (plain["gate"] != "failed" and (plain["same"] or 0) >= AGREES):
+        return
+    document["attempts"] = {
+        "repair": _attempt(run, ["--format", "tflite", "--int8", "--repair"]),
+        "qat": _attempt(run, ["--qat", "--set", "export.qat.epochs=3"]),
+    }
+    write_json(result, {**document, "after": _bench(run, arguments.protocol)})
+
+
+def _result(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def _side(name: str, arguments: argparse.Namespace) -> int:
+    return max(arguments.image_size, BACKBONES[name].min_image_size)
+
+
+def _train(name: str, run: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     document = run / "run.json"
     if document.is_file() and json.loads(document.read_text())["status"] == "done":
         return dict(json.loads(document.read_text()))
@@ -108,7 +132,7 @@ def _train(name: str, run: Path, side: int, arguments: argparse.Namespace) -> di
     if arguments.limit:
         settings["data.limit_per_class"] = arguments.limit
     command = ["-m", "edgekit", "train", *data, "--backbone", name, "--weights", "none", "--run", str(run)]
-    command += ["--image-size", str(side), "--epochs", str(arguments.epochs), "--quiet", "--json"]
+    command += ["--image-size", str(_side(name, arguments)), "--epochs", str(arguments.epochs), "--quiet", "--json"]
     command += ["--resume"] if document.is_file() else []
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
@@ -153,7 +177,7 @@ def _bench(run: Path, protocol: str) -> dict[str, Any]:
             "float_operators": export.float_operators,
             "float_layers": [] if export.repair is None else list(export.repair.kept_in_float),
         }
-    return {"files": files}
+    return files
 
 
 def _ratio(one: BenchDocument, reference: BenchDocument | None) -> list[float] | None:
