@@ -5,10 +5,10 @@
         --out benchmarks/results/backbones-mri.json
 
 Each backbone is trained with the same settings on the embedded digits, or on a folder of images, exported to fp32 and
-int8. Only when all are exported, `edgekit bench` scores them on all test images and measures their latency, the files
-of a backbone interleaved in one session. A backbone whose int8 file fails its accuracy gate, or agrees on fewer than
-95 % of the test images, is exported again with --repair, and with --qat where its layers allow it. The script resumes:
-what is in the work folder is not done again.
+int8 (ncnn: fp32). Only when all are exported, `edgekit bench` scores them on all test images and measures their
+latency, the files of a backbone interleaved in one session. A backbone whose int8 file fails its accuracy gate, or
+agrees on fewer than 95 % of the test images, is exported again with --repair, and with --qat where its layers allow it.
+The script resumes: what is in the work folder is not done again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgekit.errors import EdgekitError
 from edgekit.registry import BACKBONES
 from edgekit.stats.latency import compare_rounds
 
-FILES = ("tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8")
+FILES = ("tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8", "ncnn-fp32")
 AGREES = 0.95
 
 SETTINGS = {
@@ -75,7 +75,8 @@ def prepare(name: str, arguments: argparse.Namespace) -> None:
     if _result(arguments.work, name).is_file() or exported.issuperset(FILES):
         return
     trained = _train(name, run, arguments)
-    _export(run, [])
+    _export(run, ["--fp32", "--int8"])
+    _export(run, ["--format", "ncnn", "--fp32"])
     print(f"{name}: {trained['accuracy']:.4f} after training, exported", file=sys.stderr, flush=True)
 
 
@@ -140,10 +141,9 @@ def _train(name: str, run: Path, arguments: argparse.Namespace) -> dict[str, Any
 
 
 def _export(run: Path, options: list[str]) -> None:
-    """The files of the recipe, or those that ``options`` select; a failed gate is a result, not an error."""
-    selected = options or ["--fp32", "--int8"]
+    """The files that ``options`` select; a failed gate is a result, not an error."""
     try:
-        run_program(["-m", "edgekit", "export", str(run), *selected, "--quiet", "--json"])
+        run_program(["-m", "edgekit", "export", str(run), *options, "--quiet", "--json"])
     except EdgekitError as error:
         if "ended with code 3" not in error.problem:
             raise

@@ -3,9 +3,9 @@
     edgekit bench RUN --runtime all --threads 1,2          # on the same machine, before
     python benchmarks/fastest_runtime.py RUN... --threads 1,2 --out benchmarks/results/fastest_runtime.json
 
-Every exported file of a run is opened with LiteRT, ONNX Runtime and OpenVINO as their documentation shows it, with
-nothing of edgekit: the default settings, and the number of threads. OpenVINO is measured a second time with float32
-as its precision, because its default on some processors is bfloat16.
+Every exported file of a run is opened with LiteRT, ONNX Runtime, OpenVINO and ncnn as their documentation shows it,
+with nothing of edgekit: the default settings, and the number of threads. OpenVINO is measured a second time with
+float32 as its precision, because its default on some processors is bfloat16.
 
 edgekit's side is the file and runtime with the lowest median in the run's benchmark (``bench/local``), opened by
 edgekit's own adapter with the settings that it measures and deploys with, and those that ``--tune`` found. All
@@ -24,7 +24,9 @@ import os
 import platform
 import random
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -35,7 +37,7 @@ import numpy as np
 
 IMAGES = 16
 DRAWS = 4000
-PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino", "numpy")
+PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino", "ncnn", "numpy")
 
 
 @dataclass
@@ -98,6 +100,27 @@ def openvino(path: Path, threads: int, precision: str | None = None) -> Candidat
     return Candidate(f"openvino ({default}{used})", lambda n: request.set_input_tensor(images[n]), request.infer)
 
 
+def ncnn(path: Path, threads: int) -> Candidate:
+    import ncnn as library
+
+    net = library.Net()
+    net.opt.num_threads = threads
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+        net.load_param(archive.extract("model.ncnn.param", folder))
+        net.load_model(archive.extract("model.ncnn.bin", folder))
+        side = json.loads(archive.read("edgekit.json"))["image_size"]
+    images = images_of([side, side, 3], np.uint8)
+    given: list[np.ndarray] = []
+
+    def run() -> None:
+        extractor = net.create_extractor()
+        pixels = library.Mat.from_pixels(given[0], library.Mat.PixelType.PIXEL_RGB, side, side)
+        extractor.input("image", pixels)
+        extractor.extract("probabilities")
+
+    return Candidate("ncnn", lambda n: given.__setitem__(slice(None), [images[n]]), run)
+
+
 def plain_candidates(run: Path, threads: int) -> Iterator[Candidate]:
     """Every exported file with every runtime that runs it."""
     for path in sorted(run.glob("exports/*/model.*")):
@@ -106,13 +129,15 @@ def plain_candidates(run: Path, threads: int) -> Iterator[Candidate]:
             openers = [litert, openvino]
         elif path.suffix == ".onnx":
             openers = [onnxruntime, openvino]
-        if openers and "fp" in path.parent.name:
+        elif path.suffix == ".ncnn":
+            openers = [ncnn]
+        if path.suffix != ".ncnn" and openers and "fp" in path.parent.name:
             openers.append(lambda file, count: openvino(file, count, "f32"))
         for opener in openers:
             try:
                 candidate = opener(path, threads)
             except ImportError as error:
-                raise SystemExit(f"error: {error}; install ai-edge-litert, onnxruntime and openvino") from None
+                raise SystemExit(f"error: {error}; install ai-edge-litert, onnxruntime, openvino and ncnn") from None
             candidate.name = f"{path.parent.name}, {candidate.name}"
             yield candidate
 

@@ -42,6 +42,7 @@ PACKAGES = (
     Package("tensorboardX", "tensorboardX"),
     Package("onnx", "onnx", INSTALL_EXPORT),
     Package("flatbuffers", "flatbuffers", INSTALL_EXPORT),
+    Package("pnnx", "pnnx", "pip install --no-deps pnnx  (optional)"),
     Package("tf_keras", "tf_keras", INSTALL_COMPRESS),
     Package("TF Model Optimization", "tensorflow_model_optimization", INSTALL_COMPRESS),
 )
@@ -128,13 +129,16 @@ def _abilities(installed: set[str]) -> dict[str, bool]:
         "export to ONNX": has("keras", "onnx", "onnxruntime"),
         "measure TFLite files": runs("tflite"),
         "measure ONNX files": runs("onnx"),
+        "export to ncnn": has("keras", "onnx", "onnxruntime", "pnnx", "ncnn"),
+        "measure ncnn files": runs("ncnn"),
         "measure in a browser": has("onnxruntime", "browser"),
     }
 
 
 def _runtime(name: str) -> Check:
     runtime = RUNTIMES[name]
-    remedy = f'pip install "edgekit[{runtime.extra}]"' + ("" if runtime.default else "  (optional)")
+    needed = runtime.default and not runtime.on_request
+    remedy = f'pip install "edgekit[{runtime.extra}]"' + ("" if needed else "  (optional)")
     # No current Python has wheels of tflite-runtime, and litert runs the same files.
     return Check(name, _installed(runtime.module), "" if name == "tflite-runtime" else remedy)
 

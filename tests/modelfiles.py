@@ -6,12 +6,15 @@ wrong answers, not only other numbers.
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from edgekit.device.ncnn_file import MAGIC, NcnnModel
 
 LABELS = ("blue", "green", "red")
 SIDE = 32
@@ -36,6 +39,15 @@ def tflite_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "tflite" not in _built:
         _built["tflite"] = _write_tflite(tmp_path_factory.mktemp("tflite"))
     return _built["tflite"]
+
+
+@pytest.fixture(scope="session")
+def ncnn_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with colours.ncnn, which takes uint8 pixels like every file of edgekit."""
+    if "ncnn" not in _built:
+        _built["ncnn"] = tmp_path_factory.mktemp("ncnn")
+        (_built["ncnn"] / "colours.ncnn").write_bytes(ncnn_model().content())
+    return _built["ncnn"]
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +87,21 @@ def build_onnx(path: Path, feed: list, nodes: list, tensors: dict, outputs: dict
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return str(path)
+
+
+def ncnn_model(layers: str | None = None, weights: bytes | None = None) -> NcnnModel:
+    """The mean of each channel, WEIGHTS and a softmax, written as ncnn keeps them."""
+    text = f"""{MAGIC}
+4 4
+Input                    image                    0 1 image
+Pooling                  mean                     1 1 image 1 0=1 4=1
+InnerProduct             scores                   1 1 1 2 0=3 1=1 2=9
+Softmax                  probabilities            1 1 2 probabilities 0=0
+"""
+    # A tag (0: 32-bit floats), the kernel as outputs x inputs, and the bias.
+    stored = np.concatenate([np.zeros(1, np.float32), WEIGHTS.T.ravel() / 255, np.zeros(3, np.float32)]).tobytes()
+    about = {"edgekit": json.dumps({"scaling": "none", "resize": "crop"}), "labels": json.dumps(LABELS)}
+    return NcnnModel(layers or text, stored if weights is None else weights, SIDE, 3, about)
 
 
 def _write_onnx(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgekit.bench.measured_model import THIRD_PARTY, MeasuredModel
 from edgekit.bench.third_party import ThirdPartyOptions
+from edgekit.device.runtime_table import SUFFIXES
 from edgekit.documents.bench import FileOperators
 from edgekit.documents.folders import ExportFolder, RunFolder
 from edgekit.errors import InputError
@@ -103,9 +104,9 @@ def _exported(export: ExportFolder) -> MeasuredModel:
 
 def _third_party(path: Path, options: ThirdPartyOptions) -> MeasuredModel:
     suffix = path.suffix.lower()
-    if suffix not in {".tflite", ".onnx"}:
+    if suffix not in SUFFIXES:
         raise InputError(
-            "this is neither a run folder nor a .tflite or .onnx file",
+            "this is neither a run folder nor a .tflite, .onnx or .ncnn file",
             where=str(path),
             hint="export the run that it belongs to, and pass the run folder or the exported file"
             if suffix in {".keras", ".h5"}

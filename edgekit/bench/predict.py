@@ -115,7 +115,7 @@ def _check_model(model: Path) -> None:
             hint="pass one file, such as RUN/exports/tflite-int8/model.tflite",
         )
     if not model.is_file():
-        raise InputError("no such model file", where=str(model), hint="pass a .tflite or .onnx file")
+        raise InputError("no such model file", where=str(model), hint="pass a .tflite, .onnx or .ncnn file")
 
 
 def _named(image: Path, probabilities: list[float], labels: tuple[str, ...] | None) -> Prediction:

@@ -10,6 +10,7 @@ import typer
 
 from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
 from edgekit.cli.output import Output
+from edgekit.device.runtime_table import default_runtimes
 from edgekit.errors import CheckFailed, InputError
 from edgekit.registry import FORMATS, SCHEMES
 
@@ -17,8 +18,14 @@ from edgekit.registry import FORMATS, SCHEMES
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.", metavar="RUN", show_default=False)],
     file_format: Annotated[
-        str, typer.Option("--format", help=f"{' | '.join(FORMATS)} | all", metavar="FORMAT")
-    ] = "all",
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"{' | '.join(FORMATS)} | all (default: tflite and onnx)",
+            metavar="FORMAT",
+            show_default=False,
+        ),
+    ] = None,
     fp32: Annotated[bool, typer.Option("--fp32", help="32-bit floats.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="16-bit float weights.")] = False,
     dynamic: Annotated[
@@ -73,7 +80,7 @@ def export(
     json_mode: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Export a trained run to TFLite and ONNX files, and verify each against the Keras model.
+    """Export a trained run to TFLite, ONNX or ncnn files, and verify each against the Keras model.
 
     By default, edgekit makes the files that the run's recipe lists. The options from --fp32 to --cluster select
     others. Every file takes RGB pixels, uint8 (1, H, W, 3), and returns class probabilities.
@@ -170,11 +177,18 @@ def scheme_names(schemes: Sequence[str], compressions: Sequence[str]) -> list[st
     return names
 
 
-def choose_keys(file_format: str, schemes: Sequence[str], named: Sequence[str]) -> list[str]:
-    """The exports (``tflite-int8``) that the options select; ``named`` are those of the recipe."""
-    if file_format not in (*FORMATS, "all"):
+def choose_keys(file_format: str | None, schemes: Sequence[str], named: Sequence[str]) -> list[str]:
+    """The exports (``tflite-int8``) that the options select; ``named`` are those of the recipe.
+
+    Without a format, ``schemes`` mean those whose runtime is installed by default.
+    """
+    if file_format not in (*FORMATS, "all", None):
         raise InputError(f"unknown format {file_format!r}", hint=f"choose one of: {', '.join(FORMATS)}, all")
-    formats = FORMATS if file_format == "all" else (file_format,)
+    if file_format is None:
+        usual = [name for name in FORMATS if not all(runtime.on_request for runtime in default_runtimes(name))]
+        formats = usual if schemes else FORMATS
+    else:
+        formats = FORMATS if file_format == "all" else (file_format,)
     wanted = [key for key in SCHEMES if SCHEMES[key].name in schemes] if schemes else named
     keys = [key for key in wanted if key in SCHEMES and SCHEMES[key].format in formats]
     missing = [name for name in schemes if not any(SCHEMES[key].name == name for key in keys)]
@@ -182,8 +196,9 @@ def choose_keys(file_format: str, schemes: Sequence[str], named: Sequence[str]) 
         known = [scheme.name for scheme in SCHEMES.values() if scheme.format in formats]
         raise InputError(f"{file_format} has no {missing[0]} files", hint=f"available schemes: {', '.join(known)}")
     if not keys:
+        what = f"{file_format} file" if file_format in FORMATS else "file"
         raise InputError(
-            f"the run's recipe names no {file_format} file (it names {', '.join(named) or 'none'})",
+            f"the run's recipe names no {what} (it names {', '.join(named) or 'none'})",
             hint="select files, such as --fp32 or --int8 (all options: edgekit export --help)",
         )
     return keys

@@ -23,7 +23,7 @@ from .protocol import Emit
 from .protocol.requests import PlaceEvent, PlaceRequest
 from .working_folder import DEPLOYMENTS, ENVIRONMENTS, PROGRAM, deployed_names
 
-MODELS = ("model.tflite", "model.onnx")
+MODELS = ("model.tflite", "model.onnx", "model.ncnn")
 GOLDEN = "golden.npz"
 CHECK_S = 900
 _EXCHANGE = 2

@@ -1,4 +1,4 @@
-"""Labels and scaling stored in a model file: TFLite metadata (a zip after the flatbuffer), ONNX metadata_props."""
+"""Labels and scaling stored in a model file: TFLite metadata (a zip after the flatbuffer), properties of the others."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def read_metadata(path: str, model: Model) -> FileMetadata:
     """The metadata of an opened file. Metadata that cannot be read is ignored, because tools write different kinds."""
     if model_format(path) == "tflite":
         return FileMetadata(_tflite_labels(path), _tflite_scaling(path), *_images(_tflite_images(path)))
-    return _onnx_metadata(model.properties)
+    return _text_metadata(model.properties)
 
 
-def _onnx_metadata(properties: dict[str, str]) -> FileMetadata:
+def _text_metadata(properties: dict[str, str]) -> FileMetadata:
     try:
         own = json.loads(properties.get("edgekit", "{}"))
     except (ValueError, RecursionError):

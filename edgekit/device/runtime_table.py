@@ -16,7 +16,7 @@ class Runtime:
 
     name: str
     formats: tuple[str, ...]
-    """``tflite`` or ``onnx`` or both: the formats of the files that it runs, which are also their suffixes."""
+    """``tflite``, ``onnx`` or ``ncnn``: the formats of the files that it runs, which are also their suffixes."""
     module: str
     """The module to import."""
     distribution: str
@@ -28,6 +28,8 @@ class Runtime:
     """The module beside this one whose ``profile(entry, threads, runs)`` times each operator, or None."""
     default: bool = True
     """Whether it runs files for which nobody chose a runtime. The results of other runtimes carry their name."""
+    on_request: bool = False
+    """Whether `edgekit target setup` installs it only if it is asked for, although it runs its files by default."""
     simulated: bool = False
     """Whether it runs here what is meant for another kind of machine, so that its times say nothing."""
     extra: str = "bench"
@@ -87,6 +89,20 @@ RUNTIMES: dict[str, Runtime] = {
                 "pinning": ("off", "on"),
                 "hyper_threading": ("on", "off"),
                 "cores": ("any", "performance"),
+            },
+        ),
+        Runtime(
+            name="ncnn",
+            formats=("ncnn",),
+            module="ncnn",
+            distribution="ncnn",
+            summary="ncnn on the CPU; made for Arm, also 32-bit",
+            adapter="ncnn_model",
+            on_request=True,
+            extra="ncnn",
+            options={
+                "precision": ("f32", "fastest"),
+                "winograd": ("on", "off"),
             },
         ),
         Runtime(

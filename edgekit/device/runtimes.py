@@ -33,7 +33,7 @@ class Model:
     invoke: Callable[[], object]
     fetch: Callable[[], np.ndarray]
     properties: dict[str, str]
-    """Text metadata of an ONNX file (``metadata_props``)."""
+    """Text metadata of an ONNX file (``metadata_props``) or a .ncnn file."""
     precision: str | None = None
     """The type in which the runtime computes the float operators, such as ``f32``, where it says so."""
     arena_bytes: int | None = None
@@ -100,10 +100,13 @@ def check_options(runtime: Runtime, choices: Choices, path: str) -> None:
 
 
 def model_format(path: str) -> str:
-    """``tflite`` or ``onnx``, by the file's suffix and first bytes. Raises :class:`ModelError` for other files."""
+    """``tflite``, ``onnx`` or ``ncnn``, by the file's suffix and first bytes.
+
+    Raises :class:`ModelError` for other files.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise ModelError(f"not a model file: expected the suffix {' or '.join(SUFFIXES)}", path)
+        raise ModelError(f"not a model file: expected the suffix {', '.join(SUFFIXES)}", path)
     try:
         with Path(path).open("rb") as stream:
             head = stream.read(8)

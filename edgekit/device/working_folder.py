@@ -40,7 +40,7 @@ TOKEN = "watch-token"  # noqa: S105 - the name of a file
 """The token of the page of ``watch``, which the device program creates in a deployment."""
 
 DEPLOYED = (
-    "model.tflite", "model.onnx", "labels.txt", "golden.npz", "README.txt", "site",
+    "model.tflite", "model.onnx", "model.ncnn", "labels.txt", "golden.npz", "README.txt", "site",
     SETTINGS, TUNED, STATISTICS, PROGRAM,
 )  # fmt: skip
 """What `edgekit deploy` puts into a folder."""

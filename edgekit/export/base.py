@@ -88,6 +88,6 @@ class QuantizingMaker(Maker, Protocol):
         """Reads the tensors ``names`` of the float network."""
 
 
-MakerClass = Callable[..., QuantizingMaker]
+MakerClass = Callable[..., Maker]
 """Takes the :class:`TrainedNetwork`, calibration images uint8 (N, H, W, 3), :class:`ExportFacts`, the recipe's export
 section, and the makers of the formats that its table entry names."""

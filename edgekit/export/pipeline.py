@@ -129,7 +129,7 @@ def _prepare(
     network = load_network(run, document)
     facts = _facts(document, recipe, network)
     makers = Makers(network, calibration.pixels, facts, recipe.export)
-    fast = makers.of("tflite" if "tflite" in plan.formats else min(plan.formats))
+    fast = makers.of("tflite" if "tflite" in plan.formats else "onnx")
     keras = keras_predictions(run, network, parity, partial(fast.make, "fp32"))
     release_memory()
     reference = Reference(facts, parity, keras.probabilities, _limits(recipe.export), n_by_keras=keras.n_by_keras)
@@ -209,9 +209,9 @@ class _Exporter:
     def _source(self, planned: PlannedFile) -> FileSource:
         if planned.compression is not None:
             return self._compressed_source(planned.scheme.format, planned.compression)
-        run, maker = self.exported, self.makers.of(planned.scheme.format)
         if not planned.inspected:
-            return FileSource(maker)
+            return FileSource(self.makers.of(planned.scheme.format))
+        run, maker = self.exported, self.makers.quantizing(planned.scheme.format)
         repair = Int8Repair(run.recipe.export, maker, self.calibration, run.network, run.reference, self.progress)
         return FileSource(maker, repair=repair)
 

@@ -8,7 +8,6 @@ from edgekit.device.failures import MissingRuntimeError
 from edgekit.device.runtimes import default_runtime
 from edgekit.errors import InputError
 from edgekit.export.makers import MAKERS
-from edgekit.export.network import INSTALL
 from edgekit.export.plan import ExportPlan
 from edgekit.export.tflite import edge_quantizer
 from edgekit.recipe import Export
@@ -32,13 +31,14 @@ def need_tools(plan: ExportPlan, settings: Export) -> None:
 
 
 def _need_format(file_format: str) -> None:
-    for module in MAKERS[file_format].modules:
+    entry = MAKERS[file_format]
+    for module in entry.modules:
         if _missing(module):
-            raise InputError(f".{file_format} files need {module}, which is not installed", hint=INSTALL)
+            raise InputError(f".{file_format} files need {module}, which is not installed", hint=entry.install)
     try:
         default_runtime(file_format)
     except MissingRuntimeError as error:
-        raise InputError(f"{error.reason}, so exported files cannot be verified", hint=INSTALL) from None
+        raise InputError(f"{error.reason}, so exported files cannot be verified", hint=entry.install) from None
 
 
 def _missing(module: str) -> bool:

@@ -28,6 +28,7 @@ def export_versions() -> dict[str, str]:
         "onnx": installed_version("onnx"),
         "onnxruntime": installed_version("onnxruntime"),
         "ai_edge_quantizer": installed_version("ai-edge-quantizer"),
+        "pnnx": installed_version("pnnx"),
         "tf2onnx": installed_version("tf2onnx"),
         "litert": installed_version("ai-edge-litert", "tflite-runtime"),
         "numpy": installed_version("numpy"),

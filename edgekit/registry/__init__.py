@@ -96,6 +96,8 @@ SCHEMES: dict[str, Scheme] = {
             methods=("minmax", "percentile", "entropy"),
         ),
         Scheme("onnx", "int8-tflite", ".onnx", True, "tflite-int8 converted to QDQ", source="tflite-int8"),
+        Scheme("ncnn", "fp32", ".ncnn", False, "32-bit floats"),
+        Scheme("ncnn", "fp16", ".ncnn", False, "16-bit float weights"),
     )
 }
 

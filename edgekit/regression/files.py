@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekit.device.runtime_table import SUFFIXES
 from edgekit.errors import InputError
 from edgekit.regression.baseline import Baseline, model_entry
 from edgekit.regression.pairing import Pair
 from edgekit.support.files import sha256_file, write_bytes
-
-SUFFIXES = {".tflite", ".onnx"}
 
 
 def find_file(baseline: Baseline, pair: Pair, named: Path | None, unpacked: Path) -> Path | None:

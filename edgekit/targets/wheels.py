@@ -60,6 +60,12 @@ WHEELS: tuple[Wheel, ...] = (
     Wheel("openvino", "2026.4.1", ((3, 10), (3, 14)), {"x86_64": (2, 28), "aarch64": (2, 35)}),
     Wheel("openvino", "2025.3.0", ((3, 9), (3, 13)), {"x86_64": (2, 17), "aarch64": (2, 35)}),
     Wheel(
+        "ncnn",
+        "1.0.20261020",
+        ((3, 9), (3, 14)),
+        {"x86_64": (2, 28), "aarch64": (2, 28), "armv7l": (2, 31)},
+    ),
+    Wheel(
         "tflm",
         "0.dev20261023182759",
         ((3, 10), (3, 13)),
@@ -93,14 +99,16 @@ class Plan:
 def plan(facts: HostFacts, runtime: str | None = None) -> Plan:
     """The packages for the machine that ``facts`` describe.
 
-    ``runtime`` takes the place of the default runtime of its format. One that is no default is installed beside them.
+    ``runtime`` takes the place of the default runtime of its format. One that is no default, or that is only installed
+    on request, is installed beside them.
     """
     problem = _problem(facts)
     if problem is not None:
         return Plan(problem=problem)
-    chosen = {file_format: _best_wheel(file_format, facts, runtime) for file_format in FORMATS}
+    usual = [kind for kind in FORMATS if not all(one.on_request for one in default_runtimes(kind))]
+    chosen = {file_format: _best_wheel(file_format, facts, runtime) for file_format in usual}
     wheels = [wheel for wheel in chosen.values() if wheel is not None]
-    if runtime is not None and not RUNTIMES[runtime].default:
+    if runtime is not None and (not RUNTIMES[runtime].default or RUNTIMES[runtime].on_request):
         extra = _first_wheel([runtime], facts)
         if extra is None:
             return Plan(problem=f"{runtime} has no wheel for {describe(facts)}")

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from modelfiles import colours, onnx_models, tflite_models  # noqa: F401
+from modelfiles import colours, ncnn_models, onnx_models, tflite_models  # noqa: F401

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from loopback import Server, serve
-from modelfiles import colours, onnx_models, tflite_models  # noqa: F401
+from modelfiles import colours, ncnn_models, onnx_models, tflite_models  # noqa: F401
 
 from edgekit.targets.config import TargetConfig
 

@@ -172,3 +172,24 @@ def test_openvino_runs_both_formats(pi5, run, project, capsys):
     assert json.loads((folder / "preprocessing.json").read_text()) == {"runtime": "openvino"}
     Image.fromarray(colour_pixels("green")).save(folder / "photo.jpg")
     assert in_board(pi5, f"cd '{deployed['folder']}' && {deployed['command']}").startswith("photo.jpg  green")
+
+
+@pytest.mark.parametrize("board", ["pi5", "old_pi"])
+def test_ncnn_is_installed_on_request(board, request, tmp_path, ncnn_models, colours, project, capsys):
+    """Its wheels for Arm, of 64 and of 32 bits."""
+    pi, name = request.getfixturevalue(board), "board"
+    run = golden_outputs(make_run(tmp_path / "run", {"ncnn-fp32": ncnn_models / "colours.ncnn"}, colours))
+    target = TargetConfig(name, "emulated", runtime="ncnn", ssh_config=str(pi.ssh_config()))
+    add_target(target, project / "targets.toml")
+    assert "ncnn" in edgekit(capsys, "target", "setup", name)["runtimes"]
+    command = ("bench", run.path, "--target", name, "--protocol", "check", "--threads", "1")
+    (row,) = edgekit(capsys, *command)["results"]
+    assert row["accuracy"] == 1.0
+    assert row["agreement_with_host"]["n_same"] == 15
+    assert row["runtime"]["name"] == "ncnn"
+    (checked,) = edgekit(capsys, "verify", run.path, "--target", name)["results"]
+    assert checked["ok"]
+    deployed = edgekit(capsys, "deploy", run.path, "--export", "ncnn-fp32", "--target", name, "--name", "nc")
+    folder = pi.root / deployed["folder"].lstrip("/")
+    Image.fromarray(colour_pixels("green")).save(folder / "photo.jpg")
+    assert in_board(pi, f"cd '{deployed['folder']}' && {deployed['command']}").startswith("photo.jpg  green")

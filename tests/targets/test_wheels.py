@@ -97,3 +97,14 @@ def test_a_runtime_that_is_no_default_is_installed_beside_the_default_ones():
     old = plan(facts(python=[3, 9, 2], libc_version="2.31", machine="x86_64"), "openvino")
     assert "openvino==2025.3.0" in old.requirements
     assert "openvino has no wheel" in plan(facts(machine="armv7l", bits=32), "openvino").problem
+
+
+def test_ncnn_is_installed_on_request_only():
+    assert "ncnn" not in " ".join(plan(facts()).requirements)
+    assert plan(facts(), "ncnn").requirements[-1] == "ncnn==1.0.20261020"
+    assert plan(facts(), "ncnn").runtimes == plan(facts()).runtimes
+    # No other runtime has a wheel for this system.
+    trixie = facts(machine="armv7l", bits=32, python=[3, 13, 5], libc_version="2.41")
+    assert plan(trixie).problem
+    assert plan(trixie, "ncnn").requirements == ("ncnn==1.0.20261020",)
+    assert "ncnn has no wheel" in plan(facts(libc_version="2.27"), "ncnn").problem

@@ -60,7 +60,7 @@ class OnnxMaker:
     def make(self, scheme: str) -> bytes:
         """The file of ``scheme``: ``fp32``, ``fp16``, ``dynamic``, ``int8``, ``int8-s8s8`` or ``int8-tflite``."""
         made: dict[str, Callable[[], Any]] = {
-            "fp32": lambda: self._float32,
+            "fp32": lambda: self.float32,
             "fp16": self._float16,
             "dynamic": self._dynamic,
             "int8": self._int8,
@@ -75,8 +75,7 @@ class OnnxMaker:
 
         ONNXModel(model).topological_sort()  # quantizers append the nodes that they insert
 
-        properties = {"labels": json.dumps(self._facts.labels), "edgekit": json.dumps(_signature(self._facts))}
-        onnx.helper.set_model_props(model, properties)
+        onnx.helper.set_model_props(model, text_properties(self._facts))
         model.producer_name, model.producer_version = "edgekit", __version__
         model.doc_string = f"{self._facts.title}: image classifier of {len(self._facts.labels)} classes"
         onnx.checker.check_model(model, full_check=True)
@@ -96,7 +95,8 @@ class OnnxMaker:
         return onnx_operators(content)
 
     @cached_property
-    def _float32(self) -> Any:
+    def float32(self) -> Any:
+        """The float model of the network, without the metadata of a file."""
         try:
             return build_onnx(fold_head(self._network.keras_model), self._network.image_size)
         except UnsupportedLayer as error:
@@ -107,8 +107,8 @@ class OnnxMaker:
         """Weights and computation in 16-bit floats after the scaling; input and output stay as they are."""
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
-        scaling = [node.name for node in self._float32.graph.node if _layer(node) in (SCALING, "input")]
-        return convert_float_to_float16(deepcopy(self._float32), keep_io_types=True, node_block_list=scaling)
+        scaling = [node.name for node in self.float32.graph.node if _layer(node) in (SCALING, "input")]
+        return convert_float_to_float16(deepcopy(self.float32), keep_io_types=True, node_block_list=scaling)
 
     def _dynamic(self) -> Any:
         """8-bit weights; activations are quantized at run time."""
@@ -117,11 +117,11 @@ class OnnxMaker:
 
         with tempfile.TemporaryDirectory(prefix="edgekit-") as folder, quiet_logging():
             source, result = Path(folder) / "fp32.onnx", Path(folder) / "dynamic.onnx"
-            onnx.save_model(self._float32, source)
+            onnx.save_model(self.float32, source)
             # ONNX Runtime is only fast with uint8 weights, and its ConvInteger takes one scale for the whole kernel.
             # Channels of a depthwise kernel differ too much for that: MobileNetV2 lost 62 points and took twice as
             # long.
-            depthwise = [node.name for node in self._float32.graph.node if _is_grouped(node)]
+            depthwise = [node.name for node in self.float32.graph.node if _is_grouped(node)]
             quantize_dynamic(source, result, weight_type=QuantType.QUInt8, per_channel=True, nodes_to_exclude=depthwise)
             return onnx.load_model(result)
 
@@ -130,16 +130,16 @@ class OnnxMaker:
         return onnx_from_tflite(self._tflite.float_ends(), self._network.image_size)
 
     def activation_ranges(self, content: bytes) -> list[ActivationRange]:
-        known = {name for node in self._float32.graph.node for name in node.output}
+        known = {name for node in self.float32.graph.node for name in node.output}
         return [found for found in onnx_ranges(content) if found.tensor in known]
 
     def activation_reader(self, names: list[str]) -> ActivationReader:
-        return activation_reader(self._float32, names)
+        return activation_reader(self.float32, names)
 
     def quantizable_layers(self) -> list[str]:
         # Activations are quantized together with the layer before them.
         left = {*LEFT_AS_FLOAT, "Clip", "Relu"}
-        names = [_layer(node) for node in self._float32.graph.node if node.op_type not in left]
+        names = [_layer(node) for node in self.float32.graph.node if node.op_type not in left]
         return [name for name in dict.fromkeys(names) if name != SCALING]
 
     def with_float_layers(self, layers: frozenset[str], scheme: str = "int8") -> bytes:
@@ -148,7 +148,7 @@ class OnnxMaker:
     @cached_property
     def _ranges(self) -> Any:
         """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
-        return calibrated_ranges(self._float32, self._calibration, self._settings.calibration, quantized_types())
+        return calibrated_ranges(self.float32, self._calibration, self._settings.calibration, quantized_types())
 
     def _int8(self, floats: frozenset[str] = frozenset(), *, signed: bool = False) -> Any:
         """Static QDQ, except for the layers ``floats``: uint8 or ``signed`` int8 activations, int8 weights per channel.
@@ -163,11 +163,11 @@ class OnnxMaker:
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
         from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
-        nodes = self._float32.graph.node
+        nodes = self.float32.graph.node
         excluded = [n.name for n in nodes if n.op_type in LEFT_AS_FLOAT or _layer(n) in {SCALING, *floats}]
         with quiet_logging():
             quantizer = QDQQuantizer(
-                save_and_reload_model_with_shape_infer(self._float32),
+                save_and_reload_model_with_shape_infer(self.float32),
                 True,  # per channel
                 False,  # reduce range
                 QuantType.QInt8,
@@ -181,6 +181,11 @@ class OnnxMaker:
             quantizer.quantize_model()
         model: onnx.ModelProto = quantizer.model.model
         return model
+
+
+def text_properties(facts: ExportFacts) -> dict[str, str]:
+    """What a file says about itself, as pairs of key and value."""
+    return {"labels": json.dumps(facts.labels), "edgekit": json.dumps(_signature(facts))}
 
 
 def _signature(facts: ExportFacts) -> dict[str, object]:

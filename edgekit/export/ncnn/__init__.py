@@ -1,0 +1,1 @@
+"""ncnn files, which pnnx converts from the fp32 ONNX file."""
