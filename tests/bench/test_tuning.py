@@ -255,14 +255,18 @@ def _times(latency: Latency, factor: int) -> Latency:
     return latency.model_copy(update={"processes": tuple(map(scaled, latency.processes))})
 
 
-def test_every_option_of_a_runtime_opens_a_file(onnx_models: Path, tflite_models: Path):
+def test_every_option_of_a_runtime_opens_a_file(onnx_models: Path, tflite_models: Path, ncnn_models: Path):
     """A wrong name in the table of runtimes, or an adapter that ignores one, is an error here."""
     from edgekit.device.failures import ModelError
     from edgekit.device.jobs import model_entry
     from edgekit.device.runtime_table import RUNTIMES
     from edgekit.device.runtimes import runtime_version
 
-    files = {"onnx": onnx_models / "uint8.onnx", "tflite": tflite_models / "uint8.tflite"}
+    files = {
+        "onnx": onnx_models / "uint8.onnx",
+        "tflite": tflite_models / "uint8.tflite",
+        "ncnn": ncnn_models / "colours.ncnn",
+    }
     for runtime in RUNTIMES.values():
         if runtime_version(runtime.name) is None:
             continue
