@@ -79,11 +79,12 @@ def _attempt(job: Job, progress: Progress) -> Outcome:
 def _perform(job: Job, progress: Progress) -> Outcome:
     from edgekit import api
     from edgekit.study.jobs import BenchJob, ExportJob, Outcome, RobustnessJob, TrainJob
+    from edgekit.support.progress import SILENT
 
     if isinstance(job, TrainJob):
         api.train(job.recipe, run=job.run, resume=job.resume, progress=progress)
     elif isinstance(job, ExportJob):
-        api.export(job.run, files=job.exports, progress=progress)
+        api.export(job.run, files=job.exports, progress=progress if job.warnings else SILENT)
     elif isinstance(job, BenchJob):
         return _bench(job, progress)
     elif isinstance(job, RobustnessJob):

@@ -67,6 +67,18 @@ class Recipe(Section):
             )
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _random_weights_train_from_scratch(cls, given: Any) -> Any:  # noqa: ANN401 - whatever a file contains
+        """Without a strategy, random weights are trained in every layer: none of them are worth freezing."""
+        if not isinstance(given, dict):
+            return given
+        model, train = given.get("model"), given.get("train", {})
+        random = isinstance(model, dict) and model.get("weights") == "none"
+        if random and isinstance(train, dict) and not {"strategy", "start_from"} & train.keys():
+            return {**given, "train": {**train, "strategy": "from-scratch"}}
+        return given
+
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Recipe:
         backbone = get_backbone(self.model.backbone)

@@ -162,7 +162,8 @@ class Train(Section):
 
     strategy: Strategy = "fine-tuning"
     """``feature-extraction`` trains only the head; ``fine-tuning`` then also trains the last layers of the backbone;
-    ``from-scratch`` trains every layer from random weights."""
+    ``from-scratch`` trains every layer from random weights. If it is left out, ``model.weights: none``
+    selects ``from-scratch``."""
     seed: Seed = 0
     """Seed of all random choices in training (0 to 2**31 - 1)."""
     batch_size: Count = 32

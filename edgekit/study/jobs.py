@@ -35,6 +35,8 @@ class ExportJob(Part):
     kind: Literal["export"] = "export"
     run: Path
     exports: tuple[str, ...]
+    warnings: bool = True
+    """Whether to print the warnings about the files. Those of an untrained network say nothing."""
 
     @property
     def subject(self) -> str:

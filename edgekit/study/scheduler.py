@@ -31,8 +31,9 @@ class _Training:
 
 
 class Scheduler:
-    """Trains and exports all cells: ``jobs`` trainings and as many exports at a time. Without ``exports``, it only
-    trains them.
+    """Trains and exports all cells: ``jobs`` trainings and as many exports at a time.
+
+    Without ``exports``, it only trains them. ``warnings``: whether the warnings about exported files are printed.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class Scheduler:
         quiet: bool,
         progress: Progress,
         exports: bool = True,
+        warnings: bool = True,
     ) -> None:
         self._study, self._pool, self._jobs, self._retries = study, pool, jobs, retries
-        self._quiet, self._progress, self._exports = quiet, progress, exports
+        self._quiet, self._progress, self._exports, self._warnings = quiet, progress, exports, warnings
         self._left = [cell.run for cell in study.cells]
         self._running: dict[Future[Outcome | None], _Training] = {}
 
@@ -126,7 +128,7 @@ class Scheduler:
             return
         clean_up(run)
         try:
-            run_job(ExportJob(run=run.path, exports=tuple(missing)), quiet=True)
+            run_job(ExportJob(run=run.path, exports=tuple(missing), warnings=self._warnings), quiet=True)
         except JobFailed as error:
             # An exported file that failed its check is kept and marked; the others are measured.
             good = any(export.read_export().ok for export in run.done_exports())

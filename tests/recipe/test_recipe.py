@@ -368,3 +368,14 @@ def test_a_study_of_millions_of_cells_is_refused(tmp_path):
 def test_a_recipe_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "recipe.yaml").write_bytes("\ufeffname: windows\r\n".encode())
     assert load_recipe(tmp_path / "recipe.yaml").name == "windows"
+
+
+def test_random_weights_are_trained_in_every_layer_unless_a_strategy_is_given():
+    def strategy(**train: object) -> str:
+        return validate({"model": {"weights": "none"}, "train": train}, "test").train.strategy
+
+    assert strategy() == strategy(batch_size=8) == "from-scratch"
+    assert validate({"model": {"weights": "none"}}, "test").train.strategy == "from-scratch"
+    assert strategy(strategy="feature-extraction") == "feature-extraction"
+    assert strategy(start_from="runs/one") == "fine-tuning"
+    assert validate({}, "test").train.strategy == "fine-tuning"

@@ -195,6 +195,7 @@ def test_a_search_on_the_digits_resumes_and_ends_with_a_recommendation(tmp_path:
 
     done = edgekit(*SEARCH, out, "--json")
     assert done.returncode == 0, done.stderr
+    assert "the trained network predicts" not in done.stderr, "what an untrained network predicts says nothing"
     assert first.stat().st_mtime_ns == trained_at, "it is not trained again"
     assert [path.stat().st_mtime_ns for path in sorted(out.glob("probe-*/runs/*/model.keras"))] == probed_at
     report = json.loads(done.stdout)

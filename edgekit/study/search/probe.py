@@ -91,7 +91,7 @@ def probe(
     ``recipe`` is that of :func:`probe_recipe`. Raises :class:`TargetError` if the target measured nothing.
     """
     study = Study.open(folder, recipe)
-    Scheduler(study, pool, jobs, 1, quiet=True, progress=progress).run()
+    Scheduler(study, pool, jobs, 1, quiet=True, progress=progress, warnings=False).run()
     exported = [cell for cell in study.cells if cell.status == "exported"]
     if not exported:
         raise EdgekitError("no candidate could be exported", where=str(study.file), hint=study.cells[0].error)
