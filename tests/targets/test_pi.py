@@ -186,7 +186,7 @@ def test_ncnn_is_installed_on_request(board, request, tmp_path, ncnn_models, col
     (row,) = edgekit(capsys, *command)["results"]
     assert row["accuracy"] == 1.0
     assert row["agreement_with_host"]["n_same"] == 15
-    assert row["runtime"]["name"] == "ncnn"
+    assert json.loads(run.bench_json(name, "ncnn-fp32").read_text())["runtime"]["name"] == "ncnn"
     (checked,) = edgekit(capsys, "verify", run.path, "--target", name)["results"]
     assert checked["ok"]
     deployed = edgekit(capsys, "deploy", run.path, "--export", "ncnn-fp32", "--target", name, "--name", "nc")
