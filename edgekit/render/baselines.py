@@ -25,11 +25,21 @@ def majority_text(found: BaselineAccuracy) -> str:
     )
 
 
-def as_good_text(accuracy: float) -> str:
-    """What it means that the nearest neighbour is about as good as the networks."""
-    return (
-        f"The nearest neighbour on pixels is correct for {percent(accuracy)}% of the test images, about as many as the "
-        "best network: these images are so close to the training images that accuracy says little about new ones."
+NEAR_THE_NETWORK = 0.02
+"""How far from the best network the nearest neighbour may be to be about as good."""
+
+
+def as_good_text(accuracy: float, best: float) -> str:
+    """What it means that the nearest neighbour is about as good as the ``best`` network, or better."""
+    found = f"The nearest neighbour on pixels is correct for {percent(accuracy)}% of the test images, "
+    if accuracy > best + NEAR_THE_NETWORK:
+        return found + (
+            f"more than the best network ({percent(best)}%): on these images, finding the most similar training image "
+            "works better than any network here."
+        )
+    return found + (
+        "about as many as the best network: these images are so close to the training images that accuracy says "
+        "little about new ones."
     )
 
 

@@ -10,15 +10,12 @@ import numpy as np
 
 from edgekit.documents.audit import AuditDocument
 from edgekit.documents.report_findings import LeakDifference, LeakEffect, LeakSummary, ScoreRecord
-from edgekit.render.baselines import as_good_text, baselines_text
+from edgekit.render.baselines import NEAR_THE_NETWORK, as_good_text, baselines_text
 from edgekit.render.numbers import points
 from edgekit.report.model.source import RunData, Score
 from edgekit.stats.class_standardised import LeakComparison, compare_leaked
 
 AUDIT_FILE = "audit.json"
-
-NEAR_THE_NETWORK = 0.02
-"""How far below the best network the nearest neighbour may be to be about as good."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +127,18 @@ class Leaks:
         """Whether the nearest neighbour is within two points of the best Keras model, or above it."""
         if self.audit.baselines is None or not self.accuracies:
             return False
-        best = max(row.everything.accuracy for row in self.accuracies)
-        return self.audit.baselines.nearest_neighbour.accuracy > best - NEAR_THE_NETWORK
+        return self.audit.baselines.nearest_neighbour.accuracy > self._best - NEAR_THE_NETWORK
+
+    @property
+    def _best(self) -> float:
+        """The accuracy of the best Keras model."""
+        return max(row.everything.accuracy for row in self.accuracies)
 
     @property
     def doubt(self) -> str:
         """Why the accuracies may be too high; empty where nothing of the kind was found."""
         if self.as_good_as_a_network and self.audit.baselines is not None:
-            return as_good_text(self.audit.baselines.nearest_neighbour.accuracy)
+            return as_good_text(self.audit.baselines.nearest_neighbour.accuracy, self._best)
         return self.sentence if self.audit.leaked_test_images else ""
 
     @property

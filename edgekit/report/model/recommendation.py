@@ -143,14 +143,21 @@ _Answer = tuple[Literal["chosen", "none", "undecided"], list[int], list[str]]
 
 def _chosen(field: Field, found: Recommendation) -> _Answer:
     assert found.chosen is not None
-    loss = field.loss(found.chosen)
+    loss, numbers = field.loss(found.chosen), field.numbers(found.chosen)
     n, eligible, as_fast = len(field.within), len(found.eligible), len(found.as_fast)
+    if n == 1:
+        return "chosen", [found.chosen], [numbers, f"It is the only exported file{_that_meet(field)}."]
+    points = plural(field.allowed_points, "point")
+    if eligible == 1:
+        reason = (
+            f"It is the only one of {n} exported files{_that_meet(field)} that is shown to lose at most {points} "
+            f"against the best (at most {loss:.1f})."
+        )
+        return "chosen", [found.chosen], [numbers, reason]
     reason = (
-        f"Chosen from {eligible} of {plural(n, 'exported file')}{_that_meet(field)} that are shown to lose at most "
-        f"{plural(field.allowed_points, 'point')} against the best"
+        f"Chosen from {eligible} of {n} exported files{_that_meet(field)} that are shown to lose at most {points} "
+        f"against the best (this one at most {loss:.1f})"
     )
-    if n > 1:
-        reason += f" (this one at most {loss:.1f})"
     timed = sum(field.latency(field.groups[i]) is not None for i in found.eligible)
     if field.latency(field.groups[found.chosen]) is None:
         reason += "; it is the smallest of them (no comparable latency was measured)"
@@ -158,9 +165,9 @@ def _chosen(field: Field, found: Recommendation) -> _Answer:
         reason += f"; it is the smallest of the {as_fast} fastest, which latency does not separate"
     elif timed < eligible:
         reason += f"; of the {timed} of them that were timed in the same session, it is the fastest"
-    elif eligible > 1:
+    else:
         reason += "; it is measurably the fastest of them"
-    return "chosen", [found.chosen], [field.numbers(found.chosen), f"{reason}."]
+    return "chosen", [found.chosen], [numbers, f"{reason}."]
 
 
 def _not_shown(field: Field, found: Recommendation) -> _Answer:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edgekit.documents.audit import BaselineAccuracy, Baselines, BaselinesDocument, NearestNeighbourAccuracy
 from edgekit.documents.report_findings import TrivialBaselines
-from edgekit.render.baselines import as_good_text, baselines_text, majority_text
-from edgekit.report.model.leaks import NEAR_THE_NETWORK, Leaks
+from edgekit.render.baselines import NEAR_THE_NETWORK, as_good_text, baselines_text, majority_text
+from edgekit.report.model.leaks import Leaks
 from edgekit.report.model.source import RunData, Source
 
 
@@ -32,7 +32,7 @@ class Trivial:
         near = self.nearest_neighbour
         if near is None or self.best is None or near.accuracy <= self.best - NEAR_THE_NETWORK:
             return ""
-        return as_good_text(near.accuracy)
+        return as_good_text(near.accuracy, self.best)
 
     def document(self) -> TrivialBaselines:
         return TrivialBaselines(majority=self.majority, nearest_neighbour=self.nearest_neighbour)
