@@ -199,9 +199,9 @@ def test_channel_order_matters(exported):
 @pytest.mark.parametrize("backbone", backbones(("mobilenetv3small",)))
 def test_every_backbone_converts(backbone, tmp_path):
     run = make_run(tmp_path / "run", backbone)
-    documents = export_run(run, ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8"])
+    documents = export_run(run, ["tflite-fp32", "tflite-int8", "onnx-fp32", "onnx-int8", "ncnn-fp32"])
     by_key = {document.key: document for document in documents}
-    for key in ("tflite-fp32", "onnx-fp32"):
+    for key in ("tflite-fp32", "onnx-fp32", "ncnn-fp32"):
         assert by_key[key].parity.max_abs_difference < 1e-4
     assert by_key["onnx-fp32"].converter.name == "edgekit"
     assert by_key["tflite-int8"].integer_only
