@@ -234,7 +234,9 @@ class TestChooseKeys:
             ("all", [], ["tflite-int8", "onnx-fp32"]),
             ("tflite", [], ["tflite-int8"]),
             ("all", ["int8"], ["tflite-int8", "onnx-int8"]),
-            ("all", ["fp16"], ["tflite-fp16", "onnx-fp16"]),
+            ("all", ["fp16"], ["tflite-fp16", "onnx-fp16", "ncnn-fp16"]),
+            (None, ["fp16"], ["tflite-fp16", "onnx-fp16"]),
+            (None, [], ["tflite-int8", "onnx-fp32"]),
             ("onnx", ["int8", "fp32"], ["onnx-fp32", "onnx-int8"]),
         ],
     )
