@@ -97,7 +97,8 @@ lock: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --upgrade \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock
 	@# pnnx lists PyTorch as a dependency, but converts ONNX files without it.
-	echo pnnx | $(BIN)/uv pip compile - --no-deps --upgrade --no-header --no-annotate >> requirements.lock
+	echo pnnx | $(BIN)/uv pip compile - --no-deps --upgrade --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links >> requirements.lock
 
 clean:
 	rm -rf $(VENV) .venv-3.* quickstart build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
