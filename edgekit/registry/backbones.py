@@ -72,6 +72,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="vgg16",
             title="VGG16",
+            int8_agreement=99.4,
             macs=15_346_630_656,
             keras_class="VGG16",
             weights_file="vgg16_*_notop.h5",
@@ -83,6 +84,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="resnet50v2",
             title="ResNet50V2",
+            int8_agreement=100.0,
             macs=3_480_207_360,
             keras_class="ResNet50V2",
             weights_file="resnet50v2_*_notop.h5",
@@ -93,6 +95,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="mobilenetv2",
             title="MobileNetV2",
+            int8_agreement=99.2,
             macs=299_494_272,
             keras_class="MobileNetV2",
             weights_file="mobilenet_v2_*_no_top.h5",
@@ -104,6 +107,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="resnet50",
             title="ResNet50",
+            int8_agreement=99.2,
             macs=3_855_925_248,
             keras_class="ResNet50",
             weights_file="resnet50_*_notop.h5",
@@ -152,6 +156,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="efficientnetb0",
             title="EfficientNetB0",
+            int8_agreement=98.1,
             macs=384_534_752,
             keras_class="EfficientNetB0",
             weights_file="efficientnetb0_notop.h5",
@@ -163,6 +168,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="efficientnetv2b0",
             title="EfficientNetV2B0",
+            int8_agreement=98.6,
             macs=716_806_176,
             keras_class="EfficientNetV2B0",
             weights_file="efficientnetv2-b0_notop.h5",
@@ -174,6 +180,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="convnexttiny",
             title="ConvNeXtTiny",
+            int8_agreement=100.0,
             macs=4_454_763_264,
             keras_class="ConvNeXtTiny",
             weights_file="convnext_tiny_notop.h5",
@@ -185,6 +192,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="densenet121",
             title="DenseNet121",
+            int8_agreement=99.4,
             macs=2_833_137_664,
             keras_class="DenseNet121",
             weights_file="densenet121_*_notop.h5",
@@ -196,6 +204,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="nasnetmobile",
             title="NASNetMobile",
+            int8_agreement=98.6,
             macs=562_582_816,
             keras_class="NASNetMobile",
             weights_file="nasnet_mobile_no_top.h5",
@@ -207,6 +216,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="xception",
             title="Xception",
+            int8_agreement=99.7,
             macs=4_550_831_072,
             keras_class="Xception",
             weights_file="xception_*_notop.h5",
@@ -219,6 +229,7 @@ BACKBONES: dict[str, Backbone] = {
         Backbone(
             name="resnet101v2",
             title="ResNet101V2",
+            int8_agreement=99.4,
             macs=7_192_428_544,
             keras_class="ResNet101V2",
             weights_file="resnet101v2_*_notop.h5",
