@@ -51,7 +51,7 @@ def main() -> int:
     arguments = _arguments()
     names = sorted(arguments.backbones, key=lambda name: BACKBONES[name].macs)
     failed: dict[str, str] = {}
-    for stage in () if arguments.collect else (prepare, measure, give_back):
+    for stage in () if arguments.collect else (prepare, measure, recover):
         for name in names:
             try:
                 stage(name, arguments)
@@ -81,7 +81,7 @@ def prepare(name: str, arguments: argparse.Namespace) -> None:
 
 
 def measure(name: str, arguments: argparse.Namespace) -> None:
-    """Score the files and measure their latency. Other programs should rest meanwhile."""
+    """Score the files and measure their latency, which needs a quiet machine."""
     run, result = arguments.work / name, _result(arguments.work, name)
     if result.is_file() or not RunFolder(run).done_exports():
         return
@@ -100,7 +100,7 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
     write_json(result, document)
 
 
-def give_back(name: str, arguments: argparse.Namespace) -> None:
+def recover(name: str, arguments: argparse.Namespace) -> None:
     """Repair and QAT, where int8 failed its gate or agrees too rarely with the Keras model."""
     run, result = arguments.work / name, _result(arguments.work, name)
     if arguments.plain or not result.is_file():

@@ -49,7 +49,6 @@ class Candidate:
     invoke: Callable[[], object]
     rounds: list[float] = field(default_factory=list)
     """Median of the runs of each round, in ms."""
-    samples_ns: list[list[int]] = field(default_factory=list)
 
     @property
     def ms(self) -> float:
@@ -110,15 +109,15 @@ def ncnn(path: Path, threads: int) -> Candidate:
         net.load_model(archive.extract("model.ncnn.bin", folder))
         side = json.loads(archive.read("edgekit.json"))["image_size"]
     images = images_of([side, side, 3], np.uint8)
-    given: list[np.ndarray] = []
+    feed: dict[str, np.ndarray] = {}
 
     def run() -> None:
         extractor = net.create_extractor()
-        pixels = library.Mat.from_pixels(given[0], library.Mat.PixelType.PIXEL_RGB, side, side)
+        pixels = library.Mat.from_pixels(feed["image"], library.Mat.PixelType.PIXEL_RGB, side, side)
         extractor.input("image", pixels)
         extractor.extract("probabilities")
 
-    return Candidate("ncnn", lambda n: given.__setitem__(slice(None), [images[n]]), run)
+    return Candidate("ncnn", lambda n: feed.update(image=images[n]), run)
 
 
 def plain_candidates(run: Path, threads: int) -> Iterator[Candidate]:
@@ -131,7 +130,7 @@ def plain_candidates(run: Path, threads: int) -> Iterator[Candidate]:
             openers = [onnxruntime, openvino]
         elif path.suffix == ".ncnn":
             openers = [ncnn]
-        if path.suffix != ".ncnn" and openers and "fp" in path.parent.name:
+        if openvino in openers and "fp" in path.parent.name:
             openers.append(lambda file, count: openvino(file, count, "f32"))
         for opener in openers:
             try:
@@ -197,7 +196,6 @@ def measure(candidates: list[Candidate], rounds: int, min_runs: int, min_ns: int
         for candidate in order.sample(candidates, len(candidates)):
             time.sleep(0.01)  # lets the threads of the last one come to rest
             samples = block(candidate, min_runs, min_ns)
-            candidate.samples_ns.append(samples)
             candidate.rounds.append(float(np.median(samples)) / 1e6)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
     gc.enable()
@@ -221,7 +219,6 @@ def compare(run: Path, threads: int, arguments: argparse.Namespace) -> dict[str,
     likely = min(plain, key=lambda one: one.ms)  # the one whose copy is the control
     for candidate in plain:
         candidate.rounds.clear()
-        candidate.samples_ns.clear()
     control = Candidate("control", likely.feed, likely.invoke)
     measure([chosen, control, *plain], arguments.rounds, arguments.runs, min_ns)
     fastest = min(plain, key=lambda one: one.ms)
@@ -233,7 +230,7 @@ def compare(run: Path, threads: int, arguments: argparse.Namespace) -> dict[str,
         "edgekit_over_fastest": ratio(chosen, fastest),
         "control": {"candidate": likely.name, **ratio(control, likely)},
         "candidates_ms": {one.name: one.ms for one in sorted(plain, key=lambda one: one.ms)},
-        "samples_ns": {one.name: one.samples_ns for one in (chosen, control, *plain)},
+        "rounds_ms": {one.name: one.rounds for one in (chosen, control, *plain)},
     }
 
 
@@ -244,7 +241,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--runs-per-block", dest="runs_per_block", type=int, default=8)
     parser.add_argument("--block-ms", type=float, default=60.0, help="shortest time of a block")
-    parser.add_argument("--out", type=Path, help="write every time and the ratios as JSON")
+    parser.add_argument("--out", type=Path, help="write the median of every round and the ratios as JSON")
     arguments = parser.parse_args()
     folders, arguments.runs = arguments.runs, arguments.runs_per_block
     before = os.getloadavg()

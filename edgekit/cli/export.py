@@ -10,7 +10,7 @@ import typer
 
 from edgekit.cli.options import DataOption, JsonOption, QuietOption, set_option
 from edgekit.cli.output import Output
-from edgekit.device.runtime_table import default_runtimes
+from edgekit.device.runtime_table import USUAL_FORMATS
 from edgekit.errors import CheckFailed, InputError
 from edgekit.registry import FORMATS, SCHEMES
 
@@ -185,8 +185,7 @@ def choose_keys(file_format: str | None, schemes: Sequence[str], named: Sequence
     if file_format not in (*FORMATS, "all", None):
         raise InputError(f"unknown format {file_format!r}", hint=f"choose one of: {', '.join(FORMATS)}, all")
     if file_format is None:
-        usual = [name for name in FORMATS if not all(runtime.on_request for runtime in default_runtimes(name))]
-        formats = usual if schemes else FORMATS
+        formats = USUAL_FORMATS if schemes else FORMATS
     else:
         formats = FORMATS if file_format == "all" else (file_format,)
     wanted = [key for key in SCHEMES if SCHEMES[key].name in schemes] if schemes else named

@@ -21,9 +21,8 @@ from .failures import DeviceError
 from .object_store import object_path, plain_name
 from .protocol import Emit
 from .protocol.requests import PlaceEvent, PlaceRequest
-from .working_folder import DEPLOYMENTS, ENVIRONMENTS, PROGRAM, deployed_names
+from .working_folder import DEPLOYMENTS, ENVIRONMENTS, MODELS, PROGRAM, deployed_names
 
-MODELS = ("model.tflite", "model.onnx", "model.ncnn")
 GOLDEN = "golden.npz"
 CHECK_S = 900
 _EXCHANGE = 2

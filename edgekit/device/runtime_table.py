@@ -96,7 +96,7 @@ RUNTIMES: dict[str, Runtime] = {
             formats=("ncnn",),
             module="ncnn",
             distribution="ncnn",
-            summary="ncnn; fast on Arm, also 32-bit",
+            summary="ncnn, made for Arm CPUs",
             adapter="ncnn_model",
             on_request=True,
             extra="ncnn",
@@ -121,6 +121,13 @@ RUNTIMES: dict[str, Runtime] = {
 """By name. Of those with ``default``, the first installed one of a format runs its files."""
 
 FORMATS: tuple[str, ...] = tuple(dict.fromkeys(name for runtime in RUNTIMES.values() for name in runtime.formats))
+
+USUAL_FORMATS: tuple[str, ...] = tuple(
+    name
+    for name in FORMATS
+    if any(name in one.formats and one.default and not one.on_request for one in RUNTIMES.values())
+)
+"""The formats with a runtime that is installed without being asked for."""
 
 SUFFIXES: tuple[str, ...] = tuple(f".{file_format}" for file_format in FORMATS)
 """The suffixes of model files."""

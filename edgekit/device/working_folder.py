@@ -6,6 +6,8 @@ import contextlib
 import json
 from pathlib import Path
 
+from .runtime_table import SUFFIXES
+
 MARKER = ".edgekit-folder"
 """A file in each working folder that edgekit created, or that was empty when edgekit first used it."""
 
@@ -39,8 +41,11 @@ STATISTICS = "statistics.json"
 TOKEN = "watch-token"  # noqa: S105 - the name of a file
 """The token of the page of ``watch``, which the device program creates in a deployment."""
 
+MODELS = tuple(f"model{suffix}" for suffix in SUFFIXES)
+"""What the file of a deployed model may be called."""
+
 DEPLOYED = (
-    "model.tflite", "model.onnx", "model.ncnn", "labels.txt", "golden.npz", "README.txt", "site",
+    *MODELS, "labels.txt", "golden.npz", "README.txt", "site",
     SETTINGS, TUNED, STATISTICS, PROGRAM,
 )  # fmt: skip
 """What `edgekit deploy` puts into a folder."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgekit.device.protocol.requests import HostFacts
-from edgekit.device.runtime_table import FORMATS, RUNTIMES, default_runtimes
+from edgekit.device.runtime_table import RUNTIMES, USUAL_FORMATS, default_runtimes
 
 Version = tuple[int, ...]
 
@@ -105,8 +105,7 @@ def plan(facts: HostFacts, runtime: str | None = None) -> Plan:
     problem = _problem(facts)
     if problem is not None:
         return Plan(problem=problem)
-    usual = [kind for kind in FORMATS if not all(one.on_request for one in default_runtimes(kind))]
-    chosen = {file_format: _best_wheel(file_format, facts, runtime) for file_format in usual}
+    chosen = {file_format: _best_wheel(file_format, facts, runtime) for file_format in USUAL_FORMATS}
     wheels = [wheel for wheel in chosen.values() if wheel is not None]
     if runtime is not None and (not RUNTIMES[runtime].default or RUNTIMES[runtime].on_request):
         extra = _first_wheel([runtime], facts)

@@ -53,10 +53,9 @@ def predict_bytes(content: bytes, pixels: NDArray[np.uint8]) -> Probabilities:
 
 @contextmanager
 def temporary_model(content: bytes) -> Iterator[Path]:
-    """``content`` in a temporary file with the right suffix."""
+    """``content``, a TFLite or ONNX file, in a temporary file with the right suffix."""
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        suffix = ".tflite" if content[4:8] == b"TFL3" else ".ncnn" if content.startswith(b"PK") else ".onnx"
-        path = Path(folder) / f"model{suffix}"
+        path = Path(folder) / f"model{'.tflite' if content[4:8] == b'TFL3' else '.onnx'}"
         path.write_bytes(content)
         yield path
 
