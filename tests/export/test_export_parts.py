@@ -237,6 +237,7 @@ class TestChooseKeys:
             ("all", ["fp16"], ["tflite-fp16", "onnx-fp16", "ncnn-fp16"]),
             (None, ["fp16"], ["tflite-fp16", "onnx-fp16"]),
             (None, [], ["tflite-int8", "onnx-fp32"]),
+            ("ncnn", ["fp32", "fp16"], ["ncnn-fp32", "ncnn-fp16"]),
             ("onnx", ["int8", "fp32"], ["onnx-fp32", "onnx-int8"]),
         ],
     )
@@ -247,6 +248,12 @@ class TestChooseKeys:
         with pytest.raises(InputError, match="onnx has no int4 files") as error:
             choose_keys("onnx", ["int4"], self.NAMED)
         assert "fp32, fp16, dynamic, int8" in str(error.value)
+
+    def test_ncnn_files_that_the_recipe_names(self):
+        named = ["tflite-int8", "ncnn-fp16"]
+        assert choose_keys(None, [], named) == named
+        with pytest.raises(InputError, match="ncnn has no int8 files"):
+            choose_keys("ncnn", ["int8"], named)
 
     def test_unknown_format(self):
         with pytest.raises(InputError, match="unknown format 'coreml'"):

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from edgekit.cli.export import choose_keys
 from edgekit.device.ncnn_file import INPUT, OUTPUT
 from edgekit.errors import ConversionFailed, InputError
 from edgekit.export.ncnn import maker
@@ -91,14 +90,3 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     with pytest.raises(InputError, match="need pnnx") as error:
         need_tools(plan_export(["ncnn-fp32"], Export()), Export())
     assert error.value.hint == 'pip install "edgekit[ncnn]" && pip install --no-deps pnnx'
-
-
-def test_ncnn_files_are_made_where_they_are_named():
-    assert choose_keys(None, ["fp32"], []) == ["tflite-fp32", "onnx-fp32"]
-    assert choose_keys("all", ["fp32"], []) == ["tflite-fp32", "onnx-fp32", "ncnn-fp32"]
-    assert choose_keys("ncnn", ["fp32", "fp16"], []) == ["ncnn-fp32", "ncnn-fp16"]
-    assert choose_keys(None, [], ["tflite-int8", "ncnn-fp16"]) == ["tflite-int8", "ncnn-fp16"]
-    with pytest.raises(InputError, match="ncnn has no int8 files"):
-        choose_keys("ncnn", ["int8"], [])
-    with pytest.raises(InputError, match="names no ncnn file"):
-        choose_keys("ncnn", [], ["tflite-int8"])
