@@ -135,7 +135,7 @@ def unknown_layers(layers: str) -> list[str]:
     import ncnn
 
     types = {line.split()[0] for line in layers.splitlines()[2:] if line.strip()}
-    return sorted(kind for kind in types if not ncnn.layer_to_index(kind) >= 0)
+    return sorted(kind for kind in types if ncnn.layer_to_index(kind) < 0)
 
 
 def pnnx_program() -> str:
