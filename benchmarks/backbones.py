@@ -51,10 +51,10 @@ def main() -> int:
     arguments = _arguments()
     names = sorted(arguments.backbones, key=lambda name: BACKBONES[name].macs)
     failed: dict[str, str] = {}
-    for stage in () if arguments.collect else (prepare, measure, recover):
+    for stage in arguments.stages:
         for name in names:
             try:
-                stage(name, arguments)
+                STAGES[stage](name, arguments)
             except EdgekitError as error:
                 told(error)
                 failed.setdefault(name, error.problem.splitlines()[-1])
@@ -114,6 +114,9 @@ def recover(name: str, arguments: argparse.Namespace) -> None:
         "qat": _attempt(run, ["--qat", "--set", "export.qat.epochs=3"]),
     }
     write_json(result, {**document, "after": _bench(run, arguments.protocol)})
+
+
+STAGES = {"prepare": prepare, "measure": measure, "recover": recover}
 
 
 def _result(folder: Path, name: str) -> Path:
@@ -212,7 +215,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for runs and results; resumed if it exists")
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="work folders of other processes, to collect")
-    parser.add_argument("--collect", action="store_true", help="only collect what has been measured")
+    parser.add_argument(
+        "--stages", nargs="*", choices=list(STAGES), default=list(STAGES), help="which to run; none: collect"
+    )
     parser.add_argument("--data", help="folder of labelled images (default: the embedded digits)")
     parser.add_argument("--limit", type=int, help="training images per class")
     parser.add_argument("--image-size", type=int, default=32)
