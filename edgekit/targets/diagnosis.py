@@ -107,19 +107,24 @@ def _runtimes(target: SshTarget) -> tuple[list[Check], CurrentEnvironmentEvent |
                 checks.append(_check(event["name"], ok, event["version"] or event["error"] or "-", remedy))
     except EdgekitError as error:
         return [_check("device program", False, error.problem, remedy, needed=True)], environment
-    able = any(check.ok for check in checks)
     numpy = "-" if environment is None else environment["versions"].get("numpy", "-")
-    return [_check("runtime", able, f"NumPy {numpy}", remedy, needed=True), *_one_per_format(checks)], environment
+    able = _check("runtime", any(check.ok for check in checks), f"NumPy {numpy}", remedy, needed=True)
+    return [able, *_relevant(checks, target.runtime)], environment
 
 
-def _one_per_format(checks: list[Check]) -> list[Check]:
-    """``checks`` without the missing runtimes of formats for which another runtime loads: one is enough."""
+def _relevant(checks: list[Check], chosen: str | None) -> list[Check]:
+    """``checks`` without the missing runtimes that nobody needs.
+
+    One runtime per format is enough, and a runtime that setup installs only on request is needed only if it is
+    ``chosen``, the target's default.
+    """
     covered = {name for check in checks if check.ok for name in RUNTIMES[check.name].formats}
-    return [
-        check
-        for check in checks
-        if check.ok or (RUNTIMES[check.name].default and not covered.issuperset(RUNTIMES[check.name].formats))
-    ]
+
+    def needed(name: str) -> bool:
+        runtime = RUNTIMES[name]
+        return runtime.default and not runtime.on_request and not covered.issuperset(runtime.formats)
+
+    return [check for check in checks if check.ok or check.name == chosen or needed(check.name)]
 
 
 def _conditions(environment: CurrentEnvironmentEvent) -> list[Check]:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from loopback import Notes, exit_code, wrapped
 
+from edgekit.device.runtime_table import RUNTIMES
 from edgekit.errors import EdgekitError, InputError, TargetError
 from edgekit.targets import ssh
 from edgekit.targets.config import TargetConfig
@@ -255,6 +256,35 @@ def test_device_with_a_wrong_clock(config, tmp_path, job):
         assert "set-ntp" in clock.remedy
         assert diagnosis.ok, "it can measure nevertheless"
         assert len(blocks(list(target.run("latency", job)))) == 3 * ROUNDS
+
+
+HIDDEN = """
+    sys.executable = "{python}"
+    from importlib import metadata
+    version = metadata.version
+    def hidden(name):
+        if name in ("ncnn", "openvino", "tflite-runtime"):
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+    metadata.version = hidden
+"""
+
+
+def test_doctor_asks_only_for_runtimes_that_setup_would_install(config, tmp_path):
+    fault = tmp_path / "fault"
+    bare = replace(config, python=wrapped(fault, HIDDEN.format(python=fault / "python")))
+    missing = {
+        chosen: {check.name for check in _diagnosis(replace(bare, runtime=chosen)).checks if not check.ok}
+        for chosen in (None, "ncnn", "openvino")
+    }
+    assert not missing[None] & set(RUNTIMES), "LiteRT and ONNX Runtime are there; the others are installed on request"
+    assert missing["ncnn"] & set(RUNTIMES) == {"ncnn"}
+    assert missing["openvino"] & set(RUNTIMES) == {"openvino"}
+
+
+def _diagnosis(config):
+    with closing(SshTarget(config)) as target:
+        return diagnose_target(target)
 
 
 def test_one_measurement_at_a_time(config, job, project, capsys, onnx_models):
