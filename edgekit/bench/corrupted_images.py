@@ -20,6 +20,7 @@ from edgekit.device.protocol.verbs import ACCURACY
 from edgekit.documents.corruptions import Plan, Store, severities_of
 from edgekit.documents.folders import RunFolder
 from edgekit.errors import EdgekitError, InputError
+from edgekit.render.text import plural
 from edgekit.support.files import sha256_file
 from edgekit.support.progress import SILENT, Progress
 from edgekit.targets.base import Target
@@ -94,7 +95,7 @@ def _measure(
     )
     parts: dict[str, list[list[NDArray[np.float32]]]] = {model.id: [[] for _ in severities] for model in group}
     total = len(images.files) * len(group) * len(severities)
-    with progress.bar(f"{len(group)} files, {name}", total) as bar:
+    with progress.bar(f"{plural(len(group), 'file')}, {name}", total) as bar:
         for event in machine.run(ACCURACY, job):
             if event["event"] == "failed":
                 raise EdgekitError(f"{event['key']} under {name}: {event['reason']}", hint="export it again")

@@ -20,6 +20,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.errors import InputError
 from edgekit.recipe import Recipe
+from edgekit.render.text import plural
 from edgekit.support.progress import Progress
 
 PARITY_SEED = 0
@@ -95,7 +96,7 @@ def calibration_warnings(samples: Samples) -> list[str]:
     if len(samples) > 1 and _spread(samples.pixels) < ALIKE_LEVELS:
         warnings.append("the calibration images are nearly identical, so int8 ranges may not fit other images")
     if len(samples) < FEW_IMAGES:
-        warnings.append(f"calibrated on only {len(samples)} images; use at least {FEW_IMAGES}")
+        warnings.append(f"calibrated on only {plural(len(samples), 'image')}; use at least {FEW_IMAGES}")
     missing = set(range(len(samples.dataset.classes))) - set(samples.labels.tolist())
     if missing:
         names = ", ".join(samples.dataset.classes[i] for i in sorted(missing))

@@ -12,6 +12,7 @@ from edgekit.device.protocol.jobs import ProbeJob
 from edgekit.device.protocol.verbs import PROBE
 from edgekit.documents.bench import BenchDocument
 from edgekit.errors import EdgekitError, TargetError
+from edgekit.render.text import plural
 from edgekit.study.cells import Cell
 from edgekit.study.folder import Study
 from edgekit.study.job_runner import JobFailed, run_job
@@ -55,7 +56,7 @@ def measure(
     if not missing:
         progress.info("\nall exported files are already measured")
         return {}
-    progress.info(f"\nmeasuring the exported files of {len(cells)} models on {', '.join(missing)}")
+    progress.info(f"\nmeasuring the exported files of {plural(len(cells), 'model')} on {', '.join(missing)}")
     bench = study.recipe.bench
     job = BenchJob(
         runs=tuple(study.folder(cell).path for cell in cells),

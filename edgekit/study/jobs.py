@@ -13,6 +13,7 @@ from pydantic import Field
 
 from edgekit.documents.base import Document, Part
 from edgekit.recipe import Recipe
+from edgekit.render.text import plural
 
 
 class TrainJob(Part):
@@ -61,7 +62,7 @@ class BenchJob(Part):
     @property
     def subject(self) -> str:
         """What the job works on, for error messages."""
-        return f"{len(self.runs)} runs on {', '.join(self.targets)}"
+        return f"{plural(len(self.runs), 'run')} on {', '.join(self.targets)}"
 
 
 class RobustnessJob(Part):

@@ -16,6 +16,7 @@ from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import RunDocument
 from edgekit.documents.study import read_study
 from edgekit.errors import EdgekitError
+from edgekit.render.text import plural
 from edgekit.support.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def log_study(folder: Path, uri: str, *, progress: Progress = SILENT) -> int:
             _log_run(client, experiment, run, f"{study.created} {run.path.name}")
     except Exception as error:  # its errors have no common base: REST, files, databases
         raise _refused(error, uri, "the study itself is complete; rerun this command to log it again") from error
-    progress.info(f"{len(runs)} runs logged to MLflow at {uri}")
+    progress.info(f"{plural(len(runs), 'run')} logged to MLflow at {uri}")
     return len(runs)
 
 

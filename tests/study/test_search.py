@@ -17,7 +17,7 @@ from edgekit.errors import InputError
 from edgekit.recipe import Constraint, Recipe, validate
 from edgekit.study.cells import plan_cells
 from edgekit.study.search.candidates import candidates, too_large, too_slow
-from edgekit.study.search.halving import affordable, kept, round_recipe, shares
+from edgekit.study.search.halving import affordable, kept, preferred, round_recipe, shares
 from edgekit.study.search.limits import search_limits
 from edgekit.study.search.probe import probe_recipe, write_noise
 
@@ -120,6 +120,16 @@ def test_the_accurate_and_the_fast_of_them_stay() -> None:
     assert affordable(found, 0.25, [0.5, 1.0], 1e6) == 4
     assert affordable(found, 0.25, [0.5, 1.0], 85.0) == 2, "each takes 20 s in the next round, and as much in the last"
     assert affordable(found, 0.25, [1.0], 0.0) == 1, "one is always trained to the end"
+
+
+def test_a_dropped_network_is_told_what_was_better() -> None:
+    a, b, c, d = trained("a", 0.90, 9), trained("b", 0.95, 8), trained("c", 0.90, 2), trained("d", 0.89, 1)
+    assert preferred(a, [b]) == "1 network had a higher accuracy"
+    assert preferred(a, [c]) == "1 network had the same accuracy and no more operations"
+    assert preferred(a, [b, c, d]) == (
+        "1 network had a higher accuracy and 1 network had the same accuracy and no more operations"
+        " and 1 network had a lower accuracy but was faster"
+    )
 
 
 def test_limits_are_given_or_those_of_the_recipe() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from edgekit.documents.study import CandidateRecord
 from edgekit.recipe import Recipe, apply_settings, validate
+from edgekit.render.text import plural
 from edgekit.study.search.candidates import search_settings
 
 LEAST_SHARE = 1 / 8
@@ -59,6 +60,19 @@ def kept(found: Sequence[CandidateRecord], keep: int, allowed_points: float) -> 
     if keep > 1 and fast not in first:
         first[-1] = fast
     return first
+
+
+def preferred(candidate: CandidateRecord, chosen: Sequence[CandidateRecord]) -> str:
+    """Why :func:`kept` preferred the ``chosen`` to ``candidate``, in words."""
+    own = candidate.accuracies[-1]
+    higher = sum(one.accuracies[-1] > own for one in chosen)
+    same = sum(one.accuracies[-1] == own for one in chosen)
+    reasons = {
+        "had a higher accuracy": higher,
+        "had the same accuracy and no more operations": same,
+        "had a lower accuracy but was faster": len(chosen) - higher - same,
+    }
+    return " and ".join(f"{plural(count, 'network')} {reason}" for reason, count in reasons.items() if count)
 
 
 def affordable(

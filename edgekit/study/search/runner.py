@@ -21,7 +21,7 @@ from edgekit.study.leak_audit import audit_study
 from edgekit.study.runner import StudyResult
 from edgekit.study.scheduler import Scheduler
 from edgekit.study.search.candidates import candidates, too_large, too_slow
-from edgekit.study.search.halving import affordable, kept, round_recipe, shares
+from edgekit.study.search.halving import affordable, kept, preferred, round_recipe, shares
 from edgekit.study.search.probe import probe, probe_recipe, write_noise
 from edgekit.support.locks import LOCK_FILE, folder_lock
 from edgekit.support.os_errors import check_writable
@@ -196,12 +196,12 @@ class _Search:
         points = self.search.limits.max_points_lost
         keep = max(self.recipe.choose.finalists, (len(alive) + 1) // 2)
         chosen = kept(alive, keep, ALLOWED_POINTS if points is None else points)
-        found = _dropped(found, chosen, f"round {number + 1}: {_had(len(chosen))} a higher accuracy")
+        found = _dropped(found, chosen, f"round {number + 1}")
         if self.search.time_limit_s is not None:
             left_s = self.search.time_limit_s - self._seconds()
             shares_left = [one.share for one in rounds[number + 1 :]]
             within = chosen[: affordable(chosen, current.share, shares_left, left_s)]
-            found = _dropped(found, within, f"the time limit: {_had(len(within))} a higher accuracy")
+            found = _dropped(found, within, "the time limit")
             chosen = within
         rounds[number] = current.model_copy(update={"done": True})
         rounds[number + 1] = following.model_copy(update={"members": tuple(c.title for c in chosen)})
@@ -277,16 +277,13 @@ def _trained(study: Study, candidate: CandidateRecord, number: int) -> Candidate
     return candidate.model_copy(update={"accuracies": accuracies, "seconds": cell.seconds or 0.0})
 
 
-def _had(count: int) -> str:
-    return f"{plural(count, 'network')} had"
-
-
-def _dropped(found: Sequence[CandidateRecord], chosen: Sequence[CandidateRecord], reason: str) -> list[CandidateRecord]:
+def _dropped(found: Sequence[CandidateRecord], chosen: Sequence[CandidateRecord], when: str) -> list[CandidateRecord]:
+    """``found``, where each that is not among ``chosen`` says when and why it was dropped."""
     titles = {candidate.title for candidate in chosen}
     return [
         candidate
         if candidate.dropped is not None or candidate.title in titles
-        else candidate.model_copy(update={"dropped": reason})
+        else candidate.model_copy(update={"dropped": f"{when}: {preferred(candidate, chosen)}"})
         for candidate in found
     ]
 
