@@ -1,4 +1,4 @@
-"""Helpers for the tests of this folder: a progress object that keeps its messages, and small images."""
+"""Helpers for the tests of this folder: opened folders, kept messages, and small images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgekit.data import Dataset, open_dataset
+from edgekit.recipe import Data
 from edgekit.support.progress import Progress
 
 SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[3] / "shared"))
+SPLITS = ("train", "val", "test")
 
 
 class Watcher(Progress):
@@ -55,3 +58,12 @@ def image(seed: int, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> Ima
     """A smooth image, different for every seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), dtype=np.uint8)
     return Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).convert(mode)
+
+
+def opened(root: Path, watcher=None, **settings) -> Dataset:
+    return open_dataset(Data(path=str(root), **settings), **({"progress": watcher} if watcher else {}))
+
+
+def own_splits(dataset: Dataset) -> dict[str, set[str]]:
+    """The first folder on the path of the images of each split."""
+    return {s: {f.split("/")[0] for f, t in zip(dataset.files, dataset.splits) if t == s} for s in SPLITS}
