@@ -19,6 +19,7 @@ from edgekit.export.head_folding import fold_head
 from edgekit.export.network import TrainedNetwork
 from edgekit.export.onnx.activations import activation_reader, onnx_ranges
 from edgekit.export.onnx.calibration import calibrated_ranges, quantized_types, quiet_logging
+from edgekit.export.onnx.concatenations import share_ranges
 from edgekit.export.onnx.from_tensorflow import onnx_from_tensorflow
 from edgekit.export.onnx.from_tflite import onnx_from_tflite
 from edgekit.export.onnx.graph import UnsupportedLayer
@@ -148,7 +149,9 @@ class OnnxMaker:
     @cached_property
     def _ranges(self) -> Any:
         """The range of every tensor over the calibration images, by ONNX Runtime's calibrator."""
-        return calibrated_ranges(self.float32, self._calibration, self._settings.calibration, quantized_types())
+        ranges = calibrated_ranges(self.float32, self._calibration, self._settings.calibration, quantized_types())
+        share_ranges(self.float32, ranges)
+        return ranges
 
     def _int8(self, floats: frozenset[str] = frozenset(), *, signed: bool = False) -> Any:
         """Static QDQ, except for the layers ``floats``: uint8 or ``signed`` int8 activations, int8 weights per channel.
