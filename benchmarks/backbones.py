@@ -168,8 +168,9 @@ def _attempt(run: Path, options: list[str]) -> str:
 
 def _bench(run: Path, protocol: str) -> dict[str, Any]:
     """Accuracy, agreement with Keras, size, and the ratio of latencies to the fp32 file of the same format."""
-    run_program(["-m", "edgekit", "bench", str(run), "--protocol", protocol, "--threads", "1", "--quiet", "--json"])
     folder = RunFolder(run)
+    exports = [str(one.path) for one in folder.done_exports()]  # named, so that those that failed their gate run too
+    run_program(["-m", "edgekit", "bench", *exports, "--protocol", protocol, "--threads", "1", "--quiet", "--json"])
     results = {one.key: BenchDocument.read(folder.bench_json("local", one.key)) for one in folder.done_exports()}
     files: dict[str, Any] = {}
     for key, one in results.items():
