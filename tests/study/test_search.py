@@ -128,7 +128,7 @@ def test_a_dropped_network_is_told_what_was_better() -> None:
     assert preferred(a, [c]) == "1 network had the same accuracy and no more operations"
     assert preferred(a, [b, c, d]) == (
         "1 network had a higher accuracy and 1 network had the same accuracy and no more operations"
-        " and 1 network had a lower accuracy but was faster"
+        " and 1 network had no higher accuracy but was faster"
     )
 
 

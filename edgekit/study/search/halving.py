@@ -64,13 +64,13 @@ def kept(found: Sequence[CandidateRecord], keep: int, allowed_points: float) -> 
 
 def preferred(candidate: CandidateRecord, chosen: Sequence[CandidateRecord]) -> str:
     """Why :func:`kept` preferred the ``chosen`` to ``candidate``, in words."""
-    own = candidate.accuracies[-1]
+    own, macs = candidate.accuracies[-1], candidate.macs or 0
     higher = sum(one.accuracies[-1] > own for one in chosen)
-    same = sum(one.accuracies[-1] == own for one in chosen)
+    smaller = sum(one.accuracies[-1] == own and (one.macs or 0) <= macs for one in chosen)
     reasons = {
         "had a higher accuracy": higher,
-        "had the same accuracy and no more operations": same,
-        "had a lower accuracy but was faster": len(chosen) - higher - same,
+        "had the same accuracy and no more operations": smaller,
+        "had no higher accuracy but was faster": len(chosen) - higher - smaller,
     }
     return " and ".join(f"{plural(count, 'network')} {reason}" for reason, count in reasons.items() if count)
 
