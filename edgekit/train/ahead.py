@@ -1,10 +1,11 @@
-"""Prepares the next item in another thread while the present one is used."""
+"""Work in another thread: the next item while the present one is used, or a task beside training."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -20,3 +21,17 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
             made = waiting.pop().result()
             waiting = [pool.submit(make, item) for item in itertools.islice(rest, 1)]
             yield made
+
+
+def beside(task: Callable[[], Made]) -> Callable[[], Made]:
+    """Start ``task`` in another thread, which does not keep the program alive; returns what waits for its result."""
+    future: Future[Made] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    Thread(target=work, name="edgekit-beside", daemon=True).start()
+    return future.result

@@ -143,16 +143,19 @@ class JaxTrainer:
 
 
 class JaxPredictor:
-    """Runs a model in inference mode, one compiled call for each batch."""
+    """Runs a model in inference mode, one compiled call for each batch.
+
+    A compiled program stays valid when layers are frozen or opened: it takes the values of all variables in one order.
+    """
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
+        self._model, self._variables = model, list(model.variables)
         self._programs: dict[tuple[Any, ...], Future[Compiled]] = {}
 
     def compile(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> None:
         key = (inputs.shape, inputs.dtype, len(rows))
         if key not in self._programs:
-            lowered = jax.jit(self._predict).lower(*self._read(), inputs, rows, for_step)
+            lowered = jax.jit(self._predict).lower(self._read(), inputs, rows, for_step)
             self._programs[key] = _start_compiling(lowered)
 
     def wait(self) -> None:
@@ -162,25 +165,20 @@ class JaxPredictor:
     def __call__(self, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]) -> Tensor:
         self.compile(inputs, rows, for_step)
         program = self._programs[inputs.shape, inputs.dtype, len(rows)].result()
-        return program(*self._read(), inputs, rows, for_step)
+        return program(self._read(), inputs, rows, for_step)
 
-    def _read(self) -> tuple[list[Tensor], list[Tensor]]:
-        model = self._model
-        return [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
+    def _read(self) -> list[Tensor]:
+        return [variable.value for variable in self._variables]
 
-    def _predict(
-        self,
-        trainable: list[Tensor],
-        non_trainable: list[Tensor],
-        inputs: Tensor,
-        rows: Tensor,
-        for_step: tuple[Tensor, ...],
-    ) -> Tensor:
+    def _predict(self, values: list[Tensor], inputs: Tensor, rows: Tensor, for_step: tuple[Tensor, ...]) -> Tensor:
         images = inputs.at[rows].get(mode="promise_in_bounds")
         if images.dtype == jnp.float16:
             images = images.astype(jnp.float32)
         x = (images, *for_step) if for_step else images
-        outputs, _ = self._model.stateless_call(trainable, non_trainable, x, training=False)
+        value_of = {id(variable): value for variable, value in zip(self._variables, values, strict=True)}
+        trainable = [value_of[id(variable)] for variable in self._model.trainable_variables]
+        others = [value_of[id(variable)] for variable in self._model.non_trainable_variables]
+        outputs, _ = self._model.stateless_call(trainable, others, x, training=False)
         return outputs.astype(jnp.float32)
 
 

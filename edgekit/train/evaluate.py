@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,11 +100,13 @@ def evaluate_network(
     pixels: Pixels,
     progress: Progress,
     known: Mapping[str, Probabilities] | None = None,
+    feature_maps: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None,
 ) -> RunDocument:
     """``document`` with the metrics of both splits; also writes the predictions and the figures.
 
     ``pixels`` are (M, H, W, 3), the images of the whole dataset. Probabilities (N, classes) of a split that are
-    ``known`` already are not computed again. Raises :class:`EdgekitError` if the network gives NaN.
+    ``known`` already are not computed again, and ``feature_maps`` computes the last feature maps for rows of the
+    images, if that is compiled already. Raises :class:`EdgekitError` if the network gives NaN.
     """
     from edgekit.train.gradcam import explain_run
 
@@ -127,7 +129,7 @@ def evaluate_network(
         _store(run, dataset, GATE, _probabilities(network, dataset, pixels, GATE, progress, known or {}))
     _draw(run, metrics["test"])
     if any(layer.name == "head_pool" for layer in network.layers):
-        explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities)
+        explain_run(run, network, dataset, pixels, dataset.indices("test"), probabilities, feature_maps)
     seconds = time.perf_counter() - started
     return document.model_copy(
         update={

@@ -39,11 +39,12 @@ def explain_run(
     pixels: NDArray[np.uint8],
     rows: NDArray[np.int64],
     probabilities: NDArray[np.float32],
+    feature_maps: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None,
 ) -> None:
     """Write pictures and ``gradcam.json`` for some of the images at ``rows`` (N,), replacing earlier ones.
 
     ``pixels`` (M, H, W, 3) are the images of the whole dataset, and ``probabilities`` (N, classes) the predictions of
-    ``network``.
+    ``network``. ``feature_maps`` computes its last feature maps for rows of the images, if that is compiled already.
     """
     labels, classes = dataset.labels[rows], dataset.classes
     chosen = choose(labels, probabilities)
@@ -56,7 +57,8 @@ def explain_run(
         part = chosen[start : start + BATCH]
         images = pixels[rows[part]]
         predicted = probabilities[part].argmax(axis=1)
-        for i, image, cam, top in zip(part, images, class_activation(network, images, predicted), predicted):
+        maps = last_maps(network, images) if feature_maps is None else np.asarray(feature_maps(rows[part]), np.float64)
+        for i, image, cam, top in zip(part, images, class_activation(network, maps, predicted), predicted):
             name = f"{len(pictures):03d}.jpg"
             picture(image, cam).save(run.gradcam / name, quality=85)
             pictures.append(
@@ -91,23 +93,27 @@ def choose(labels: NDArray[np.int32], probabilities: NDArray[np.float32]) -> lis
     return chosen
 
 
-def class_activation(network: keras.Model, images: NDArray[np.uint8], classes: NDArray[np.integer[Any]]) -> Values:
-    """Grad-CAM (N, h, w), 0 or more, of one class for each of ``images`` (N, H, W, 3), as large as the feature maps."""
-    pool = network.get_layer("head_pool")
-    model = keras.Model(network.input, pool.input)
-    maps = _outputs(model, images.astype(np.float32))
+def maps_model(network: keras.Model) -> keras.Model:
+    """The network up to its last feature maps (N, h, w, channels)."""
+    return keras.Model(network.input, network.get_layer("head_pool").input)
+
+
+def last_maps(network: keras.Model, images: NDArray[np.uint8]) -> Values:
+    """The last feature maps (N, h, w, channels) for ``images`` (N, H, W, 3), at most 16."""
+    model, values = maps_model(network), images.astype(np.float32)
+    if keras.backend.backend() != "jax":
+        return np.asarray(keras.ops.convert_to_numpy(model(values, training=False)), np.float64)
+    # JAX would compile each layer for itself, so it gets batches of one size instead.
+    batch = np.concatenate([values, np.repeat(values[-1:], BATCH - len(values), axis=0)])
+    return np.asarray(model.predict_on_batch(batch), np.float64)[: len(values)]
+
+
+def class_activation(network: keras.Model, maps: Values, classes: NDArray[np.integer[Any]]) -> Values:
+    """Grad-CAM (N, h, w), 0 or more, of one class for each of N images, from the last feature ``maps``."""
     # The gradient of a mean over h * w positions is the same at each of them, so its mean is just that gradient:
     # 1 / (h * w) of the gradient with respect to the pooled features.
     gradient = score_gradient(network, maps.mean(axis=(1, 2)), classes) / (maps.shape[1] * maps.shape[2])
     return np.asarray(np.maximum(np.einsum("nhwc,nc->nhw", maps, gradient), 0))
-
-
-def _outputs(model: keras.Model, images: NDArray[np.float32]) -> Values:
-    """The outputs of ``model``. JAX would compile each layer for itself, so it gets batches of one size instead."""
-    if keras.backend.backend() != "jax":
-        return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)), np.float64)
-    batch = np.concatenate([images, np.repeat(images[-1:], BATCH - len(images), axis=0)])
-    return np.asarray(model.predict_on_batch(batch), np.float64)[: len(images)]
 
 
 def score_gradient(network: keras.Model, pooled: Values, classes: NDArray[np.integer[Any]]) -> Values:

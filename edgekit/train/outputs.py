@@ -24,6 +24,7 @@ from edgekit.train.augmentation_layers import training_model
 from edgekit.train.batches import predict
 from edgekit.train.device_data import DeviceInputs, DevicePredictor, Resident, Streamed
 from edgekit.train.device_engine import Tensor
+from edgekit.train.gradcam import maps_model
 from edgekit.train.run_context import RunContext, Values
 
 TRANSIENT_COPIES = 3
@@ -170,6 +171,19 @@ def network_outputs(context: RunContext) -> Outputs:
     return Outputs(
         lambda: predictor.begin(pixels, context.val_rows), predict_rows=lambda rows: predictor.on_host(pixels, rows)
     )
+
+
+def compiled_feature_maps(context: RunContext) -> Callable[[NDArray[np.int64]], Values] | None:
+    """What computes the last feature maps for Grad-CAM, compiled beside the training steps.
+
+    ``None`` on a CPU, and for backends that need not compile a network to call it for a few images.
+    """
+    explained = any(layer.name == "head_pool" for layer in context.network.layers)
+    if context.engine is None or not explained or keras.backend.backend() != "jax":
+        return None
+    predictor, pixels = DevicePredictor(context.engine, maps_model(context.network)), context.device_pixels
+    predictor.compile(pixels, context.val_rows)
+    return lambda rows: predictor.on_host(pixels, rows)
 
 
 def outputs_on_host(

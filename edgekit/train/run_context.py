@@ -48,6 +48,8 @@ class RunContext:
     """The images on the accelerator, if they are there already."""
     predict_rows: Callable[[NDArray[np.int64]], Values] | None = None
     """On an accelerator: predicts rows of the images with what the last phase has compiled."""
+    feature_maps: Callable[[NDArray[np.int64]], Values] | None = None
+    """On an accelerator: the last feature maps for rows of the images, for Grad-CAM."""
 
     @cached_property
     def engine(self) -> Engine | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from edgekit.data.dataset import GATE, Dataset
 from edgekit.data.decode import decode_dataset
 from edgekit.data.loading import open_dataset
 from edgekit.data.run_baselines import baselines_of
-from edgekit.documents.audit import BaselinesDocument
+from edgekit.documents.audit import Baselines, BaselinesDocument
 from edgekit.documents.dataset_list import write_dataset_csv
 from edgekit.documents.folders import RunFolder
 from edgekit.documents.run import PhaseRecord, RunDocument, TimingRecord, WeightsRecord
@@ -29,6 +31,7 @@ from edgekit.support.files import atomic_path, sha256_file, write_text
 from edgekit.support.os_errors import check_writable
 from edgekit.support.paths import expanded
 from edgekit.support.progress import SILENT, Progress
+from edgekit.train.ahead import beside
 from edgekit.train.backend import (
     Backend,
     building_on_host,
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     import keras
 
     from edgekit.train.device_data import DeviceInputs
-    from edgekit.train.loop import Probabilities
+    from edgekit.train.run_context import RunContext
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,11 @@ def _train(
     document.write(run.run_json)  # first: the other files make a run folder only together with it
     write_dataset_csv(run.dataset, prepared.dataset.rows())
     write_text(run.labels, "\n".join(prepared.dataset.classes) + "\n")
-    phases, predictions = _run_phases(recipe, run, network, prepared, times, progress)
+    dataset, pixels = prepared.dataset, prepared.pixels
+    baselines: Callable[[], Baselines | None] = partial(baselines_of, dataset, pixels, recipe.data.resize)
+    if prepared.uploaded is not None:  # the host is idle while an accelerator trains
+        baselines = beside(baselines)
+    phases, context = _run_phases(recipe, run, network, prepared, times, progress)
     with times.measure("save"):
         save_network(recipe, run, network, len(prepared.dataset.classes))
     train_seconds = sum(phase.seconds + (phase.feature_seconds or 0.0) for phase in phases)
@@ -124,9 +131,9 @@ def _train(
     from edgekit.train.evaluate import evaluate_network
 
     with times.measure("evaluate"):
-        document = evaluate_network(document, run, network, prepared.dataset, prepared.pixels, progress, predictions)
-        found = baselines_of(prepared.dataset, prepared.pixels, recipe.data.resize)
-        BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=found).write(run.baselines)
+        known, maps = context.predictions, context.feature_maps
+        document = evaluate_network(document, run, network, dataset, pixels, progress, known, maps)
+        BaselinesDocument(fingerprint=prepared.dataset.fingerprint, baselines=baselines()).write(run.baselines)
     files = (run.model, run.labels, run.dataset, run.history, run.predictions)
     with times.measure("save"):
         hashes = {file.name: sha256_file(file) for file in files}
@@ -297,12 +304,13 @@ def _warnings(recipe: Recipe) -> tuple[str, ...]:
 
 def _run_phases(
     recipe: Recipe, run: RunFolder, network: keras.Model, prepared: _Prepared, times: Times, progress: Progress
-) -> tuple[tuple[PhaseRecord, ...], dict[str, Probabilities]]:
-    """Run every phase of the strategy; their records, and the predictions that are already known."""
+) -> tuple[tuple[PhaseRecord, ...], RunContext]:
+    """Run every phase of the strategy; their records, and the context with the predictions that they have made."""
     with times.measure("import"):
         from edgekit.train.evaluate import import_for_evaluation
         from edgekit.train.frozen_layers import check_views
         from edgekit.train.history_log import HistoryLog
+        from edgekit.train.outputs import compiled_feature_maps
         from edgekit.train.phases import STRATEGY_PHASES
         from edgekit.train.run_context import RunContext
 
@@ -319,6 +327,8 @@ def _run_phases(
             uploaded=prepared.uploaded,
         )
         check_views(context, progress)
+        with times.measure("compile"):
+            context.feature_maps = compiled_feature_maps(context)
         if context.engine is not None:  # while it compiles and trains
             Thread(target=import_for_evaluation, name="edgekit-import", daemon=True).start()
         phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
@@ -326,7 +336,7 @@ def _run_phases(
             with times.measure("evaluate"):
                 for split in {"test", GATE} & set(prepared.dataset.splits):
                     context.predictions[split] = context.predict_rows(prepared.dataset.indices(split))
-        return phases, context.predictions
+        return phases, context
 
 
 def save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classes: int) -> None:

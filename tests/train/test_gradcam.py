@@ -67,7 +67,7 @@ def test_the_map_is_where_the_pixels_matter(cam):
     network.get_layer("probabilities").set_weights([np.array([[2.0, -1.0]]), np.zeros(2)])
     pixels = np.zeros((2, SIDE, SIDE, 3), np.uint8)
     pixels[:, 8:16, 20:28, 0] = 255
-    found = cam.class_activation(network, pixels, np.array([0, 1]))
+    found = cam.class_activation(network, cam.last_maps(network, pixels), np.array([0, 1]))
     assert found.shape == (2, 8, 8)
     inside = np.zeros((8, 8), bool)
     inside[2:4, 5:7] = True
