@@ -11,7 +11,8 @@ last stage) and ResNet50V2 (from scratch):
 ``step``    the same step alone, compiled by itself, in a loop on one batch that is on the device.
 ``study``   three backbones by both strategies with the recipe as it is, ``--jobs`` backbones at a time, all caches
             empty.
-``again``   the part ``epochs`` once more with what it has compiled, for the wall time of a second run.
+``again``   the part ``epochs`` once more with what it has compiled, for the wall time of a second run. Only measured by
+            the command that measures ``epochs``, because the compile cache ends with the command.
 
 The parts are measured for each of ``--precisions``. What has been measured is written to OUT/gpu_train.json after each
 part; ``--seconds`` ends the benchmark before a part that would not end in time, and the same command with the same OUT
@@ -311,8 +312,12 @@ def measure(arguments: argparse.Namespace, work: Path, results: dict[str, Any], 
     for key in [key for part, key, _ in plans if part == "epochs"]:
         plans.append(("again", key, lambda key=key: epochs_part("again", key, folder, work, arguments)))
     longest: dict[str, float] = {}
+    compiled: set[str] = set()
     for part, key, run in plans:
         if part not in arguments.parts or key in results[part]:
+            continue
+        if part == "again" and key not in compiled:
+            print(f"again {key}: left out, this command has not measured epochs {key}", file=sys.stderr)
             continue
         needed = longest.get(part, 0.0)
         if left(arguments) < max(needed, 10.0):
@@ -324,6 +329,8 @@ def measure(arguments: argparse.Namespace, work: Path, results: dict[str, Any], 
         except EdgekitError as error:
             print(f"{part} {key}: {error}", file=sys.stderr)
             continue
+        if part == "epochs":
+            compiled.add(key)
         longest[part] = max(needed, time.monotonic() - started)
         print(f"{part} {key}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 

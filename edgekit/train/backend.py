@@ -8,7 +8,7 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -84,9 +84,9 @@ def environment(backend: Backend) -> TrainingEnvironment:
 
 
 @contextmanager
-def building_on_host(backend: Backend) -> Iterator[None]:
+def building_on_host() -> Iterator[None]:
     """Create variables on the host in this block, if JAX would compile every initializer for the GPU."""
-    if backend.name != "jax" or backend.on_cpu:
+    if not _jax_on_accelerator():
         yield
         return
     import jax
@@ -99,14 +99,24 @@ def building_on_host(backend: Backend) -> Iterator[None]:
         yield
 
 
-def move_to_accelerator(backend: Backend, network: keras.Model) -> None:
-    """Move the variables that were created on the host."""
-    if backend.name != "jax" or backend.on_cpu:
+def move_to_accelerator(variables: Iterable[keras.Variable]) -> None:
+    """Move variables that were created on the host."""
+    if not _jax_on_accelerator():
         return
     import jax
 
-    for variable in network.variables:
+    for variable in variables:
         variable.assign(jax.device_put(variable.value, jax.devices()[0]))
+
+
+def _jax_on_accelerator() -> bool:
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return bool(jax.devices()[0].platform != "cpu")
 
 
 def _choose_framework() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,8 @@ Compiled = Callable[..., Any]
 
 _COMPILERS = ThreadPoolExecutor(4, thread_name_prefix="edgekit-compile")
 """XLA releases the interpreter lock, so programs compile beside each other and beside tracing."""
+_PREDICTION_COMPILER = ThreadPoolExecutor(1, thread_name_prefix="edgekit-compile")
+"""Predictions have convolutions in common. One after the other, the second one finds which kernels the first chose."""
 _GPU_OPTIONS = {"xla_gpu_autotune_level": 2}
 """XLA times the kernels of each convolution and takes the fastest. By default (4), it also compares the outputs of all
 of them, which takes much longer than timing them; the person's own XLA_FLAGS win."""
@@ -156,7 +159,23 @@ class JaxPredictor:
         key = (inputs.shape, inputs.dtype, len(rows))
         if key not in self._programs:
             lowered = jax.jit(self._predict).lower(self._read(), inputs, rows, for_step)
-            self._programs[key] = _start_compiling(lowered)
+            if jax.devices()[0].platform == "gpu":
+                self._programs[key] = _PREDICTION_COMPILER.submit(self._compiled, lowered, inputs, rows, for_step)
+            else:
+                self._programs[key] = _start_compiling(lowered)
+
+    def _compiled(
+        self, lowered: jax.stages.Lowered, inputs: Tensor, rows: Array, for_step: tuple[Array, ...]
+    ) -> Compiled:
+        """Compile the program and run it once: the first run builds the kernels, which takes up to 3 s.
+
+        It runs on zeros, because a training step may overwrite the variables at the same time.
+        """
+        program = _compile(lowered)
+        zeros = [jax.device_put(np.zeros(v.shape, v.value.dtype), jax.devices()[0]) for v in self._variables]
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # too little memory now: the real run will tell
+            jax.block_until_ready(program(zeros, inputs, rows, for_step))
+        return program
 
     def wait(self) -> None:
         for program in self._programs.values():

@@ -12,6 +12,7 @@ import keras
 
 from edgekit.support.frameworks import collector_paused
 from edgekit.support.progress import Bar, Progress
+from edgekit.train.backend import building_on_host, move_to_accelerator
 from edgekit.train.batches import Batches
 from edgekit.train.checkpoint import read_variables
 from edgekit.train.device_data import CHUNK_BYTES, DeviceInputs
@@ -47,7 +48,10 @@ class Fitter(Protocol):
         """Number of training images."""
 
     def compiled(self, network_variables: list[keras.Variable]) -> None:
-        """The model has been compiled anew; ``network_variables`` and those of its optimizer are kept after epochs."""
+        """The model has been compiled anew: create the variables of its optimizer.
+
+        These and ``network_variables`` are kept after epochs.
+        """
 
     def start(self, epoch: int, description: str, progress: Progress) -> Callable[[], Fitted]:
         """Train for an epoch, counted over all phases. The device may still compute until the result is called."""
@@ -66,8 +70,9 @@ class HostFitter:
     batches: Callable[[int], Batches]
     times: Times
 
-    def compiled(self, network_variables: list[keras.Variable]) -> None:
-        pass
+    def compiled(self, network_variables: list[keras.Variable]) -> None:  # noqa: ARG002
+        """Variables created inside the first step would make TensorFlow trace it twice (half a minute for a ResNet)."""
+        self.model.optimizer.build(self.model.trainable_variables)
 
     def start(self, epoch: int, description: str, progress: Progress) -> Callable[[], Fitted]:
         """Train for an epoch. The first one includes tracing, of which the profile knows only the first step."""
@@ -144,6 +149,9 @@ class DeviceFitter:
 
     def compiled(self, network_variables: list[keras.Variable]) -> None:
         self._runner = None
+        with building_on_host():
+            self.model.optimizer.build(self.model.trainable_variables)
+        move_to_accelerator(self.model.optimizer.variables)
         for variables in (network_variables, self.model.optimizer.variables):
             self._engine.compile_snapshot(variables)
 
@@ -171,6 +179,8 @@ class DeviceFitter:
                 with self._times.measure("step"):
                     shown.dispatched(chunk, runner.run(tensor, rows, plan, chunk))
             runner.end()
+            with self._times.measure("step"):  # before the validation, which would otherwise count as training
+                found = self.model.get_metrics_result()
             finish = opened.pop_all()
         with self._times.measure("input"):
             self._ready = (epoch + 1, self._plan(epoch + 1))
@@ -178,7 +188,6 @@ class DeviceFitter:
         def result() -> Fitted:
             with finish, self._times.measure("step"):
                 shown.finish()
-                found = self.model.get_metrics_result()
                 loss, accuracy = float(found["loss"]), float(found["accuracy"])
             return Fitted(loss, accuracy, time.perf_counter() - began)
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
 
+def import_for_events() -> None:
+    """Import what writes event files, which takes a second or two."""
+    import tensorboardX  # noqa: F401
+
+
 class HistoryLog:
     """Rewrites the CSV file after every epoch and appends to the event files, one TensorBoard run per phase."""
 

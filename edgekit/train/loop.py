@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import keras
 import numpy as np
@@ -20,7 +19,6 @@ from edgekit.train.checkpoint import (
     PhaseCheckpoint,
     PhaseState,
     live_variables,
-    read_variables,
     write_variables,
 )
 from edgekit.train.checkpoint_writer import CheckpointWriter
@@ -82,13 +80,18 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
     if job.checkpoint.exists():
         state, values, best_values = job.checkpoint.load(None)
     else:
-        state, values, best_values = PhaseState(), read_variables(live), []
+        state, values, best_values = PhaseState(), [], []
+    begun = HostSnapshot(values) if values or job.before is None else job.fitter.snapshot(live)
     best: Snapshot = HostSnapshot(best_values)
     with job.times.measure("compile"):
         _compile(job, state.learning_rate or job.phase.learning_rate)
     if state.epochs_run:
         job.checkpoint.load(job.model.optimizer)
-    write_variables(live, values)
+        write_variables(live, values)
+
+    def restore() -> None:
+        write_variables(live, begun.arrays())
+
     policies = _Policies.resume(job, state)
     last = state.epochs_run if state.stopped_early else job.phase.epochs  # it may be interrupted just after stopping
     with CheckpointWriter() as writer:
@@ -97,7 +100,7 @@ def run_phase(job: PhaseJob, progress: Progress) -> PhaseState:
                 progress.info(f"{job.name}: stopped at the time limit (train.max_seconds: {job.train.max_seconds:g})")
                 break
             if epoch == 0:
-                result, probabilities = _first_epoch(job, state, partial(write_variables, live, values), progress)
+                result, probabilities = _first_epoch(job, state, restore, progress)
             else:
                 result, probabilities = _train_epoch(job, epoch, progress)
             policies.epoch_ended(epoch, result)
@@ -191,8 +194,6 @@ def _compile(job: PhaseJob, learning_rate: float) -> None:
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=job.train.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
-    # Variables created inside the first step would make TensorFlow trace it twice (half a minute for a ResNet).
-    job.model.optimizer.build(job.model.trainable_variables)
     job.fitter.compiled(live_variables(job.network))
 
 

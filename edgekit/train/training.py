@@ -86,7 +86,7 @@ def train(recipe: Recipe, run: RunFolder, *, resume: bool = False, progress: Pro
             return earlier
         prepared = _prepare(recipe, run, earlier, times, progress)
         with times.measure("build"):
-            network = _build(recipe, len(prepared.dataset.classes), prepared.backend)
+            network = _build(recipe, len(prepared.dataset.classes))
         check_writable(run.path, _STORED_BYTES * int(network.count_params()))
         if earlier is None:  # only now, so that a folder is not created for input that is refused
             held.enter_context(run.lock())
@@ -197,6 +197,8 @@ def _prepare(
     with times.measure("import"):
         backend = prepare_backend(recipe.train.device)
     _check_precision(recipe, backend)
+    if not backend.on_cpu:  # while it decodes, compiles and trains
+        Thread(target=_import_rest, name="edgekit-import", daemon=True).start()
     started = time.perf_counter()
     with times.measure("data"):
         dataset, pixels = decode_dataset(
@@ -207,6 +209,15 @@ def _prepare(
         seconds += time.perf_counter() - started
         uploaded = _upload(backend, recipe.train.batches, pixels)
     return _Prepared(found, dataset, pixels, backend, seconds, uploaded)
+
+
+def _import_rest() -> None:
+    """Import what logs epochs, scores and draws, which takes seconds."""
+    from edgekit.train.evaluate import import_for_evaluation
+    from edgekit.train.history_log import import_for_events
+
+    import_for_events()
+    import_for_evaluation()
 
 
 def _upload(backend: Backend, batches: str, pixels: NDArray[uint8]) -> DeviceInputs | None:
@@ -245,7 +256,7 @@ def _check_precision(recipe: Recipe, backend: Backend) -> None:
         )
 
 
-def _build(recipe: Recipe, n_classes: int, backend: Backend) -> keras.Model:
+def _build(recipe: Recipe, n_classes: int) -> keras.Model:
     import keras
 
     from edgekit.support.frameworks import collector_paused
@@ -253,13 +264,13 @@ def _build(recipe: Recipe, n_classes: int, backend: Backend) -> keras.Model:
 
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        with collector_paused(), building_on_host(backend):
+        with collector_paused(), building_on_host():
             network = build_network(
                 recipe.model, image_size=recipe.data.image_size, classes=n_classes, seed=recipe.train.seed
             )
     finally:
         keras.config.set_dtype_policy("float32")
-    move_to_accelerator(backend, network)
+    move_to_accelerator(network.variables)
     return network
 
 
@@ -307,7 +318,6 @@ def _run_phases(
 ) -> tuple[tuple[PhaseRecord, ...], RunContext]:
     """Run every phase of the strategy; their records, and the context with the predictions that they have made."""
     with times.measure("import"):
-        from edgekit.train.evaluate import import_for_evaluation
         from edgekit.train.frozen_layers import check_views
         from edgekit.train.history_log import HistoryLog
         from edgekit.train.outputs import compiled_feature_maps
@@ -329,8 +339,6 @@ def _run_phases(
         check_views(context, progress)
         with times.measure("compile"):
             context.feature_maps = compiled_feature_maps(context)
-        if context.engine is not None:  # while it compiles and trains
-            Thread(target=import_for_evaluation, name="edgekit-import", daemon=True).start()
         phases = tuple(run_one(context, progress) for run_one in STRATEGY_PHASES[recipe.train.strategy])
         if context.predict_rows is not None:
             with times.measure("evaluate"):
@@ -351,13 +359,14 @@ def save_network(recipe: Recipe, run: RunFolder, network: keras.Model, n_classes
     elif get_backbone(recipe.model.backbone).copied:  # its scaling may depend on the weights that it was built with
         plain = float32_copy(network)
     else:
-        plain = build_network(
-            recipe.model,
-            image_size=recipe.data.image_size,
-            classes=n_classes,
-            seed=recipe.train.seed,
-            load_weights=False,
-        )
-        plain.set_weights(network.get_weights())
+        with building_on_host():
+            plain = build_network(
+                recipe.model,
+                image_size=recipe.data.image_size,
+                classes=n_classes,
+                seed=recipe.train.seed,
+                load_weights=False,
+            )
+            plain.set_weights(network.get_weights())
     with atomic_path(run.model) as temporary:
         plain.save(temporary)
