@@ -163,7 +163,8 @@ def test_where_batches_are_put_together_is_a_setting():
 def test_mixed_precision_trains_float32_weights_to_nearly_the_same(job):
     import keras
 
-    plain, mixed = job(), job(precision="mixed_bfloat16")
+    stage = {"epochs": 2, "learning_rate": 1e-3, "dropout": 0.0}  # TensorFlow draws other masks in bfloat16
+    plain, mixed = job(from_scratch=stage), job(from_scratch=stage, precision="mixed_bfloat16")
     plain.go()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -172,4 +173,4 @@ def test_mixed_precision_trains_float32_weights_to_nearly_the_same(job):
         keras.config.set_dtype_policy("float32")
     assert {layer.compute_dtype for layer in mixed.network.layers} >= {"bfloat16"}
     assert {value.dtype for value in mixed.weights.values()} == {np.dtype(np.float32)}
-    assert mixed.values[:, 0] == pytest.approx(plain.values[:, 0], rel=0.1)
+    assert mixed.values[:, 0] == pytest.approx(plain.values[:, 0], rel=0.05)
