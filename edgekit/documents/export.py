@@ -71,9 +71,11 @@ class GoldenRecord(Part):
 
 
 class LayerSensitivity(Part):
-    """The effect on the predictions of quantizing one layer alone."""
+    """The effect on the predictions of quantizing one layer alone, or a few consecutive ones of a large network."""
 
     layer: str
+    with_next: int = 0
+    """Number of layers after ``layer`` that were quantized together with it."""
     divergence_nats: float
     """Kullback-Leibler divergence from the Keras model's probabilities, mean over images."""
     agreement: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.documents.export import CalibrationRecord, ExportDocument, RepairRecord
+from edgekit.documents.export import CalibrationRecord, ExportDocument, LayerSensitivity, RepairRecord
 from edgekit.recipe import Clustering
 from edgekit.registry import COMPRESSIONS
 from edgekit.render.text import plural
@@ -55,3 +55,8 @@ def training_text(export: ExportDocument) -> str:
         n_same = n_images - trained.n_disagree
         text += f"; the file and the network trained for it agree on {n_same} of {n_images} images"
     return text
+
+
+def ranked_name(entry: LayerSensitivity) -> str:
+    """The layer, and how many after it were quantized together with it."""
+    return entry.layer if not entry.with_next else f"{entry.layer} and the next {entry.with_next}"

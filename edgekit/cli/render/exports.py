@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from edgekit.cli.output import table
 from edgekit.documents.export import ExportDocument, LayerSensitivity
-from edgekit.render.exports import calibration_text, repair_text, training_text
+from edgekit.render.exports import calibration_text, ranked_name, repair_text, training_text
 
 LAYERS_SHOWN = 8
 WIDTH = 80
@@ -59,7 +59,10 @@ def _row(document: ExportDocument) -> list[str]:
 
 def _layers(key: str, sensitivity: Sequence[LayerSensitivity]) -> str:
     rows = [
-        [one.layer, f"{one.divergence_nats:.4f}", f"{100 * one.agreement:.1f}"] for one in sensitivity[:LAYERS_SHOWN]
+        [ranked_name(one), f"{one.divergence_nats:.4f}", f"{100 * one.agreement:.1f}"]
+        for one in sensitivity[:LAYERS_SHOWN]
     ]
-    layers = table(["layer quantized alone", "divergence (nats)", "agreement %"], rows, right=(1, 2))
-    return f"{key}: the most sensitive of {len(sensitivity)} layers\n{layers}"
+    grouped = any(one.with_next for one in sensitivity)
+    alone, what = ("layers quantized alone", "groups of layers") if grouped else ("layer quantized alone", "layers")
+    layers = table([alone, "divergence (nats)", "agreement %"], rows, right=(1, 2))
+    return f"{key}: the most sensitive of {len(sensitivity)} {what}\n{layers}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,43 +17,60 @@ from edgekit.support.progress import Progress
 IMAGES = 32
 """Calibration images for the comparison: a ranking needs fewer images than a verdict."""
 
+MOST_WRITTEN = 2.5e9
+"""Weights that all files of a ranking may have together: about three minutes for TFLite on two cores."""
+
 
 @dataclass(frozen=True)
 class LayerCost:
-    """The effect on the predictions of quantizing one layer alone.
+    """The effect on the predictions of quantizing one layer alone, or a few consecutive ``layers`` of a large network.
 
     ``divergence``: Kullback-Leibler divergence of the file's probabilities from the Keras model's, mean over the
     images, in nats. ``agreement``: share of images with the same top class.
     """
 
-    layer: str
+    layers: tuple[str, ...]
     divergence: float
     agreement: float
 
     def record(self) -> LayerSensitivity:
         """The entry of ``export.json``."""
-        return LayerSensitivity(layer=self.layer, divergence_nats=self.divergence, agreement=self.agreement)
+        first, *others = self.layers
+        return LayerSensitivity(
+            layer=first, with_next=len(others), divergence_nats=self.divergence, agreement=self.agreement
+        )
 
 
 def layer_costs(
-    maker: QuantizingMaker, pixels: NDArray[np.uint8], keras: Probabilities, progress: Progress
+    maker: QuantizingMaker, n_weights: int, pixels: NDArray[np.uint8], keras: Probabilities, progress: Progress
 ) -> list[LayerCost]:
-    """Every layer's cost, the highest first.
+    """Every layer's cost, the highest first; of a large network with ``n_weights``, that of a few layers at a time.
 
     ``pixels`` uint8 (N, H, W, 3) are calibration images, because the validation split is reserved for the verdict.
     ``keras`` (N, classes) are the Keras model's predictions on them.
     """
     layers = maker.quantizable_layers()
+    groups = layer_groups(layers, n_weights)
     costs = []
-    with progress.bar("sensitivity", len(layers)) as bar:
-        for layer in layers:
-            bar.note(layer)
-            content = maker.with_float_layers(frozenset(layers) - {layer})
+    with progress.bar("sensitivity", len(groups)) as bar:
+        for group in groups:
+            bar.note(group[0])
+            content = maker.with_float_layers(frozenset(layers) - frozenset(group))
             exported = predict_bytes(content, pixels)
             same = exported.argmax(axis=1) == keras.argmax(axis=1)
-            costs.append(LayerCost(layer, divergence(keras, exported), float(same.mean())))
+            costs.append(LayerCost(group, divergence(keras, exported), float(same.mean())))
             bar.advance()
     return sorted(costs, key=lambda cost: -cost.divergence)
+
+
+def layer_groups(layers: Sequence[str], n_weights: int) -> list[tuple[str, ...]]:
+    """``layers`` one by one, or a few consecutive ones at a time.
+
+    Each file of the ranking holds all weights, so its cost grows with them: ResNet101V2 has 350 layers and 43 million
+    weights, and one file for each layer took 18 minutes.
+    """
+    size = max(1, math.ceil(len(layers) * n_weights / MOST_WRITTEN))
+    return [tuple(layers[start : start + size]) for start in range(0, len(layers), size)]
 
 
 def divergence(p: Probabilities, q: Probabilities) -> float:
@@ -65,6 +83,6 @@ def divergence(p: Probabilities, q: Probabilities) -> float:
     return float((p * np.log(p / q)).sum(axis=1).mean())
 
 
-def costliest(costs: Sequence[LayerCost], n: int) -> frozenset[str]:
-    """The ``n`` layers with the highest cost."""
-    return frozenset(cost.layer for cost in costs[:n])
+def costliest(costs: Sequence[LayerCost], n: int) -> tuple[str, ...]:
+    """The layers of the ``n`` highest costs."""
+    return tuple(layer for cost in costs[:n] for layer in cost.layers)

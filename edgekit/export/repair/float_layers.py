@@ -13,13 +13,15 @@ from edgekit.support.progress import Progress
 
 @dataclass(frozen=True)
 class Candidate:
-    """An int8 file whose ``n_float`` costliest layers compute in float, and its gate on the images that choose.
+    """An int8 file whose costliest ``layers`` compute in float, and its gate on the images that choose.
 
-    It suits where the observed loss is within the limits. Whether that is shown is judged on other images, of which
+    ``n_float`` is the number of costs that they have: a cost is that of one layer, or of a few in a large network. It
+    suits where the observed loss is within the limits. Whether that is shown is judged on other images, of which
     there are too few here.
     """
 
     n_float: int
+    layers: tuple[str, ...]
     content: bytes
     gate: GateRecord
 
@@ -73,9 +75,10 @@ class FloatLayerSearch:
 
     def _try(self, n_float: int) -> Candidate:
         if n_float not in self._tried:
-            content = self._maker.with_float_layers(costliest(self._costs, n_float), self._scheme)
-            candidate = Candidate(n_float, content, self._judge(content))
-            drop = candidate.gate.drop_points
-            self._progress.info(f"repair: with {n_float} of {len(self._costs)} layers in float, {drop:.1f} points lost")
+            layers = costliest(self._costs, n_float)
+            content = self._maker.with_float_layers(frozenset(layers), self._scheme)
+            candidate = Candidate(n_float, layers, content, self._judge(content))
+            total, drop = sum(len(cost.layers) for cost in self._costs), candidate.gate.drop_points
+            self._progress.info(f"repair: with {len(layers)} of {total} layers in float, {drop:.1f} points lost")
             self._tried[n_float] = candidate
         return self._tried[n_float]

@@ -94,14 +94,14 @@ class Int8Repair:
         return RepairRecord(
             held=held,
             chosen_on=chosen_on,
-            kept_in_float=tuple(cost.layer for cost in self._costs[: best.n_float]),
-            n_layers=len(self._costs),
+            kept_in_float=best.layers,
+            n_layers=sum(len(cost.layers) for cost in self._costs),
             size_bytes_before=len(before),
             size_bytes=len(best.content),
             latency_ratio=LatencyRatio(median=ratio.median, ci95=(ratio.low, ratio.high), threads=THREADS),
             trials=tuple(
                 RepairTrial(
-                    kept=one.n_float,
+                    kept=len(one.layers),
                     drop_points=one.gate.drop_points,
                     verdict=one.gate.status,
                     bytes=len(one.content),
@@ -114,4 +114,5 @@ class Int8Repair:
     def _costs(self) -> list[LayerCost]:
         step = max(1, len(self.calibration) // IMAGES)
         pixels = self.calibration.pixels[::step][:IMAGES]
-        return layer_costs(self.maker, pixels, self.network.predict(pixels), self.progress)
+        n_weights = int(self.network.keras_model.count_params())
+        return layer_costs(self.maker, n_weights, pixels, self.network.predict(pixels), self.progress)

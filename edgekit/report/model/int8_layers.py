@@ -32,6 +32,11 @@ class SensitiveLayers:
     total: int
     repaired: str | None
 
+    @property
+    def grouped(self) -> bool:
+        """Whether a few layers at a time were quantized, as in a large network."""
+        return any(row.sensitivity.with_next for row in self.rows)
+
 
 def sensitive_layers(files: Sequence[ExportedFile]) -> list[SensitiveLayers]:
     """One for every exported file whose layers were ranked, each file once."""
