@@ -71,6 +71,9 @@ class Maker(Protocol):
     def operators(self, content: bytes) -> OperatorTable:
         """The operators of a file."""
 
+    def release(self) -> None:
+        """Forget steps that hold all weights. They are done again if another file needs them."""
+
 
 class QuantizingMaker(Maker, Protocol):
     """A maker that quantizes the network itself, so single layers can stay in float and ranges can be inspected."""

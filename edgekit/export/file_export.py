@@ -25,6 +25,7 @@ from edgekit.export.tflite.weight_counts import count_weights
 from edgekit.export.versions import export_versions
 from edgekit.recipe import Recipe
 from edgekit.support.files import gzip_size, write_bytes
+from edgekit.support.memory import release_memory
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def _make(folder: Path, planned: PlannedFile, source: FileSource, run: ExportedR
     started = time.perf_counter()
     scheme, path = planned.scheme, folder / f"model{planned.scheme.extension}"
     content = source.maker.make(scheme.maker_scheme)
+    release_memory()  # what the converter has freed, before the runtime and then the calibration take as much
     write_bytes(path, content)
     convert_seconds = time.perf_counter() - started
     trained = source.compressed.predictions if source.compressed else None
@@ -103,6 +105,7 @@ def _report_calibration(
 ) -> tuple[CalibrationRecord | None, Findings]:
     """Write ``calibration.json``; the record with its summary, and warnings."""
     method = run.recipe.export.calibration
+    release_memory()
     report = calibration_report(repair.maker, content, method, repair.calibration, run.reference.parity)
     report.write(ExportFolder(folder).calibration)
     ranges = summarize(report)

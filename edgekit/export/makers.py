@@ -69,3 +69,8 @@ class Makers:
     def quantizing(self, file_format: str) -> QuantizingMaker:
         """The maker of a format that has calibrated schemes."""
         return cast("QuantizingMaker", self.of(file_format))
+
+    def release(self, file_format: str) -> None:
+        """All files of this format are made: its maker need not keep the weights any more."""
+        if file_format in self._made:
+            self._made[file_format].release()

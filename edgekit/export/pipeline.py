@@ -190,7 +190,7 @@ class _Exporter:
 
     def _make_all(self, files: Sequence[PlannedFile], outcome: ExportOutcome) -> None:
         with self.progress.bar("exporting", len(files)) as bar:
-            for planned in files:
+            for number, planned in enumerate(files):
                 bar.note(planned.key)
                 bar.advance()
                 try:
@@ -202,6 +202,8 @@ class _Exporter:
                     remove_export(self.exported.folder.export(planned.key))
                     continue
                 outcome.documents.append(document)
+                if planned.scheme.format not in {later.scheme.format for later in files[number + 1 :]}:
+                    self.makers.release(planned.scheme.format)
                 release_memory()
                 for warning in document.warnings:
                     self.progress.warn(f"{planned.key}: {warning}")

@@ -94,6 +94,9 @@ class QatMaker:
     def operators(self, content: bytes) -> OperatorTable:
         return tflite_operators(content)
 
+    def release(self) -> None:
+        """Nothing is kept but the model."""
+
 
 def _observed_ranges(copy: Any, pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
     """Smallest and largest output of every layer over ``pixels``, including 0, and of the ``logits``."""

@@ -66,6 +66,9 @@ class NcnnMaker:
         counts = dict(Counter(read_ncnn(content).layer_types()))
         return OperatorTable(counts, counts)
 
+    def release(self) -> None:
+        self.__dict__.pop("_floats", None)
+
     @cached_property
     def _floats(self) -> Any:
         """The fp32 ONNX model from the floats (1, 3, H, W) on."""

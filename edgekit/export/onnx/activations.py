@@ -45,6 +45,7 @@ def activation_reader(model: Any, names: list[str]) -> ActivationReader:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1  # several images at once instead
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    del watched
 
     def read(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         return list(session.run(names, {INPUT: np.ascontiguousarray(image[np.newaxis])}))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgekit.export.onnx.layers import INPUT
 from edgekit.export.parallel import ACTIVATIONS_BYTES, for_each
 from edgekit.recipe import Calibration
+from edgekit.support.memory import release_memory
 
 AT_ONCE = 8
 """Images whose activations are in memory at once (27 MB each for MobileNetV2 at 224x224)."""
@@ -58,6 +59,8 @@ def _smallest_and_largest(calibrator: Any, augmented: str, images: NDArray[np.ui
     # As the calibrator opens it: fused operators would hide tensors, and round differently.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
+    calibrator.model = None  # it has been written to the file
+    release_memory()
     session = onnxruntime.InferenceSession(augmented, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     own = calibrator.model_original_outputs

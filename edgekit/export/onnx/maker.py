@@ -92,6 +92,9 @@ class OnnxMaker:
             return "onnxruntime", installed_version("onnxruntime")
         return ("tf2onnx", installed_version("tf2onnx")) if self._converted else ("edgekit", __version__)
 
+    def release(self) -> None:
+        self.__dict__.pop("float32", None)
+
     def operators(self, content: bytes) -> OperatorTable:
         return onnx_operators(content)
 

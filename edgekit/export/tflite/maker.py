@@ -56,11 +56,15 @@ class TFLiteMaker:
             return edge_quantizer.NAME, installed_version(edge_quantizer.NAME)
         return "tensorflow", installed_version("tensorflow", "tensorflow-cpu")
 
+    def release(self) -> None:
+        for name in ("_converted", "_ranged"):
+            self.__dict__.pop(name, None)
+
     def operators(self, content: bytes) -> OperatorTable:
         return tflite_operators(content)
 
-    @cached_property
     def _graph(self) -> Graph:
+        """The network as a graph of constants, which is not kept: it takes more than twice as much as the weights."""
         with quiet_native_output():
             graph_def, *ends = constant_graph(self._network)
         return (without_negations(graph_def), *ends)
@@ -80,7 +84,7 @@ class TFLiteMaker:
     def _dynamic(self) -> bytes:
         import tensorflow as tf
 
-        graph_def, *ends = self._graph
+        graph_def, *ends = self._graph()
         graph = (as_convolutions(graph_def), *ends)
         if self._edge:
             return edge_quantizer.dynamic_int8(self._convert(graph=graph))
@@ -92,7 +96,7 @@ class TFLiteMaker:
         """Input float32 (1, H, W, 3)."""
         import tensorflow as tf
 
-        graph_def, image, probabilities = self._graph if graph is None else graph
+        graph_def, image, probabilities = self._graph() if graph is None else graph
         # This constructor takes a graph; the others freeze variables or load a SavedModel again for every file.
         converter = tf.compat.v1.lite.TFLiteConverter(graph_def, [image], [probabilities])
         converter.exclude_conversion_metadata = True
