@@ -52,12 +52,12 @@ def test_where_no_choice_holds_the_smallest_drop_is_kept():
 
 def test_a_large_network_is_ranked_a_few_layers_at_a_time():
     """Each file of the ranking holds all weights, so there are fewer files where there are more weights."""
-    layers = [f"layer {number}" for number in range(350)]
+    layers = [f"layer {number}" for number in range(217)]
     assert layer_groups(layers, 7_000_000) == [(layer,) for layer in layers]
     groups = layer_groups(layers, 42_600_000)
     assert [layer for group in groups for layer in group] == layers
-    assert {len(group) for group in groups[:-1]} == {6}
-    assert len(groups) * 42_600_000 <= 1.01 * MOST_WRITTEN
+    assert {len(group) for group in groups[:-1]} == {4}
+    assert len(groups) * 42_600_000 <= MOST_WRITTEN
 
 
 def test_layers_that_were_ranked_together_stay_in_float_together():
