@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from edgekit.documents.export import CalibrationRecord, ExportDocument, LayerSensitivity, RepairRecord
+from edgekit.documents.gate import GateRecord
 from edgekit.recipe import Clustering
 from edgekit.registry import COMPRESSIONS
 from edgekit.render.text import plural
+from edgekit.stats.noninferiority import FAILED
 
 
 def calibration_text(calibration: CalibrationRecord) -> str:
@@ -22,13 +24,14 @@ def calibration_text(calibration: CalibrationRecord) -> str:
     )
 
 
-def repair_text(repair: RepairRecord) -> str:
-    """The layers that a repair keeps in float, and what they cost."""
+def repair_text(repair: RepairRecord, gate: GateRecord | None) -> str:
+    """The layers that a repair keeps in float, what they cost, and what the ``gate`` of the repaired file says."""
     kept, ratio = repair.kept_in_float, repair.latency_ratio
     names = ", ".join(kept[:4]) + (f" and {len(kept) - 4} more" if len(kept) > 4 else "")
     more = (repair.size_bytes - repair.size_bytes_before) / 1e6
     low, high = ratio.ci95
-    verdict = "" if repair.held else "; the accuracy gate still does not hold"
+    failed = gate is None or gate.status == FAILED
+    verdict = "" if repair.held else f"; the accuracy gate {'still fails' if failed else 'is undecided'}"
     return (
         f"{len(kept)} of {repair.n_layers} layers compute in float ({names}): {more:+.2f} MB, "
         f"{ratio.median:.2f} times the latency (95% interval {low:.2f} to {high:.2f}){verdict}"

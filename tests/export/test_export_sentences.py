@@ -27,11 +27,16 @@ def test_repair():
         latency_ratio=LatencyRatio(median=1.25, ci95=(1.21, 1.3), threads=1),
         trials=(),
     )
-    assert repair_text(repair) == (
+    gate = document("tflite-int8-repaired").gate
+    assert gate is not None
+    assert repair_text(repair, gate) == (
         "5 of 66 layers compute in float (a, b, c, d and 1 more): +1.20 MB, "
         "1.25 times the latency (95% interval 1.21 to 1.30)"
     )
-    assert repair_text(repair.model_copy(update={"held": False})).endswith("; the accuracy gate still does not hold")
+    broken, undecided = (gate.model_copy(update={"status": status}) for status in ("failed", "undecided"))
+    not_held = repair.model_copy(update={"held": False})
+    assert repair_text(not_held, broken).endswith("; the accuracy gate still fails")
+    assert repair_text(not_held, undecided).endswith("; the accuracy gate is undecided")
 
 
 def test_calibration():

@@ -39,11 +39,11 @@ def first_run(study: Path) -> RunFolder:
 
 
 def test_sentence() -> None:
-    assert repair_text(REPAIR) == (
+    assert repair_text(REPAIR, None) == (
         "2 of 66 layers compute in float (Conv_1, block_16_project): +1.20 MB, "
         "1.25 times the latency (95% interval 1.21 to 1.30)"
     )
-    assert repair_text(REPAIR.model_copy(update={"held": False})).endswith("; the accuracy gate still does not hold")
+    assert repair_text(REPAIR.model_copy(update={"held": False}), None).endswith("; the accuracy gate still fails")
 
 
 def test_the_page_shows_ranking_and_repair(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ def exports_summary(documents: Sequence[ExportDocument]) -> str:
         if document.training:
             parts.append(textwrap.fill(f"{document.key}: {training_text(document)}", WIDTH))
         if document.repair:
-            parts.append(textwrap.fill(f"{document.key} was repaired: {repair_text(document.repair)}", WIDTH))
+            parts.append(
+                textwrap.fill(f"{document.key} was repaired: {repair_text(document.repair, document.gate)}", WIDTH)
+            )
         if document.sensitivity:
             parts.append(_layers(document.key, document.sensitivity))
     return "\n\n".join(parts)

@@ -45,7 +45,7 @@ def sensitive_layers(files: Sequence[ExportedFile]) -> list[SensitiveLayers]:
         ranked, repair = file.export.sensitivity, file.export.repair
         if ranked:
             rows = _rows(ranked, set(repair.kept_in_float) if repair else set())
-            text = None if repair is None else repair_text(repair)
+            text = None if repair is None else repair_text(repair, file.export.gate)
             found.setdefault((file.run.place, file.export.key), SensitiveLayers(file, rows, len(ranked), text))
     return list(found.values())
 

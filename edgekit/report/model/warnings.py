@@ -71,7 +71,7 @@ def _of_file(file: ExportedFile) -> Iterator[tuple[str, str]]:
     for problem in file.problems:
         yield f"failed: {problem}" if file.failed else problem, about
     if export.repair is not None:
-        yield f"repaired: {repair_text(export.repair)}", about
+        yield f"repaired: {repair_text(export.repair, export.gate)}", about
     if export.training is not None:
         yield training_text(export), about
     if file.not_integer:
