@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -114,8 +114,15 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             yield batch
 
 
+class Predicts(Protocol):
+    """A Keras model, or what takes its place."""
+
+    def predict_on_batch(self, batch: Array, /) -> Array:
+        """Outputs (N, ...) for a batch (N, ...)."""
+
+
 def predict(
-    model: keras.Model,
+    model: Predicts,
     inputs: Array,
     rows: NDArray[np.int64],
     *,

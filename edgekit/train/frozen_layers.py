@@ -128,7 +128,7 @@ class ViewStore:
         outputs sees.
         """
         trained, views = self.network.trained, range(self.n_views)
-        frozen = frozen_outputs(context, self.network.frozen)
+        frozen = frozen_outputs(context, self.network.frozen, exact=True)
         if isinstance(frozen, DeviceOutputs) and self.fits_on(context):
             views_on_device = [self._on_device(frozen, view, progress) for view in views]
             val = Resident(frozen.engine, frozen.on_device(self.rows["val"]))

@@ -21,7 +21,7 @@ from edgekit.train.run_context import RunContext, Values
 
 def head_features(context: RunContext, head: keras.Model, extractor: keras.Model, progress: Progress) -> Outputs:
     """The features of the validation images, and of the training images where they are computed once."""
-    frozen, views = frozen_outputs(context, extractor), stored_views(context)
+    frozen, views = frozen_outputs(context, extractor, exact=False), stored_views(context)
     if isinstance(frozen, DeviceOutputs) and _fits(context, frozen, int(extractor.output.shape[-1])):
         on_device = [Resident(frozen.engine, frozen.on_device(context.train_rows, view or None)) for view in views]
         val = Resident(frozen.engine, frozen.on_device(context.val_rows))

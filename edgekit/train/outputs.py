@@ -22,6 +22,7 @@ from edgekit.support.files import atomic_path
 from edgekit.support.progress import Progress
 from edgekit.train.augmentation_layers import training_model
 from edgekit.train.batches import predict
+from edgekit.train.constant_model import ConstantModel, fastest_form
 from edgekit.train.device_data import DeviceInputs, DevicePredictor, Resident, Streamed
 from edgekit.train.device_engine import Tensor
 from edgekit.train.gradcam import maps_model
@@ -67,7 +68,7 @@ class Frozen(Protocol):
 class HostOutputs:
     """On batches that the host prepares."""
 
-    def __init__(self, context: RunContext, model: keras.Model) -> None:
+    def __init__(self, context: RunContext, model: keras.Model | ConstantModel) -> None:
         self._context, self._model = context, model
 
     def on_host(
@@ -122,9 +123,11 @@ class DeviceOutputs:
         return replace(unchanged, erase=np.zeros((n_images, 7), np.float32)) if self._augment.erasing else unchanged
 
 
-def frozen_outputs(context: RunContext, model: keras.Model) -> HostOutputs | DeviceOutputs:
-    """Computes the outputs of ``model`` where the network is trained."""
-    return HostOutputs(context, model) if context.engine is None else DeviceOutputs(context, model)
+def frozen_outputs(context: RunContext, model: keras.Model, *, exact: bool) -> HostOutputs | DeviceOutputs:
+    """Computes the outputs of ``model`` where the network is trained; ``exact``: to the last bit as the network."""
+    if context.engine is not None:
+        return DeviceOutputs(context, model)
+    return HostOutputs(context, model if exact else fastest_form(model, on_cpu=context.backend.on_cpu))
 
 
 class OutOfRange(Exception):
